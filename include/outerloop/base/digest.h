@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/base/digest.h
+ * XXH3-128 digests (libxxhash) as text: of tensors in checkpoints, of θ after each meta-step.
+ * A digest of reals is a digest of their bytes: equal digests mean equal bits. Local.
+ */
+#ifndef OUTERLOOP_BASE_DIGEST_H
+#define OUTERLOOP_BASE_DIGEST_H
+
+#include <stddef.h>
+
+enum { OL_DIGEST_TEXT = 33 }; /**< 32 hexadecimal digits and the NUL */
+
+/** Digest of n bytes. */
+void ol_digest(const void *bytes, size_t n, char text[OL_DIGEST_TEXT]);
+
+#endif

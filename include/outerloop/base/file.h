@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/base/file.h
+ * Paths, whole files and folders. Every message names the path and the reason. Local.
+ */
+#ifndef OUTERLOOP_BASE_FILE_H
+#define OUTERLOOP_BASE_FILE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <limits.h>
+
+#include "outerloop/base/status.h" /* ol_status */
+
+#ifndef PATH_MAX
+#define PATH_MAX 4096
+#endif
+
+/** printf into a path buffer of PATH_MAX bytes. Errors: OL_EUSAGE when it does not fit. */
+ol_status ol_path_format(char path[PATH_MAX], const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** True when something (a file or a folder) is there. */
+bool ol_path_exists(const char *path);
+
+/** True when a folder is there. */
+bool ol_path_is_folder(const char *path);
+
+/** Make a folder and its parents; fine when it is there. Errors: OL_EIO. */
+ol_status ol_make_folders(const char *path);
+
+/**
+ * Read a whole file. @param text *owned by the caller* (free), ends in a NUL that `size` does not
+ * count. Errors: OL_EDATA when it cannot be read, OL_ENOMEM.
+ */
+ol_status ol_read_file(const char *path, char **text, size_t *size);
+
+/** Write a whole file aside, sync it, rename it over `path`, and sync the folder: the old file or
+ *  the new one is there at any instant, never a part. Errors: OL_EIO, the old file unharmed. */
+ol_status ol_write_file(const char *path, const char *text, size_t size);
+
+/** Sync an existing file to disk, rename it to `to` and sync the folder. Errors: OL_EIO. */
+ol_status ol_commit_file(const char *from, const char *to);
+
+/** Length of the valid UTF-8 prefix of text[0..size-1]; equals size when all of it is valid
+ *  (overlong forms, surrogates and code points above U+10FFFF are not). */
+size_t ol_utf8_valid(const char *text, size_t size);
+
+#endif

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/base/log.h
+ * What people are told: lines on standard error and, once a run has a folder, in its log.txt.
+ *
+ * Rank 0 speaks; the others are silent, except through ol_log_error, which names rank and host.
+ * Results that a command was asked for go to standard output with printf, not through here.
+ * Local.
+ */
+#ifndef OUTERLOOP_BASE_LOG_H
+#define OUTERLOOP_BASE_LOG_H
+
+#include <stdbool.h>
+
+#include "outerloop/base/status.h" /* ol_status */
+
+/** Say who is speaking. Before it, this process counts as rank 0 of 1. */
+void ol_log_identify(int rank, int size);
+
+/** Also append every line to that file, with its time (UTC). NULL closes it. Only rank 0 writes.
+ *  Errors: OL_EIO. */
+ol_status ol_log_open(const char *path);
+
+/** What happened. */
+void ol_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** What a person may want to change; begins with "warning: ". */
+void ol_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** Why this process stops; spoken on any rank, with rank and host when there are several. */
+void ol_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** The one live line of a terminal: replaces the previous one; any other line clears it first.
+ *  Does nothing where standard error is not a terminal. "" clears. */
+void ol_log_live(const char *line);
+
+/** True when standard error is a terminal that a live line can be drawn on. */
+bool ol_log_is_live(void);
+
+#endif

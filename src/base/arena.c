@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/base/arena.h"
+
+#include <assert.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
+#define FENCE 64u
+#define POISON(p, n) ASAN_POISON_MEMORY_REGION(p, n)
+#define UNPOISON(p, n) ASAN_UNPOISON_MEMORY_REGION(p, n)
+#else
+#define FENCE 0u
+#define POISON(p, n) ((void)(p), (void)(n))
+#define UNPOISON(p, n) ((void)(p), (void)(n))
+#endif
+
+#define ALIGN 64u
+
+static size_t rounded(size_t bytes)
+{
+    return (bytes + ALIGN - 1) / ALIGN * ALIGN + FENCE;
+}
+
+ol_arena ol_arena_dry(const char *name)
+{
+    return (ol_arena){.name = name, .size = SIZE_MAX};
+}
+
+ol_status ol_arena_init(ol_arena *arena, const char *name, size_t bytes)
+{
+    const size_t size = bytes < ALIGN ? ALIGN : rounded(bytes);
+
+    *arena = (ol_arena){.name = name};
+    arena->base = bytes > SIZE_MAX / 2 ? NULL : aligned_alloc(ALIGN, size);
+    OL_CHECK(arena->base, OL_ENOMEM,
+             "no memory for the %s: %zu bytes (%.1f GiB) asked for; use a smaller model or batch",
+             name, bytes, (double)bytes / (1u << 30));
+    arena->size = size;
+    POISON(arena->base, size);
+    return OL_OK;
+}
+
+void ol_arena_finish(ol_arena *arena)
+{
+    if (!arena || !arena->base)
+        return;
+    UNPOISON(arena->base, arena->size);
+    free(arena->base);
+    *arena = (ol_arena){0};
+}
+
+void *ol_arena_take(ol_arena *arena, size_t bytes)
+{
+    const size_t at = arena->used;
+
+    assert(bytes <= SIZE_MAX / 4 && rounded(bytes) <= arena->size - at);
+    arena->used += rounded(bytes);
+    if (arena->used > arena->peak)
+        arena->peak = arena->used;
+    if (ol_arena_is_dry(arena))
+        return NULL;
+    UNPOISON(arena->base + at, bytes);
+    return arena->base + at;
+}
+
+ol_mark ol_arena_mark(const ol_arena *arena)
+{
+    return arena->used;
+}
+
+void ol_arena_rewind(ol_arena *arena, ol_mark mark)
+{
+    assert(mark <= arena->used);
+    if (!ol_arena_is_dry(arena)) {
+#ifndef NDEBUG
+        UNPOISON(arena->base + mark, arena->used - mark);
+        memset(arena->base + mark, 0xff, arena->used - mark);
+#endif
+        POISON(arena->base + mark, arena->used - mark);
+    }
+    arena->used = mark;
+}

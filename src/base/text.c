@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/base/text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static ol_status reserve(ol_text *text, size_t more)
+{
+    const size_t need = text->size + more + 1;
+
+    if (need > text->capacity) {
+        const size_t capacity = need < 128 ? 256 : 2 * need;
+        char *data = realloc(text->data, capacity);
+
+        OL_CHECK(data, OL_ENOMEM, "no memory for a text of %zu bytes", need);
+        text->data = data;
+        text->capacity = capacity;
+    }
+    return OL_OK;
+}
+
+ol_status ol_text_append(ol_text *text, const char *bytes, size_t n)
+{
+    OL_TRY(reserve(text, n));
+    if (n > 0)
+        memcpy(text->data + text->size, bytes, n);
+    text->size += n;
+    text->data[text->size] = '\0';
+    return OL_OK;
+}
+
+ol_status ol_text_format(ol_text *text, const char *format, ...)
+{
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    OL_TRY(reserve(text, (size_t)n));
+    va_start(args, format);
+    vsnprintf(text->data + text->size, (size_t)n + 1, format, args);
+    va_end(args);
+    text->size += (size_t)n;
+    return OL_OK;
+}
+
+void ol_text_finish(ol_text *text)
+{
+    if (!text)
+        return;
+    free(text->data);
+    *text = (ol_text){0};
+}
+
+enum { LONGEST = 64 };
+
+static size_t least(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Levenshtein's distance; words over LONGEST letters are compared by their beginnings. */
+static size_t edit_distance(const char *a, const char *b)
+{
+    const size_t n = least(strlen(a), LONGEST), m = least(strlen(b), LONGEST);
+    size_t row[LONGEST + 1];
+
+    for (size_t j = 0; j <= m; j++)
+        row[j] = j;
+    for (size_t i = 1; i <= n; i++) {
+        size_t diagonal = row[0];
+
+        row[0] = i;
+        for (size_t j = 1; j <= m; j++) {
+            const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+
+            diagonal = row[j];
+            row[j] = least(replaced, least(row[j], row[j - 1]) + 1);
+        }
+    }
+    return row[m];
+}
+
+const char *ol_text_nearest(const char *word, const char *const *names, size_t n)
+{
+    const char *nearest = NULL;
+    size_t best = strlen(word) / 2 + 1;
+
+    for (size_t i = 0; i < n; i++) {
+        const size_t distance = edit_distance(word, names[i]);
+
+        if (distance < best) {
+            best = distance;
+            nearest = names[i];
+        }
+    }
+    return nearest;
+}
