@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/run/job.h
+ * What to do: the values of a job file, checked, as one struct.
+ *
+ * The file is libconfig's; its keys, defaults, ranges and units are the table in src/run/job.c and,
+ * for people, cfg/reference.cfg, which is written from that table. The fields below carry the names
+ * of their keys. Only `run` and `cli` see this struct; the rooms below take specs of their own.
+ *
+ * Gradient evaluations. What a comparison of learners holds equal is the work, counted in gradients
+ * of one prompt (a Hessian product is two). One meta-step of N episodes with S support and Q query
+ * prompts and K inner steps does
+ *
+ *   maml, order 2   N (3 K S + Q)        reptile               N K S
+ *   maml, order 1   N (  K S + Q)        metaicl, multitask    N (S + Q)
+ *
+ * and an arm makes round(steps × evaluations(base learner) / evaluations(arm)) meta-steps.
+ *
+ * Everything here is local.
+ */
+#ifndef OUTERLOOP_RUN_JOB_H
+#define OUTERLOOP_RUN_JOB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "outerloop/base/digest.h" /* OL_DIGEST_TEXT */
+#include "outerloop/base/status.h" /* ol_status */
+#include "outerloop/base/text.h"   /* ol_text */
+#include "outerloop/conf/conf.h"   /* ol_conf, ol_conf_ints */
+
+/** Bits of ol_job.stages; they run in this order, whatever the order in the file. */
+enum { OL_STAGE_TRAIN = 1, OL_STAGE_EVAL = 2, OL_STAGE_ADAPT = 4 };
+
+typedef enum ol_job_init {
+    OL_INIT_RANDOM,
+    OL_INIT_IMPORT,    /**< a Hugging Face folder, `path`                */
+    OL_INIT_CHECKPOINT /**< parameters of one of our checkpoints, `path` */
+} ol_job_init;
+
+typedef enum ol_job_arch { OL_ARCH_GPT2 } ol_job_arch;
+typedef enum ol_job_variant { OL_JOB_DIRECT, OL_JOB_CHANNEL } ol_job_variant;
+
+typedef enum ol_job_algorithm {
+    OL_JOB_MAML,
+    OL_JOB_REPTILE,
+    OL_JOB_METAICL,
+    OL_JOB_MULTITASK
+} ol_job_algorithm;
+
+typedef enum ol_job_optimizer { OL_JOB_SGD, OL_JOB_ADAMW } ol_job_optimizer;
+
+typedef enum ol_job_moments {
+    OL_JOB_SEPARATE,
+    OL_JOB_READ,
+    OL_JOB_CARRY,
+    OL_JOB_CARRY_V
+} ol_job_moments;
+
+typedef enum ol_job_storage { OL_JOB_KEEP, OL_JOB_RECOMPUTE } ol_job_storage;
+typedef enum ol_job_schedule { OL_JOB_CONSTANT, OL_JOB_LINEAR, OL_JOB_COSINE } ol_job_schedule;
+
+/** model: the network all arms start from. */
+typedef struct ol_job_model {
+    int init;   /**< ol_job_init                                                          */
+    char *path; /**< folder or checkpoint; "" when random                                 */
+    int arch;   /**< ol_job_arch                                                          */
+    int layers, width, heads, context; /**< of a random model; an imported one has its own */
+    int vocab; /**< 0 = the tokenizer's                                                  */
+} ol_job_model;
+
+/** data: tasks and how they become prompts. */
+typedef struct ol_job_data {
+    char *root;                 /**< task folder; "" = the built-in suite                   */
+    char *setting;              /**< ROOT/config/<setting>.json                             */
+    int variant;                /**< ol_job_variant                                         */
+    char *tokenizer;            /**< folder of vocab.json and merges.txt; "" = the suite's  */
+    int shots;                  /**< demonstrations of a prompt (k)                         */
+    int max_tokens;             /**< a prompt's most; the context is cut from the left      */
+    int max_tokens_per_example; /**< one example's most                                     */
+    int train_cap;              /**< rows used of a training task, 0 = all                  */
+} ol_job_data;
+
+/** learner.inner: the steps on one task; adaptation at test time uses it too. */
+typedef struct ol_job_inner {
+    int optimizer; /**< ol_job_optimizer                           */
+    int steps;     /**< K                                          */
+    double lr, beta1, beta2, eps, weight_decay;
+    int moments; /**< ol_job_moments: what it shares with outer    */
+    int storage; /**< ol_job_storage: of the inner primal work     */
+} ol_job_inner;
+
+/** learner.outer: AdamW on the mean of the episodes' gradients. */
+typedef struct ol_job_outer {
+    double lr;
+    int schedule; /**< ol_job_schedule, over this arm's train.steps */
+    int warmup;   /**< meta-steps from 0 to lr                      */
+    double beta1, beta2, eps, weight_decay;
+    double max_grad_norm; /**< 0 = no clipping                       */
+} ol_job_outer;
+
+/** learner: the one part in which the arms of a comparison differ. */
+typedef struct ol_job_learner {
+    int algorithm;      /**< ol_job_algorithm                       */
+    int order;          /**< 1 or 2, of maml                        */
+    int episodes;       /**< N, tasks of a meta-step                */
+    int support, query; /**< prompts of each side of an episode     */
+    ol_job_inner inner;
+    ol_job_outer outer;
+} ol_job_learner;
+
+/** train: how long, and what is kept on the way. */
+typedef struct ol_job_train {
+    int steps;            /**< meta-steps of the base learner; in an arm, the arm's own       */
+    int checkpoint_every; /**< meta-steps, 0 = not by steps                                   */
+    double
+        checkpoint_minutes; /**< 0 = not by time                                                */
+    int keep_last;          /**< newest checkpoints kept, at least 1                            */
+    int keep_every;         /**< checkpoints whose step is a multiple stay too, 0 = none        */
+    double log_seconds;     /**< least time between two progress lines off a terminal           */
+    bool second_order_share; /**< also record ‖Δ−Δ₁‖/‖Δ₁‖ (a first-order pass more an episode)    */
+    int max_dropped; /**< steps in a row with a dropped episode before the run ends      */
+} ol_job_train;
+
+/** eval: scoring of the setting's test tasks. */
+typedef struct ol_job_eval {
+    ol_conf_ints seeds;       /**< of the k-shot files                                   */
+    int shots;                /**< k, resolved: data.shots where the file says -1        */
+    ol_conf_ints adapt_steps; /**< step counts, ascending, each scored; the adapt stage  */
+    double adapt_lr;          /**< 0 = inner.lr; read it with ol_job_adapt_lr            */
+    int rows;                 /**< most test rows of a task and seed, 0 = all            */
+} ol_job_eval;
+
+/** A whole job. Filled by ol_job_read or ol_job_arm; its strings belong to it. */
+typedef struct ol_job {
+    char *name;      /**< resolved: the file's name without .cfg where it says ""   */
+    int64_t seed;    /**< of every random stream, 0 or more                         */
+    char *output;    /**< resolved: runs/NAME where it says ""                      */
+    unsigned stages; /**< OL_STAGE_* bits                                           */
+    ol_job_model model;
+    ol_job_data data;
+    ol_job_learner learner;
+    ol_job_train train;
+    ol_job_eval eval;
+    int threads; /**< BLAS threads of a rank */
+
+    int n_arms;           /**< 0: the job is its own only arm; always 0 in an arm            */
+    struct ol_job **arms; /**< [n_arms] resolved, *owned*; name and output are the arm's own */
+    ol_conf *conf;        /**< where values came from; *owned*, opaque                       */
+} ol_job;
+
+/**
+ * Read, resolve and check a job.
+ *
+ * @param path  the job file
+ * @param sets  [n_sets] "path=value", applied after the file in their order
+ * @param job   *owned by the caller*: ol_job_destroy
+ * Errors: OL_EUSAGE, one message with all mistakes, each with its place; OL_ENOMEM.
+ */
+ol_status ol_job_read(const char *path, const char *const *sets, size_t n_sets, ol_job **job);
+
+/** Read a job back from its resolved text; `name` stands for the file in messages. */
+ol_status ol_job_read_text(const char *name, const char *text, size_t size, ol_job **job);
+
+/** Accepts NULL. */
+void ol_job_destroy(ol_job *job);
+
+/**
+ * Arm i of 0 .. ol_job_arms(job)-1: its learner, its share of meta-steps, output OUTPUT/NAME and
+ * name NAME; without arms, arm 0 is the job itself. Borrowed from `job`.
+ */
+const ol_job *ol_job_arm(const ol_job *job, int i);
+
+/** Arms to run in turn: n_arms, or 1. */
+static inline int ol_job_arms(const ol_job *job)
+{
+    return job->n_arms > 0 ? job->n_arms : 1;
+}
+
+/** Gradient evaluations of one meta-step, see above. */
+double ol_job_evaluations_per_step(const ol_job *job);
+
+/** eval.adapt_lr, or the inner rate where that is 0. */
+double ol_job_adapt_lr(const ol_job *job);
+
+/** The word of a value, as files spell it: for columns and messages. Static text. */
+const char *ol_job_algorithm_name(int algorithm);
+const char *ol_job_variant_name(int variant);
+const char *ol_job_optimizer_name(int optimizer);
+const char *ol_job_moments_name(int moments);
+
+/**
+ * Append the resolved job as a libconfig file: every key, its value and in a comment where that
+ * came from; arms included. Reading it back gives the same values. Errors: OL_ENOMEM.
+ */
+ol_status ol_job_text(const ol_job *job, ol_text *text);
+
+/** Digest of the values alone: comments and origins do not change it. Errors: OL_ENOMEM. */
+ol_status ol_job_digest(const ol_job *job, char digest[OL_DIGEST_TEXT]);
+
+/**
+ * May `job` go on with a run whose job.cfg held `before`? seed, threads, model, data and learner
+ * must be as they were (storage apart, which decides memory only). name, output, stages, train and
+ * eval may change on the way. A job with arms is compared without them; each arm has its own
+ * job.cfg.
+ *
+ * @param name  of the file `before` was read from, for messages
+ * Errors: OL_EUSAGE with the keys that differ and both values.
+ */
+ol_status ol_job_same_run(const ol_job *job, const char *name, const char *before, size_t size);
+
+/** Append cfg/reference.cfg: every key with its default, type, range and meaning. */
+ol_status ol_job_reference(ol_text *text);
+
+#endif
