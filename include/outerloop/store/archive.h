@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/store/archive.h
+ * An HDF5 file as named arrays and attributes.
+ *
+ * A path names an object from the root: "params/wte.weight", "/tasks/0/support/tokens". Slashes
+ * separate groups; dots belong to names. Writing makes the groups in between.
+ *
+ * Numbers are converted on reading, as HDF5 does it: a float64 dataset can be read as float, an
+ * int32 one as int64. On disk they are little-endian standard types, so that any HDF5 program on
+ * any machine reads them. Arrays above 1 KiB are chunked and carry a Fletcher-32 checksum: a byte
+ * that changes on disk is an error when it is read, not a wrong number.
+ *
+ * Files are written with format bounds (earliest, v110), which HDF5 1.8 and every viewer read, and
+ * without file locks: a program that looks at a file never stops the one that writes it.
+ *
+ * Errors of all functions, unless said otherwise: OL_EDATA when reading fails (a missing file, one
+ * that is not HDF5 or is cut short, a missing object, another shape or type), OL_EIO when writing
+ * does, OL_ENOMEM. The message names the file and the object. Local: one process and one thread
+ * use an archive.
+ */
+#ifndef OUTERLOOP_STORE_ARCHIVE_H
+#define OUTERLOOP_STORE_ARCHIVE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "outerloop/base/status.h" /* ol_status */
+
+typedef struct ol_archive ol_archive;
+
+/** Names or texts read from a file: n strings in one block. Zero is empty. */
+typedef struct ol_strings {
+    char **items; /**< [n], each ends in a NUL */
+    size_t n;
+} ol_strings;
+
+/** Free the strings. Accepts NULL and a zero struct. */
+void ol_strings_finish(ol_strings *strings);
+
+/* Life of a file. */
+
+/** Open an existing file to read. @param out *owned by the caller* (ol_archive_close). */
+ol_status ol_archive_open(const char *path, ol_archive **out);
+
+/** Create a file to write, in place of any that is there. @param out *owned by the caller*. */
+ol_status ol_archive_create(const char *path, ol_archive **out);
+
+/** Close and free. Only after OL_OK is a written file whole. Accepts NULL. */
+ol_status ol_archive_close(ol_archive *archive);
+
+/** The path it was opened with. Borrowed. */
+const char *ol_archive_path(const ol_archive *archive);
+
+/* What is in it. */
+
+/** True when there is an object (group or dataset) of that path. */
+bool ol_archive_has(const ol_archive *archive, const char *object);
+
+/** True when there is a group of that path. */
+bool ol_archive_is_group(const ol_archive *archive, const char *object);
+
+/** Names of the members of a group in name order. @param out *owned by the caller*. */
+ol_status ol_archive_children(const ol_archive *archive, const char *group, ol_strings *out);
+
+/** Names of the attributes of an object in name order. @param out *owned by the caller*. */
+ol_status ol_archive_attributes(const ol_archive *archive, const char *object, ol_strings *out);
+
+/**
+ * Extents of a dataset.
+ * @param dims  [max_rank], the first *rank are set; a dataset of more dimensions is OL_EDATA
+ * @param rank  0 for a scalar
+ */
+ol_status ol_archive_shape(const ol_archive *archive, const char *object, int max_rank,
+                           int64_t *dims, int *rank);
+
+/** Elements of a dataset, the product of its extents. */
+ol_status ol_archive_count(const ol_archive *archive, const char *object, size_t *count);
+
+/* Reading arrays: exactly `count` elements, row-major, any shape; another count is OL_EDATA. */
+
+ol_status ol_archive_read_f32(const ol_archive *archive, const char *object, size_t count,
+                              float *out);
+ol_status ol_archive_read_f64(const ol_archive *archive, const char *object, size_t count,
+                              double *out);
+ol_status ol_archive_read_i32(const ol_archive *archive, const char *object, size_t count,
+                              int32_t *out);
+ol_status ol_archive_read_i64(const ol_archive *archive, const char *object, size_t count,
+                              int64_t *out);
+ol_status ol_archive_read_u8(const ol_archive *archive, const char *object, size_t count,
+                             uint8_t *out);
+
+/** Read a dataset of strings, fixed or variable, of any shape. @param out *owned by the caller*. */
+ol_status ol_archive_read_strings(const ol_archive *archive, const char *object, ol_strings *out);
+
+/** Read a scalar string dataset. @param out *owned by the caller* (free). */
+ol_status ol_archive_read_text(const ol_archive *archive, const char *object, char **out);
+
+/* Writing arrays: rank 0 (a scalar) to 8; the object must not exist yet. */
+
+ol_status ol_archive_write_f32(ol_archive *archive, const char *object, int rank,
+                               const int64_t *dims, const float *data);
+ol_status ol_archive_write_f64(ol_archive *archive, const char *object, int rank,
+                               const int64_t *dims, const double *data);
+ol_status ol_archive_write_i32(ol_archive *archive, const char *object, int rank,
+                               const int64_t *dims, const int32_t *data);
+ol_status ol_archive_write_i64(ol_archive *archive, const char *object, int rank,
+                               const int64_t *dims, const int64_t *data);
+ol_status ol_archive_write_u8(ol_archive *archive, const char *object, int rank,
+                              const int64_t *dims, const uint8_t *data);
+
+/** Write a text as a scalar UTF-8 string dataset. Errors also: OL_EDATA when it is not UTF-8. */
+ol_status ol_archive_write_text(ol_archive *archive, const char *object, const char *text);
+
+/** Make a group and its parents; fine when it is there. */
+ol_status ol_archive_make_group(ol_archive *archive, const char *group);
+
+/* Attributes. "/" is the root. Setting one that exists replaces it. */
+
+bool ol_archive_has_attribute(const ol_archive *archive, const char *object, const char *name);
+
+/** Read an integer: stored as any integer, or as the boolean enumeration of h5py. */
+ol_status ol_archive_get_i64(const ol_archive *archive, const char *object, const char *name,
+                             int64_t *out);
+
+/** Read a number: stored as any float or integer. */
+ol_status ol_archive_get_f64(const ol_archive *archive, const char *object, const char *name,
+                             double *out);
+
+/** Read exactly `count` numbers of an array attribute. */
+ol_status ol_archive_get_f64s(const ol_archive *archive, const char *object, const char *name,
+                              size_t count, double *out);
+
+/** Read a string, fixed or variable, UTF-8 or ASCII. @param out *owned by the caller* (free). */
+ol_status ol_archive_get_text(const ol_archive *archive, const char *object, const char *name,
+                              char **out);
+
+/** Any attribute as text for people: numbers with all digits, arrays in brackets, others by type.
+ *  @param out *owned by the caller* (free). */
+ol_status ol_archive_show(const ol_archive *archive, const char *object, const char *name,
+                          char **out);
+
+ol_status ol_archive_set_i64(ol_archive *archive, const char *object, const char *name,
+                             int64_t value);
+ol_status ol_archive_set_f64(ol_archive *archive, const char *object, const char *name,
+                             double value);
+ol_status ol_archive_set_f64s(ol_archive *archive, const char *object, const char *name,
+                              size_t count, const double *values);
+
+/** Write a UTF-8 string. Errors also: OL_EDATA when it is not UTF-8. */
+ol_status ol_archive_set_text(ol_archive *archive, const char *object, const char *name,
+                              const char *value);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/store/checkpoint.h
+ * Checkpoints that are whole or not there.
+ *
+ *     FOLDER/step-000100.h5
+ *       /                attributes format, version, step, seed, rng, run_id, digest, and the caller's
+ *       /job             the resolved job file, as text
+ *       /model           attributes of the caller: what must match for the file to be of use
+ *       /params/<name>   float32 by Hugging Face name, each with the attribute digest
+ *       /moments         attribute step: Adam's t
+ *       /moments/m/<name>, /moments/v/<name>
+ *
+ * Nothing in it depends on the number of ranks. A digest (XXH3-128) is kept of every tensor, and the
+ * root's covers all of these in name order, all attributes and the job.
+ *
+ * Writing: the space is checked; FOLDER/step-000100.h5.tmp-<run_id> is written and closed, opened
+ * again and every byte compared with its digest; then synced, renamed, the folder synced; then the
+ * text file `latest` is rewritten. At no instant does a file of a checkpoint's name hold less than a
+ * whole checkpoint. `latest` is a hint for people and is never believed.
+ *
+ * Reading: a file is used only if all digests hold. The step is the one stored inside, not the one
+ * in the name.
+ *
+ * Errors of all functions: OL_EDATA for a file that is torn, altered, or no checkpoint (file and
+ * object named), OL_EIO when writing fails, OL_ENOMEM. Local: rank 0 writes; any rank may read.
+ */
+#ifndef OUTERLOOP_STORE_CHECKPOINT_H
+#define OUTERLOOP_STORE_CHECKPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "outerloop/base/file.h"   /* PATH_MAX */
+#include "outerloop/base/status.h" /* ol_status */
+#include "outerloop/store/archive.h"
+
+enum { OL_CHECKPOINT_RANK = 4 }; /**< most dimensions of a tensor */
+
+/** A named tensor with its moments. Borrowed. */
+typedef struct ol_checkpoint_tensor {
+    const char *name; /**< "h.0.attn.c_attn.weight"; no slashes       */
+    int rank;         /**< 1 .. OL_CHECKPOINT_RANK                    */
+    int64_t dims[OL_CHECKPOINT_RANK];
+    const float *param; /**< [dims]                                     */
+    const float *m, *v; /**< [dims]; both NULL in a file without moments */
+} ol_checkpoint_tensor;
+
+/** An attribute of the caller's: exactly one of the kinds below. */
+typedef struct ol_checkpoint_note {
+    const char *name;
+    enum { OL_NOTE_I64, OL_NOTE_F64, OL_NOTE_TEXT } kind;
+    int64_t i;
+    double f;
+    const char *text;
+} ol_checkpoint_note;
+
+/** Where a write is made to go wrong, for tests. */
+typedef enum ol_checkpoint_fault {
+    OL_CHECKPOINT_NO_FAULT = 0,
+    OL_CHECKPOINT_NO_SPACE, /**< the space check finds too little                               */
+    OL_CHECKPOINT_CUT,      /**< the aside file loses its second half: found by re-reading      */
+    OL_CHECKPOINT_FLIP,     /**< one byte of the aside file changes: found by re-reading        */
+    OL_CHECKPOINT_KILLED,   /**< stops after the aside file is written, leaving it (OL_EIO)     */
+    OL_CHECKPOINT_TORN,     /**< as CUT, but renamed all the same, as a lying disk would do it  */
+} ol_checkpoint_fault;
+
+/** What is saved. Everything is borrowed for the call. */
+typedef struct ol_checkpoint_spec {
+    int64_t step;         /**< meta-steps done                                      */
+    int64_t moments_step; /**< Adam's t                                             */
+    uint64_t seed;
+    const char *rng;    /**< the random generator and how its streams are keyed     */
+    const char *run_id; /**< the same over restarts; part of the aside name         */
+    const char *job;    /**< resolved job file                                      */
+    const ol_checkpoint_tensor *tensors;
+    int n_tensors;
+    const ol_checkpoint_note *model; /**< attributes of /model                      */
+    int n_model;
+    const ol_checkpoint_note *notes; /**< attributes of the root: rows of metrics, ... */
+    int n_notes;
+    ol_checkpoint_fault fault; /**< OL_CHECKPOINT_NO_FAULT                          */
+} ol_checkpoint_spec;
+
+/**
+ * Write FOLDER/step-NNNNNN.h5 as described above; the folder is made when missing. On error the
+ * aside file is removed and nothing else has changed: the caller logs, goes on, tries again later.
+ * @param path  PATH_MAX bytes, set to the new file's path
+ * Errors: OL_EIO (also too little space, and what was read back is not what was written).
+ * Cost: two passes over the tensors and one fsync.
+ */
+ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec,
+                              char path[PATH_MAX]);
+
+/** An open checkpoint. */
+typedef struct ol_checkpoint ol_checkpoint;
+
+typedef enum ol_checkpoint_part {
+    OL_CHECKPOINT_PARAMS,
+    OL_CHECKPOINT_M,
+    OL_CHECKPOINT_V,
+} ol_checkpoint_part;
+
+/**
+ * Open a file, and check the root digest: attributes, job, names, shapes and digests of all
+ * tensors are then what was written. Tensor data is checked as it is read.
+ * @param out *owned by the caller* (ol_checkpoint_close)
+ */
+ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out);
+
+/** Close and free. Accepts NULL. */
+void ol_checkpoint_close(ol_checkpoint *checkpoint);
+
+int64_t ol_checkpoint_step(const ol_checkpoint *checkpoint);
+int64_t ol_checkpoint_moments_step(const ol_checkpoint *checkpoint);
+uint64_t ol_checkpoint_seed(const ol_checkpoint *checkpoint);
+const char *ol_checkpoint_run_id(const ol_checkpoint *checkpoint); /**< borrowed */
+const char *ol_checkpoint_job(const ol_checkpoint *checkpoint);    /**< borrowed */
+const char *ol_checkpoint_digest(const ol_checkpoint *checkpoint); /**< of the root, borrowed */
+
+/** True when the file holds moments. */
+bool ol_checkpoint_has_moments(const ol_checkpoint *checkpoint);
+
+/** The file as an archive, to read /model and notes ("/" attributes), or list tensors. Borrowed. */
+const ol_archive *ol_checkpoint_archive(const ol_checkpoint *checkpoint);
+
+/**
+ * Read one tensor and compare its digest. Another element count, a missing tensor and a digest that
+ * does not hold are OL_EDATA; `out` must then not be used. @param out  [count]
+ */
+ol_status ol_checkpoint_read(const ol_checkpoint *checkpoint, ol_checkpoint_part part,
+                             const char *name, size_t count, float *out);
+
+/** Read every tensor and compare all digests. */
+ol_status ol_checkpoint_verify(const char *path);
+
+/**
+ * Find the newest whole checkpoint of a folder: candidates are the files step-*.h5, by the step
+ * stored in them, newest first; the first that ol_checkpoint_verify accepts is taken. Each one
+ * passed over is named with the reason in a warning.
+ * @param path  PATH_MAX bytes; "" when there is no checkpoint at all, which is OL_OK
+ * Errors: OL_EDATA when there are files but none is whole.
+ */
+ol_status ol_checkpoint_newest(const char *folder, char path[PATH_MAX], int64_t *step);
+
+/** Remove files left by writers that died: step-*.h5.tmp-* in the folder. Call it when no other
+ *  process writes there. @param removed  how many; NULL = not wanted. Errors: OL_EIO. */
+ol_status ol_checkpoint_sweep(const char *folder, int *removed);
+
+/** What to keep besides the newest. */
+typedef struct ol_checkpoint_keep {
+    int last;      /**< the newest `last` ones, at least 1    */
+    int64_t every; /**< and those with step % every = 0; 0 = none */
+} ol_checkpoint_keep;
+
+/**
+ * Delete older checkpoints of the same run. `newest` must be the path that ol_checkpoint_write just
+ * returned: it is opened first, and nothing is deleted unless that succeeds. Order is by the step
+ * stored inside; files of another run_id, unreadable ones and later steps are never touched.
+ * @param removed  how many; NULL = not wanted. Errors: OL_EDATA, OL_EIO.
+ */
+ol_status ol_checkpoint_prune(const char *folder, const char *newest, ol_checkpoint_keep keep,
+                              int *removed);
+
+#endif
