@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/data/task.h
+ * Task folders in MetaICL's layout: rows, task descriptions, settings, and which file serves.
+ *
+ *     ROOT/config/SETTING.json        lists of task names: train, test, unseen_domain_test
+ *     ROOT/config/tasks/TASK.json     task_type; options, where all rows share them
+ *     ROOT/data/TASK/TASK_K_SEED_SPLIT.jsonl     one row a line; SPLIT is train, dev or test
+ *
+ * Everything read is checked, and a fault is told with file, line and remedy. Local.
+ */
+#ifndef OUTERLOOP_DATA_TASK_H
+#define OUTERLOOP_DATA_TASK_H
+
+#include <limits.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "outerloop/base/file.h"   /* PATH_MAX  */
+#include "outerloop/base/status.h" /* ol_status */
+
+/** One line: {"task": ..., "input": ..., "output": ..., "options": [...]}, all of it UTF-8. */
+typedef struct ol_row {
+    char *input;
+    char *output;   /**< one of the options, where there are any        */
+    char **options; /**< [n_options]; none in free-form tasks           */
+    int n_options;
+    int line; /**< in its file, from 1, for messages */
+} ol_row;
+
+/** The rows of one file, owned. */
+typedef struct ol_rows {
+    ol_row *rows; /**< [n] */
+    int n;
+    char *path; /**< the file they came from */
+} ol_rows;
+
+/**
+ * Read the first `limit` rows of a file (0: all of them).
+ * @param out  owned by the caller, ol_rows_finish; zero on error
+ * Errors: OL_EDATA naming file and line for a row that is not UTF-8, not a JSON object, lacks one
+ * of the four fields or has it of another type, has its output outside its options, for an empty
+ * line, and for a file without rows; OL_ENOMEM.
+ */
+ol_status ol_rows_read(const char *path, int limit, ol_rows *out);
+
+/** Free them. Accepts NULL and a zero struct. */
+void ol_rows_finish(ol_rows *rows);
+
+/** False when the row has no option but empty ones: MetaICL then sets no newline before its tail. */
+bool ol_row_is_labelled(const ol_row *row);
+
+/** What ROOT/config/tasks/TASK.json says. */
+typedef struct ol_task_config {
+    bool is_classification; /**< scored by macro-F1, else by accuracy */
+    char *type;             /**< "classification", "multi-choice", "free-form" or another word */
+    char **options;         /**< [n_options], often none: rows then bring their own            */
+    int n_options;
+} ol_task_config;
+
+/** @param out owned by the caller. Errors: OL_EDATA naming the file, OL_ENOMEM. */
+ol_status ol_task_config_read(const char *root, const char *task, ol_task_config *out);
+
+/** Accepts NULL and a zero struct. */
+void ol_task_config_finish(ol_task_config *config);
+
+/** Names in a list of a setting. */
+typedef struct ol_names {
+    char **names; /**< [n] */
+    int n;
+} ol_names;
+
+/** What ROOT/config/SETTING.json says. */
+typedef struct ol_setting {
+    char *path; /**< its file, for messages              */
+    ol_names train, test;
+    ol_names unseen_domain_test; /**< a part of test; empty when absent   */
+} ol_setting;
+
+/** @param out owned by the caller. Errors: OL_EDATA (an unknown setting lists those there are),
+ *  OL_ENOMEM. */
+ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out);
+
+/** Accepts NULL and a zero struct. */
+void ol_setting_finish(ol_setting *setting);
+
+/** True when `name` is in the list. */
+bool ol_names_have(const ol_names *names, const char *name);
+
+/**
+ * The file that trains a task: `<task>_<k>_100_train.jsonl` with the largest k there is. MetaICL
+ * names it 16384, its cap; a task that has only a k-shot file is trained on that one.
+ * @param named_in  the setting file that names the task, for the message; NULL when none does
+ * @param k         the number in the file's name
+ * Errors: OL_EDATA naming setting, task and the file looked for.
+ */
+ol_status ol_task_train_path(const char *root, const char *task, const char *named_in,
+                             char path[PATH_MAX], int *k);
+
+/**
+ * The files that a target task is scored with: the k-shot file is `<task>_<k'>_<seed>_train.jsonl`
+ * with the smallest k' >= shots (its first `shots` rows serve), and test the file beside it with
+ * the same k'. With shots = 0 it is the smallest k' that has a test file.
+ * @param train  may be NULL; "" when shots is 0 and there is no k-shot file
+ * Errors: OL_EDATA naming setting (when named_in is not NULL), task, and the file looked for or
+ * the largest k there is.
+ */
+ol_status ol_task_target_paths(const char *root, const char *task, const char *named_in, int shots,
+                               int seed, char train[PATH_MAX], char test[PATH_MAX]);
+
+#endif
