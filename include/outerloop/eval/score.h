@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/eval/score.h
+ * From option losses to a prediction, and from predictions to the score of a task.
+ *
+ * A test row is scored under each of its options by the mean loss of the scored piece [nats a
+ * token]; the lowest wins. The score of a task is accuracy, or macro-F1 for tasks of the type
+ * classification:
+ *
+ *   (1) P_c = correct rows predicted c / rows predicted c      1 where c was never predicted
+ *   (2) R_c = correct rows with gold c / rows with gold c
+ *   (3) F_c = 2 P_c R_c / (P_c + R_c)                          0 where P_c + R_c is 0
+ *   (4) macro-F1 = mean of F_c over the classes c that the gold labels hold
+ *
+ * A class that is predicted but never gold costs its rows their recall and is itself not averaged.
+ * Texts are compared without the white space around them (that of Unicode, as Python's strip).
+ *
+ * Source: the evaluation of MetaICL [Min et al. 2022], quirks included. Local.
+ */
+#ifndef OUTERLOOP_EVAL_SCORE_H
+#define OUTERLOOP_EVAL_SCORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "outerloop/base/status.h" /* ol_status */
+
+typedef enum ol_metric { OL_ACCURACY, OL_MACRO_F1 } ol_metric;
+
+/** Name of a metric as files write it: "accuracy", "macro_f1". Static text. */
+const char *ol_metric_name(ol_metric metric);
+
+/** Index of the lowest of n losses, the first one on ties; a NaN is never lowest. -1 when all are
+ *  NaN: no prediction can be made. */
+int ol_score_pick(int n, const double *losses);
+
+/** The part of `text` without white space around it. @param size  its bytes. Borrowed. */
+const char *ol_score_strip(const char *text, size_t *size);
+
+/** True when the texts are equal without the white space around them. */
+bool ol_score_same(const char *a, const char *b);
+
+/**
+ * The score of a task, 0..1.
+ * @param rows       at least 1
+ * @param predicted  [rows] predicted options; NULL where there is none: wrong, and of no class
+ * @param gold       [rows] true outputs
+ * Errors: OL_ENOMEM. Cost: rows × classes comparisons.
+ */
+ol_status ol_score_rows(ol_metric metric, int rows, const char *const *predicted,
+                        const char *const *gold, double *score);
+
+#endif

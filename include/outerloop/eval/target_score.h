@@ -1,0 +1,113 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/eval/target_score.h
+ * One work item of an evaluation: a target task under one seed, scored as it is and adapted.
+ *
+ *   (1) θ_0 = θ                                       in context: no step is taken
+ *   (2) θ_{j+1}, m, v = inner(θ_j, ∇L_A(θ_j), m, v)   adaptation, j = 0, 1, ...
+ *   (3) score_J = metric of argmin_option L(prompt of row and option; θ_J)   J in {0} and `counts`
+ *
+ * L_A is the mean loss of the leave-one-out prompts of the task's k-shot file: each of its k rows
+ * is the target once, with the k-1 others as demonstrations. Every step uses all k prompts, so
+ * that adaptation draws nothing at random and J steps mean the same for every learner. The inner
+ * optimizer is the learner's own, started as its `moments` say (ol_learner_start_moments); learners
+ * without an inner loop, and the untrained model, adapt with the same settings. Counts are reached
+ * one after the other: θ_8 is four steps from θ_4. θ itself is never written to, so every item
+ * starts from the same bits.
+ *
+ * An adaptation that runs into a loss that is not finite leaves nothing to predict with: that count
+ * and those after it score 0, with predicted = -1 and NaN as option losses, and `diverged` says so.
+ *
+ * Cost in forward passes of a prompt: options of all rows for each J scored, and 3 k a step.
+ * Prompts share no work: the k demonstrations are run through again for every row and option.
+ *
+ * Local, no MPI; one thread.
+ */
+#ifndef OUTERLOOP_EVAL_TARGET_SCORE_H
+#define OUTERLOOP_EVAL_TARGET_SCORE_H
+
+#include "outerloop/base/text.h"    /* ol_text */
+#include "outerloop/eval/score.h"   /* ol_metric */
+#include "outerloop/meta/learner.h" /* ol_learner_spec, ol_state_view */
+
+/** A target task under one seed, as prompts. Everything is borrowed. */
+typedef struct ol_eval_target {
+    const char *name; /**< for messages                                                       */
+    ol_metric metric;
+    int rows;                   /**< test rows                                                */
+    const int *options_per_row; /**< [rows], each at least 1                                  */
+    const char *const *options; /**< [prompts->B] text of each option, rows in order          */
+    const char *const *gold;    /**< [rows] true output                                       */
+    const ol_batch *prompts;    /**< one prompt a (row, option), rows in order                */
+    const ol_batch *support;    /**< leave-one-out prompts; NULL when nothing is to be adapted */
+} ol_eval_target;
+
+/** What to score. */
+typedef struct ol_eval_spec {
+    ol_learner_spec learner; /**< the inner optimizer; adam.lr is the rate of adaptation         */
+    bool in_context;         /**< score θ itself                                                 */
+    const int *counts;       /**< [n_counts] adaptation steps to score after, ascending, above 0 */
+    int n_counts;
+    int64_t batch_tokens; /**< most tokens of one batch of prompts; 0 = chosen for the model.
+                               A prompt is never split, however long                              */
+} ol_eval_spec;
+
+/** The scoring at one step count. */
+typedef struct ol_eval_scoring {
+    int steps;      /**< 0: in context                                                        */
+    int diverged;   /**< 1: adaptation was not finite by here                                 */
+    double score;   /**< 0..1                                                                 */
+    double support; /**< L_A in nats before the last step; NaN in context                     */
+    double seconds; /**< of adapting from the previous count and of scoring                   */
+    int *predicted; /**< [rows] index of the option, -1 for none                              */
+    double *losses; /**< [prompts] of each option, nats a token                               */
+} ol_eval_scoring;
+
+/** What a work item yields. Start from a zero struct; ol_eval_result_finish. */
+typedef struct ol_eval_result {
+    int item; /**< number of the work item, the caller's to set                             */
+    ol_metric metric;
+    int rows;
+    int prompts;               /**< options of all rows                                     */
+    int n;                     /**< scorings: in context first where asked for, then counts */
+    int *offsets;              /**< [rows+1] first option of each row                       */
+    int *gold;                 /**< [rows] index of the gold option, -1 when it is none     */
+    char **options;            /**< [prompts] text of each option                           */
+    ol_eval_scoring *scorings; /**< [n]                                                     */
+    void *block;               /**< the memory behind all of these                          */
+} ol_eval_result;
+
+/** Most bytes of one arena that ol_eval_target_score needs for a target. */
+size_t ol_eval_target_bytes(const ol_model *model, const ol_eval_spec *spec,
+                            const ol_eval_target *target);
+
+/**
+ * Score a target, in context and after each count.
+ * @param state   θ and the moments of the learner, unchanged
+ * @param ws      scratch, ol_eval_target_bytes; rewound on success
+ * @param result  overwritten; *owned by the caller* (ol_eval_result_finish)
+ * Errors: OL_EDATA when a prompt does not fit the model or rows and options do not match;
+ * OL_EUSAGE when counts are given and there is no support, or counts do not ascend; OL_ENOMEM.
+ * Nothing is then left to free.
+ */
+ol_status ol_eval_target_score(const ol_model *model, const ol_eval_spec *spec,
+                               const ol_eval_target *target, ol_state_view state, ol_arena *ws,
+                               ol_eval_result *result);
+
+/** Free. Accepts NULL and a zero struct. */
+void ol_eval_result_finish(ol_eval_result *result);
+
+/** Append a result as bytes that ol_eval_result_unpack reads on a machine of the same kind. Errors:
+ *  OL_ENOMEM. */
+ol_status ol_eval_result_pack(const ol_eval_result *result, ol_text *bytes);
+
+/**
+ * Read one packed result from the front of `bytes`.
+ * @param used    how many bytes it took
+ * @param result  overwritten; *owned by the caller*
+ * Errors: OL_EDATA when the bytes are cut short, OL_ENOMEM.
+ */
+ol_status ol_eval_result_unpack(const char *bytes, size_t size, size_t *used,
+                                ol_eval_result *result);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/run/evaluate.h
+ * Score a model on target tasks, spread over ranks.
+ *
+ * A work item is a (task, seed); item i = task·n_seeds + seed. Items go to ranks by predicted cost:
+ * the dearest first, each to the rank with the least to do so far (ties by number). One item is
+ * done by one rank alone, so results are the same bits on any number of ranks; they come together
+ * on rank 0 in order of items.
+ *
+ *     ol_evaluation_spec spec = {...};
+ *     OL_TRY(ol_evaluate(comm, model, state, &spec, &evaluation));          every rank
+ *     if (ol_comm_rank(comm) == 0)
+ *         OL_TRY(ol_evaluation_store(&evaluation, &spec, "maml", sink, payload));
+ */
+#ifndef OUTERLOOP_RUN_EVALUATE_H
+#define OUTERLOOP_RUN_EVALUATE_H
+
+#include "outerloop/comm/comm.h"         /* ol_comm */
+#include "outerloop/eval/table.h"        /* ol_eval_score */
+#include "outerloop/eval/target_score.h" /* ol_eval_spec, ol_eval_result */
+#include "outerloop/store/table.h"       /* ol_table_spec, ol_cell */
+
+/**
+ * Build a target: called for the items of this rank, in any order.
+ * @param task, seed  indices into spec->tasks and spec->seeds
+ * @param target      overwritten; what it borrows belongs to `payload` and stays until the next
+ *                    call with it
+ */
+typedef ol_status ol_target_source(void *payload, int task, int seed, ol_eval_target *target);
+
+/** What to evaluate; the same on every rank. Everything is borrowed. */
+typedef struct ol_evaluation_spec {
+    const char *const *tasks; /**< [n_tasks] names                                          */
+    int n_tasks;
+    const bool *unseen; /**< [n_tasks] the task is of an unseen domain; NULL: none is       */
+    const int *seeds;   /**< [n_seeds]                                                      */
+    int n_seeds;
+    const double
+        *costs; /**< [n_tasks·n_seeds] predicted work of each item, any unit; NULL: equal */
+    ol_target_source *source;
+    void *payload;
+    ol_eval_spec scoring;
+    bool (*stop)(void *payload); /**< asked between items: true ends the evaluation; NULL: never */
+    void *stop_payload;
+} ol_evaluation_spec;
+
+/** Results of all items, on rank 0; on other ranks results is NULL. */
+typedef struct ol_evaluation {
+    ol_eval_result *results; /**< [n] in order of items                      */
+    int n;                   /**< n_tasks·n_seeds                            */
+    double seconds;          /**< of the slowest rank                        */
+    int diverged;            /**< scorings whose adaptation was not finite   */
+} ol_evaluation;
+
+/**
+ * Score every item. Collective.
+ * @param out  overwritten; *owned by the caller* (ol_evaluation_finish)
+ * Errors, the same on every rank: those of the source and of ol_eval_target_score, the task and
+ * seed named; OL_ESTOPPED when a rank was asked to stop; OL_ENOMEM; OL_EMPI.
+ */
+ol_status ol_evaluate(ol_comm *comm, const ol_model *model, ol_state_view state,
+                      const ol_evaluation_spec *spec, ol_evaluation *out);
+
+/** Free. Accepts NULL and a zero struct. */
+void ol_evaluation_finish(ol_evaluation *evaluation);
+
+/** eval/score: a row is one (stage, learner, task, seed, adaptation steps). */
+extern const ol_table_spec ol_eval_score_table;
+
+/** eval/prediction: a row is one test row under those. */
+extern const ol_table_spec ol_eval_prediction_table;
+
+/**
+ * Take one row for a table.
+ * @param table  &ol_eval_score_table or &ol_eval_prediction_table
+ * @param cells  borrowed for the call. cells[0], the index, is the sink's to set: rows of that
+ *               table so far
+ */
+typedef ol_status ol_row_sink(void *payload, const ol_table_spec *table, ol_cell *cells);
+
+/**
+ * Give all rows to a sink, in order of items and step counts. In-context rows are of the stage
+ * "eval", adapted ones of "adapt". Local. Errors: those of the sink.
+ * @param learner  name of the row in tables: "untrained", or of the arm
+ */
+ol_status ol_evaluation_store(const ol_evaluation *evaluation, const ol_evaluation_spec *spec,
+                              const char *learner, ol_row_sink *sink, void *payload);
+
+/**
+ * The scores alone, for ol_eval_table.
+ * @param scores  *owned by the caller* (free); task names borrowed from spec
+ * Errors: OL_ENOMEM.
+ */
+ol_status ol_evaluation_scores(const ol_evaluation *evaluation, const ol_evaluation_spec *spec,
+                               ol_eval_score **scores, size_t *n);
+
+#endif
