@@ -17,6 +17,7 @@
  *
  * An adaptation that runs into a loss that is not finite leaves nothing to predict with: that count
  * and those after it score 0, with predicted = -1 and NaN as option losses, and `diverged` says so.
+ * It is the score of this rate on this task, and no reason to lose the other results of a run.
  *
  * Cost in forward passes of a prompt: options of all rows for each J scored, and 3 k a step.
  * Prompts share no work: the k demonstrations are run through again for every row and option.
@@ -26,8 +27,7 @@
 #ifndef OUTERLOOP_EVAL_TARGET_SCORE_H
 #define OUTERLOOP_EVAL_TARGET_SCORE_H
 
-#include "outerloop/base/text.h"    /* ol_text */
-#include "outerloop/eval/score.h"   /* ol_metric */
+#include "outerloop/eval/result.h"  /* ol_eval_result, ol_metric */
 #include "outerloop/meta/learner.h" /* ol_learner_spec, ol_state_view */
 
 /** A target task under one seed, as prompts. Everything is borrowed. */
@@ -52,31 +52,6 @@ typedef struct ol_eval_spec {
                                A prompt is never split, however long                              */
 } ol_eval_spec;
 
-/** The scoring at one step count. */
-typedef struct ol_eval_scoring {
-    int steps;      /**< 0: in context                                                        */
-    int diverged;   /**< 1: adaptation was not finite by here                                 */
-    double score;   /**< 0..1                                                                 */
-    double support; /**< L_A in nats before the last step; NaN in context                     */
-    double seconds; /**< of adapting from the previous count and of scoring                   */
-    int *predicted; /**< [rows] index of the option, -1 for none                              */
-    double *losses; /**< [prompts] of each option, nats a token                               */
-} ol_eval_scoring;
-
-/** What a work item yields. Start from a zero struct; ol_eval_result_finish. */
-typedef struct ol_eval_result {
-    int item; /**< number of the work item, the caller's to set                             */
-    ol_metric metric;
-    int rows;
-    int prompts;               /**< options of all rows                                     */
-    int n;                     /**< scorings: in context first where asked for, then counts */
-    int *offsets;              /**< [rows+1] first option of each row                       */
-    int *gold;                 /**< [rows] index of the gold option, -1 when it is none     */
-    char **options;            /**< [prompts] text of each option                           */
-    ol_eval_scoring *scorings; /**< [n]                                                     */
-    void *block;               /**< the memory behind all of these                          */
-} ol_eval_result;
-
 /** Most bytes of one arena that ol_eval_target_score needs for a target. */
 size_t ol_eval_target_bytes(const ol_model *model, const ol_eval_spec *spec,
                             const ol_eval_target *target);
@@ -93,21 +68,5 @@ size_t ol_eval_target_bytes(const ol_model *model, const ol_eval_spec *spec,
 ol_status ol_eval_target_score(const ol_model *model, const ol_eval_spec *spec,
                                const ol_eval_target *target, ol_state_view state, ol_arena *ws,
                                ol_eval_result *result);
-
-/** Free. Accepts NULL and a zero struct. */
-void ol_eval_result_finish(ol_eval_result *result);
-
-/** Append a result as bytes that ol_eval_result_unpack reads on a machine of the same kind. Errors:
- *  OL_ENOMEM. */
-ol_status ol_eval_result_pack(const ol_eval_result *result, ol_text *bytes);
-
-/**
- * Read one packed result from the front of `bytes`.
- * @param used    how many bytes it took
- * @param result  overwritten; *owned by the caller*
- * Errors: OL_EDATA when the bytes are cut short, OL_ENOMEM.
- */
-ol_status ol_eval_result_unpack(const char *bytes, size_t size, size_t *used,
-                                ol_eval_result *result);
 
 #endif

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/run/targets.h
+ * The target tasks of a setting under all seeds, ready to be evaluated: names, predicted work, and
+ * the prompts of each (task, seed) when its turn comes.
+ *
+ * Opening reads and tokenizes every file once and keeps none of it, so that a missing file, a bad
+ * row or a prompt longer than the model's context is found before any training, and the work of
+ * each item is known: tokens of all its prompts.
+ *
+ * Demonstrations belong to what a learner was trained on: with them, the first `shots` rows of the
+ * k-shot file stand before every test row; without (multitask), a test row stands alone, in context
+ * means zero-shot, and adaptation goes over the same `shots` rows, each alone.
+ *
+ * Local: every rank opens the same targets.
+ */
+#ifndef OUTERLOOP_RUN_TARGETS_H
+#define OUTERLOOP_RUN_TARGETS_H
+
+#include "outerloop/data/target.h"  /* ol_variant, ol_tokenizer */
+#include "outerloop/run/evaluate.h" /* ol_evaluation_spec */
+
+typedef struct ol_targets ol_targets;
+
+/** Which targets. Strings and seeds are copied. */
+typedef struct ol_targets_spec {
+    const char *root, *setting;
+    ol_variant variant;
+    int shots;                  /**< k: demonstrations, and rows to adapt on                 */
+    int max_tokens;             /**< a prompt's cap                                          */
+    int max_tokens_per_example; /**< an example's cap                                        */
+    int rows;                   /**< first test rows of each task and seed; 0 = all          */
+    const int *seeds;           /**< [n_seeds]                                               */
+    int n_seeds;
+    bool demonstrations; /**< false for learners trained without them                        */
+    bool adapt;          /**< rows to adapt on will be needed                                */
+    int context;         /**< of the model, which every prompt must fit                      */
+} ol_targets_spec;
+
+/**
+ * Read and check all targets.
+ * @param tokenizer  borrowed for the life of the targets
+ * @param out        *owned by the caller* (ol_targets_close)
+ * Errors: OL_EUSAGE (nothing to adapt on: shots is 0), OL_EDATA with file and line, OL_ENOMEM.
+ * Cost: tokenizing all prompts once.
+ */
+ol_status ol_targets_open(const ol_targets_spec *spec, ol_tokenizer *tokenizer, ol_targets **out);
+
+/** Free. Accepts NULL. */
+void ol_targets_close(ol_targets *targets);
+
+/** A spec for ol_evaluate with everything set but `scoring` and `stop`. Borrows from targets, which
+ *  are also its payload: one evaluation at a time. */
+ol_evaluation_spec ol_targets_evaluation(ol_targets *targets);
+
+/** Tokens of all prompts of all items: what scoring them once runs through the model. */
+int64_t ol_targets_tokens(const ol_targets *targets);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/eval/score.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+const char *ol_metric_name(ol_metric metric)
+{
+    return metric == OL_MACRO_F1 ? "macro_f1" : "accuracy";
+}
+
+int ol_score_pick(int n, const double *losses)
+{
+    int best = -1;
+
+    for (int i = 0; i < n; i++)
+        if (!isnan(losses[i]) && (best < 0 || losses[i] < losses[best]))
+            best = i;
+    return best;
+}
+
+/* What Python's str.strip takes away beyond ASCII, as UTF-8. */
+static const char *const wide_spaces[] = {
+    "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81",
+    "\xe2\x80\x82", "\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86",
+    "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\xa8",
+    "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80",
+};
+
+static bool is_narrow_space(char c)
+{
+    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
+}
+
+/* Bytes of the white space that text[0..n-1] begins with (or ends with), 0 when it does not. */
+static size_t space_at(const char *text, size_t n, bool end)
+{
+    if (n > 0 && is_narrow_space(text[end ? n - 1 : 0]))
+        return 1;
+    for (size_t i = 0; i < sizeof wide_spaces / sizeof *wide_spaces; i++) {
+        const size_t w = strlen(wide_spaces[i]);
+        if (n >= w && memcmp(end ? text + n - w : text, wide_spaces[i], w) == 0)
+            return w;
+    }
+    return 0;
+}
+
+const char *ol_score_strip(const char *text, size_t *size)
+{
+    size_t n = strlen(text);
+    size_t w;
+
+    while ((w = space_at(text, n, false)) > 0) {
+        text += w;
+        n -= w;
+    }
+    while ((w = space_at(text, n, true)) > 0)
+        n -= w;
+    *size = n;
+    return text;
+}
+
+bool ol_score_same(const char *a, const char *b)
+{
+    size_t size_a, size_b;
+
+    a = ol_score_strip(a, &size_a);
+    b = ol_score_strip(b, &size_b);
+    return size_a == size_b && memcmp(a, b, size_a) == 0;
+}
+
+/* A class and the rows that it has. */
+typedef struct counts {
+    const char *name;
+    int predicted, gold, correct;
+} counts;
+
+static counts *find_class(counts *classes, int *n, const char *name)
+{
+    for (int c = 0; c < *n; c++)
+        if (ol_score_same(classes[c].name, name))
+            return &classes[c];
+    classes[*n] = (counts){.name = name};
+    return &classes[(*n)++];
+}
+
+static double f1(const counts *c)
+{
+    const double precision = c->predicted > 0 ? (double)c->correct / c->predicted : 1.0; /* (1) */
+    const double recall = (double)c->correct / c->gold;                                  /* (2) */
+
+    return precision + recall > 0.0 ? 2.0 * precision * recall / (precision + recall) : 0.0;
+}
+
+static ol_status macro_f1(int rows, const char *const *predicted, const char *const *gold,
+                          double *score)
+{
+    counts *classes = malloc(2 * (size_t)rows * sizeof *classes);
+    double sum = 0.0;
+    int n = 0, averaged = 0;
+
+    OL_CHECK(classes, OL_ENOMEM, "no memory to score %d rows", rows);
+    for (int r = 0; r < rows; r++) {
+        counts *c = find_class(classes, &n, gold[r]);
+        c->gold++;
+        c->correct += predicted[r] && ol_score_same(predicted[r], gold[r]);
+        if (predicted[r])
+            find_class(classes, &n, predicted[r])->predicted++;
+    }
+    for (int c = 0; c < n; c++)
+        if (classes[c].gold > 0) {
+            sum += f1(&classes[c]);
+            averaged++;
+        }
+    free(classes);
+    *score = sum / averaged; /* (4) */
+    return OL_OK;
+}
+
+ol_status ol_score_rows(ol_metric metric, int rows, const char *const *predicted,
+                        const char *const *gold, double *score)
+{
+    int correct = 0;
+
+    assert(rows > 0);
+    if (metric == OL_MACRO_F1)
+        return macro_f1(rows, predicted, gold, score);
+    for (int r = 0; r < rows; r++)
+        correct += predicted[r] && ol_score_same(predicted[r], gold[r]);
+    *score = (double)correct / rows;
+    return OL_OK;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/eval/target_score.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "outerloop/base/clock.h" /* ol_clock_seconds */
+
+/* Bounds of a batch of prompts when the caller sets none: enough rows for matrix products at full
+   rate, and logits that stay within 64 MiB. */
+enum { BATCH_TOKENS = 4096, BATCH_LOGITS = 1 << 24 };
+
+/* Prompts first .. first+extent.prompts-1 of a target, to be run together. */
+typedef struct chunk {
+    int first;
+    ol_extent extent;
+} chunk;
+
+/* What stays during an item, beside the scratch of objective and learner. */
+typedef struct work {
+    ol_real *theta;     /* [P] adapted parameters                        */
+    ol_real *m, *v;     /* [P] moments of adaptation; none when in context alone */
+    int64_t *offsets;   /* [prompts+1] of one chunk, counted from 0      */
+    const char **texts; /* [rows] predicted options                      */
+} work;
+
+static ol_extent one_prompt(const ol_batch *batch, int b)
+{
+    ol_extent extent = {.prompts = 1, .tokens = batch->offsets[b + 1] - batch->offsets[b]};
+
+    extent.longest = extent.tokens;
+    for (int64_t j = batch->offsets[b]; j < batch->offsets[b + 1]; j++)
+        extent.scored += batch->loss_mask[j];
+    return extent;
+}
+
+/* The chunk that begins at prompt `first`: as many prompts as the bounds allow, at least one. */
+static chunk chunk_at(const ol_model *model, const ol_eval_spec *spec, const ol_batch *batch,
+                      int first)
+{
+    const int64_t tokens = spec->batch_tokens > 0 ? spec->batch_tokens : BATCH_TOKENS;
+    const int64_t scored = BATCH_LOGITS / model->spec.vocab;
+    chunk c = {first, one_prompt(batch, first)};
+
+    for (int b = first + 1; b < batch->B; b++) {
+        const ol_extent next = one_prompt(batch, b);
+        if (c.extent.tokens + next.tokens > tokens || c.extent.scored + next.scored > scored)
+            break;
+        c.extent.prompts++;
+        c.extent.tokens += next.tokens;
+        c.extent.scored += next.scored;
+        if (next.longest > c.extent.longest)
+            c.extent.longest = next.longest;
+    }
+    return c;
+}
+
+static ol_extent largest_chunk(const ol_model *model, const ol_eval_spec *spec,
+                               const ol_batch *batch)
+{
+    ol_extent extent = {0};
+
+    for (int b = 0; b < batch->B;) {
+        const chunk c = chunk_at(model, spec, batch, b);
+        extent = ol_extent_max(extent, c.extent);
+        b += c.extent.prompts;
+    }
+    return extent;
+}
+
+static work lay_out(ol_arena *arena, const ol_model *model, const ol_eval_spec *spec,
+                    const ol_eval_target *target)
+{
+    work w = {0};
+
+    w.offsets = ol_arena_take(arena, ((size_t)target->prompts->B + 1) * sizeof *w.offsets);
+    w.texts = ol_arena_take(arena, (size_t)target->rows * sizeof *w.texts);
+    if (spec->n_counts > 0) {
+        w.theta = ol_arena_reals(arena, model->P);
+        w.m = ol_arena_reals(arena, model->P);
+        w.v = ol_arena_reals(arena, model->P);
+    }
+    return w;
+}
+
+size_t ol_eval_target_bytes(const ol_model *model, const ol_eval_spec *spec,
+                            const ol_eval_target *target)
+{
+    ol_arena dry = ol_arena_dry("evaluation");
+    const ol_extent extent = largest_chunk(model, spec, target->prompts);
+    size_t scratch = ol_objective_bytes(model, extent, false);
+
+    if (spec->n_counts > 0 && target->support) {
+        const size_t adapt = ol_learner_adapt_bytes(model, ol_batch_extent(target->support));
+        if (adapt > scratch)
+            scratch = adapt;
+    }
+    lay_out(&dry, model, spec, target);
+    return dry.used + scratch;
+}
+
+static ol_status check(const ol_model *model, const ol_eval_spec *spec,
+                       const ol_eval_target *target)
+{
+    const ol_model_spec *m = &model->spec;
+    int64_t options = 0;
+
+    OL_CHECK(target->rows > 0, OL_EDATA, "%s has no test rows", target->name);
+    for (int r = 0; r < target->rows; r++) {
+        OL_CHECK(target->options_per_row[r] > 0, OL_EDATA, "%s: test row %d has no options",
+                 target->name, r);
+        options += target->options_per_row[r];
+    }
+    OL_CHECK(options == target->prompts->B, OL_EDATA, "%s: %d prompts for %lld options",
+             target->name, target->prompts->B, (long long)options);
+    OL_TRY(ol_batch_check(target->prompts, m->vocab, m->context, target->name));
+    for (int i = 0; i < spec->n_counts; i++)
+        OL_CHECK(spec->counts[i] > (i > 0 ? spec->counts[i - 1] : 0), OL_EUSAGE,
+                 "eval.adapt_steps must be above 0 and ascend; %d does not", spec->counts[i]);
+    if (spec->n_counts == 0)
+        return OL_OK;
+    OL_CHECK(target->support, OL_EUSAGE,
+             "%s has no rows to adapt to: set eval.shots above 0, or leave the adapt stage out",
+             target->name);
+    return ol_batch_check(target->support, m->vocab, m->context, target->name);
+}
+
+/* Losses of all prompts at theta. */
+static void score_prompts(const ol_model *model, const ol_eval_spec *spec,
+                          const ol_eval_target *target, const ol_real *theta, int64_t *offsets,
+                          ol_arena *ws, double *losses)
+{
+    const ol_batch *all = target->prompts;
+
+    for (int b = 0; b < all->B;) {
+        const chunk c = chunk_at(model, spec, all, b);
+        const int64_t start = all->offsets[b];
+        const ol_batch part = {.B = c.extent.prompts,
+                               .offsets = offsets,
+                               .tokens = all->tokens + start,
+                               .loss_mask = all->loss_mask + start};
+        for (int i = 0; i <= part.B; i++)
+            offsets[i] = all->offsets[b + i] - start;
+        ol_objective_losses(model, &part, theta, ws, losses + b);
+        b += part.B;
+    }
+}
+
+/* Predictions and score from the option losses. */
+static ol_status conclude(const ol_eval_target *target, const ol_eval_result *result,
+                          const char **texts, ol_eval_scoring *s)
+{
+    for (int i = 0; i < result->prompts; i++)
+        s->diverged |= !isfinite(s->losses[i]);
+    for (int r = 0; r < result->rows; r++) {
+        const int first = result->offsets[r];
+        s->predicted[r] = ol_score_pick(result->offsets[r + 1] - first, s->losses + first);
+        texts[r] = s->predicted[r] < 0 ? NULL : result->options[first + s->predicted[r]];
+    }
+    return ol_score_rows(result->metric, result->rows, texts, target->gold, &s->score);
+}
+
+/* From the parameters and moments after `done` steps to those after s->steps. A loss that is not
+   finite is a finding (s->diverged), not a failure. */
+static ol_status adapt(const ol_model *model, const ol_eval_spec *spec,
+                       const ol_eval_target *target, const work *w, int64_t t0, int done,
+                       ol_arena *ws, ol_eval_scoring *s)
+{
+    const ol_mark mark = ol_arena_mark(ws);
+
+    for (int j = done; j < s->steps; j++) {
+        const ol_status status = ol_learner_adapt(model, &spec->learner, target->support, 1, t0 + j,
+                                                  ws, w->theta, w->m, w->v, &s->support);
+        ol_arena_rewind(ws, mark);
+        s->diverged = status == OL_ENONFINITE;
+        if (status != OL_OK)
+            return s->diverged ? OL_OK : status;
+    }
+    return OL_OK;
+}
+
+/* (1) to (3). */
+static ol_status score_all(const ol_model *model, const ol_eval_spec *spec,
+                           const ol_eval_target *target, ol_state_view state, ol_arena *ws,
+                           ol_eval_result *result)
+{
+    const work w = lay_out(ws, model, spec, target);
+    const ol_real *theta = state.theta;
+    int64_t t0 = 0;
+    int done = 0, diverged = 0;
+
+    for (int i = 0; i < result->n; i++) {
+        ol_eval_scoring *s = &result->scorings[i];
+        const double begin = ol_clock_seconds();
+        const int c = i - spec->in_context;
+        s->steps = c < 0 ? 0 : spec->counts[c];
+        s->support = (double)NAN;
+        if (c == 0) {
+            memcpy(w.theta, state.theta, model->P * sizeof *w.theta);
+            t0 = ol_learner_start_moments(model, &spec->learner, state, w.m, w.v);
+            theta = w.theta;
+        }
+        if (c >= 0 && !diverged)
+            OL_TRY(adapt(model, spec, target, &w, t0, done, ws, s));
+        diverged |= c >= 0 && s->diverged;
+        done = s->steps;
+        if (!diverged)
+            score_prompts(model, spec, target, theta, w.offsets, ws, s->losses);
+        for (int b = 0; diverged && b < result->prompts; b++)
+            s->losses[b] = (double)NAN;
+        OL_TRY(conclude(target, result, w.texts, s));
+        s->seconds = ol_clock_seconds() - begin;
+    }
+    return OL_OK;
+}
+
+ol_status ol_eval_target_score(const ol_model *model, const ol_eval_spec *spec,
+                               const ol_eval_target *target, ol_state_view state, ol_arena *ws,
+                               ol_eval_result *result)
+{
+    const ol_mark mark = ol_arena_mark(ws);
+    ol_status status;
+
+    *result = (ol_eval_result){0};
+    OL_TRY(check(model, spec, target));
+    OL_TRY(ol_eval_result_init(target->rows, target->options_per_row, target->options,
+                               spec->n_counts + spec->in_context, result));
+    result->metric = target->metric;
+    for (int r = 0; r < result->rows; r++) {
+        result->gold[r] = -1;
+        for (int i = result->offsets[r + 1] - 1; i >= result->offsets[r]; i--)
+            if (ol_score_same(result->options[i], target->gold[r]))
+                result->gold[r] = i - result->offsets[r];
+    }
+    status = score_all(model, spec, target, state, ws, result);
+    ol_arena_rewind(ws, mark);
+    if (status != OL_OK)
+        ol_eval_result_finish(result);
+    return status;
+}

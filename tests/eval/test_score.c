@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Metrics by hand-worked cases, each a quirk of MetaICL's evaluation. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <math.h>
+
+#include "outerloop/eval/score.h"
+
+#define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
+
+static double score_of(ol_metric metric, int rows, const char *const *predicted,
+                       const char *const *gold)
+{
+    double score = -1.0;
+
+    assert_int_equal(ol_score_rows(metric, rows, predicted, gold, &score), OL_OK);
+    return score;
+}
+
+static void assert_near(double a, double b)
+{
+    assert_true(fabs(a - b) < 1e-14);
+}
+
+static void lowest_loss_wins_and_the_first_on_ties(void **state)
+{
+    const double plain[] = {2.0, 1.5, 1.75};
+    const double tied[] = {2.0, 1.5, 1.5};
+    const double broken[] = {(double)NAN, 3.0, 2.0};
+    const double hopeless[] = {(double)NAN, (double)NAN};
+    const double infinite[] = {(double)NAN, (double)INFINITY};
+
+    (void)state;
+    assert_int_equal(ol_score_pick(COUNT(plain), plain), 1);
+    assert_int_equal(ol_score_pick(COUNT(tied), tied), 1);
+    assert_int_equal(ol_score_pick(COUNT(broken), broken), 2);
+    assert_int_equal(ol_score_pick(COUNT(hopeless), hopeless), -1);
+    assert_int_equal(ol_score_pick(COUNT(infinite), infinite), 1);
+}
+
+static void accuracy_counts_equal_texts(void **state)
+{
+    const char *const predicted[] = {"yes", " no\n", "maybe", NULL};
+    const char *const gold[] = {"yes", "no", "Maybe", "no"};
+
+    (void)state;
+    assert_near(score_of(OL_ACCURACY, 4, predicted, gold), 0.5);
+}
+
+static void macro_f1_of_two_classes(void **state)
+{
+    /* a: P 2/3, R 2/3, F 2/3; b: P 1/2, R 1/2, F 1/2 */
+    const char *const predicted[] = {"a", "a", "b", "b", "a"};
+    const char *const gold[] = {"a", "a", "a", "b", "b"};
+
+    (void)state;
+    assert_near(score_of(OL_MACRO_F1, 5, predicted, gold), (2.0 / 3 + 0.5) / 2);
+}
+
+static void a_class_never_predicted_has_f1_zero(void **state)
+{
+    /* a: P 1/2, R 1, F 2/3; b: P 1 by rule, R 0, F 0 */
+    const char *const predicted[] = {"a", "a"};
+    const char *const gold[] = {"a", "b"};
+
+    (void)state;
+    assert_near(score_of(OL_MACRO_F1, 2, predicted, gold), 1.0 / 3);
+}
+
+static void a_class_absent_from_gold_is_not_averaged(void **state)
+{
+    /* a: P 1, R 1/2, F 2/3; c is predicted once, is gold nowhere, and has no part in the mean */
+    const char *const predicted[] = {"a", "c"};
+    const char *const gold[] = {"a", "a"};
+
+    (void)state;
+    assert_near(score_of(OL_MACRO_F1, 2, predicted, gold), 2.0 / 3);
+}
+
+static void no_class_right_is_zero_and_not_nan(void **state)
+{
+    const char *const predicted[] = {"b", "a"};
+    const char *const gold[] = {"a", "b"};
+
+    (void)state;
+    assert_near(score_of(OL_MACRO_F1, 2, predicted, gold), 0.0);
+}
+
+static void no_prediction_is_wrong_and_of_no_class(void **state)
+{
+    /* a: P 1 (one row predicted a), R 1/2, F 2/3. Were NULL counted as a, P would be 1/2. */
+    const char *const predicted[] = {"a", NULL};
+    const char *const gold[] = {"a", "a"};
+
+    (void)state;
+    assert_near(score_of(OL_MACRO_F1, 2, predicted, gold), 2.0 / 3);
+}
+
+static void classes_are_compared_stripped(void **state)
+{
+    const char *const predicted[] = {" a", "a\t",
+                                     "\xc2\xa0\xe3\x80\x80"
+                                     "b",
+                                     "b"};
+    const char *const gold[] = {"a\n", "a", "b", "b\xe2\x80\xa9 "};
+
+    (void)state;
+    assert_near(score_of(OL_MACRO_F1, 4, predicted, gold), 1.0);
+    assert_false(ol_score_same("a b", "ab"));
+    assert_true(ol_score_same(" \t ", ""));
+    /* U+200B has zero width, but Python does not call it white space */
+    assert_false(ol_score_same("a\xe2\x80\x8b", "a"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(lowest_loss_wins_and_the_first_on_ties),
+        cmocka_unit_test(accuracy_counts_equal_texts),
+        cmocka_unit_test(macro_f1_of_two_classes),
+        cmocka_unit_test(a_class_never_predicted_has_f1_zero),
+        cmocka_unit_test(a_class_absent_from_gold_is_not_averaged),
+        cmocka_unit_test(no_class_right_is_zero_and_not_nan),
+        cmocka_unit_test(no_prediction_is_wrong_and_of_no_class),
+        cmocka_unit_test(classes_are_compared_stripped),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
