@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/kernel/gemm.h
+ * The one door to BLAS: every matrix product of the program goes through here.
+ *
+ * Matrices are row-major; ld is the distance between rows, so a block of columns of a wider matrix
+ * is a matrix too. All calls count their floating-point operations, for benchmarks.
+ * Local, allocates nothing, cannot fail.
+ */
+#ifndef OUTERLOOP_KERNEL_GEMM_H
+#define OUTERLOOP_KERNEL_GEMM_H
+
+#include "outerloop/base/real.h" /* ol_real */
+
+/** A matrix operand: its reals and the distance between its rows. */
+typedef struct ol_mat {
+    const ol_real *at;
+    int ld;
+} ol_mat;
+
+/** A matrix that is written. */
+typedef struct ol_mat_out {
+    ol_real *at;
+    int ld;
+} ol_mat_out;
+
+/** c [m,n] = α a b + β c      with a [m,k], b [k,n]. With β = 0 c need not be initialised. */
+void ol_gemm_nn(int m, int n, int k, ol_real alpha, ol_mat a, ol_mat b, ol_real beta, ol_mat_out c);
+
+/** c [m,n] = α a bᵀ + β c     with a [m,k], b [n,k]. */
+void ol_gemm_nt(int m, int n, int k, ol_real alpha, ol_mat a, ol_mat b, ol_real beta, ol_mat_out c);
+
+/** c [m,n] = α aᵀ b + β c     with a [k,m], b [k,n]. */
+void ol_gemm_tn(int m, int n, int k, ol_real alpha, ol_mat a, ol_mat b, ol_real beta, ol_mat_out c);
+
+/** Floating-point operations of all products of this precision so far, 2·m·n·k each. */
+double ol_gemm_flops(void);
+
+/** Use that many BLAS threads in this process from now on. */
+void ol_gemm_threads(int threads);
+
+/** The BLAS library, its version and the kind of core it chose, for records. Borrowed. */
+const char *ol_gemm_library(void);
+
+#endif

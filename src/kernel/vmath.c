@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/kernel/vmath.h"
+
+#include <math.h>
+#include <string.h>
+
+/* A vector function is applied to whole vectors in place and to a zero-filled copy of the rest, so
+ * that an element's result does not depend on where in the array it stands. */
+#if defined(OL_SLEEF) && !defined(OL_F64) && defined(__AVX512F__)
+#include <immintrin.h>
+#include <sleef.h>
+enum { LANES = 16 };
+typedef __m512 vec;
+#define LOAD _mm512_loadu_ps
+#define STORE _mm512_storeu_ps
+#define EXP Sleef_expf16_u10
+#define TANH Sleef_tanhf16_u10
+#elif defined(OL_SLEEF) && !defined(OL_F64) && defined(__AVX2__)
+#include <immintrin.h>
+#include <sleef.h>
+enum { LANES = 8 };
+typedef __m256 vec;
+#define LOAD _mm256_loadu_ps
+#define STORE _mm256_storeu_ps
+#define EXP Sleef_expf8_u10
+#define TANH Sleef_tanhf8_u10
+#endif
+
+#ifdef EXP
+#define APPLY(function, n, x, y)                                                                   \
+    do {                                                                                           \
+        size_t i = 0;                                                                              \
+        for (; i + LANES <= n; i += LANES)                                                         \
+            STORE(y + i, function(LOAD(x + i)));                                                   \
+        if (i < n) {                                                                               \
+            ol_real rest[LANES] = {0};                                                             \
+            memcpy(rest, x + i, (n - i) * sizeof *rest);                                           \
+            STORE(rest, function(LOAD(rest)));                                                     \
+            memcpy(y + i, rest, (n - i) * sizeof *rest);                                           \
+        }                                                                                          \
+    } while (0)
+#elif defined(OL_F64)
+#define EXP exp
+#define TANH tanh
+#else
+#define EXP expf
+#define TANH tanhf
+#endif
+
+#ifndef APPLY
+#define APPLY(function, n, x, y)                                                                   \
+    do {                                                                                           \
+        for (size_t i = 0; i < n; i++)                                                             \
+            y[i] = function(x[i]);                                                                 \
+    } while (0)
+#endif
+
+void ol_vmath_exp(size_t n, const ol_real *x, ol_real *y)
+{
+    APPLY(EXP, n, x, y);
+}
+
+void ol_vmath_tanh(size_t n, const ol_real *x, ol_real *y)
+{
+    APPLY(TANH, n, x, y);
+}
