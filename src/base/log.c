@@ -58,7 +58,7 @@ static void write_line(const char *prefix, const char *text)
 
 void ol_log_info(const char *format, ...)
 {
-    char text[2048];
+    char text[4608];
 
     if (own_rank != 0)
         return;
@@ -68,7 +68,7 @@ void ol_log_info(const char *format, ...)
 
 void ol_log_warn(const char *format, ...)
 {
-    char text[2048];
+    char text[4608];
 
     if (own_rank != 0)
         return;
@@ -78,7 +78,7 @@ void ol_log_warn(const char *format, ...)
 
 void ol_log_error(const char *format, ...)
 {
-    char text[2048], host[256] = "unknown host", prefix[320] = "outerloop: ";
+    char text[4608], host[256] = "unknown host", prefix[320] = "outerloop: ";
 
     FORMAT_TO(text, format);
     if (own_size > 1) {

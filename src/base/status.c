@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static _Thread_local char message[1024];
+static _Thread_local char message[4096];
 static _Thread_local char trace[2048];
 
 ol_status ol_fail(ol_status code, const char *format, ...)

@@ -26,7 +26,7 @@ typedef enum ol_status {
 
 /**
  * Record a message and return its code, so that a fault reads `return ol_fail(OL_EDATA, ...)`.
- * The message holds at most 1023 bytes; a longer one is cut.
+ * The message holds at most 4095 bytes; a longer one is cut.
  */
 ol_status ol_fail(ol_status code, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

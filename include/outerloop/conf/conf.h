@@ -56,6 +56,8 @@ typedef enum ol_conf_type {
     OL_CONF_INTS,   /**< ol_conf_ints                                                   */
 } ol_conf_type;
 
+enum { OL_CONF_ABOVE = 1, OL_CONF_BELOW = 2 };
+
 /** One row of the table. Texts are borrowed for as long as the table is used. */
 typedef struct ol_conf_key {
     const char *path; /**< "learner.inner.lr"; rows of one group stand together        */
@@ -63,7 +65,7 @@ typedef struct ol_conf_key {
     size_t offset;            /**< of the field in the value struct                    */
     const char *preset;       /**< default, in libconfig's syntax                      */
     double least, most;       /**< range of a number, of each item of a list           */
-    bool above;               /**< `least` itself is not allowed                       */
+    unsigned open;            /**< OL_CONF_ABOVE: not `least` itself; OL_CONF_BELOW: not `most` */
     const char *const *words; /**< allowed words, NULL-ended; else NULL                */
     const char *unit;         /**< "prompts", "s", ...; "" where there is none         */
     const char *help;         /**< one line                                            */
@@ -152,5 +154,19 @@ const char *ol_conf_variant_name(const ol_conf *conf, size_t i);
  * Errors: OL_ENOMEM.
  */
 ol_status ol_conf_variant(const ol_conf *conf, size_t i, void *values, ol_conf **variant);
+
+/** Mistakes gathered for one message; start from a zero struct. */
+typedef struct ol_conf_mistakes {
+    int n;
+    ol_text text;
+} ol_conf_mistakes;
+
+/** Add one: "PLACE: what is wrong and what to do". Those past OL_CONF_REPORTED are only counted. */
+void ol_conf_mistake(ol_conf_mistakes *mistakes, const char *place, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/** OL_OK when there are none; else OL_EUSAGE with all of them in one message, headed by `name`
+ *  when they are several. Frees and empties them. */
+ol_status ol_conf_report(ol_conf_mistakes *mistakes, const char *name);
 
 #endif

@@ -3,7 +3,7 @@
  * @file outerloop/run/job.h
  * What to do: the values of a job file, checked, as one struct.
  *
- * The file is libconfig's; its keys, defaults, ranges and units are the table in src/run/job.c and,
+ * The file is libconfig's; its keys, defaults, ranges and units are the table in src/run/job_keys.c and,
  * for people, cfg/reference.cfg, which is written from that table. The fields below carry the names
  * of their keys. Only `run` and `cli` see this struct; the rooms below take specs of their own.
  *

@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * What a subcommand is. Adding one adds a file cmd_NAME.c that defines ol_cmd_NAME, a line in the
+ * table of main.c, and a line in meson.build.
+ */
+#ifndef OL_CLI_COMMAND_H
+#define OL_CLI_COMMAND_H
+
+#include <argp.h>
+#include <stdbool.h>
+
+#include "outerloop/base/status.h"
+
+enum {
+    OL_EXIT_DONE = 0,
+    OL_EXIT_FAILED = 1,   /* a check did not hold, or work that had started failed     */
+    OL_EXIT_USAGE = 2,    /* command line, configuration or input, before work started */
+    OL_EXIT_STOPPED = 85, /* stopped early with everything saved: requeue me           */
+};
+
+typedef struct ol_command {
+    const char *name;
+    const char *help; /* one line */
+    /* argv[0] is "outerloop NAME"; returns the exit code. */
+    int (*run)(int argc, char **argv);
+} ol_command;
+
+/* The exit code of a status. work_started: results of this run existed before it failed. */
+int ol_cli_exit(ol_status status, bool work_started);
+
+/* The same, and a failure is told to the person: for commands of one process. */
+int ol_cli_finish(ol_status status, bool work_started);
+
+int ol_cmd_reference(int argc, char **argv);
+int ol_cmd_run(int argc, char **argv);
+
+#endif

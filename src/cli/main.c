@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "outerloop/base/log.h"
+#include "outerloop/base/text.h"
+#include "versions.h"
+
+static const ol_command commands[] = {
+    {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
+    {"reference", "every key of a job file, with defaults and meanings", ol_cmd_reference},
+};
+
+enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+static void print_help(FILE *out)
+{
+    fprintf(out, "Usage: outerloop COMMAND [OPTION...]\n"
+                 "Meta-training of language models on CPU clusters, with exact second-order "
+                 "gradients.\n\n");
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        fprintf(out, "  %-10s  %s\n", commands[i].name, commands[i].help);
+    fprintf(out, "\n"
+                 "  outerloop COMMAND --help    options of a command\n"
+                 "  outerloop --version         versions of the program and what it stands on\n\n"
+                 "Example, two ranks:\n"
+                 "  mpirun -n 2 outerloop run jobs/quickstart.cfg --set train.steps=50\n\n"
+                 "Exit: 0 done, 1 the check or run failed, 2 usage or configuration,\n"
+                 "      85 stopped early with everything saved (requeue me).\n");
+}
+
+int ol_cli_exit(ol_status status, bool work_started)
+{
+    switch (status) {
+    case OL_OK:
+        return OL_EXIT_DONE;
+    case OL_ESTOPPED:
+        return OL_EXIT_STOPPED;
+    case OL_EUSAGE:
+    case OL_EDATA:
+    case OL_EIO:
+        return work_started ? OL_EXIT_FAILED : OL_EXIT_USAGE;
+    case OL_ENOMEM:
+    case OL_ENONFINITE:
+    case OL_ECHECK:
+    case OL_EMPI:
+        break;
+    }
+    return OL_EXIT_FAILED;
+}
+
+int ol_cli_finish(ol_status status, bool work_started)
+{
+    if (status != OL_OK)
+        ol_log_error("%s", ol_status_message());
+    if (status != OL_OK && getenv("OUTERLOOP_TRACE"))
+        fputs(ol_status_trace(), stderr);
+    return ol_cli_exit(status, work_started);
+}
+
+static int unknown_command(const char *word)
+{
+    const char *names[N_COMMANDS], *near;
+
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        names[i] = commands[i].name;
+    near = ol_text_nearest(word, names, N_COMMANDS);
+    if (near)
+        fprintf(stderr, "outerloop: no command \"%s\"; did you mean \"%s\"?\n", word, near);
+    else
+        fprintf(stderr, "outerloop: no command \"%s\"; outerloop --help lists them\n", word);
+    return OL_EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : NULL;
+    char name[64];
+
+    argp_err_exit_status = OL_EXIT_USAGE;
+    if (!word) {
+        print_help(stderr);
+        return OL_EXIT_USAGE;
+    }
+    if (strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0) {
+        print_help(stdout);
+        return OL_EXIT_DONE;
+    }
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0) {
+        ol_cli_versions(stdout);
+        return OL_EXIT_DONE;
+    }
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strcmp(word, commands[i].name) == 0) {
+            snprintf(name, sizeof name, "outerloop %s", word);
+            argv[1] = name;
+            return commands[i].run(argc - 1, argv + 1);
+        }
+    return unknown_command(word);
+}

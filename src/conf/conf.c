@@ -1,0 +1,533 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/conf/conf.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+enum { LONGEST_PATH = 128 };
+
+/* One reading: the table, what it fills, and the text it is at. */
+struct reader {
+    ol_conf_table table;
+    void *values;
+    ol_conf *conf;
+    const struct source *source; /* NULL in a --set */
+    const char *set;             /* the --set, NULL in a file */
+    bool own;                    /* in a variant */
+    ol_conf_mistakes *mistakes;
+    config_setting_t *list;       /* the list of variants, the last one said */
+    const struct source *list_in; /* its source and set */
+    const char *list_set;
+};
+
+void ol_conf_mistake(ol_conf_mistakes *mistakes, const char *place, const char *format, ...)
+{
+    char line[1024];
+    va_list args;
+
+    if (mistakes->n++ >= OL_CONF_REPORTED)
+        return;
+    va_start(args, format);
+    vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (ol_text_format(&mistakes->text, "\n  %s: %s", place, line) != OL_OK)
+        return; /* the count stands, and ol_conf_report says lack of memory */
+}
+
+ol_status ol_conf_report(ol_conf_mistakes *mistakes, const char *name)
+{
+    const int n = mistakes->n;
+    const char *text = mistakes->text.data;
+    ol_status status = OL_OK;
+
+    if (n > 0 && !text)
+        status = ol_fail(OL_ENOMEM, "no memory to list the mistakes in %s", name);
+    else if (n == 1)
+        status = ol_fail(OL_EUSAGE, "%s", text + strlen("\n  "));
+    else if (n > OL_CONF_REPORTED)
+        status = ol_fail(OL_EUSAGE, "%s: %d mistakes, the first %d are%s", name, n,
+                         OL_CONF_REPORTED, text);
+    else if (n > 1)
+        status = ol_fail(OL_EUSAGE, "%s: %d mistakes%s", name, n, text);
+    ol_text_finish(&mistakes->text);
+    *mistakes = (ol_conf_mistakes){0};
+    return status;
+}
+
+size_t ol_conf_find(ol_conf_table table, const char *path)
+{
+    size_t i = 0;
+
+    while (i < table.n && strcmp(table.keys[i].path, path) != 0)
+        i++;
+    return i;
+}
+
+static void place_of(const struct reader *reader, const config_setting_t *setting,
+                     char place[PATH_MAX])
+{
+    if (reader->set)
+        snprintf(place, PATH_MAX, "--set %s", reader->set);
+    else
+        ol_conf_source_place(reader->source, config_setting_source_line(setting), place);
+}
+
+/* True when keys lie below `path`. */
+static bool is_group(ol_conf_table table, const char *path)
+{
+    const size_t n = strlen(path);
+
+    for (size_t i = 0; i < table.n; i++)
+        if (strncmp(table.keys[i].path, path, n) == 0 && table.keys[i].path[n] == '.')
+            return true;
+    return false;
+}
+
+/* The nearest known key or group: first in the group where the word stands, then a key of that
+ * name anywhere, then any path. */
+static const char *nearest_key(ol_conf_table table, const char *path)
+{
+    const char *names[OL_CONF_KEYS + 1], *near;
+    static _Thread_local char parts[OL_CONF_KEYS][LONGEST_PATH];
+    const char *dot = strrchr(path, '.');
+    const size_t prefix = dot ? (size_t)(dot + 1 - path) : 0;
+    size_t n = 0;
+
+    for (size_t i = 0; i < table.n; i++) {
+        const char *key = table.keys[i].path;
+
+        if (strncmp(key, path, prefix) != 0)
+            continue;
+        snprintf(parts[n], LONGEST_PATH, "%.*s", (int)strcspn(key + prefix, "."), key + prefix);
+        names[n] = parts[n];
+        n++;
+    }
+    if (prefix == 0 && table.list)
+        names[n++] = table.list;
+    near = ol_text_nearest(path + prefix, names, n);
+    if (near) {
+        snprintf(parts[0], LONGEST_PATH, "%.*s%s", (int)prefix, path, near);
+        return parts[0];
+    }
+    for (size_t i = 0; i < table.n; i++) {
+        const char *leaf = strrchr(table.keys[i].path, '.');
+
+        if (leaf && strcmp(leaf + 1, path + prefix) == 0)
+            return table.keys[i].path;
+    }
+    for (size_t i = 0; i < table.n; i++)
+        names[i] = table.keys[i].path;
+    return ol_text_nearest(path, names, table.n);
+}
+
+static void unknown_key(struct reader *reader, const char *path, const char *place)
+{
+    const char *near = nearest_key(reader->table, path);
+
+    ol_conf_mistake(reader->mistakes, place, "unknown key %s%s%s%s", path,
+                    near ? "; did you mean " : "; cfg/reference.cfg lists them all",
+                    near ? near : "", near ? "?" : "");
+}
+
+static ol_status remember(ol_conf *conf, size_t key, const char *origin)
+{
+    char *copy = strdup(origin);
+
+    OL_CHECK(copy, OL_ENOMEM, "no memory to note where %s came from", conf->table.keys[key].path);
+    free(conf->origin[key]);
+    conf->origin[key] = copy;
+    return OL_OK;
+}
+
+static ol_status take(struct reader *reader, const char *path, config_setting_t *setting);
+
+/* Every member of a group; prefix is "" or ends in a dot. */
+static ol_status take_members(struct reader *reader, const char *prefix, config_setting_t *group)
+{
+    for (int i = 0; i < config_setting_length(group); i++) {
+        config_setting_t *member = config_setting_get_elem(group, (unsigned)i);
+        char path[LONGEST_PATH];
+
+        if (snprintf(path, sizeof path, "%s%s", prefix, config_setting_name(member)) >=
+            LONGEST_PATH)
+            strcpy(path + LONGEST_PATH - sizeof "...", "..."); /* unknown, then, and named so */
+        OL_TRY(take(reader, path, member));
+    }
+    return OL_OK;
+}
+
+static ol_status take(struct reader *reader, const char *path, config_setting_t *setting)
+{
+    const size_t key = ol_conf_find(reader->table, path);
+    char place[PATH_MAX], prefix[LONGEST_PATH + 1];
+
+    place_of(reader, setting, place);
+    if (key < reader->table.n) {
+        const int before = reader->mistakes->n;
+
+        OL_TRY(ol_conf_assign(&reader->table.keys[key], setting, place, reader->values,
+                              reader->mistakes));
+        reader->conf->own[key] = reader->own;
+        return reader->mistakes->n > before ? OL_OK : remember(reader->conf, key, place);
+    }
+    if (is_group(reader->table, path)) {
+        if (!config_setting_is_group(setting)) {
+            ol_conf_mistake(reader->mistakes, place, "%s is a group: write %s = { ... }", path,
+                            path);
+            return OL_OK;
+        }
+        snprintf(prefix, sizeof prefix, "%s.", path);
+        return take_members(reader, prefix, setting);
+    }
+    if (!reader->own && reader->table.list && strcmp(path, reader->table.list) == 0) {
+        if (!config_setting_is_list(setting)) {
+            ol_conf_mistake(reader->mistakes, place,
+                            "%s is a list of groups: write %s = ( { name = \"...\"; ... }, ... )",
+                            path, path);
+            return OL_OK;
+        }
+        reader->list = setting;
+        reader->list_in = reader->source;
+        reader->list_set = reader->set;
+        return OL_OK;
+    }
+    unknown_key(reader, path, place);
+    return OL_OK;
+}
+
+/* Why libconfig refused a text, in words, with the line. */
+static void syntax_mistake(struct reader *reader, const config_t *config)
+{
+    char place[PATH_MAX];
+    const unsigned line = (unsigned)config_error_line(config);
+    const char *text = config_error_text(config);
+    const char *why = strstr(text, "duplicate") ? "this group has that key already"
+                      : strstr(text, "mismatched")
+                          ? "the items of a list in [ ] must be of one kind"
+                          : "not libconfig's syntax (key = value; strings in quotes; "
+                            "groups in { })";
+    int n;
+    const char *said = ol_conf_source_line(reader->source, line, &n);
+    const char *dot = memchr(said, '.', strcspn(said, "=:\" \t\r\n"));
+
+    if (dot && isalpha((unsigned char)said[0]))
+        why = "dotted keys are for --set; in a file write group = { key = value; }";
+    ol_conf_source_place(reader->source, line, place);
+    ol_conf_mistake(reader->mistakes, place, "%s, near: %.*s", why, n, said);
+}
+
+static ol_status take_source(struct reader *reader, config_t *config, const struct source *source)
+{
+    reader->source = source;
+    if (reader->mistakes->n > 0)
+        return OL_OK; /* an include is missing: what it would say cannot be judged */
+    if (!config_read_string(config, source->text.data)) {
+        syntax_mistake(reader, config);
+        return OL_OK;
+    }
+    return take_members(reader, "", config_root_setting(config));
+}
+
+/* `set = VALUE;` in libconfig's syntax; a value that is not, and does not try to be, is a string. */
+static ol_status parse_set(config_t *config, const char *value, bool *parsed)
+{
+    ol_text text = {0}, quoted = {0};
+    ol_status status = ol_text_append(&text, "set = ", 6);
+
+    if (status == OL_OK)
+        status = ol_conf_widen(&text, value, strlen(value));
+    if (status == OL_OK)
+        *parsed = config_read_string(config, text.data) &&
+                  config_setting_length(config_root_setting(config)) == 1;
+    if (status == OL_OK && !*parsed && !strpbrk(value, "\"[](){};\n")) {
+        status = ol_conf_quote(&quoted, value);
+        text.size = 0;
+        if (status == OL_OK)
+            status = ol_text_format(&text, "set = %s;", quoted.data);
+        if (status == OL_OK)
+            *parsed = config_read_string(config, text.data);
+    }
+    ol_text_finish(&text);
+    ol_text_finish(&quoted);
+    return status;
+}
+
+static ol_status take_set(struct reader *reader, config_t *config, const char *set)
+{
+    const char *equals = strchr(set, '=');
+    char path[LONGEST_PATH];
+    bool parsed = false;
+
+    reader->source = NULL;
+    reader->set = set;
+    if (!equals || equals == set || equals - set >= LONGEST_PATH) {
+        ol_conf_mistake(reader->mistakes, "--set", "\"%s\" is not of the form path=value", set);
+        return OL_OK;
+    }
+    snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
+    OL_TRY(parse_set(config, equals + 1, &parsed));
+    if (!parsed) {
+        ol_conf_mistake(reader->mistakes, "--set", "%s: the value is not libconfig's syntax", set);
+        return OL_OK;
+    }
+    return take(reader, path, config_setting_get_elem(config_root_setting(config), 0));
+}
+
+static ol_status set_defaults(struct reader *reader)
+{
+    ol_status status = OL_OK;
+
+    assert(reader->table.n <= OL_CONF_KEYS);
+    memset(reader->values, 0, reader->table.size);
+    for (size_t i = 0; i < reader->table.n && status == OL_OK; i++) {
+        const ol_conf_key *key = &reader->table.keys[i];
+        bool parsed = false;
+        config_t config;
+
+        config_init(&config);
+        status = parse_set(&config, key->preset, &parsed);
+        if (status == OL_OK && parsed)
+            status = ol_conf_assign(key, config_setting_get_elem(config_root_setting(&config), 0),
+                                    "default", reader->values, reader->mistakes);
+        assert(status != OL_OK || (parsed && reader->mistakes->n == 0));
+        config_destroy(&config);
+    }
+    return status;
+}
+
+static ol_status new_conf(ol_conf_table table, ol_conf **conf)
+{
+    *conf = calloc(1, sizeof **conf);
+    OL_CHECK(*conf, OL_ENOMEM, "no memory for a job");
+    (*conf)->table = table;
+    return OL_OK;
+}
+
+static ol_status copy_origins(const ol_conf *from, ol_conf *to)
+{
+    for (size_t i = 0; i < from->table.n; i++)
+        if (from->origin[i])
+            OL_TRY(remember(to, i, from->origin[i]));
+    return OL_OK;
+}
+
+/* One group of the list: its name, and its keys over a copy of the values read so far. */
+static ol_status take_variant(struct reader *reader, config_setting_t *group,
+                              struct variant *variant)
+{
+    struct reader inner = *reader;
+    const char *name = NULL;
+    char place[PATH_MAX];
+
+    place_of(reader, group, place);
+    if (!config_setting_is_group(group) || !config_setting_lookup_string(group, "name", &name)) {
+        ol_conf_mistake(reader->mistakes, place,
+                        "each item of %s is a group with a name: "
+                        "{ name = \"...\"; %s = { ... }; }",
+                        reader->table.list, reader->table.below);
+        return OL_OK;
+    }
+    variant->name = strdup(name);
+    variant->values = calloc(1, reader->table.size);
+    OL_CHECK(variant->name && variant->values, OL_ENOMEM, "no memory for %s", reader->table.list);
+    OL_TRY(ol_conf_copy(reader->table, reader->values, variant->values));
+    OL_TRY(new_conf(reader->table, &variant->conf));
+    OL_TRY(copy_origins(reader->conf, variant->conf));
+    inner.values = variant->values;
+    inner.conf = variant->conf;
+    inner.own = true;
+    for (int i = 0; i < config_setting_length(group); i++) {
+        config_setting_t *member = config_setting_get_elem(group, (unsigned)i);
+
+        if (strcmp(config_setting_name(member), reader->table.below) == 0) {
+            OL_TRY(take(&inner, reader->table.below, member));
+        } else if (strcmp(config_setting_name(member), "name") != 0) {
+            place_of(reader, member, place);
+            ol_conf_mistake(reader->mistakes, place, "%s of %s \"%s\": only name and %s stand here",
+                            config_setting_name(member), reader->table.list, name,
+                            reader->table.below);
+        }
+    }
+    return OL_OK;
+}
+
+static ol_status take_variants(struct reader *reader)
+{
+    ol_conf *conf = reader->conf;
+    const size_t n = reader->list ? (size_t)config_setting_length(reader->list) : 0;
+
+    if (n == 0)
+        return OL_OK;
+    reader->source = reader->list_in;
+    reader->set = reader->list_set;
+    conf->variants = calloc(n, sizeof *conf->variants);
+    OL_CHECK(conf->variants, OL_ENOMEM, "no memory for %s", reader->table.list);
+    for (size_t i = 0; i < n; i++) {
+        conf->n_variants = i + 1;
+        OL_TRY(take_variant(reader, config_setting_get_elem(reader->list, (unsigned)i),
+                            &conf->variants[i]));
+    }
+    return OL_OK;
+}
+
+/* The file's text, then each --set. All parsed texts live until the variants are taken, which may
+ * stand in any of them. */
+static ol_status take_all(struct reader *reader, config_t *configs, const struct source *source,
+                          const char *const *sets, size_t n_sets)
+{
+    OL_TRY(take_source(reader, &configs[0], source));
+    for (size_t i = 0; i < n_sets; i++)
+        OL_TRY(take_set(reader, &configs[i + 1], sets[i]));
+    return take_variants(reader);
+}
+
+ol_status ol_conf_read_text(ol_conf_table table, const char *name, const char *text, size_t size,
+                            const char *const *sets, size_t n_sets, void *values, ol_conf **conf)
+{
+    ol_conf_mistakes mistakes = {0};
+    struct reader reader = {.table = table, .values = values, .mistakes = &mistakes};
+    struct source source = {0};
+    config_t *configs = calloc(n_sets + 1, sizeof *configs);
+    ol_status status, reported;
+
+    OL_CHECK(configs, OL_ENOMEM, "no memory to read %s", name);
+    for (size_t i = 0; i <= n_sets; i++)
+        config_init(&configs[i]);
+    memset(values, 0, table.size);
+    status = new_conf(table, &reader.conf);
+    if (status == OL_OK)
+        status = set_defaults(&reader);
+    if (status == OL_OK)
+        status = ol_conf_source_read(&source, name, text, size, &mistakes);
+    if (status == OL_OK)
+        status = take_all(&reader, configs, &source, sets, n_sets);
+    for (size_t i = 0; i <= n_sets; i++)
+        config_destroy(&configs[i]);
+    free(configs);
+    ol_conf_source_finish(&source);
+    reported = ol_conf_report(&mistakes, name);
+    if (status == OL_OK)
+        status = reported;
+    if (status != OL_OK) {
+        ol_conf_finish(table, values);
+        ol_conf_destroy(reader.conf);
+        reader.conf = NULL;
+    }
+    *conf = reader.conf;
+    return status;
+}
+
+ol_status ol_conf_read(ol_conf_table table, const char *path, const char *const *sets,
+                       size_t n_sets, void *values, ol_conf **conf)
+{
+    char *text = NULL;
+    size_t size = 0;
+    ol_status status;
+
+    if (!path)
+        return ol_conf_read_text(table, "--set", "", 0, sets, n_sets, values, conf);
+    *conf = NULL;
+    status = ol_path_is_folder(path) ? ol_fail(OL_EUSAGE, "%s: is a folder, not a job file", path)
+                                     : ol_read_file(path, &text, &size);
+    if (status == OL_EDATA) /* for whoever typed the name, it is the command line that is wrong */
+        return ol_fail(OL_EUSAGE, "%s", ol_status_message());
+    OL_TRY(status);
+    status = ol_conf_read_text(table, path, text, size, sets, n_sets, values, conf);
+    free(text);
+    return status;
+}
+
+void ol_conf_finish(ol_conf_table table, void *values)
+{
+    for (size_t i = 0; i < table.n; i++)
+        if (table.keys[i].type == OL_CONF_STRING) {
+            char **string = (char **)((char *)values + table.keys[i].offset);
+
+            free(*string);
+            *string = NULL;
+        }
+}
+
+ol_status ol_conf_copy(ol_conf_table table, const void *from, void *to)
+{
+    bool whole = true;
+
+    memcpy(to, from, table.size);
+    for (size_t i = 0; i < table.n; i++)
+        if (table.keys[i].type == OL_CONF_STRING) {
+            char **string = (char **)((char *)to + table.keys[i].offset);
+
+            *string = strdup(*string);
+            whole = whole && *string;
+        }
+    if (!whole)
+        ol_conf_finish(table, to);
+    OL_CHECK(whole, OL_ENOMEM, "no memory to copy a job");
+    return OL_OK;
+}
+
+void ol_conf_destroy(ol_conf *conf)
+{
+    if (!conf)
+        return;
+    for (size_t i = 0; i < conf->n_variants; i++) {
+        if (conf->variants[i].values)
+            ol_conf_finish(conf->table, conf->variants[i].values);
+        free(conf->variants[i].values);
+        free(conf->variants[i].name);
+        ol_conf_destroy(conf->variants[i].conf);
+    }
+    free(conf->variants);
+    for (size_t i = 0; i < conf->table.n; i++)
+        free(conf->origin[i]);
+    free(conf);
+}
+
+const char *ol_conf_origin(const ol_conf *conf, size_t key)
+{
+    return conf->origin[key] ? conf->origin[key] : "default";
+}
+
+ol_status ol_conf_derived(ol_conf *conf, const char *path)
+{
+    const size_t key = ol_conf_find(conf->table, path);
+
+    assert(key < conf->table.n);
+    return remember(conf, key, "derived");
+}
+
+size_t ol_conf_variants(const ol_conf *conf)
+{
+    return conf->n_variants;
+}
+
+const char *ol_conf_variant_name(const ol_conf *conf, size_t i)
+{
+    assert(i < conf->n_variants);
+    return conf->variants[i].name;
+}
+
+ol_status ol_conf_variant(const ol_conf *conf, size_t i, void *values, ol_conf **variant)
+{
+    const struct variant *from = &conf->variants[i];
+    ol_conf *made;
+    ol_status status;
+
+    assert(i < conf->n_variants);
+    OL_TRY(new_conf(conf->table, &made));
+    memcpy(made->own, from->conf->own, sizeof made->own);
+    status = copy_origins(from->conf, made);
+    if (status == OL_OK)
+        status = ol_conf_copy(conf->table, from->values, values);
+    if (status != OL_OK) {
+        ol_conf_destroy(made);
+        made = NULL;
+    }
+    *variant = made;
+    return status;
+}

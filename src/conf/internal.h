@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the sources of this room share. */
+#ifndef OL_CONF_INTERNAL_H
+#define OL_CONF_INTERNAL_H
+
+#include <libconfig.h>
+#include <limits.h>
+
+#include "outerloop/base/file.h"
+#include "outerloop/conf/conf.h"
+
+/* Where line i+1 of an expanded text stood. */
+struct origin_line {
+    const char *file; /* borrowed from source.files */
+    int line;
+};
+
+/* The text of a file with its includes in place. libconfig's own @include is not used: it looks in
+ * one folder only, and loses the including line when a file is missing. */
+struct source {
+    ol_text text;
+    struct origin_line *lines;
+    size_t n_lines, room;
+    char *files[64];
+    size_t n_files;
+};
+
+/* Expand `text` (of the file `name`) with its includes. Mistakes go to `mistakes`; the status is
+ * for lack of memory. */
+ol_status ol_conf_source_read(struct source *source, const char *name, const char *text,
+                              size_t size, ol_conf_mistakes *mistakes);
+
+void ol_conf_source_finish(struct source *source);
+
+/* "file:line" of a line of the expanded text. */
+void ol_conf_source_place(const struct source *source, unsigned line, char place[PATH_MAX]);
+
+/* That line itself, without leading blanks: for messages. Length in *n. */
+const char *ol_conf_source_line(const struct source *source, unsigned line, int *n);
+
+/* Copy text, giving whole numbers past 32 bits the suffix that libconfig 1.5 needs to keep them. */
+ol_status ol_conf_widen(ol_text *out, const char *text, size_t size);
+
+/* Put the value of a setting into the field of `key`; a mistake when it does not fit. The field
+ * then keeps what it had. */
+ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting, const char *place,
+                         void *values, ol_conf_mistakes *mistakes);
+
+/* "a whole number, 1 to 2": what a key takes. */
+ol_status ol_conf_describe(const ol_conf_key *key, ol_text *text);
+
+/* Append a string in libconfig's quotes. */
+ol_status ol_conf_quote(ol_text *text, const char *string);
+
+struct variant {
+    char *name;
+    void *values; /* table.size bytes */
+    ol_conf *conf;
+};
+
+struct ol_conf {
+    ol_conf_table table;
+    char *origin[OL_CONF_KEYS]; /* NULL = default */
+    bool own[OL_CONF_KEYS];     /* in a variant: said by the variant itself */
+    size_t n_variants;
+    struct variant *variants;
+};
+
+#endif

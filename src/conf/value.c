@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "internal.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *field(const ol_conf_key *key, void *values)
+{
+    return (char *)values + key->offset;
+}
+
+static const void *const_field(const ol_conf_key *key, const void *values)
+{
+    return (const char *)values + key->offset;
+}
+
+ol_status ol_conf_quote(ol_text *text, const char *string)
+{
+    OL_TRY(ol_text_append(text, "\"", 1));
+    for (const unsigned char *c = (const unsigned char *)string; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            OL_TRY(ol_text_format(text, "\\%c", *c));
+        else if (*c < 0x20 || *c == 0x7f)
+            OL_TRY(ol_text_format(text, "\\x%02x", *c));
+        else
+            OL_TRY(ol_text_append(text, (const char *)c, 1));
+    }
+    return ol_text_append(text, "\"", 1);
+}
+
+/* The shortest decimals that read back to the same bits, with a point or exponent so that
+ * libconfig takes them for a real number. */
+static ol_status append_real(ol_text *text, double x)
+{
+    char digits[40];
+
+    for (int precision = 1; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, x);
+        if (strtod(digits, NULL) == x)
+            break;
+    }
+    return ol_text_format(text, "%s%s", digits, strpbrk(digits, ".e") ? "" : ".0");
+}
+
+static ol_status append_bound(const ol_conf_key *key, double bound, ol_text *text)
+{
+    if (key->type != OL_CONF_REAL)
+        return ol_text_format(text, "%.0f", bound);
+    return ol_text_format(text, "%g", bound);
+}
+
+/* ", 1 to 2", ", above 0", ", 0 or more", ", 0 to below 1" */
+static ol_status describe_range(const ol_conf_key *key, ol_text *text)
+{
+    const bool above = key->open & OL_CONF_ABOVE, below = key->open & OL_CONF_BELOW;
+
+    OL_TRY(ol_text_format(text, above ? ", above " : ", "));
+    OL_TRY(append_bound(key, key->least, text));
+    if (isinf(key->most) || key->most >= INT_MAX)
+        return above ? OL_OK : ol_text_format(text, " or more");
+    OL_TRY(ol_text_format(text, "%s%s", above ? " and " : " to ",
+                          below   ? "below "
+                          : above ? "at most "
+                                  : ""));
+    return append_bound(key, key->most, text);
+}
+
+ol_status ol_conf_describe(const ol_conf_key *key, ol_text *text)
+{
+    static const char *const kinds[] = {
+        [OL_CONF_INT] = "a whole number", [OL_CONF_LONG] = "a whole number",
+        [OL_CONF_REAL] = "a number",      [OL_CONF_BOOL] = "true or false",
+        [OL_CONF_STRING] = "a string",    [OL_CONF_WORD] = "one of",
+        [OL_CONF_WORDS] = "a list of",    [OL_CONF_INTS] = "a list of whole numbers",
+    };
+
+    OL_TRY(ol_text_format(text, "%s", kinds[key->type]));
+    if (key->words)
+        for (size_t i = 0; key->words[i]; i++)
+            OL_TRY(ol_text_format(text, "%s \"%s\"", i > 0 ? "," : "", key->words[i]));
+    if (key->type == OL_CONF_INT || key->type == OL_CONF_LONG || key->type == OL_CONF_REAL ||
+        key->type == OL_CONF_INTS)
+        OL_TRY(describe_range(key, text));
+    return OL_OK;
+}
+
+static long long integer(const config_setting_t *setting)
+{
+    return config_setting_type(setting) == CONFIG_TYPE_INT ? config_setting_get_int(setting)
+                                                           : config_setting_get_int64(setting);
+}
+
+/* What stands in the file, for messages. */
+static ol_status show(const config_setting_t *setting, ol_text *text)
+{
+    switch (config_setting_type(setting)) {
+    case CONFIG_TYPE_INT:
+    case CONFIG_TYPE_INT64:
+        return ol_text_format(text, "%lld", integer(setting));
+    case CONFIG_TYPE_FLOAT:
+        return append_real(text, config_setting_get_float(setting));
+    case CONFIG_TYPE_BOOL:
+        return ol_text_format(text, "%s", config_setting_get_bool(setting) ? "true" : "false");
+    case CONFIG_TYPE_STRING:
+        return ol_conf_quote(text, config_setting_get_string(setting));
+    case CONFIG_TYPE_GROUP:
+        return ol_text_format(text, "a group");
+    default:
+        return ol_text_format(text, "a list");
+    }
+}
+
+static ol_status refuse(const ol_conf_key *key, const config_setting_t *setting, const char *place,
+                        ol_conf_mistakes *mistakes)
+{
+    const char *said = config_setting_type(setting) == CONFIG_TYPE_STRING
+                           ? config_setting_get_string(setting)
+                           : "";
+    ol_text found = {0}, wanted = {0};
+    ol_status status = show(setting, &found);
+    const char *near = NULL;
+    size_t n = 0;
+
+    while (key->words && key->words[n])
+        n++;
+    if (n > 0)
+        near = ol_text_nearest(said, key->words, n);
+    if (status == OL_OK)
+        status = ol_conf_describe(key, &wanted);
+    if (status == OL_OK)
+        ol_conf_mistake(mistakes, place, "%s cannot be %s; it takes %s%s%s%s", key->path,
+                        found.data, wanted.data, near ? " (did you mean \"" : "", near ? near : "",
+                        near ? "\"?)" : "");
+    ol_text_finish(&found);
+    ol_text_finish(&wanted);
+    return status;
+}
+
+static bool in_range(const ol_conf_key *key, double x)
+{
+    return (key->open & OL_CONF_ABOVE ? x > key->least : x >= key->least) &&
+           (key->open & OL_CONF_BELOW ? x < key->most : x <= key->most);
+}
+
+static bool whole(const ol_conf_key *key, const config_setting_t *setting, long long *x)
+{
+    const int type = config_setting_type(setting);
+
+    if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
+        return false;
+    *x = integer(setting);
+    return in_range(key, (double)*x);
+}
+
+static bool real(const ol_conf_key *key, const config_setting_t *setting, double *x)
+{
+    if (!config_setting_is_number(setting))
+        return false;
+    *x = config_setting_type(setting) == CONFIG_TYPE_FLOAT ? config_setting_get_float(setting)
+                                                           : (double)integer(setting);
+    return isfinite(*x) && in_range(key, *x);
+}
+
+static bool word(const ol_conf_key *key, const config_setting_t *setting, int *index)
+{
+    if (config_setting_type(setting) != CONFIG_TYPE_STRING)
+        return false;
+    for (int i = 0; key->words[i]; i++)
+        if (strcmp(key->words[i], config_setting_get_string(setting)) == 0) {
+            *index = i;
+            return true;
+        }
+    return false;
+}
+
+static bool is_list(const config_setting_t *setting)
+{
+    return config_setting_is_array(setting) || config_setting_is_list(setting);
+}
+
+static ol_status assign_words(const ol_conf_key *key, const config_setting_t *setting,
+                              const char *place, unsigned *bits, ol_conf_mistakes *mistakes)
+{
+    unsigned chosen = 0;
+
+    if (!is_list(setting))
+        return refuse(key, setting, place, mistakes);
+    for (int i = 0; i < config_setting_length(setting); i++) {
+        const config_setting_t *item = config_setting_get_elem(setting, (unsigned)i);
+        int index;
+
+        if (!word(key, item, &index))
+            return refuse(key, item, place, mistakes);
+        if (chosen & 1u << index) {
+            ol_conf_mistake(mistakes, place, "%s names \"%s\" twice", key->path, key->words[index]);
+            return OL_OK;
+        }
+        chosen |= 1u << index;
+    }
+    *bits = chosen;
+    return OL_OK;
+}
+
+static ol_status assign_ints(const ol_conf_key *key, const config_setting_t *setting,
+                             const char *place, ol_conf_ints *ints, ol_conf_mistakes *mistakes)
+{
+    ol_conf_ints read = {0};
+
+    if (!is_list(setting))
+        return refuse(key, setting, place, mistakes);
+    if (config_setting_length(setting) > OL_CONF_LIST) {
+        ol_conf_mistake(mistakes, place, "%s has %d items; it takes at most %d", key->path,
+                        config_setting_length(setting), OL_CONF_LIST);
+        return OL_OK;
+    }
+    for (; read.n < config_setting_length(setting); read.n++) {
+        const config_setting_t *item = config_setting_get_elem(setting, (unsigned)read.n);
+        long long x;
+
+        if (!whole(key, item, &x))
+            return refuse(key, item, place, mistakes);
+        read.items[read.n] = (int)x;
+    }
+    *ints = read;
+    return OL_OK;
+}
+
+static ol_status assign_string(const char *string, char **held)
+{
+    char *copy = strdup(string);
+
+    OL_CHECK(copy, OL_ENOMEM, "no memory for a string of the job file");
+    free(*held);
+    *held = copy;
+    return OL_OK;
+}
+
+ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting, const char *place,
+                         void *values, ol_conf_mistakes *mistakes)
+{
+    void *const at = field(key, values);
+    long long x = 0;
+    bool fits = false;
+
+    switch (key->type) {
+    case OL_CONF_INT:
+        fits = whole(key, setting, &x);
+        if (fits)
+            *(int *)at = (int)x;
+        break;
+    case OL_CONF_LONG:
+        fits = whole(key, setting, &x);
+        if (fits)
+            *(int64_t *)at = x;
+        break;
+    case OL_CONF_REAL: {
+        double r = 0;
+
+        fits = real(key, setting, &r);
+        if (fits)
+            *(double *)at = r;
+        break;
+    }
+    case OL_CONF_BOOL:
+        fits = config_setting_type(setting) == CONFIG_TYPE_BOOL;
+        if (fits)
+            *(bool *)at = config_setting_get_bool(setting);
+        break;
+    case OL_CONF_STRING:
+        if (config_setting_type(setting) == CONFIG_TYPE_STRING)
+            return assign_string(config_setting_get_string(setting), at);
+        break;
+    case OL_CONF_WORD:
+        fits = word(key, setting, at);
+        break;
+    case OL_CONF_WORDS:
+        return assign_words(key, setting, place, at, mistakes);
+    case OL_CONF_INTS:
+        return assign_ints(key, setting, place, at, mistakes);
+    }
+    return fits ? OL_OK : refuse(key, setting, place, mistakes);
+}
+
+static ol_status append_words(const ol_conf_key *key, unsigned bits, ol_text *text)
+{
+    const char *between = "";
+
+    OL_TRY(ol_text_append(text, "[", 1));
+    for (size_t i = 0; key->words[i]; i++)
+        if (bits & 1u << i) {
+            OL_TRY(ol_text_format(text, "%s\"%s\"", between, key->words[i]));
+            between = ", ";
+        }
+    return ol_text_append(text, "]", 1);
+}
+
+static ol_status append_ints(const ol_conf_ints *ints, ol_text *text)
+{
+    OL_TRY(ol_text_append(text, "[", 1));
+    for (int i = 0; i < ints->n; i++)
+        OL_TRY(ol_text_format(text, "%s%d", i > 0 ? ", " : "", ints->items[i]));
+    return ol_text_append(text, "]", 1);
+}
+
+ol_status ol_conf_value(ol_conf_table table, size_t i, const void *values, ol_text *text)
+{
+    const ol_conf_key *key = &table.keys[i];
+    const void *at = const_field(key, values);
+
+    switch (key->type) {
+    case OL_CONF_INT:
+        return ol_text_format(text, "%d", *(const int *)at);
+    case OL_CONF_LONG: {
+        const long long x = *(const int64_t *)at;
+
+        return ol_text_format(text, "%lld%s", x, x > INT_MAX || x < INT_MIN ? "L" : "");
+    }
+    case OL_CONF_REAL:
+        return append_real(text, *(const double *)at);
+    case OL_CONF_BOOL:
+        return ol_text_format(text, "%s", *(const bool *)at ? "true" : "false");
+    case OL_CONF_STRING:
+        return ol_conf_quote(text, *(char *const *)at);
+    case OL_CONF_WORD:
+        return ol_text_format(text, "\"%s\"", key->words[*(const int *)at]);
+    case OL_CONF_WORDS:
+        return append_words(key, *(const unsigned *)at, text);
+    case OL_CONF_INTS:
+        return append_ints(at, text);
+    }
+    return OL_OK;
+}

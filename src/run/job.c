@@ -1,0 +1,357 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/run/job.h"
+
+#include <ctype.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "job_keys.h"
+
+/* Where the value of `path` stood, for messages. */
+static const char *place(const ol_job *job, const char *path)
+{
+    return ol_conf_origin(job->conf, ol_conf_find(ol_job_keys, path));
+}
+
+/* Replace an owned string by three in a row. */
+static ol_status join(char **string, const char *a, const char *b, const char *c)
+{
+    const size_t size = strlen(a) + strlen(b) + strlen(c) + 1;
+    char *made = malloc(size);
+
+    OL_CHECK(made, OL_ENOMEM, "no memory for a job");
+    snprintf(made, size, "%s%s%s", a, b, c);
+    free(*string);
+    *string = made;
+    return OL_OK;
+}
+
+/* name, output and eval.shots where the file leaves them to us. */
+static ol_status resolve(ol_job *job, const char *path)
+{
+    if (job->name[0] == '\0') {
+        const char *slash = strrchr(path, '/');
+        const char *base = slash ? slash + 1 : path;
+        const size_t n = strlen(base);
+
+        OL_TRY(join(&job->name, base, "", ""));
+        if (n > 4 && strcmp(base + n - 4, ".cfg") == 0)
+            job->name[n - 4] = '\0';
+        OL_TRY(ol_conf_derived(job->conf, "name"));
+    }
+    if (job->output[0] == '\0') {
+        OL_TRY(join(&job->output, "runs/", job->name, ""));
+        OL_TRY(ol_conf_derived(job->conf, "output"));
+    }
+    if (job->eval.shots < 0) {
+        job->eval.shots = job->data.shots;
+        OL_TRY(ol_conf_derived(job->conf, "eval.shots"));
+    }
+    return OL_OK;
+}
+
+static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
+{
+    const ol_job_model *m = &job->model;
+
+    if (m->init == OL_INIT_RANDOM && m->path[0] != '\0')
+        ol_conf_mistake(mistakes, place(job, "model.path"),
+                        "model.path is unused: model.init is \"random\"; say \"import\" or "
+                        "\"checkpoint\", or leave the path out");
+    if (m->init != OL_INIT_RANDOM && m->path[0] == '\0')
+        ol_conf_mistake(mistakes, place(job, "model.init"),
+                        "model.init wants model.path: the folder or checkpoint to start from");
+    if (m->init == OL_INIT_RANDOM && m->width % m->heads != 0)
+        ol_conf_mistake(mistakes, place(job, "model.width"),
+                        "model.width = %d is not a multiple of model.heads = %d", m->width,
+                        m->heads);
+    if (m->init == OL_INIT_RANDOM && job->data.max_tokens > m->context)
+        ol_conf_mistake(mistakes, place(job, "data.max_tokens"),
+                        "data.max_tokens = %d is more than model.context = %d; lower the one or "
+                        "raise the other",
+                        job->data.max_tokens, m->context);
+    if (job->data.max_tokens_per_example > job->data.max_tokens)
+        ol_conf_mistake(mistakes, place(job, "data.max_tokens_per_example"),
+                        "data.max_tokens_per_example = %d is more than data.max_tokens = %d",
+                        job->data.max_tokens_per_example, job->data.max_tokens);
+}
+
+static void check_eval(const ol_job *job, ol_conf_mistakes *mistakes)
+{
+    const ol_conf_ints *seeds = &job->eval.seeds, *steps = &job->eval.adapt_steps;
+
+    if (job->stages & (OL_STAGE_EVAL | OL_STAGE_ADAPT) && seeds->n == 0)
+        ol_conf_mistake(mistakes, place(job, "eval.seeds"),
+                        "eval.seeds is empty; scoring needs at least one, as 100");
+    if (job->stages & OL_STAGE_ADAPT && steps->n == 0)
+        ol_conf_mistake(mistakes, place(job, "eval.adapt_steps"),
+                        "eval.adapt_steps is empty; give step counts or leave \"adapt\" out of "
+                        "stages");
+    for (int i = 0; i < seeds->n; i++)
+        for (int j = 0; j < i; j++)
+            if (seeds->items[i] == seeds->items[j])
+                ol_conf_mistake(mistakes, place(job, "eval.seeds"), "eval.seeds has %d twice",
+                                seeds->items[i]);
+    for (int i = 1; i < steps->n; i++)
+        if (steps->items[i] <= steps->items[i - 1])
+            ol_conf_mistake(mistakes, place(job, "eval.adapt_steps"),
+                            "eval.adapt_steps must ascend: %d stands after %d", steps->items[i],
+                            steps->items[i - 1]);
+}
+
+static void check_job(const ol_job *job, ol_conf_mistakes *mistakes)
+{
+    if (job->stages == 0)
+        ol_conf_mistake(mistakes, place(job, "stages"),
+                        "stages is empty: there is nothing to do; name \"train\", \"eval\" or "
+                        "\"adapt\"");
+    check_model(job, mistakes);
+    check_eval(job, mistakes);
+}
+
+static void check_schedule(const ol_job *job, const char *what, ol_conf_mistakes *mistakes)
+{
+    if (job->stages & OL_STAGE_TRAIN && job->learner.outer.warmup > job->train.steps)
+        ol_conf_mistake(mistakes, place(job, "learner.outer.warmup"),
+                        "learner.outer.warmup = %d is more than the %d meta-steps of %s",
+                        job->learner.outer.warmup, job->train.steps, what);
+}
+
+/* An arm's name is a folder beside the files of a run, and a row beside "untrained". */
+static bool usable_name(const char *name)
+{
+    static const char *const taken[] = {"checkpoints", "job.cfg",       "log.txt",   "suite",
+                                        "metrics.h5",  "metrics.jsonl", "untrained", "STOP"};
+
+    if (!isalnum((unsigned char)name[0]) || strlen(name) > 64)
+        return false;
+    for (const char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) && !strchr("._-", *c))
+            return false;
+    for (size_t i = 0; i < sizeof taken / sizeof taken[0]; i++)
+        if (strcmp(name, taken[i]) == 0)
+            return false;
+    return true;
+}
+
+static void check_arm_names(const ol_job *job, ol_conf_mistakes *mistakes)
+{
+    for (int i = 0; i < job->n_arms; i++) {
+        const char *name = job->arms[i]->name;
+
+        if (!usable_name(name))
+            ol_conf_mistake(
+                mistakes, "arms",
+                "\"%s\" cannot name an arm: it becomes a folder in the output; letters, "
+                "digits, \"_\", \"-\" and \".\" will do",
+                name);
+        for (int j = 0; j < i; j++)
+            if (strcmp(name, job->arms[j]->name) == 0)
+                ol_conf_mistake(mistakes, "arms", "two arms are called \"%s\"", name);
+    }
+}
+
+double ol_job_evaluations_per_step(const ol_job *job)
+{
+    const ol_job_learner *l = &job->learner;
+    const double inner = (double)l->inner.steps * l->support;
+
+    switch ((ol_job_algorithm)l->algorithm) {
+    case OL_JOB_MAML:
+        return l->episodes * ((l->order == 2 ? 3 : 1) * inner + l->query);
+    case OL_JOB_REPTILE:
+        return l->episodes * inner;
+    case OL_JOB_METAICL:
+    case OL_JOB_MULTITASK:
+        break;
+    }
+    return l->episodes * ((double)l->support + l->query);
+}
+
+/* Arm i: its learner, and as many meta-steps as cost what the base learner's do. */
+static ol_status make_arm(const ol_job *job, int i, ol_job *arm)
+{
+    ol_conf *conf;
+    double steps;
+
+    OL_TRY(ol_conf_variant(job->conf, (size_t)i, arm, &conf));
+    arm->conf = conf;
+    OL_TRY(join(&arm->name, ol_conf_variant_name(job->conf, (size_t)i), "", ""));
+    OL_TRY(join(&arm->output, job->output, "/", arm->name));
+    arm->eval.shots = job->eval.shots;
+    steps = round(job->train.steps * ol_job_evaluations_per_step(job) /
+                  ol_job_evaluations_per_step(arm));
+    arm->train.steps = steps < 1 ? 1 : steps > INT_MAX ? INT_MAX : (int)steps;
+    OL_TRY(ol_conf_derived(arm->conf, "name"));
+    OL_TRY(ol_conf_derived(arm->conf, "output"));
+    OL_TRY(ol_conf_derived(arm->conf, "eval.shots"));
+    return ol_conf_derived(arm->conf, "train.steps");
+}
+
+static ol_status make_arms(ol_job *job)
+{
+    const int n = (int)ol_conf_variants(job->conf);
+
+    if (n == 0)
+        return OL_OK;
+    job->arms = calloc((size_t)n, sizeof(ol_job *));
+    OL_CHECK(job->arms, OL_ENOMEM, "no memory for %d arms", n);
+    for (int i = 0; i < n; i++) {
+        job->arms[i] = calloc(1, sizeof(ol_job));
+        OL_CHECK(job->arms[i], OL_ENOMEM, "no memory for %d arms", n);
+        job->n_arms = i + 1;
+        OL_TRY(make_arm(job, i, job->arms[i]));
+    }
+    return OL_OK;
+}
+
+/* What reading leaves to be done: fill in, build the arms, check what no single key can say. */
+static ol_status complete(ol_job *job, const char *path)
+{
+    ol_conf_mistakes mistakes = {0};
+
+    OL_TRY(resolve(job, path));
+    OL_TRY(make_arms(job));
+    check_job(job, &mistakes);
+    check_arm_names(job, &mistakes);
+    if (job->n_arms == 0)
+        check_schedule(job, "the job", &mistakes);
+    for (int i = 0; i < job->n_arms; i++)
+        check_schedule(job->arms[i], job->arms[i]->name, &mistakes);
+    return ol_conf_report(&mistakes, path);
+}
+
+/* Hand over a job that was read, or destroy what there is of it. */
+static ol_status finish_read(ol_status status, ol_job *made, const char *path, ol_job **job)
+{
+    if (status == OL_OK)
+        status = complete(made, path);
+    if (status != OL_OK) {
+        ol_job_destroy(made);
+        made = NULL;
+    }
+    *job = made;
+    return status;
+}
+
+ol_status ol_job_read(const char *path, const char *const *sets, size_t n_sets, ol_job **job)
+{
+    ol_job *made = calloc(1, sizeof *made);
+    ol_conf *conf = NULL;
+    ol_status status;
+
+    OL_CHECK(made, OL_ENOMEM, "no memory for a job");
+    status = ol_conf_read(ol_job_keys, path, sets, n_sets, made, &conf);
+    made->conf = conf;
+    return finish_read(status, made, path, job);
+}
+
+ol_status ol_job_read_text(const char *name, const char *text, size_t size, ol_job **job)
+{
+    ol_job *made = calloc(1, sizeof *made);
+    ol_conf *conf = NULL;
+    ol_status status;
+
+    OL_CHECK(made, OL_ENOMEM, "no memory for a job");
+    status = ol_conf_read_text(ol_job_keys, name, text, size, NULL, 0, made, &conf);
+    made->conf = conf;
+    return finish_read(status, made, name, job);
+}
+
+void ol_job_destroy(ol_job *job)
+{
+    if (!job)
+        return;
+    for (int i = 0; i < job->n_arms; i++)
+        ol_job_destroy(job->arms[i]);
+    free(job->arms);
+    ol_conf_finish(ol_job_keys, job);
+    ol_conf_destroy(job->conf);
+    free(job);
+}
+
+const ol_job *ol_job_arm(const ol_job *job, int i)
+{
+    return job->n_arms > 0 ? job->arms[i] : job;
+}
+
+double ol_job_adapt_lr(const ol_job *job)
+{
+    return job->eval.adapt_lr > 0 ? job->eval.adapt_lr : job->learner.inner.lr;
+}
+
+ol_status ol_job_text(const ol_job *job, ol_text *text)
+{
+    return ol_conf_write(ol_job_keys, job, job->conf, text);
+}
+
+ol_status ol_job_digest(const ol_job *job, char digest[OL_DIGEST_TEXT])
+{
+    ol_text text = {0};
+    ol_status status = ol_conf_write(ol_job_keys, job, NULL, &text);
+
+    for (int i = 0; i < job->n_arms && status == OL_OK; i++)
+        status = ol_conf_write(ol_job_keys, job->arms[i], NULL, &text);
+    if (status == OL_OK)
+        ol_digest(text.data, text.size, digest);
+    ol_text_finish(&text);
+    return status;
+}
+
+/* True for keys that a run may change on the way without becoming another run. */
+static bool may_change(const char *path)
+{
+    return strncmp(path, "train.", 6) == 0 || strncmp(path, "eval.", 5) == 0 ||
+           strcmp(path, "name") == 0 || strcmp(path, "output") == 0 ||
+           strcmp(path, "stages") == 0 || strcmp(path, "learner.inner.storage") == 0;
+}
+
+static ol_status compare_key(const ol_job *job, const ol_job *before, size_t key, const char *name,
+                             ol_conf_mistakes *mistakes)
+{
+    ol_text now = {0}, then = {0};
+    ol_status status = ol_conf_value(ol_job_keys, key, job, &now);
+
+    if (status == OL_OK)
+        status = ol_conf_value(ol_job_keys, key, before, &then);
+    if (status == OL_OK && strcmp(now.data, then.data) != 0)
+        ol_conf_mistake(mistakes, name,
+                        "this run began with %s = %s and cannot go on with %s (%s); put it back, "
+                        "or give the job another output",
+                        ol_job_keys.keys[key].path, then.data, now.data,
+                        ol_conf_origin(job->conf, key));
+    ol_text_finish(&now);
+    ol_text_finish(&then);
+    return status;
+}
+
+ol_status ol_job_same_run(const ol_job *job, const char *name, const char *before, size_t size)
+{
+    ol_conf_mistakes mistakes = {0};
+    ol_job *then;
+    ol_status status = OL_OK;
+
+    OL_TRY(ol_job_read_text(name, before, size, &then));
+    for (size_t key = 0; key < ol_job_keys.n && status == OL_OK; key++)
+        if (!may_change(ol_job_keys.keys[key].path))
+            status = compare_key(job, then, key, name, &mistakes);
+    ol_job_destroy(then);
+    if (status != OL_OK) {
+        ol_text_finish(&mistakes.text);
+        return status;
+    }
+    return ol_conf_report(&mistakes, name);
+}
+
+ol_status ol_job_reference(ol_text *text)
+{
+    OL_TRY(ol_text_format(
+        text, "%s",
+        "# SPDX-License-Identifier: BSD-3-Clause\n"
+        "# Every key of a job file, with its default. Written by `outerloop reference`; change\n"
+        "# the table in src/run/job_keys.c, not this file. Any key can be given on the command\n"
+        "# line as --set path=value, as in --set learner.inner.lr=0.01\n\n"));
+    return ol_conf_reference(ol_job_keys, text);
+}

@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "job_keys.h"
+
+#include <math.h>
+#include <stddef.h>
+
+static const char *const stages[] = {"train", "eval", "adapt", NULL};
+static const char *const inits[] = {"random", "import", "checkpoint", NULL};
+static const char *const archs[] = {"gpt2", NULL};
+static const char *const variants[] = {"direct", "channel", NULL};
+static const char *const algorithms[] = {"maml", "reptile", "metaicl", "multitask", NULL};
+static const char *const optimizers[] = {"sgd", "adamw", NULL};
+static const char *const moments[] = {"separate", "read", "carry", "carry_v", NULL};
+static const char *const storages[] = {"keep", "recompute", NULL};
+static const char *const schedules[] = {"constant", "linear", "cosine", NULL};
+
+/* Whole numbers past this are not exact in a double, which ranges are kept in. */
+static const double most_long = 9007199254740991.0;
+
+enum { MANY = 1000000000 };
+
+#define AT(member) offsetof(ol_job, member)
+/* clang-format off */
+#define INT(path, member, preset, least, most, unit, help) \
+    {path, OL_CONF_INT, AT(member), preset, least, most, 0, NULL, unit, help}
+#define REAL(path, member, preset, least, most, open, unit, help) \
+    {path, OL_CONF_REAL, AT(member), preset, least, most, open, NULL, unit, help}
+#define STRING(path, member, preset, help) \
+    {path, OL_CONF_STRING, AT(member), preset, 0, 0, 0, NULL, "", help}
+#define WORD(path, member, preset, words, help) \
+    {path, OL_CONF_WORD, AT(member), preset, 0, 0, 0, words, "", help}
+
+static const ol_conf_key keys[] = {
+    STRING("name", name, "\"\"", "what this job is called; \"\" = the file's name without .cfg"),
+    {"seed", OL_CONF_LONG, AT(seed), "1", 0, most_long, 0, NULL, "",
+     "of every random stream: parameters, tasks drawn, prompts drawn"},
+    STRING("output", output, "\"\"", "folder of all results; \"\" = runs/NAME"),
+    {"stages", OL_CONF_WORDS, AT(stages), "[\"train\", \"eval\", \"adapt\"]", 0, 0, 0, stages, "",
+     "what to do, always in this order: meta-train; score unseen tasks; adapt to them and score"},
+
+    WORD("model.init", model.init, "\"random\"", inits,
+         "where parameters come from: a seed, a Hugging Face folder, a checkpoint of ours"),
+    STRING("model.path", model.path, "\"\"", "the folder or checkpoint, when not random"),
+    WORD("model.arch", model.arch, "\"gpt2\"", archs, "architecture of a random model"),
+    INT("model.layers", model.layers, "4", 1, 1000, "blocks", "depth of a random model"),
+    INT("model.width", model.width, "128", 1, 65536, "reals", "width C; a multiple of heads"),
+    INT("model.heads", model.heads, "4", 1, 1024, "heads", "attention heads of a block"),
+    INT("model.context", model.context, "1024", 2, 1048576, "tokens", "positions the model has"),
+    INT("model.vocab", model.vocab, "0", 0, 16777216, "tokens",
+        "rows of the embedding; 0 = as many as the tokenizer has"),
+
+    STRING("data.root", data.root, "\"\"",
+           "folder in MetaICL's layout (config/, data/); \"\" = the built-in suite"),
+    STRING("data.setting", data.setting, "\"hr_to_lr\"",
+           "which tasks train and test: ROOT/config/SETTING.json"),
+    WORD("data.variant", data.variant, "\"direct\"", variants,
+         "score the output given the input, or (channel) the input given the output"),
+    STRING("data.tokenizer", data.tokenizer, "\"\"",
+           "folder with vocab.json and merges.txt; \"\" = the built-in suite's"),
+    INT("data.shots", data.shots, "16", 0, 16384, "examples", "demonstrations in a prompt (k)"),
+    INT("data.max_tokens", data.max_tokens, "1024", 2, 1048576, "tokens",
+        "longest prompt; a longer one loses its first tokens"),
+    INT("data.max_tokens_per_example", data.max_tokens_per_example, "256", 2, 1048576, "tokens",
+        "longest example in a prompt; a longer input loses its last tokens"),
+    INT("data.train_cap", data.train_cap, "0", 0, MANY, "rows",
+        "most rows used of a training task; 0 = all"),
+
+    WORD("learner.algorithm", learner.algorithm, "\"maml\"", algorithms,
+         "how the model learns to learn; metaicl and multitask have no inner loop"),
+    INT("learner.order", learner.order, "2", 1, 2, "",
+        "of maml: 2 = exact gradient through the inner loop, 1 = its first-order part"),
+    INT("learner.episodes", learner.episodes, "4", 1, 65536, "tasks",
+        "episodes of a meta-step (N), spread over the ranks"),
+    INT("learner.support", learner.support, "4", 1, 65536, "prompts",
+        "of an episode, for the inner loop"),
+    INT("learner.query", learner.query, "4", 1, 65536, "prompts",
+        "of an episode, for the outer gradient"),
+    WORD("learner.inner.optimizer", learner.inner.optimizer, "\"adamw\"", optimizers,
+         "steps on one task, in training and in adaptation"),
+    INT("learner.inner.steps", learner.inner.steps, "1", 1, 1000, "steps", "inner steps (K)"),
+    REAL("learner.inner.lr", learner.inner.lr, "1e-3", 0, INFINITY, 0, "", "inner rate"),
+    REAL("learner.inner.beta1", learner.inner.beta1, "0.9", 0, 1, OL_CONF_BELOW, "",
+         "decay of the first moment"),
+    REAL("learner.inner.beta2", learner.inner.beta2, "0.999", 0, 1, OL_CONF_BELOW, "",
+         "decay of the second moment"),
+    REAL("learner.inner.eps", learner.inner.eps, "1e-8", 0, 1, OL_CONF_ABOVE, "",
+         "added to the root of the second moment"),
+    REAL("learner.inner.weight_decay", learner.inner.weight_decay, "0.0", 0, INFINITY, 0, "",
+         "decoupled, on matrices only"),
+    WORD("learner.inner.moments", learner.inner.moments, "\"carry\"", moments,
+         "what both loops share: nothing; read: inner starts from outer; carry: and hands back"),
+    WORD("learner.inner.storage", learner.inner.storage, "\"keep\"", storages,
+         "inner activations: keep is faster, recompute needs less memory; same bits"),
+    REAL("learner.outer.lr", learner.outer.lr, "1e-3", 0, INFINITY, 0, "",
+         "rate of the outer AdamW"),
+    WORD("learner.outer.schedule", learner.outer.schedule, "\"linear\"", schedules,
+         "of the outer rate, after warmup, over train.steps: constant, or down to 0"),
+    INT("learner.outer.warmup", learner.outer.warmup, "0", 0, MANY, "meta-steps",
+        "from rate 0 to learner.outer.lr"),
+    REAL("learner.outer.beta1", learner.outer.beta1, "0.9", 0, 1, OL_CONF_BELOW, "",
+         "decay of the first moment"),
+    REAL("learner.outer.beta2", learner.outer.beta2, "0.999", 0, 1, OL_CONF_BELOW, "",
+         "decay of the second moment"),
+    REAL("learner.outer.eps", learner.outer.eps, "1e-8", 0, 1, OL_CONF_ABOVE, "",
+         "added to the root of the second moment"),
+    REAL("learner.outer.weight_decay", learner.outer.weight_decay, "0.0", 0, INFINITY, 0, "",
+         "decoupled, on matrices only"),
+    REAL("learner.outer.max_grad_norm", learner.outer.max_grad_norm, "1.0", 0, INFINITY, 0, "",
+         "the mean gradient is scaled down to this norm; 0 = never"),
+
+    INT("train.steps", train.steps, "100", 1, MANY, "meta-steps",
+        "length of training; an arm gets as many as cost the same gradient evaluations"),
+    INT("train.checkpoint_every", train.checkpoint_every, "0", 0, MANY, "meta-steps",
+        "a checkpoint each so many steps; 0 = not by steps; the last step always has one"),
+    REAL("train.checkpoint_minutes", train.checkpoint_minutes, "10.0", 0, INFINITY, 0, "minutes",
+         "a checkpoint when the newest is this old; 0 = not by time"),
+    INT("train.keep_last", train.keep_last, "2", 1, MANY, "checkpoints", "newest ones kept"),
+    INT("train.keep_every", train.keep_every, "0", 0, MANY, "meta-steps",
+        "checkpoints at multiples of this stay as well; 0 = none"),
+    REAL("train.log_seconds", train.log_seconds, "10.0", 0, INFINITY, 0, "s",
+         "least time between two progress lines, off a terminal"),
+    {"train.second_order_share", OL_CONF_BOOL, AT(train.second_order_share), "false", 0, 0, 0,
+     NULL, "", "also record how much of the gradient is second order; costs a first-order pass"},
+    INT("train.max_dropped", train.max_dropped, "3", 1, MANY, "meta-steps",
+        "steps in a row with an episode dropped for NaN before the run ends"),
+
+    {"eval.seeds", OL_CONF_INTS, AT(eval.seeds), "[100, 13, 21, 42, 87]", 0, INT_MAX, 0, NULL, "",
+     "of the k-shot files to score with"},
+    INT("eval.shots", eval.shots, "-1", -1, 16384, "examples",
+        "demonstrations when scoring; -1 = data.shots"),
+    {"eval.adapt_steps", OL_CONF_INTS, AT(eval.adapt_steps), "[4, 16]", 1, 100000, 0, NULL,
+     "steps", "of adaptation after which to score, ascending"},
+    REAL("eval.adapt_lr", eval.adapt_lr, "0.0", 0, INFINITY, 0, "",
+         "rate of adaptation; 0 = learner.inner.lr"),
+    INT("eval.rows", eval.rows, "0", 0, MANY, "rows", "most rows of a test file; 0 = all"),
+
+    INT("threads", threads, "1", 1, 1024, "threads", "BLAS threads of a rank"),
+};
+/* clang-format on */
+
+const ol_conf_table ol_job_keys = {
+    .keys = keys,
+    .n = sizeof keys / sizeof keys[0],
+    .size = sizeof(ol_job),
+    .list = "arms",
+    .below = "learner",
+    .help = "arms of a comparison: ( { name = \"...\"; learner = { what it changes }; }, ... )",
+};
+
+const char *ol_job_algorithm_name(int algorithm)
+{
+    return algorithms[algorithm];
+}
+
+const char *ol_job_variant_name(int variant)
+{
+    return variants[variant];
+}
+
+const char *ol_job_optimizer_name(int optimizer)
+{
+    return optimizers[optimizer];
+}
+
+const char *ol_job_moments_name(int mode)
+{
+    return moments[mode];
+}

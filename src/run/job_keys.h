@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The table of job.h: every key of a job file. */
+#ifndef OL_RUN_JOB_KEYS_H
+#define OL_RUN_JOB_KEYS_H
+
+#include <limits.h>
+
+#include "outerloop/run/job.h"
+
+extern const ol_conf_table ol_job_keys;
+
+#endif
