@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/run/run.h
+ * A job from its file to its final table: the command `outerloop run`.
+ *
+ *   1. read the job, the tasks, the tokenizer; refuse all bad input before anything is written
+ *   2. for each arm in turn, from the same start: train, then score unseen tasks in context and
+ *      after adaptation
+ *   3. print one table: the untrained start and every arm
+ *
+ * Everything is the same bits on any number of ranks, and after any number of stops and resumes, on
+ * other numbers of ranks too.
+ */
+#ifndef OUTERLOOP_RUN_RUN_H
+#define OUTERLOOP_RUN_RUN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "outerloop/comm/comm.h" /* ol_comm */
+
+/**
+ * Run a job. Collective.
+ *
+ * @param path          the job file
+ * @param sets          [n_sets] "path=value" over it
+ * @param resume        go on with the run that is in the job's output, if there is one
+ * @param work_started  false until all input was accepted: what fails before is the caller's
+ *                      mistake, what fails after is the run's
+ * Errors, the same on every rank with the same message, so that rank 0 can print it for all:
+ * OL_EUSAGE, OL_EDATA, OL_EIO before any work; OL_ESTOPPED when it was asked to stop and everything
+ * is saved; OL_ENONFINITE when too many meta-steps in a row dropped an episode (saved too); OL_EIO
+ * when a last checkpoint cannot be written; OL_ENOMEM; OL_EMPI.
+ */
+ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
+                     bool resume, bool *work_started);
+
+#endif
