@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "chunk.h"
+
+ol_extent ol_batch_extent(const ol_batch *batch)
+{
+    const int64_t tokens = ol_batch_tokens(batch);
+    ol_extent extent = {batch->B, tokens, ol_batch_longest(batch), 0};
+
+    for (int64_t j = 0; j < tokens; j++)
+        extent.scored += batch->loss_mask[j] != 0;
+    return extent;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+static int64_t smaller(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+ol_extent ol_extent_max(ol_extent a, ol_extent b)
+{
+    return (ol_extent){(int)larger(a.prompts, b.prompts), larger(a.tokens, b.tokens),
+                       larger(a.longest, b.longest), larger(a.scored, b.scored)};
+}
+
+ol_extent ol_chunk_bounds(ol_extent extent, int64_t limit)
+{
+    const int64_t rows = smaller(extent.tokens, larger(limit, extent.longest));
+
+    return (ol_extent){extent.prompts, rows, extent.longest, smaller(extent.scored, rows)};
+}
+
+ol_chunk ol_chunk_layout(ol_arena *arena, ol_extent bounds)
+{
+    const size_t B = (size_t)bounds.prompts, n = (size_t)bounds.tokens, M = (size_t)bounds.scored;
+    ol_chunk chunk = {0};
+
+    chunk.start = ol_arena_take(arena, (B + 1) * sizeof *chunk.start);
+    chunk.scored_start = ol_arena_take(arena, (B + 1) * sizeof *chunk.scored_start);
+    chunk.token = ol_arena_take(arena, n * sizeof *chunk.token);
+    chunk.position = ol_arena_take(arena, n * sizeof *chunk.position);
+    chunk.row = ol_arena_take(arena, M * sizeof *chunk.row);
+    chunk.row_position = ol_arena_take(arena, M * sizeof *chunk.row_position);
+    chunk.target = ol_arena_take(arena, M * sizeof *chunk.target);
+    chunk.weight = ol_arena_reals(arena, M);
+    chunk.loss = ol_arena_take(arena, M * sizeof *chunk.loss);
+    return chunk;
+}
+
+/* Rows that the loss of a prompt depends on: those before its last scored token. */
+static int rows_of(const ol_batch *batch, int b)
+{
+    int64_t j = batch->offsets[b + 1] - 1;
+
+    while (!batch->loss_mask[j])
+        j--;
+    return (int)(j - batch->offsets[b]);
+}
+
+static void add_prompt(ol_chunk *chunk, const ol_batch *batch, int b, int rows)
+{
+    const int32_t *tokens = batch->tokens + batch->offsets[b];
+    const uint8_t *mask = batch->loss_mask + batch->offsets[b];
+    const int first = chunk->M;
+
+    for (int j = 0; j < rows; j++) {
+        const int i = chunk->n + j;
+
+        chunk->token[i] = tokens[j];
+        chunk->position[i] = j;
+        if (!mask[j + 1])
+            continue;
+        chunk->row[chunk->M] = i;
+        chunk->row_position[chunk->M] = j;
+        chunk->target[chunk->M++] = tokens[j + 1];
+    }
+    for (int i = first; i < chunk->M; i++)
+        chunk->weight[i] = (ol_real)(1.0 / ((double)batch->B * (chunk->M - first)));
+    chunk->n += rows;
+    chunk->start[++chunk->B] = chunk->n;
+    chunk->scored_start[chunk->B] = chunk->M;
+}
+
+int ol_chunk_fill(ol_chunk *chunk, const ol_batch *batch, int b0, int64_t limit)
+{
+    int b = b0;
+
+    chunk->B = chunk->n = chunk->M = 0;
+    chunk->start[0] = chunk->scored_start[0] = 0;
+    for (; b < batch->B; b++) {
+        const int rows = rows_of(batch, b);
+
+        if (b > b0 && chunk->n + rows > limit)
+            break;
+        add_prompt(chunk, batch, b, rows);
+    }
+    return b;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file chunk.h (private to model)
+ * Some whole prompts of a batch, laid out for one walk over the model.
+ *
+ * Row i is a token whose hidden state some scored token depends on: of a prompt, those before its
+ * last scored token. M of the n rows predict a scored token; they are the queries of the last
+ * block and the rows of the head.
+ */
+#ifndef OUTERLOOP_MODEL_CHUNK_H
+#define OUTERLOOP_MODEL_CHUNK_H
+
+#include "outerloop/model/objective.h"
+
+typedef struct ol_chunk {
+    int B;             /* prompts                                                   */
+    int n;             /* rows                                                      */
+    int M;             /* rows that predict a scored token                          */
+    int *start;        /* [B+1] first row of each prompt                            */
+    int *scored_start; /* [B+1] first of the M rows of each prompt                  */
+    int32_t *token;    /* [n]                                                       */
+    int *position;     /* [n] in the prompt                                         */
+    int *row;          /* [M] which of the n rows it is                             */
+    int *row_position; /* [M] its position in the prompt                            */
+    int32_t *target;   /* [M] the token it predicts                                 */
+    ol_real *weight;   /* [M] of its loss in the loss of the batch: (1) and (2)     */
+    double *loss;      /* [M]                                                       */
+} ol_chunk;
+
+/* Lay out a chunk within these bounds. */
+ol_chunk ol_chunk_layout(ol_arena *arena, ol_extent bounds);
+
+/* Fill a chunk with as many prompts of the batch from b0 on as `limit` rows hold, at least one.
+ * Returns the prompt after the last one taken. */
+int ol_chunk_fill(ol_chunk *chunk, const ol_batch *batch, int b0, int64_t limit);
+
+/* Bounds of any chunk of a batch within `extent` when no more than `limit` rows are taken. */
+ol_extent ol_chunk_bounds(ol_extent extent, int64_t limit);
+
+#endif
