@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <math.h>
+#include <string.h>
+
+#include "inner.h"
+#include "outerloop/meta/outer.h" /* ol_model_spans */
+
+static bool is_exact(const ol_learner_spec *spec)
+{
+    return spec->algorithm == OL_MAML && spec->order == 2;
+}
+
+ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
+                                   const ol_learner_spec *spec, ol_extent support)
+{
+    const size_t P = model->P;
+    const bool exact = is_exact(spec), adam = spec->inner == OL_ADAMW;
+    const int stored = exact ? spec->steps : 1;
+    ol_span *spans = ol_arena_take(arena, (size_t)model->n_params * sizeof *spans);
+    ol_trajectory t = {.model = model, .spec = spec, .spans = spans, .K = stored};
+
+    if (spans)
+        ol_model_spans(model, spans);
+    t.g = ol_arena_take(arena, (size_t)stored * sizeof *t.g);
+    for (int k = 0; k < stored; k++) {
+        ol_real *g = ol_arena_reals(arena, P);
+
+        if (t.g)
+            t.g[k] = g;
+    }
+    t.x = ol_arena_reals(arena, P);
+    /* With one exact step the moments pass through registers, unless they are carried out. */
+    if (adam && (!exact || spec->steps > 1 || ol_learner_carries_v(spec))) {
+        t.m = ol_arena_reals(arena, P);
+        t.v = ol_arena_reals(arena, P);
+    }
+    if (exact && adam && spec->steps > 1) {
+        t.lm = ol_arena_reals(arena, P);
+        t.lv = ol_arena_reals(arena, P);
+    }
+    if (exact)
+        t.lg = ol_arena_reals(arena, P);
+    if (exact && spec->storage == OL_KEEP)
+        t.tape = ol_tape_layout(arena, model, support);
+    return t;
+}
+
+void ol_inner_step(const ol_model *model, const ol_learner_spec *spec, const ol_span *spans,
+                   int64_t t, const ol_real *g, ol_real *x, ol_real *m, ol_real *v)
+{
+    if (spec->inner == OL_SGD)
+        ol_sgd_step(model->P, spec->adam.lr, g, x);
+    else
+        ol_adam_step(&spec->adam, model->n_params, spans, t, g, x, m, v);
+}
+
+/* The moments that the inner optimizer starts from. */
+static ol_state_view inner_start(const ol_learner_spec *spec, ol_state_view state)
+{
+    if (spec->moments == OL_MOMENTS_SEPARATE)
+        return (ol_state_view){.theta = state.theta};
+    if (spec->moments == OL_MOMENTS_CARRY_V)
+        state.m = NULL;
+    return state;
+}
+
+static void copy_or_zero(size_t P, const ol_real *from, ol_real *to)
+{
+    if (from)
+        memcpy(to, from, P * sizeof *to);
+    else
+        memset(to, 0, P * sizeof *to);
+}
+
+static ol_adam_path path_of(const ol_trajectory *t)
+{
+    return (ol_adam_path){.spec = &t->spec->adam,
+                          .n_spans = t->model->n_params,
+                          .spans = t->spans,
+                          .t0 = t->start.t,
+                          .x0 = t->start.theta,
+                          .m0 = t->start.m,
+                          .v0 = t->start.v,
+                          .g = (const ol_real *const *)t->g};
+}
+
+ol_status ol_trajectory_forward(ol_trajectory *t, const ol_batch *support, ol_state_view state,
+                                ol_arena *ws, double *losses)
+{
+    const size_t P = t->model->P;
+    const int K = t->spec->steps;
+
+    t->start = inner_start(t->spec, state);
+    memcpy(t->x, state.theta, P * sizeof *t->x);
+    if (t->m) {
+        copy_or_zero(P, t->start.m, t->m);
+        copy_or_zero(P, t->start.v, t->v);
+    }
+    for (int k = 0; k < K; k++) {
+        ol_real *g = t->g[k < t->K ? k : 0];
+
+        losses[k] = ol_objective_grad(t->model, support, t->x, k == K - 1 ? t->tape : NULL, ws, g);
+        OL_CHECK(isfinite(losses[k]), OL_ENONFINITE, "support loss is %g before inner step %d",
+                 losses[k], k);
+        if (t->m || t->spec->inner == OL_SGD) {
+            ol_inner_step(t->model, t->spec, t->spans, t->start.t + k + 1, g, t->x, t->m, t->v);
+        } else {
+            const ol_adam_path path = path_of(t);
+
+            ol_adam_replay(&path, k + 1, t->x);
+        }
+    }
+    return OL_OK;
+}
+
+/* x becomes θ_k. */
+static void rewind_to(ol_trajectory *t, int k)
+{
+    if (t->spec->inner == OL_ADAMW) {
+        const ol_adam_path path = path_of(t);
+
+        ol_adam_replay(&path, k, t->x);
+        return;
+    }
+    memcpy(t->x, t->start.theta, t->model->P * sizeof *t->x);
+    for (int j = 0; j < k; j++)
+        ol_sgd_step(t->model->P, t->spec->adam.lr, t->g[j], t->x);
+}
+
+void ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws, ol_real *lx)
+{
+    const size_t P = t->model->P;
+    const int K = t->spec->steps;
+
+    if (t->lm) {
+        ol_vector_zero(P, t->lm);
+        ol_vector_zero(P, t->lv);
+    }
+    for (int k = K - 1; k >= 0; k--) {
+        rewind_to(t, k);
+        if (t->spec->inner == OL_ADAMW) {
+            const ol_adam_path path = path_of(t);
+
+            ol_adam_adjoint(&path, k, lx, t->lm, t->lv, t->lg);
+        } else {
+            const ol_real rate = (ol_real)-t->spec->adam.lr; /* λg = -α λx */
+
+            for (size_t i = 0; i < P; i++)
+                t->lg[i] = rate * lx[i];
+        }
+        ol_objective_hvp(t->model, support, t->x, t->lg, k == K - 1 ? t->tape : NULL, ws, lx);
+    }
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/optim/adam.h"
+
+#include <assert.h>
+#include <math.h>
+#include <string.h>
+
+#ifdef OL_F64
+#define SQRT sqrt
+#else
+#define SQRT sqrtf
+#endif
+
+/* Elements that are stepped together; their replayed moments stay in the first-level cache. */
+enum { BLOCK = 512 };
+
+/* The constants of step t. */
+typedef struct step {
+    ol_real rate;         /* α c1                          */
+    ol_real c2;           /* 1/(1-β2^t)                    */
+    ol_real keep;         /* 1 - α w where w falls, else 1 */
+    ol_real beta1, rest1; /* β1, 1-β1                      */
+    ol_real beta2, rest2; /* β2, 1-β2                      */
+    ol_real eps;
+} step;
+
+static step step_at(const ol_adam_spec *spec, int64_t t, bool decay)
+{
+    assert(t > 0);
+    return (step){.rate = (ol_real)(spec->lr / (1 - pow(spec->beta1, (double)t))),
+                  .c2 = (ol_real)(1 / (1 - pow(spec->beta2, (double)t))),
+                  .keep = (ol_real)(decay ? 1 - spec->lr * spec->weight_decay : 1),
+                  .beta1 = (ol_real)spec->beta1,
+                  .rest1 = (ol_real)(1 - spec->beta1),
+                  .beta2 = (ol_real)spec->beta2,
+                  .rest2 = (ol_real)(1 - spec->beta2),
+                  .eps = (ol_real)spec->eps};
+}
+
+/* (1) to (3) for n <= BLOCK elements. The one place that does them, never inlined: steps and
+ * replays run the same instructions and agree in every bit. */
+__attribute__((noinline)) static void advance(step s, size_t n, const ol_real *g, ol_real *x,
+                                              ol_real *m, ol_real *v)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        m[i] = s.beta1 * m[i] + s.rest1 * g[i];                             /* (1) */
+        v[i] = s.beta2 * v[i] + s.rest2 * g[i] * g[i];                      /* (2) */
+        x[i] = s.keep * x[i] - s.rate * m[i] / (SQRT(s.c2 * v[i]) + s.eps); /* (3) */
+    }
+}
+
+/* A walk over blocks of at most BLOCK elements that never cross a span. */
+typedef struct cursor {
+    int span;
+    size_t done; /* elements of the span behind it */
+    size_t at, n;
+    bool decay;
+} cursor;
+
+static bool next_block(cursor *c, int n_spans, const ol_span *spans)
+{
+    while (c->span < n_spans && c->done == spans[c->span].size) {
+        c->span++;
+        c->done = 0;
+    }
+    if (c->span == n_spans)
+        return false;
+    const ol_span *span = &spans[c->span];
+    const size_t left = span->size - c->done;
+
+    c->at = span->offset + c->done;
+    c->n = left < BLOCK ? left : BLOCK;
+    c->decay = span->decay;
+    c->done += c->n;
+    return true;
+}
+
+void ol_sgd_step(size_t P, double lr, const ol_real *g, ol_real *x)
+{
+    const ol_real rate = (ol_real)lr;
+
+    for (size_t i = 0; i < P; i++)
+        x[i] -= rate * g[i];
+}
+
+void ol_adam_step(const ol_adam_spec *spec, int n_spans, const ol_span *spans, int64_t t,
+                  const ol_real *g, ol_real *x, ol_real *m, ol_real *v)
+{
+    const step steps[2] = {step_at(spec, t, false), step_at(spec, t, true)};
+
+    for (cursor c = {0}; next_block(&c, n_spans, spans);)
+        advance(steps[c.decay], c.n, g + c.at, x + c.at, m + c.at, v + c.at);
+}
+
+static void start(size_t n, const ol_real *from, ol_real *to)
+{
+    if (from)
+        memcpy(to, from, n * sizeof *to);
+    else
+        memset(to, 0, n * sizeof *to);
+}
+
+/* x, m and v of one block after k steps of the path. */
+static void replay_block(const ol_adam_path *path, const cursor *c, int k, ol_real *x, ol_real *m,
+                         ol_real *v)
+{
+    start(c->n, path->x0 + c->at, x);
+    start(c->n, path->m0 ? path->m0 + c->at : NULL, m);
+    start(c->n, path->v0 ? path->v0 + c->at : NULL, v);
+    for (int j = 0; j < k; j++)
+        advance(step_at(path->spec, path->t0 + j + 1, c->decay), c->n, path->g[j] + c->at, x, m, v);
+}
+
+void ol_adam_replay(const ol_adam_path *path, int k, ol_real *x)
+{
+    ol_real m[BLOCK], v[BLOCK];
+
+    for (cursor c = {0}; next_block(&c, path->n_spans, path->spans);)
+        replay_block(path, &c, k, x + c.at, m, v);
+}
+
+/* (4) to (8) for one block; m and v are those after the step. */
+static void adjoint_block(step s, size_t n, const ol_real *m, const ol_real *v, const ol_real *g,
+                          ol_real *lx, ol_real *lm, ol_real *lv, ol_real *lg)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        const ol_real root = SQRT(s.c2 * v[i]);
+        const ol_real inverse = 1 / (root + s.eps);
+        const ol_real slope = v[i] > 0 ? s.c2 / (2 * root) : 0; /* d√(c2 v)/dv, 0 at v = 0 */
+
+        lm[i] -= s.rate * lx[i] * inverse;                          /* (4) */
+        lv[i] += s.rate * lx[i] * m[i] * inverse * inverse * slope; /* (5) */
+        lg[i] = s.rest1 * lm[i] + 2 * s.rest2 * g[i] * lv[i];       /* (6) */
+        lx[i] *= s.keep;                                            /* (7) */
+        lm[i] *= s.beta1;                                           /* (8) */
+        lv[i] *= s.beta2;
+    }
+}
+
+void ol_adam_adjoint(const ol_adam_path *path, int k, ol_real *lx, ol_real *lm, ol_real *lv,
+                     ol_real *lg)
+{
+    ol_real x[BLOCK], m[BLOCK], v[BLOCK], own_lm[BLOCK], own_lv[BLOCK];
+
+    for (cursor c = {0}; next_block(&c, path->n_spans, path->spans);) {
+        const step s = step_at(path->spec, path->t0 + k + 1, c.decay);
+
+        replay_block(path, &c, k + 1, x, m, v);
+        if (!lm) {
+            memset(own_lm, 0, c.n * sizeof *own_lm);
+            memset(own_lv, 0, c.n * sizeof *own_lv);
+        }
+        adjoint_block(s, c.n, m, v, path->g[k] + c.at, lx + c.at, lm ? lm + c.at : own_lm,
+                      lv ? lv + c.at : own_lv, lg + c.at);
+    }
+}
