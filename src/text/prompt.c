@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/text/prompt.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SPARE = 2 }; /* MetaICL keeps two tokens free for marks that it no longer writes */
+
+const char *ol_variant_name(ol_variant variant)
+{
+    return variant == OL_CHANNEL ? "channel" : "direct";
+}
+
+ol_status ol_variant_parse(const char *name, ol_variant *out)
+{
+    OL_CHECK(strcmp(name, "direct") == 0 || strcmp(name, "channel") == 0, OL_EUSAGE,
+             "variant is \"direct\" or \"channel\", not \"%s\"", name);
+    *out = strcmp(name, "channel") == 0 ? OL_CHANNEL : OL_DIRECT;
+    return OL_OK;
+}
+
+ol_status ol_prompt_spec_check(const ol_prompt_spec *spec)
+{
+    OL_CHECK(spec->shots >= 0, OL_EUSAGE, "shots must be 0 or more, not %d", spec->shots);
+    OL_CHECK(spec->max_tokens_per_example > SPARE, OL_EUSAGE,
+             "max_tokens_per_example must be more than %d, not %d", SPARE,
+             spec->max_tokens_per_example);
+    OL_CHECK(spec->max_tokens >= 2, OL_EUSAGE, "max_tokens must be 2 or more, not %d",
+             spec->max_tokens);
+    return OL_OK;
+}
+
+int ol_prompt_limit(const ol_prompt_spec *spec)
+{
+    const int64_t examples = spec->shots > 0 ? spec->shots : 1;
+    const int64_t limit = examples * spec->max_tokens_per_example;
+
+    return limit < spec->max_tokens ? (int)limit : spec->max_tokens;
+}
+
+/* Append the ids of head + text, tokenized as one string. */
+static ol_status encode(ol_tokenizer *tokenizer, const char *head, const char *text,
+                        ol_tokens *pool, uint32_t *n)
+{
+    const size_t before = pool->n;
+    ol_text joined = {0};
+    ol_status status = ol_text_append(&joined, head, strlen(head));
+
+    if (status == OL_OK)
+        status = ol_text_append(&joined, text, strlen(text));
+    if (status == OL_OK)
+        status = ol_tokenizer_encode(tokenizer, joined.data, joined.size, pool);
+    ol_text_finish(&joined);
+    *n = (uint32_t)(pool->n - before);
+    return status;
+}
+
+ol_status ol_prompt_tokenize(ol_tokenizer *tokenizer, ol_variant variant, const char *input,
+                             const char *output, bool labelled, ol_tokens *pool, ol_example *out)
+{
+    const bool channel = variant == OL_CHANNEL;
+    const bool no_input = input[0] == '\0';
+    const char *lead = channel ? output : input, *tail = channel ? input : output;
+    const char *later = !channel && no_input ? "\n\n" : "\n\n\n";
+
+    out->at = pool->n;
+    OL_TRY(encode(tokenizer, later, lead, pool, &out->n_lead));
+    OL_TRY(encode(tokenizer, labelled && !(channel && no_input) ? "\n" : "", tail, pool,
+                  &out->n_tail));
+    out->first_at = pool->n;
+    OL_TRY(encode(tokenizer, "", lead, pool, &out->n_first));
+
+    /* The first form is nearly always the later one without its newlines: then keep one copy. */
+    const size_t shared = out->at + out->n_lead - out->n_first;
+
+    if (out->n_first <= out->n_lead && memcmp(pool->ids + shared, pool->ids + out->first_at,
+                                              out->n_first * sizeof *pool->ids) == 0) {
+        out->first_at = shared;
+        pool->n -= out->n_first;
+    }
+    return OL_OK;
+}
+
+bool ol_prompt_view(const ol_prompt_spec *spec, const int32_t *pool, const ol_example *example,
+                    bool first, size_t reserve, ol_example_view *out)
+{
+    const bool channel = spec->variant == OL_CHANNEL;
+    size_t *n_input = channel ? &out->n_tail : &out->n_lead;
+    const size_t *n_output = channel ? &out->n_lead : &out->n_tail;
+
+    out->lead = pool + (first ? example->first_at : example->at);
+    out->n_lead = first ? example->n_first : example->n_lead;
+    out->tail = pool + example->at + example->n_lead;
+    out->n_tail = example->n_tail;
+
+    const size_t output = reserve > 0 ? reserve : *n_output;
+    const size_t cap = (size_t)spec->max_tokens_per_example;
+
+    if (output + SPARE > cap)
+        return false;
+    if (*n_input > cap - SPARE - output)
+        *n_input = cap - SPARE - output;
+    return true;
+}
+
+ol_status ol_prompt_append(const ol_prompt_spec *spec, const ol_example_view *demos, int n_demos,
+                           const ol_example_view *target, ol_tokens *scratch, ol_batch *out)
+{
+    const size_t limit = (size_t)ol_prompt_limit(spec);
+    uint8_t *mask;
+    ol_status status;
+
+    OL_CHECK(target->n_tail > 0, OL_EDATA, "the scored piece of a prompt is empty");
+    OL_CHECK(target->n_tail <= limit, OL_EDATA,
+             "the scored piece of a prompt has %zu tokens, over the prompt's cap of %zu; raise "
+             "max_tokens",
+             target->n_tail, limit);
+    scratch->n = 0;
+    for (int i = 0; i < n_demos; i++) {
+        OL_TRY(ol_tokens_append(scratch, demos[i].lead, demos[i].n_lead));
+        OL_TRY(ol_tokens_append(scratch, demos[i].tail, demos[i].n_tail));
+    }
+    OL_TRY(ol_tokens_append(scratch, target->lead, target->n_lead));
+    OL_TRY(ol_tokens_append(scratch, target->tail, target->n_tail));
+
+    const size_t cut = scratch->n > limit ? scratch->n - limit : 0;
+    const size_t n = scratch->n - cut;
+
+    mask = calloc(n, 1);
+    OL_CHECK(mask, OL_ENOMEM, "no memory for a prompt of %zu tokens", n);
+    memset(mask + n - target->n_tail, 1, target->n_tail);
+    mask[0] = 0;
+    status = ol_batch_append(out, (int64_t)n, scratch->ids + cut, mask);
+    free(mask);
+    return status;
+}

@@ -1,0 +1,319 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/text/tokenizer.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/text/split.h" /* ol_splitter */
+#include "vocabulary.h"
+
+/* A piece and its ids, kept where its hash points to; a later piece replaces it. */
+enum { CACHED_BYTES = 30, CACHED_IDS = 8, CACHE_SLOTS = 1 << 15 };
+
+typedef struct cached {
+    uint8_t n, n_ids; /* n = 0: free */
+    char bytes[CACHED_BYTES];
+    int32_t ids[CACHED_IDS];
+} cached;
+
+_Static_assert(sizeof(cached) == 64, "a cached piece fills one cache line");
+
+/* Tokens of one piece while neighbours merge: a list in arrays, in the order of the text. */
+typedef struct symbols {
+    int32_t *id;
+    int32_t *rank;         /* of the merge with the next one; NO_RANK without */
+    uint32_t *next, *prev; /* positions; n and UINT32_MAX at the ends         */
+    uint64_t *heap;        /* rank << 32 | position, least first; may be stale */
+    size_t capacity;
+    size_t heap_n;
+} symbols;
+
+/* Up to here looking at all neighbours beats keeping a heap. */
+enum { SHORT_PIECE = 24 };
+
+struct ol_tokenizer {
+    vocabulary vocabulary;
+    ol_splitter *splitter;
+    cached *cache; /* [CACHE_SLOTS] */
+    symbols work;
+};
+
+static ol_status grow_tokens(ol_tokens *tokens, size_t more)
+{
+    const size_t need = tokens->n + more;
+
+    if (need > tokens->capacity) {
+        const size_t capacity = 2 * need + 64;
+        int32_t *ids = realloc(tokens->ids, capacity * sizeof *ids);
+
+        OL_CHECK(ids, OL_ENOMEM, "no memory for %zu tokens", need);
+        tokens->ids = ids;
+        tokens->capacity = capacity;
+    }
+    return OL_OK;
+}
+
+ol_status ol_tokens_append(ol_tokens *tokens, const int32_t *ids, size_t n)
+{
+    OL_TRY(grow_tokens(tokens, n));
+    if (n > 0)
+        memcpy(tokens->ids + tokens->n, ids, n * sizeof *ids);
+    tokens->n += n;
+    return OL_OK;
+}
+
+void ol_tokens_finish(ol_tokens *tokens)
+{
+    if (!tokens)
+        return;
+    free(tokens->ids);
+    *tokens = (ol_tokens){0};
+}
+
+ol_status ol_tokenizer_load(const char *folder, ol_tokenizer **out)
+{
+    ol_tokenizer *t = calloc(1, sizeof *t);
+    ol_status status;
+
+    *out = NULL;
+    OL_CHECK(t, OL_ENOMEM, "%s: no memory for the tokenizer", folder);
+    status = vocabulary_read(&t->vocabulary, folder);
+    if (status == OL_OK)
+        status = ol_splitter_create(&t->splitter);
+    if (status == OL_OK) {
+        t->cache = calloc(CACHE_SLOTS, sizeof *t->cache);
+        if (!t->cache)
+            status = ol_fail(OL_ENOMEM, "%s: no memory for the tokenizer's cache", folder);
+    }
+    if (status != OL_OK) {
+        ol_tokenizer_destroy(t);
+        return status;
+    }
+    *out = t;
+    return OL_OK;
+}
+
+void ol_tokenizer_destroy(ol_tokenizer *tokenizer)
+{
+    if (!tokenizer)
+        return;
+    vocabulary_finish(&tokenizer->vocabulary);
+    ol_splitter_destroy(tokenizer->splitter);
+    free(tokenizer->cache);
+    free(tokenizer->work.id);
+    free(tokenizer->work.rank);
+    free(tokenizer->work.next);
+    free(tokenizer->work.prev);
+    free(tokenizer->work.heap);
+    free(tokenizer);
+}
+
+int ol_tokenizer_size(const ol_tokenizer *tokenizer)
+{
+    return tokenizer->vocabulary.V;
+}
+
+static bool grow_array(void **array, size_t bytes)
+{
+    void *grown = realloc(*array, bytes);
+
+    if (grown)
+        *array = grown;
+    return grown != NULL;
+}
+
+static ol_status grow_symbols(symbols *w, size_t n)
+{
+    if (n <= w->capacity)
+        return OL_OK;
+    const size_t capacity = 2 * n;
+    const bool grown = grow_array((void **)&w->id, capacity * sizeof *w->id) &&
+                       grow_array((void **)&w->rank, capacity * sizeof *w->rank) &&
+                       grow_array((void **)&w->next, capacity * sizeof *w->next) &&
+                       grow_array((void **)&w->prev, capacity * sizeof *w->prev) &&
+                       /* n - 1 pairs at first, and each of at most n - 1 merges adds two */
+                       grow_array((void **)&w->heap, 3 * capacity * sizeof *w->heap);
+
+    OL_CHECK(grown, OL_ENOMEM, "no memory to tokenize a piece of %zu bytes", n);
+    w->capacity = capacity;
+    return OL_OK;
+}
+
+static int32_t rank_of(const vocabulary *v, int32_t left, int32_t right)
+{
+    const merge *found = merge_find(v, left, right);
+
+    return found->left >= 0 ? found->rank : NO_RANK;
+}
+
+/* Tokens of a short piece, in place in w->id; returns how many are left. */
+static size_t merge_short(const vocabulary *v, symbols *w, size_t n)
+{
+    for (size_t i = 0; i + 1 < n; i++)
+        w->rank[i] = rank_of(v, w->id[i], w->id[i + 1]);
+    while (n > 1) {
+        size_t best = 0;
+
+        for (size_t i = 1; i + 1 < n; i++)
+            if (w->rank[i] < w->rank[best])
+                best = i;
+        if (w->rank[best] == NO_RANK)
+            break;
+        w->id[best] = merge_find(v, w->id[best], w->id[best + 1])->result;
+        n--;
+        for (size_t i = best + 1; i < n; i++) {
+            w->id[i] = w->id[i + 1];
+            w->rank[i] = w->rank[i + 1];
+        }
+        if (best > 0)
+            w->rank[best - 1] = rank_of(v, w->id[best - 1], w->id[best]);
+        if (best + 1 < n)
+            w->rank[best] = rank_of(v, w->id[best], w->id[best + 1]);
+    }
+    return n;
+}
+
+static void heap_push(symbols *w, size_t position)
+{
+    uint64_t *heap = w->heap;
+    const uint64_t key = (uint64_t)w->rank[position] << 32 | position;
+    size_t at = w->heap_n++;
+
+    for (; at > 0 && heap[(at - 1) / 2] > key; at = (at - 1) / 2)
+        heap[at] = heap[(at - 1) / 2];
+    heap[at] = key;
+}
+
+static uint64_t heap_pop(symbols *w)
+{
+    uint64_t *heap = w->heap;
+    const uint64_t top = heap[0], last = heap[--w->heap_n];
+    size_t at = 0;
+
+    for (;;) {
+        size_t child = 2 * at + 1;
+
+        if (child >= w->heap_n)
+            break;
+        if (child + 1 < w->heap_n && heap[child + 1] < heap[child])
+            child++;
+        if (heap[child] >= last)
+            break;
+        heap[at] = heap[child];
+        at = child;
+    }
+    heap[at] = last;
+    return top;
+}
+
+/* Rank the symbol at `position` with the next one, and queue it when they merge. */
+static void queue_pair(const vocabulary *v, symbols *w, size_t n, size_t position)
+{
+    const size_t next = w->next[position];
+
+    w->rank[position] = next < n ? rank_of(v, w->id[position], w->id[next]) : NO_RANK;
+    if (w->rank[position] != NO_RANK)
+        heap_push(w, position);
+}
+
+/* As merge_short in O(n log n): a queue entry whose rank is no longer that of its position is
+ * stale and skipped. */
+static size_t merge_long(const vocabulary *v, symbols *w, size_t n)
+{
+    size_t kept = 0;
+
+    w->heap_n = 0;
+    for (size_t i = 0; i < n; i++) {
+        w->next[i] = (uint32_t)(i + 1);
+        w->prev[i] = (uint32_t)(i - 1); /* wraps to UINT32_MAX at the first */
+    }
+    for (size_t i = 0; i < n; i++)
+        queue_pair(v, w, n, i);
+    while (w->heap_n > 0) {
+        const uint64_t top = heap_pop(w);
+        const size_t at = (uint32_t)top, gone = w->next[at];
+
+        if (w->rank[at] != (int32_t)(top >> 32))
+            continue;
+        w->id[at] = merge_find(v, w->id[at], w->id[gone])->result;
+        w->rank[gone] = NO_RANK;
+        w->next[at] = w->next[gone];
+        if (w->next[at] < n)
+            w->prev[w->next[at]] = (uint32_t)at;
+        queue_pair(v, w, n, at);
+        if (w->prev[at] != UINT32_MAX)
+            queue_pair(v, w, n, w->prev[at]);
+    }
+    for (size_t i = 0; i < n; i = w->next[i])
+        w->id[kept++] = w->id[i];
+    return kept;
+}
+
+static ol_status encode_piece(ol_tokenizer *t, const char *bytes, size_t n, size_t *n_ids)
+{
+    symbols *w = &t->work;
+
+    OL_CHECK(n < UINT32_MAX / 2, OL_EDATA, "a piece of text has %zu bytes without a break", n);
+    OL_TRY(grow_symbols(w, n));
+    for (size_t i = 0; i < n; i++)
+        w->id[i] = t->vocabulary.byte_id[(uint8_t)bytes[i]];
+    *n_ids =
+        n <= SHORT_PIECE ? merge_short(&t->vocabulary, w, n) : merge_long(&t->vocabulary, w, n);
+    return OL_OK;
+}
+
+static size_t cache_slot(const char *bytes, size_t n)
+{
+    uint64_t word[4] = {0}, hash = n;
+
+    memcpy(word, bytes, n);
+    for (int i = 0; i < 4; i++) {
+        hash = (hash ^ word[i]) * 0x9E3779B97F4A7C15u;
+        hash ^= hash >> 32;
+    }
+    return (size_t)hash & (CACHE_SLOTS - 1);
+}
+
+static ol_status append_piece(ol_tokenizer *t, const char *bytes, size_t n, ol_tokens *out)
+{
+    cached *slot = n <= CACHED_BYTES ? &t->cache[cache_slot(bytes, n)] : NULL;
+    size_t n_ids = 0;
+
+    if (slot && slot->n == n && memcmp(slot->bytes, bytes, n) == 0)
+        return ol_tokens_append(out, slot->ids, slot->n_ids);
+    OL_TRY(encode_piece(t, bytes, n, &n_ids));
+    if (slot && n_ids <= CACHED_IDS) {
+        slot->n = (uint8_t)n;
+        slot->n_ids = (uint8_t)n_ids;
+        memcpy(slot->bytes, bytes, n);
+        memcpy(slot->ids, t->work.id, n_ids * sizeof *slot->ids);
+    }
+    return ol_tokens_append(out, t->work.id, n_ids);
+}
+
+ol_status ol_tokenizer_encode(ol_tokenizer *tokenizer, const char *bytes, size_t n, ol_tokens *out)
+{
+    size_t at = 0, length;
+
+    ol_splitter_start(tokenizer->splitter, bytes, n);
+    while ((length = ol_splitter_next(tokenizer->splitter)) > 0) {
+        OL_TRY(append_piece(tokenizer, bytes + at, length, out));
+        at += length;
+    }
+    return OL_OK;
+}
+
+ol_status ol_tokenizer_decode(const ol_tokenizer *tokenizer, const int32_t *ids, size_t n,
+                              ol_text *out)
+{
+    const vocabulary *v = &tokenizer->vocabulary;
+
+    for (size_t i = 0; i < n; i++) {
+        const int32_t id = ids[i];
+
+        OL_CHECK(id >= 0 && id < v->V && v->start[id] != UINT32_MAX, OL_EDATA,
+                 "token %d is not in the vocabulary (%d ids)", id, v->V);
+        OL_TRY(ol_text_append(out, v->pool.data + v->start[id], v->end[id] - v->start[id]));
+    }
+    return OL_OK;
+}
