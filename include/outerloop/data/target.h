@@ -11,7 +11,7 @@
  * target, with its own output; the others, in file order, are its demonstrations (none when shots
  * is 0). The caps are those of scoring.
  *
- * Rows are kept as text and tokenized when asked for, so that memory does not grow with the number
+ * The k-shot file is that of max(shots, adapt_rows). Rows are kept as text and tokenized when asked for, so that memory does not grow with the number
  * of options. Files: ol_task_target_paths. A row without options takes those of the task's
  * description; a test row needs at least two. Local.
  */

@@ -99,8 +99,8 @@ ol_status ol_task_train_path(const char *root, const char *task, const char *nam
 
 /**
  * The files that a target task is scored with: the k-shot file is `<task>_<k'>_<seed>_train.jsonl`
- * with the smallest k' >= shots (its first `shots` rows serve), and test the file beside it with
- * the same k'. With shots = 0 it is the smallest k' that has a test file.
+ * with the smallest k' >= shots (its first `shots` rows serve); the test file is that of k', or
+ * of the smallest k above it that has one.
  * @param train  may be NULL; "" when shots is 0 and there is no k-shot file
  * Errors: OL_EDATA naming setting (when named_in is not NULL), task, and the file looked for or
  * the largest k there is.

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/data/overlap.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/base/digest.h" /* ol_digest */
+#include "outerloop/data/task.h"   /* ol_rows   */
+
+/* One row, as the digest of its text. */
+typedef struct row_key {
+    char digest[OL_DIGEST_TEXT];
+    int task; /* index into the training list; unused for test rows */
+} row_key;
+
+typedef struct row_keys {
+    row_key *keys;
+    size_t n, room;
+} row_keys;
+
+static int compare_rows(const void *a, const void *b)
+{
+    const row_key *x = a, *y = b;
+    const int order = strcmp(x->digest, y->digest);
+
+    return order != 0 ? order : (x->task > y->task) - (x->task < y->task);
+}
+
+static ol_status add_rows(row_keys *keys, const ol_rows *rows, int task)
+{
+    ol_text text = {0};
+    ol_status status = OL_OK;
+
+    if (keys->n + (size_t)rows->n > keys->room) {
+        const size_t room = 2 * (keys->n + (size_t)rows->n);
+        row_key *grown = realloc(keys->keys, room * sizeof *grown);
+
+        OL_CHECK(grown, OL_ENOMEM, "%s: no memory to compare %zu rows", rows->path, room);
+        keys->keys = grown;
+        keys->room = room;
+    }
+    for (int i = 0; i < rows->n && status == OL_OK; i++) {
+        const ol_row *row = &rows->rows[i];
+        row_key *key = &keys->keys[keys->n];
+
+        text.size = 0; /* both strings with their NUL, so that their border counts */
+        status = ol_text_append(&text, row->input, strlen(row->input) + 1);
+        if (status == OL_OK)
+            status = ol_text_append(&text, row->output, strlen(row->output) + 1);
+        if (status != OL_OK)
+            break;
+        ol_digest(text.data, text.size, key->digest);
+        key->task = task;
+        keys->n++;
+    }
+    ol_text_finish(&text);
+    return status;
+}
+
+static ol_status add_file(row_keys *keys, const char *path, int cap, int task)
+{
+    ol_rows rows;
+    ol_status status;
+
+    OL_TRY(ol_rows_read(path, cap, &rows));
+    status = add_rows(keys, &rows, task);
+    ol_rows_finish(&rows);
+    return status;
+}
+
+/* Sort, and keep one of equal keys. */
+static void sort_distinct(row_keys *keys)
+{
+    size_t kept = 0;
+
+    if (keys->n > 0)
+        qsort(keys->keys, keys->n, sizeof *keys->keys, compare_rows);
+    for (size_t i = 0; i < keys->n; i++)
+        if (kept == 0 || compare_rows(&keys->keys[kept - 1], &keys->keys[i]) != 0)
+            keys->keys[kept++] = keys->keys[i];
+    keys->n = kept;
+}
+
+static ol_status read_training(const char *root, const ol_setting *setting, int cap,
+                               row_keys *train, ol_overlap *out)
+{
+    for (int i = 0; i < setting->train.n; i++) {
+        char path[PATH_MAX];
+        int k;
+
+        OL_TRY(ol_task_train_path(root, setting->train.names[i], setting->path, path, &k));
+        OL_TRY(add_file(train, path, cap, i));
+    }
+    out->train_rows = (int64_t)train->n;
+    sort_distinct(train);
+    return OL_OK;
+}
+
+/* First of the sorted keys with that digest, or n. */
+static size_t first_with(const row_keys *keys, const char *digest)
+{
+    size_t low = 0, high = keys->n;
+
+    while (low < high) {
+        const size_t middle = low + (high - low) / 2;
+
+        if (strcmp(keys->keys[middle].digest, digest) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Add to shared[train task] the target's rows that it holds. */
+static void count_shared(const row_keys *train, const row_keys *test, int64_t *shared,
+                         ol_overlap *out)
+{
+    for (size_t i = 0; i < test->n; i++) {
+        const char *digest = test->keys[i].digest;
+        const size_t first = first_with(train, digest);
+        size_t at = first;
+
+        for (; at < train->n && strcmp(train->keys[at].digest, digest) == 0; at++)
+            shared[train->keys[at].task]++;
+        out->shared_rows += at > first;
+    }
+    out->test_rows += (int64_t)test->n;
+}
+
+static ol_status add_pair(const ol_setting *setting, int train, int test, int64_t rows,
+                          ol_overlap *out)
+{
+    ol_overlap_pair *grown = realloc(out->pairs, (size_t)(out->n + 1) * sizeof *grown);
+    ol_overlap_pair *pair;
+
+    OL_CHECK(grown, OL_ENOMEM, "%s: no memory for its overlaps", setting->path);
+    out->pairs = grown;
+    pair = &grown[out->n];
+    *pair = (ol_overlap_pair){.train = strdup(setting->train.names[train]),
+                              .test = strdup(setting->test.names[test]),
+                              .rows = rows};
+    out->n++;
+    OL_CHECK(pair->train && pair->test, OL_ENOMEM, "%s: no memory for its overlaps", setting->path);
+    pair->same_task = strcmp(pair->train, pair->test) == 0;
+    out->same_tasks += pair->same_task;
+    return OL_OK;
+}
+
+typedef struct search {
+    const char *root;
+    const ol_setting *setting;
+    const int *seeds;
+    int n_seeds, shots;
+    row_keys train;
+    int64_t *shared; /* [setting->train.n] of the present target */
+} search;
+
+static ol_status compare_target(search *s, int target, row_keys *test, ol_overlap *out)
+{
+    const ol_setting *setting = s->setting;
+    const char *name = setting->test.names[target];
+    char path[PATH_MAX];
+
+    for (int i = 0; i < s->n_seeds; i++) {
+        OL_TRY(
+            ol_task_target_paths(s->root, name, setting->path, s->shots, s->seeds[i], NULL, path));
+        OL_TRY(add_file(test, path, 0, 0));
+    }
+    sort_distinct(test);
+    memset(s->shared, 0, (size_t)setting->train.n * sizeof *s->shared);
+    count_shared(&s->train, test, s->shared, out);
+    for (int i = 0; i < setting->train.n; i++)
+        if (s->shared[i] > 0 || strcmp(setting->train.names[i], name) == 0)
+            OL_TRY(add_pair(setting, i, target, s->shared[i], out));
+    return OL_OK;
+}
+
+static ol_status compare_all(search *s, int train_cap, ol_overlap *out)
+{
+    ol_status status = OL_OK;
+
+    OL_TRY(read_training(s->root, s->setting, train_cap, &s->train, out));
+    s->shared = calloc((size_t)s->setting->train.n + 1, sizeof *s->shared);
+    OL_CHECK(s->shared, OL_ENOMEM, "%s: no memory for its tasks", s->setting->path);
+    for (int i = 0; i < s->setting->test.n && status == OL_OK; i++) {
+        row_keys test = {0};
+
+        status = compare_target(s, i, &test, out);
+        free(test.keys);
+    }
+    return status;
+}
+
+ol_status ol_overlap_find(const char *root, const char *setting, int train_cap, const int *seeds,
+                          int n_seeds, int shots, ol_overlap *out)
+{
+    ol_setting lists;
+    search s = {
+        .root = root, .setting = &lists, .seeds = seeds, .n_seeds = n_seeds, .shots = shots};
+    ol_status status;
+
+    *out = (ol_overlap){0};
+    OL_TRY(ol_setting_read(root, setting, &lists));
+    status = compare_all(&s, train_cap, out);
+    free(s.train.keys);
+    free(s.shared);
+    ol_setting_finish(&lists);
+    if (status != OL_OK)
+        ol_overlap_finish(out);
+    return status;
+}
+
+void ol_overlap_finish(ol_overlap *overlap)
+{
+    if (!overlap)
+        return;
+    for (int i = 0; i < overlap->n; i++) {
+        free(overlap->pairs[i].train);
+        free(overlap->pairs[i].test);
+    }
+    free(overlap->pairs);
+    *overlap = (ol_overlap){0};
+}
+
+ol_status ol_overlap_describe(const ol_overlap *overlap, ol_text *out)
+{
+    OL_TRY(ol_text_format(out,
+                          "overlap of training and targets: %d tasks in both lists; %lld of %lld "
+                          "distinct test rows among %lld training rows\n",
+                          overlap->same_tasks, (long long)overlap->shared_rows,
+                          (long long)overlap->test_rows, (long long)overlap->train_rows));
+    for (int i = 0; i < overlap->n; i++) {
+        const ol_overlap_pair *pair = &overlap->pairs[i];
+
+        OL_TRY(ol_text_format(out, "  %s is tested on %lld rows that %s trains on%s\n", pair->test,
+                              (long long)pair->rows, pair->train,
+                              pair->same_task ? " (the same task)" : ""));
+    }
+    return OL_OK;
+}

@@ -1,0 +1,500 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/data/sampler.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/base/digest.h" /* ol_digest     */
+#include "outerloop/base/log.h"    /* ol_log_warn   */
+#include "outerloop/base/rng.h"    /* ol_rng_stream */
+#include "outerloop/data/task.h"   /* ol_rows       */
+
+/* A kept row: its two tokenized forms, and where it came from. */
+typedef struct kept_row {
+    ol_example example; /* offsets into the task's pool */
+    int line;
+    bool is_target; /* its scored piece is not empty */
+} kept_row;
+
+typedef struct train_task {
+    char *name;
+    kept_row *rows; /* [n] */
+    int n;
+    int *targets; /* [n_targets] rows that may be targets */
+    int n_targets;
+    ol_tokens pool;
+    int longest; /* tokens of the longest prompt */
+} train_task;
+
+struct ol_sampler {
+    ol_prompt_spec prompt; /* shots as drawn: 0 without demonstrations */
+    int support, query;
+    uint64_t seed;
+    train_task *tasks; /* [n] */
+    int n;
+};
+
+static int prompts_of(const ol_sampler *s)
+{
+    return s->support + s->query;
+}
+
+/* Rows that a task needs, see sampler.h. */
+static int rows_needed(const ol_sampler *s)
+{
+    int need = prompts_of(s);
+
+    if (s->support > 0 && s->prompt.shots + 1 + s->query > need)
+        need = s->prompt.shots + 1 + s->query;
+    if (s->query > 0 && s->prompt.shots + 1 + s->support > need)
+        need = s->prompt.shots + 1 + s->support;
+    return need;
+}
+
+typedef struct text_key {
+    char digest[OL_DIGEST_TEXT];
+    int row;
+} text_key;
+
+static int compare_keys(const void *a, const void *b)
+{
+    const text_key *x = a, *y = b;
+    const int order = strcmp(x->digest, y->digest);
+
+    return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+/* Mark rows[i] for which an earlier row has the same input and output. */
+static ol_status find_repeats(const ol_rows *rows, bool *repeats)
+{
+    text_key *keys = calloc((size_t)rows->n, sizeof *keys);
+    ol_text text = {0};
+    ol_status status = OL_OK;
+
+    OL_CHECK(keys, OL_ENOMEM, "%s: no memory to compare %d rows", rows->path, rows->n);
+    for (int i = 0; i < rows->n && status == OL_OK; i++) {
+        const ol_row *row = &rows->rows[i];
+
+        text.size = 0; /* both strings with their NUL, so that their border counts */
+        status = ol_text_append(&text, row->input, strlen(row->input) + 1);
+        if (status == OL_OK)
+            status = ol_text_append(&text, row->output, strlen(row->output) + 1);
+        if (status == OL_OK)
+            ol_digest(text.data, text.size, keys[i].digest);
+        keys[i].row = i;
+    }
+    if (status == OL_OK) {
+        qsort(keys, (size_t)rows->n, sizeof *keys, compare_keys);
+        for (int i = 1; i < rows->n; i++)
+            repeats[keys[i].row] = strcmp(keys[i].digest, keys[i - 1].digest) == 0;
+    }
+    ol_text_finish(&text);
+    free(keys);
+    return status;
+}
+
+static ol_status add_row(const ol_sampler *s, train_task *task, ol_tokenizer *tokenizer,
+                         const ol_rows *rows, const ol_row *row)
+{
+    kept_row *kept = &task->rows[task->n];
+    ol_example_view first = {0}, later = {0};
+
+    OL_TRY(ol_prompt_tokenize(tokenizer, s->prompt.variant, row->input, row->output,
+                              ol_row_is_labelled(row), &task->pool, &kept->example));
+    OL_CHECK(ol_prompt_view(&s->prompt, task->pool.ids, &kept->example, true, 0, &first) &&
+                 ol_prompt_view(&s->prompt, task->pool.ids, &kept->example, false, 0, &later),
+             OL_EDATA,
+             "%s:%d: the output has so many tokens that nothing of the input fits in the %d of an "
+             "example; shorten it or raise data.max_tokens_per_example",
+             rows->path, row->line, s->prompt.max_tokens_per_example);
+    kept->line = row->line;
+    /* With nothing before it, a tail of one token would have no scored one. */
+    kept->is_target = s->prompt.shots > 0 ? later.n_tail > 0
+                                          : first.n_tail > 0 && first.n_lead + first.n_tail > 1;
+    OL_CHECK(!kept->is_target || (first.n_tail <= (size_t)ol_prompt_limit(&s->prompt)), OL_EDATA,
+             "%s:%d: the scored piece has %zu tokens, over a prompt's cap of %d; raise "
+             "data.max_tokens",
+             rows->path, row->line, first.n_tail, ol_prompt_limit(&s->prompt));
+    if (kept->is_target)
+        task->targets[task->n_targets++] = task->n;
+    task->n++;
+    return OL_OK;
+}
+
+static ol_status fill_task(const ol_sampler *s, train_task *task, ol_tokenizer *tokenizer,
+                           const ol_rows *rows, const bool *repeats)
+{
+    const int need = rows_needed(s);
+
+    task->rows = calloc((size_t)rows->n, sizeof *task->rows);
+    task->targets = calloc((size_t)rows->n, sizeof *task->targets);
+    OL_CHECK(task->rows && task->targets, OL_ENOMEM, "%s: no memory for %d rows", rows->path,
+             rows->n);
+    for (int i = 0; i < rows->n; i++)
+        if (!repeats[i])
+            OL_TRY(add_row(s, task, tokenizer, rows, &rows->rows[i]));
+    OL_CHECK(task->n >= need && task->n_targets >= prompts_of(s), OL_EDATA,
+             "%s: task %s has %d distinct rows (%d with something to score), too few for an "
+             "episode of %d support and %d query prompts with %d demonstrations, which needs %d; "
+             "lower learner.support, learner.query or data.shots, or give it more rows",
+             rows->path, task->name, task->n, task->n_targets, s->support, s->query,
+             s->prompt.shots, need);
+    return OL_OK;
+}
+
+static int descending(const void *a, const void *b)
+{
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+
+    return (x < y) - (x > y);
+}
+
+/* The shots + 1 longest rows together, less what the first of them saves on newlines. */
+static ol_status find_longest(const ol_sampler *s, train_task *task)
+{
+    const size_t limit = (size_t)ol_prompt_limit(&s->prompt);
+    size_t *lengths = malloc((size_t)task->n * sizeof *lengths), sum = 0, saved = SIZE_MAX;
+    ol_example_view view = {0};
+
+    OL_CHECK(lengths, OL_ENOMEM, "task %s: no memory for %d rows", task->name, task->n);
+    for (int i = 0; i < task->n; i++) {
+        size_t first;
+
+        ol_prompt_view(&s->prompt, task->pool.ids, &task->rows[i].example, true, 0, &view);
+        first = view.n_lead + view.n_tail;
+        ol_prompt_view(&s->prompt, task->pool.ids, &task->rows[i].example, false, 0, &view);
+        lengths[i] = view.n_lead + view.n_tail;
+        if (first <= lengths[i] && lengths[i] - first < saved)
+            saved = lengths[i] - first;
+    }
+    qsort(lengths, (size_t)task->n, sizeof *lengths, descending);
+    for (int i = 0; i <= s->prompt.shots; i++)
+        sum += lengths[i];
+    free(lengths);
+    if (saved != SIZE_MAX)
+        sum -= saved;
+    task->longest = (int)(sum < limit ? sum : limit);
+    return OL_OK;
+}
+
+/* Read one task's rows, tokenize them, forget the text. */
+static ol_status load_task(const ol_sampler *s, const char *path, int cap, ol_tokenizer *tokenizer,
+                           train_task *task)
+{
+    ol_rows rows;
+    bool *repeats;
+    ol_status status;
+
+    OL_TRY(ol_rows_read(path, cap, &rows));
+    repeats = calloc((size_t)rows.n, sizeof *repeats);
+    status = repeats ? find_repeats(&rows, repeats)
+                     : ol_fail(OL_ENOMEM, "%s: no memory for %d rows", path, rows.n);
+    if (status == OL_OK)
+        status = fill_task(s, task, tokenizer, &rows, repeats);
+    if (status == OL_OK)
+        status = find_longest(s, task);
+    free(repeats);
+    ol_rows_finish(&rows);
+    return status;
+}
+
+static ol_status load_tasks(ol_sampler *s, const ol_sampler_spec *spec, const ol_setting *setting,
+                            ol_tokenizer *tokenizer)
+{
+    int few_shot = 0;
+
+    OL_CHECK(setting->train.n > 0, OL_EDATA, "%s: \"train\" names no task", setting->path);
+    s->tasks = calloc((size_t)setting->train.n, sizeof *s->tasks);
+    OL_CHECK(s->tasks, OL_ENOMEM, "%s: no memory for its tasks", setting->path);
+    for (int i = 0; i < setting->train.n; i++) {
+        train_task *task = &s->tasks[s->n++];
+        ol_task_config config;
+        char path[PATH_MAX];
+        int k;
+
+        task->name = strdup(setting->train.names[i]);
+        OL_CHECK(task->name, OL_ENOMEM, "%s: no memory for its tasks", setting->path);
+        OL_TRY(ol_task_train_path(spec->root, task->name, setting->path, path, &k));
+        OL_TRY(ol_task_config_read(spec->root, task->name, &config));
+        ol_task_config_finish(&config);
+        OL_TRY(load_task(s, path, spec->train_cap, tokenizer, task));
+        few_shot += k <= 16;
+    }
+    if (few_shot > 0)
+        ol_log_warn("%d of the %d training tasks of %s have only a k-shot file of 16 rows or "
+                    "fewer; they are trained on that",
+                    few_shot, s->n, setting->path);
+    return OL_OK;
+}
+
+static ol_status check_spec(const ol_sampler_spec *spec, const ol_sampler *s)
+{
+    OL_TRY(ol_prompt_spec_check(&s->prompt));
+    OL_CHECK(spec->support >= 0 && spec->query >= 0 && spec->support + spec->query > 0, OL_EUSAGE,
+             "learner.support and learner.query must be 0 or more and not both 0, not %d and %d",
+             spec->support, spec->query);
+    OL_CHECK(spec->train_cap >= 0, OL_EUSAGE, "data.train_cap must be 0 (all rows) or more, not %d",
+             spec->train_cap);
+    return OL_OK;
+}
+
+ol_status ol_sampler_create(const ol_sampler_spec *spec, ol_tokenizer *tokenizer, ol_sampler **out)
+{
+    ol_sampler *s = calloc(1, sizeof *s);
+    ol_setting setting = {0};
+    ol_status status;
+
+    *out = NULL;
+    OL_CHECK(s, OL_ENOMEM, "no memory for the sampler");
+    s->prompt = (ol_prompt_spec){.variant = spec->variant,
+                                 .shots = spec->demonstrations ? spec->shots : 0,
+                                 .max_tokens = spec->max_tokens,
+                                 .max_tokens_per_example = spec->max_tokens_per_example};
+    s->support = spec->support;
+    s->query = spec->query;
+    s->seed = spec->seed;
+    status = check_spec(spec, s);
+    if (status == OL_OK)
+        status = ol_setting_read(spec->root, spec->setting, &setting);
+    if (status == OL_OK)
+        status = load_tasks(s, spec, &setting, tokenizer);
+    ol_setting_finish(&setting);
+    if (status != OL_OK) {
+        ol_sampler_destroy(s);
+        return status;
+    }
+    *out = s;
+    return OL_OK;
+}
+
+void ol_sampler_destroy(ol_sampler *sampler)
+{
+    if (!sampler)
+        return;
+    for (int i = 0; i < sampler->n; i++) {
+        free(sampler->tasks[i].name);
+        free(sampler->tasks[i].rows);
+        free(sampler->tasks[i].targets);
+        ol_tokens_finish(&sampler->tasks[i].pool);
+    }
+    free(sampler->tasks);
+    free(sampler);
+}
+
+/* Task of episode n: place n % tasks in the order that round n / tasks of the step has. */
+static ol_status draw_task(const ol_sampler *s, uint32_t step, int n, int *task)
+{
+    ol_rng rng = ol_rng_stream(s->seed, OL_RNG_TASKS, step, (uint32_t)(n / s->n));
+    int *order = malloc((size_t)s->n * sizeof *order);
+
+    OL_CHECK(order, OL_ENOMEM, "no memory to draw one of %d tasks", s->n);
+    for (int i = 0; i < s->n; i++)
+        order[i] = i;
+    ol_rng_shuffle(&rng, order, s->n);
+    *task = order[n % s->n];
+    free(order);
+    return OL_OK;
+}
+
+/* What a row is to an episode. */
+enum { FREE = 0, SUPPORT_TARGET, QUERY_TARGET };
+
+static void draw_targets(const ol_sampler *s, const train_task *task, ol_rng *rng, uint32_t *use,
+                         int *targets)
+{
+    for (int i = 0; i < prompts_of(s); i++) {
+        int row;
+
+        do
+            row = task->targets[ol_rng_below(rng, (uint32_t)task->n_targets)];
+        while (use[row] != FREE);
+        use[row] = i < s->support ? SUPPORT_TARGET : QUERY_TARGET;
+        targets[i] = row;
+    }
+}
+
+/* Demonstrations of prompt i: no target of the other side, not its own, none twice (`seen` has the
+ * last prompt that took a row, plus 1). Rows enough are there, so trying again comes to an end. */
+static void draw_demos(const ol_sampler *s, const train_task *task, ol_rng *rng,
+                       const uint32_t *use, int i, const int *targets, int *demos, uint32_t *seen)
+{
+    const uint32_t other = i < s->support ? QUERY_TARGET : SUPPORT_TARGET;
+
+    for (int j = 0; j < s->prompt.shots; j++) {
+        uint32_t row;
+
+        do
+            row = ol_rng_below(rng, (uint32_t)task->n);
+        while ((int)row == targets[i] || use[row] == other || seen[row] == (uint32_t)i + 1);
+        seen[row] = (uint32_t)i + 1;
+        demos[j] = (int)row;
+    }
+}
+
+ol_status ol_sampler_rows(const ol_sampler *sampler, uint32_t step, int N, int n,
+                          ol_episode_rows *out)
+{
+    const ol_sampler *s = sampler;
+    const int prompts = prompts_of(s), shots = s->prompt.shots;
+    ol_rng rng = ol_rng_stream(s->seed, OL_RNG_EPISODE, step, (uint32_t)n);
+    const train_task *task;
+    uint32_t *use, *seen;
+
+    assert(0 <= n && n < N);
+    (void)N;
+    *out = (ol_episode_rows){.prompts = prompts, .shots = shots};
+    OL_TRY(draw_task(s, step, n, &out->task));
+    task = &s->tasks[out->task];
+    out->targets = malloc((size_t)prompts * sizeof *out->targets);
+    out->demos = malloc(((size_t)prompts * (size_t)shots + 1) * sizeof *out->demos);
+    use = calloc(2 * (size_t)task->n, sizeof *use);
+    if (!out->targets || !out->demos || !use) {
+        free(use);
+        ol_episode_rows_finish(out);
+        return ol_fail(OL_ENOMEM, "no memory for an episode of %d prompts", prompts);
+    }
+    seen = use + task->n;
+    draw_targets(s, task, &rng, use, out->targets);
+    for (int i = 0; i < prompts; i++)
+        draw_demos(s, task, &rng, use, i, out->targets, out->demos + (ptrdiff_t)i * shots, seen);
+    free(use);
+    return OL_OK;
+}
+
+void ol_episode_rows_finish(ol_episode_rows *rows)
+{
+    if (!rows)
+        return;
+    free(rows->targets);
+    free(rows->demos);
+    *rows = (ol_episode_rows){0};
+}
+
+static ol_example_view view_of(const ol_sampler *s, const train_task *task, int row, bool first)
+{
+    ol_example_view view;
+    const bool fits =
+        ol_prompt_view(&s->prompt, task->pool.ids, &task->rows[row].example, first, 0, &view);
+
+    assert(fits); /* add_row refused the others */
+    (void)fits;
+    return view;
+}
+
+/* Views of the demonstrations of prompt i and of its target, which goes last: [shots + 1]. */
+static void prompt_views(const ol_sampler *s, const ol_episode_rows *rows, int i,
+                         ol_example_view *views)
+{
+    const train_task *task = &s->tasks[rows->task];
+    const int shots = s->prompt.shots;
+
+    for (int j = 0; j < shots; j++)
+        views[j] = view_of(s, task, rows->demos[(ptrdiff_t)i * shots + j], j == 0);
+    views[shots] = view_of(s, task, rows->targets[i], shots == 0);
+}
+
+static ol_status build(const ol_sampler *s, const ol_episode_rows *rows, ol_example_view *views,
+                       ol_episode *out)
+{
+    const int shots = s->prompt.shots;
+    ol_tokens scratch = {0};
+    ol_status status = OL_OK;
+
+    for (int i = 0; i < rows->prompts && status == OL_OK; i++) {
+        prompt_views(s, rows, i, views);
+        status = ol_prompt_append(&s->prompt, views, shots, &views[shots], &scratch,
+                                  i < s->support ? &out->support : &out->query);
+    }
+    ol_tokens_finish(&scratch);
+    return status;
+}
+
+ol_status ol_sampler_draw(const ol_sampler *sampler, uint32_t step, int N, int n, ol_episode *out)
+{
+    ol_example_view *views = malloc(((size_t)sampler->prompt.shots + 1) * sizeof *views);
+    ol_episode_rows rows = {0};
+    ol_status status = OL_ENOMEM;
+
+    if (views)
+        status = ol_sampler_rows(sampler, step, N, n, &rows);
+    else
+        ol_fail(OL_ENOMEM, "no memory for an episode");
+    ol_batch_clear(&out->support);
+    ol_batch_clear(&out->query);
+    out->task = rows.task;
+    if (status == OL_OK)
+        status = build(sampler, &rows, views, out);
+    ol_episode_rows_finish(&rows);
+    free(views);
+    return status;
+}
+
+ol_status ol_sampler_cost(const ol_sampler *sampler, uint32_t step, int N, int n,
+                          ol_episode_cost *out)
+{
+    const ol_sampler *s = sampler;
+    const int shots = s->prompt.shots;
+    ol_episode_rows rows;
+
+    *out = (ol_episode_cost){0};
+    OL_TRY(ol_sampler_rows(s, step, N, n, &rows));
+    for (int i = 0; i < rows.prompts; i++) {
+        const train_task *task = &s->tasks[rows.task];
+        const ol_example_view target = view_of(s, task, rows.targets[i], shots == 0);
+        size_t before = 0;
+
+        for (int j = 0; j < shots; j++) {
+            const ol_example_view demo =
+                view_of(s, task, rows.demos[(ptrdiff_t)i * shots + j], j == 0);
+
+            before += demo.n_lead + demo.n_tail;
+        }
+        const int64_t length = (int64_t)ol_prompt_length(&s->prompt, before, &target);
+
+        *(i < s->support ? &out->support_tokens : &out->query_tokens) += length;
+        *(i < s->support ? &out->support_squares : &out->query_squares) += length * length;
+    }
+    ol_episode_rows_finish(&rows);
+    return OL_OK;
+}
+
+int ol_sampler_tasks(const ol_sampler *sampler)
+{
+    return sampler->n;
+}
+
+const char *ol_sampler_task(const ol_sampler *sampler, int task)
+{
+    assert(0 <= task && task < sampler->n);
+    return sampler->tasks[task].name;
+}
+
+int ol_sampler_task_rows(const ol_sampler *sampler, int task)
+{
+    assert(0 <= task && task < sampler->n);
+    return sampler->tasks[task].n;
+}
+
+int ol_sampler_row_line(const ol_sampler *sampler, int task, int row)
+{
+    assert(0 <= row && row < ol_sampler_task_rows(sampler, task));
+    return sampler->tasks[task].rows[row].line;
+}
+
+int ol_sampler_longest(const ol_sampler *sampler, int task)
+{
+    assert(0 <= task && task < sampler->n);
+    return sampler->tasks[task].longest;
+}
+
+ol_status ol_sampler_check_context(const ol_sampler *sampler, int context)
+{
+    for (int i = 0; i < sampler->n; i++)
+        OL_CHECK(sampler->tasks[i].longest <= context, OL_EDATA,
+                 "training task %s has prompts of up to %d tokens, but the model's context is %d; "
+                 "lower data.max_tokens (or data.shots, data.max_tokens_per_example) or raise "
+                 "model.context",
+                 sampler->tasks[i].name, sampler->tasks[i].longest, context);
+    return OL_OK;
+}

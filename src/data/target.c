@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/data/target.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/data/task.h" /* ol_rows */
+
+struct ol_target {
+    ol_tokenizer *tokenizer; /* borrowed */
+    char *task;
+    ol_prompt_spec prompt;
+    int adapt_rows;
+    ol_task_config config;
+    ol_rows shots; /* the larger of prompt.shots and adapt_rows; none when both are 0 */
+    ol_rows test;
+    ol_tokens pool;          /* of the k-shot rows                                     */
+    ol_example *examples;    /* [shots.n]                                              */
+    ol_example_view *demos;  /* [prompt.shots] what stands before every test row       */
+    ol_example_view *others; /* [adapt_rows] scratch: what stands before a row left out */
+    ol_tokens row_pool;      /* scratch: of one test row                               */
+    ol_tokens scratch;
+};
+
+/* Options that a row is scored with: its own, or those of the task's description. */
+static char **options_of(const ol_target *t, const ol_row *row, int *n)
+{
+    *n = row->n_options > 0 ? row->n_options : t->config.n_options;
+    return row->n_options > 0 ? row->options : t->config.options;
+}
+
+static ol_status check_test_row(const ol_target *t, const ol_row *row)
+{
+    int n;
+    char **options = options_of(t, row, &n);
+
+    OL_CHECK(n >= 2, OL_EDATA,
+             "%s:%d: the row has %d options, and choosing needs at least two; give it options, or "
+             "the task in its config/tasks file",
+             t->test.path, row->line, n);
+    for (int i = 0; i < n; i++)
+        if (strcmp(options[i], row->output) == 0)
+            return OL_OK;
+    return ol_fail(OL_EDATA, "%s:%d: the output \"%.80s\" is not one of the task's %d options",
+                   t->test.path, row->line, row->output, n);
+}
+
+static ol_status too_long(const ol_target *t, const ol_rows *rows, const ol_row *row)
+{
+    return ol_fail(OL_EDATA,
+                   "%s:%d: the output or the longest option has so many tokens that nothing of "
+                   "the input fits in the %d of an example; raise data.max_tokens_per_example",
+                   rows->path, row->line, t->prompt.max_tokens_per_example);
+}
+
+/* A target whose scored piece cannot be scored, told with its row. */
+static ol_status check_scored(const ol_target *t, const ol_rows *rows, const ol_row *row,
+                              bool alone, const ol_example_view *target)
+{
+    const size_t limit = (size_t)ol_prompt_limit(&t->prompt);
+
+    OL_CHECK(target->n_tail > 0, OL_EDATA,
+             "%s:%d: the %s is empty, so that nothing can be scored in the %s variant", rows->path,
+             row->line, t->prompt.variant == OL_CHANNEL ? "input" : "option",
+             ol_variant_name(t->prompt.variant));
+    OL_CHECK(!alone || target->n_lead + target->n_tail > 1, OL_EDATA,
+             "%s:%d: its prompt is one token, which nothing precedes; use shots above 0",
+             rows->path, row->line);
+    OL_CHECK(target->n_tail <= limit, OL_EDATA,
+             "%s:%d: the scored piece has %zu tokens, over a prompt's cap of %zu; raise "
+             "data.max_tokens",
+             rows->path, row->line, target->n_tail, limit);
+    return OL_OK;
+}
+
+static ol_status read_shots(ol_target *t, const char *path, int n)
+{
+    OL_TRY(ol_rows_read(path, n, &t->shots));
+    OL_CHECK(t->shots.n >= n, OL_EDATA, "%s: has %d rows, but %d are asked for; lower the %s", path,
+             t->shots.n, n, t->prompt.shots >= n ? "shots" : "rows to adapt on");
+    t->examples = calloc((size_t)n, sizeof *t->examples);
+    t->demos = calloc((size_t)n, sizeof *t->demos);
+    t->others = calloc((size_t)n, sizeof *t->others);
+    OL_CHECK(t->examples && t->demos && t->others, OL_ENOMEM, "%s: no memory for %d rows", path, n);
+    for (int i = 0; i < n; i++) {
+        const ol_row *row = &t->shots.rows[i];
+
+        OL_TRY(ol_prompt_tokenize(t->tokenizer, t->prompt.variant, row->input, row->output,
+                                  ol_row_is_labelled(row), &t->pool, &t->examples[i]));
+    }
+    for (int i = 0; i < n; i++)
+        if (!ol_prompt_view(&t->prompt, t->pool.ids, &t->examples[i], i == 0, 0, &t->demos[i]))
+            return too_long(t, &t->shots, &t->shots.rows[i]);
+    return OL_OK;
+}
+
+static ol_status check_spec(const ol_target_spec *spec, const ol_target *t)
+{
+    OL_TRY(ol_prompt_spec_check(&t->prompt));
+    OL_CHECK(spec->rows >= 0, OL_EUSAGE, "eval.rows must be 0 (all) or more, not %d", spec->rows);
+    OL_CHECK(spec->adapt_rows >= 0, OL_EUSAGE, "the rows to adapt on must be 0 or more, not %d",
+             spec->adapt_rows);
+    OL_CHECK(spec->adapt_rows != 1 || spec->shots == 0, OL_EUSAGE,
+             "task %s: leave-one-out over one row leaves no demonstration; adapt on 2 or more",
+             spec->task);
+    return OL_OK;
+}
+
+static ol_status fill(ol_target *t, const ol_target_spec *spec)
+{
+    const int needed = spec->adapt_rows > spec->shots ? spec->adapt_rows : spec->shots;
+    char train[PATH_MAX], test[PATH_MAX];
+
+    OL_TRY(check_spec(spec, t));
+    OL_TRY(ol_task_target_paths(spec->root, spec->task, spec->named_in, needed, spec->seed, train,
+                                test));
+    OL_TRY(ol_task_config_read(spec->root, spec->task, &t->config));
+    t->task = strdup(spec->task);
+    OL_CHECK(t->task, OL_ENOMEM, "task %s: no memory for it", spec->task);
+    OL_TRY(ol_rows_read(test, spec->rows, &t->test));
+    for (int i = 0; i < t->test.n; i++)
+        OL_TRY(check_test_row(t, &t->test.rows[i]));
+    return needed > 0 ? read_shots(t, train, needed) : OL_OK;
+}
+
+ol_status ol_target_create(const ol_target_spec *spec, ol_tokenizer *tokenizer, ol_target **out)
+{
+    ol_target *t = calloc(1, sizeof *t);
+    ol_status status;
+
+    *out = NULL;
+    OL_CHECK(t, OL_ENOMEM, "task %s: no memory for it", spec->task);
+    t->tokenizer = tokenizer;
+    t->adapt_rows = spec->adapt_rows;
+    t->prompt = (ol_prompt_spec){.variant = spec->variant,
+                                 .shots = spec->shots,
+                                 .max_tokens = spec->max_tokens,
+                                 .max_tokens_per_example = spec->max_tokens_per_example};
+    status = fill(t, spec);
+    if (status != OL_OK) {
+        ol_target_destroy(t);
+        return status;
+    }
+    *out = t;
+    return OL_OK;
+}
+
+void ol_target_destroy(ol_target *target)
+{
+    if (!target)
+        return;
+    free(target->task);
+    ol_task_config_finish(&target->config);
+    ol_rows_finish(&target->shots);
+    ol_rows_finish(&target->test);
+    ol_tokens_finish(&target->pool);
+    ol_tokens_finish(&target->row_pool);
+    ol_tokens_finish(&target->scratch);
+    free(target->examples);
+    free(target->demos);
+    free(target->others);
+    free(target);
+}
+
+int ol_target_rows(const ol_target *target)
+{
+    return target->test.n;
+}
+
+int ol_target_options(const ol_target *target, int row)
+{
+    int n;
+
+    assert(0 <= row && row < target->test.n);
+    options_of(target, &target->test.rows[row], &n);
+    return n;
+}
+
+const char *ol_target_option(const ol_target *target, int row, int option)
+{
+    int n;
+    char **options;
+
+    assert(0 <= row && row < target->test.n);
+    options = options_of(target, &target->test.rows[row], &n);
+    assert(0 <= option && option < n);
+    return options[option];
+}
+
+int ol_target_gold(const ol_target *target, int row)
+{
+    const int n = ol_target_options(target, row);
+    int gold = 0;
+
+    while (gold < n - 1 &&
+           strcmp(ol_target_option(target, row, gold), target->test.rows[row].output) != 0)
+        gold++;
+    return gold; /* check_test_row found it among them */
+}
+
+bool ol_target_is_classification(const ol_target *target)
+{
+    return target->config.is_classification;
+}
+
+const char *ol_target_metric(const ol_target *target)
+{
+    return target->config.is_classification ? "macro_f1" : "accuracy";
+}
+
+/* Tokenize a test row with each of its options into row_pool; `longest` of their outputs. */
+static ol_status tokenize_row(ol_target *t, const ol_row *row, int n, char **options,
+                              ol_example *examples, size_t *longest)
+{
+    const bool channel = t->prompt.variant == OL_CHANNEL, first = t->prompt.shots == 0;
+    bool labelled = false;
+
+    for (int i = 0; i < n; i++)
+        labelled = labelled || options[i][0] != '\0';
+    t->row_pool.n = 0;
+    *longest = 0;
+    for (int i = 0; i < n; i++) {
+        size_t output;
+
+        OL_TRY(ol_prompt_tokenize(t->tokenizer, t->prompt.variant, row->input, options[i], labelled,
+                                  &t->row_pool, &examples[i]));
+        output = !channel ? examples[i].n_tail : first ? examples[i].n_first : examples[i].n_lead;
+        *longest = output > *longest ? output : *longest;
+    }
+    return OL_OK;
+}
+
+static ol_status append_row(ol_target *t, const ol_row *row, ol_example *examples, ol_batch *out)
+{
+    const bool first = t->prompt.shots == 0;
+    ol_example_view view = {0};
+    size_t longest = 0;
+    int n;
+    char **options = options_of(t, row, &n);
+
+    OL_TRY(tokenize_row(t, row, n, options, examples, &longest));
+    for (int i = 0; i < n; i++) {
+        if (!ol_prompt_view(&t->prompt, t->row_pool.ids, &examples[i], first, longest, &view))
+            return too_long(t, &t->test, row);
+        OL_TRY(check_scored(t, &t->test, row, first, &view));
+        OL_TRY(ol_prompt_append(&t->prompt, t->demos, t->prompt.shots, &view, &t->scratch, out));
+    }
+    return OL_OK;
+}
+
+ol_status ol_target_row_prompts(ol_target *target, int row, ol_batch *out)
+{
+    const int n = ol_target_options(target, row);
+    ol_example *examples = calloc((size_t)n, sizeof *examples);
+    ol_status status;
+
+    OL_CHECK(examples, OL_ENOMEM, "task %s: no memory for %d options", target->task, n);
+    status = append_row(target, &target->test.rows[row], examples, out);
+    free(examples);
+    return status;
+}
+
+static ol_status append_left_out(ol_target *t, int left_out, ol_batch *out)
+{
+    const int32_t *pool = t->pool.ids;
+    int n = 0;
+    ol_example_view view = {0};
+
+    for (int i = 0; i < t->adapt_rows && t->prompt.shots > 0; i++) {
+        if (i == left_out)
+            continue;
+        if (!ol_prompt_view(&t->prompt, pool, &t->examples[i], n == 0, 0, &t->others[n]))
+            return too_long(t, &t->shots, &t->shots.rows[i]);
+        n++;
+    }
+    if (!ol_prompt_view(&t->prompt, pool, &t->examples[left_out], n == 0, 0, &view))
+        return too_long(t, &t->shots, &t->shots.rows[left_out]);
+    OL_TRY(check_scored(t, &t->shots, &t->shots.rows[left_out], n == 0, &view));
+    return ol_prompt_append(&t->prompt, t->others, n, &view, &t->scratch, out);
+}
+
+ol_status ol_target_adaptation(ol_target *target, ol_batch *out)
+{
+    for (int i = 0; i < target->adapt_rows; i++)
+        OL_TRY(append_left_out(target, i, out));
+    return OL_OK;
+}
+
+ol_status ol_target_longest(ol_target *target, int *longest)
+{
+    ol_batch batch = {0};
+    ol_status status = ol_target_adaptation(target, &batch);
+
+    *longest = (int)ol_batch_longest(&batch);
+    for (int row = 0; row < target->test.n && status == OL_OK; row++) {
+        ol_batch_clear(&batch);
+        status = ol_target_row_prompts(target, row, &batch);
+        if (status == OL_OK && ol_batch_longest(&batch) > *longest)
+            *longest = (int)ol_batch_longest(&batch);
+    }
+    ol_batch_finish(&batch);
+    return status;
+}
+
+ol_status ol_target_check_context(ol_target *target, int context)
+{
+    int longest = 0;
+
+    OL_TRY(ol_target_longest(target, &longest));
+    OL_CHECK(longest <= context, OL_EDATA,
+             "target task %s has prompts of %d tokens, but the model's context is %d; lower "
+             "data.max_tokens (or eval.shots, data.max_tokens_per_example) or raise model.context",
+             target->task, longest, context);
+    return OL_OK;
+}

@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/data/task.h"
+
+#include <dirent.h>
+#include <stdlib.h>
+#include <string.h>
+#include <jansson.h>
+
+#include "names.h"
+#include "outerloop/base/text.h" /* ol_text */
+
+ol_status names_copy(const char *path, const json_t *list, char ***out, int *n)
+{
+    const size_t size = json_array_size(list);
+
+    *out = NULL;
+    *n = 0;
+    if (size == 0)
+        return OL_OK;
+    *out = calloc(size, sizeof **out);
+    OL_CHECK(*out, OL_ENOMEM, "%s: no memory for a list of %zu strings", path, size);
+    for (size_t i = 0; i < size; i++) {
+        char *copy = strdup(json_string_value(json_array_get(list, i)));
+
+        OL_CHECK(copy, OL_ENOMEM, "%s: no memory for a list of %zu strings", path, size);
+        (*out)[(*n)++] = copy;
+    }
+    return OL_OK;
+}
+
+void names_free(char **names, int n)
+{
+    for (int i = 0; i < n; i++)
+        free(names[i]);
+    free(names);
+}
+
+static ol_status read_object(const char *path, json_t **out)
+{
+    char *text;
+    size_t size;
+    json_error_t error;
+
+    OL_TRY(ol_read_file(path, &text, &size));
+    *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
+    free(text);
+    OL_CHECK(*out, OL_EDATA, "%s:%d: not JSON: %s", path, error.line, error.text);
+    if (!json_is_object(*out)) {
+        json_decref(*out);
+        return ol_fail(OL_EDATA, "%s:1: must hold one JSON object {...}", path);
+    }
+    return OL_OK;
+}
+
+/* A list of strings under `key`; missing or null gives none unless it is required. */
+static ol_status read_names(const char *path, json_t *object, const char *key, bool required,
+                            char ***out, int *n)
+{
+    const json_t *list = json_object_get(object, key);
+
+    *out = NULL;
+    *n = 0;
+    OL_CHECK(list || !required, OL_EDATA, "%s: has no list \"%s\"", path, key);
+    if (!list || (json_is_null(list) && !required))
+        return OL_OK;
+    OL_CHECK(json_is_array(list), OL_EDATA, "%s: \"%s\" must be a list of strings", path, key);
+    for (size_t i = 0; i < json_array_size(list); i++)
+        OL_CHECK(json_is_string(json_array_get(list, i)), OL_EDATA,
+                 "%s: \"%s\" must be a list of strings; number %zu is none", path, key, i + 1);
+    return names_copy(path, list, out, n);
+}
+
+static ol_status fill_task_config(const char *path, json_t *object, ol_task_config *out)
+{
+    const json_t *type = json_object_get(object, "task_type");
+
+    OL_CHECK(json_is_string(type), OL_EDATA,
+             "%s: has no \"task_type\"; it is \"classification\", \"multi-choice\" or "
+             "\"free-form\"",
+             path);
+    out->type = strdup(json_string_value(type));
+    OL_CHECK(out->type, OL_ENOMEM, "%s: no memory to read it", path);
+    out->is_classification = strcmp(out->type, "classification") == 0;
+    return read_names(path, object, "options", false, &out->options, &out->n_options);
+}
+
+ol_status ol_task_config_read(const char *root, const char *task, ol_task_config *out)
+{
+    char path[PATH_MAX];
+    json_t *object;
+    ol_status status;
+
+    *out = (ol_task_config){0};
+    OL_TRY(ol_path_format(path, "%s/config/tasks/%s.json", root, task));
+    OL_CHECK(ol_path_exists(path), OL_EDATA,
+             "%s: is missing; it describes task %s, for example {\"task_type\": "
+             "\"classification\"}",
+             path, task);
+    OL_TRY(read_object(path, &object));
+    status = fill_task_config(path, object, out);
+    json_decref(object);
+    if (status != OL_OK)
+        ol_task_config_finish(out);
+    return status;
+}
+
+void ol_task_config_finish(ol_task_config *config)
+{
+    if (!config)
+        return;
+    free(config->type);
+    names_free(config->options, config->n_options);
+    *config = (ol_task_config){0};
+}
+
+static int compare_names(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* Names X of the files X.json in a folder, sorted. */
+static ol_status list_settings(const char *folder, ol_names *out)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    int room = 0;
+
+    *out = (ol_names){0};
+    OL_CHECK(dir, OL_EDATA, "%s: is no folder; data.root must hold config/ and data/", folder);
+    while ((entry = readdir(dir))) {
+        const size_t n = strlen(entry->d_name);
+
+        if (n < 6 || strcmp(entry->d_name + n - 5, ".json") != 0)
+            continue;
+        if (out->n == room) {
+            char **grown = realloc(out->names, (size_t)(room + 64) * sizeof *grown);
+
+            if (!grown)
+                break;
+            out->names = grown;
+            room += 64;
+        }
+        out->names[out->n] = strndup(entry->d_name, n - 5);
+        out->n += out->names[out->n] != NULL;
+    }
+    closedir(dir);
+    if (out->n > 0)
+        qsort(out->names, (size_t)out->n, sizeof *out->names, compare_names);
+    return OL_OK;
+}
+
+static ol_status unknown_setting(const char *root, const char *setting)
+{
+    char folder[PATH_MAX];
+    ol_names there;
+    ol_text list = {0};
+    ol_status status;
+
+    OL_TRY(ol_path_format(folder, "%s/config", root));
+    OL_TRY(list_settings(folder, &there));
+    for (int i = 0; i < there.n; i++)
+        ol_text_format(&list, "%s%s", i > 0 ? ", " : "", there.names[i]);
+    const char *near = ol_text_nearest(setting, (const char *const *)there.names, (size_t)there.n);
+
+    status = ol_fail(OL_EDATA, "%s: has no setting \"%s\"%s%s%s; there %s: %s", folder, setting,
+                     near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
+                     there.n == 1 ? "is" : "are", list.data ? list.data : "none");
+    ol_text_finish(&list);
+    names_free(there.names, there.n);
+    return status;
+}
+
+static ol_status fill_setting(json_t *object, ol_setting *out)
+{
+    OL_TRY(read_names(out->path, object, "train", true, &out->train.names, &out->train.n));
+    OL_TRY(read_names(out->path, object, "test", true, &out->test.names, &out->test.n));
+    OL_TRY(read_names(out->path, object, "unseen_domain_test", false,
+                      &out->unseen_domain_test.names, &out->unseen_domain_test.n));
+    for (int i = 0; i < out->train.n; i++)
+        for (int j = 0; j < i; j++)
+            OL_CHECK(strcmp(out->train.names[i], out->train.names[j]) != 0, OL_EDATA,
+                     "%s: \"train\" names %s twice", out->path, out->train.names[i]);
+    for (int i = 0; i < out->unseen_domain_test.n; i++)
+        OL_CHECK(ol_names_have(&out->test, out->unseen_domain_test.names[i]), OL_EDATA,
+                 "%s: \"unseen_domain_test\" names %s, which \"test\" does not", out->path,
+                 out->unseen_domain_test.names[i]);
+    return OL_OK;
+}
+
+ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out)
+{
+    char path[PATH_MAX];
+    json_t *object;
+    ol_status status;
+
+    *out = (ol_setting){0};
+    OL_TRY(ol_path_format(path, "%s/config/%s.json", root, setting));
+    if (!ol_path_exists(path))
+        return unknown_setting(root, setting);
+    OL_TRY(read_object(path, &object));
+    out->path = strdup(path);
+    status = out->path ? fill_setting(object, out)
+                       : ol_fail(OL_ENOMEM, "%s: no memory to read it", path);
+    json_decref(object);
+    if (status != OL_OK)
+        ol_setting_finish(out);
+    return status;
+}
+
+void ol_setting_finish(ol_setting *setting)
+{
+    if (!setting)
+        return;
+    free(setting->path);
+    names_free(setting->train.names, setting->train.n);
+    names_free(setting->test.names, setting->test.n);
+    names_free(setting->unseen_domain_test.names, setting->unseen_domain_test.n);
+    *setting = (ol_setting){0};
+}
+
+bool ol_names_have(const ol_names *names, const char *name)
+{
+    for (int i = 0; i < names->n; i++)
+        if (strcmp(names->names[i], name) == 0)
+            return true;
+    return false;
+}
