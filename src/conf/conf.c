@@ -89,11 +89,11 @@ static bool is_group(ol_conf_table table, const char *path)
 }
 
 /* The nearest known key or group: first in the group where the word stands, then a key of that
- * name anywhere, then any path. */
-static const char *nearest_key(ol_conf_table table, const char *path)
+ * name anywhere, then any path. Empty when none is near. */
+static void nearest_key(ol_conf_table table, const char *path, char nearest[2 * LONGEST_PATH])
 {
     const char *names[OL_CONF_KEYS + 1], *near;
-    static _Thread_local char parts[OL_CONF_KEYS][LONGEST_PATH];
+    char parts[OL_CONF_KEYS][LONGEST_PATH];
     const char *dot = strrchr(path, '.');
     const size_t prefix = dot ? (size_t)(dot + 1 - path) : 0;
     size_t n = 0;
@@ -111,27 +111,29 @@ static const char *nearest_key(ol_conf_table table, const char *path)
         names[n++] = table.list;
     near = ol_text_nearest(path + prefix, names, n);
     if (near) {
-        snprintf(parts[0], LONGEST_PATH, "%.*s%s", (int)prefix, path, near);
-        return parts[0];
+        snprintf(nearest, 2 * LONGEST_PATH, "%.*s%s", (int)prefix, path, near);
+        return;
     }
     for (size_t i = 0; i < table.n; i++) {
         const char *leaf = strrchr(table.keys[i].path, '.');
 
-        if (leaf && strcmp(leaf + 1, path + prefix) == 0)
-            return table.keys[i].path;
-    }
-    for (size_t i = 0; i < table.n; i++)
         names[i] = table.keys[i].path;
-    return ol_text_nearest(path, names, table.n);
+        if (leaf && strcmp(leaf + 1, path + prefix) == 0 && !near)
+            near = names[i];
+    }
+    if (!near)
+        near = ol_text_nearest(path, names, table.n);
+    snprintf(nearest, 2 * LONGEST_PATH, "%s", near ? near : "");
 }
 
 static void unknown_key(struct reader *reader, const char *path, const char *place)
 {
-    const char *near = nearest_key(reader->table, path);
+    char near[2 * LONGEST_PATH];
 
+    nearest_key(reader->table, path, near);
     ol_conf_mistake(reader->mistakes, place, "unknown key %s%s%s%s", path,
-                    near ? "; did you mean " : "; cfg/reference.cfg lists them all",
-                    near ? near : "", near ? "?" : "");
+                    near[0] ? "; did you mean " : "; cfg/reference.cfg lists them all", near,
+                    near[0] ? "?" : "");
 }
 
 static ol_status remember(ol_conf *conf, size_t key, const char *origin)
@@ -333,8 +335,10 @@ static ol_status take_variant(struct reader *reader, config_setting_t *group,
         return OL_OK;
     }
     variant->name = strdup(name);
+    variant->place = strdup(place);
     variant->values = calloc(1, reader->table.size);
-    OL_CHECK(variant->name && variant->values, OL_ENOMEM, "no memory for %s", reader->table.list);
+    OL_CHECK(variant->name && variant->place && variant->values, OL_ENOMEM, "no memory for %s",
+             reader->table.list);
     OL_TRY(ol_conf_copy(reader->table, reader->values, variant->values));
     OL_TRY(new_conf(reader->table, &variant->conf));
     OL_TRY(copy_origins(reader->conf, variant->conf));
@@ -480,6 +484,7 @@ void ol_conf_destroy(ol_conf *conf)
             ol_conf_finish(conf->table, conf->variants[i].values);
         free(conf->variants[i].values);
         free(conf->variants[i].name);
+        free(conf->variants[i].place);
         ol_conf_destroy(conf->variants[i].conf);
     }
     free(conf->variants);
@@ -510,6 +515,12 @@ const char *ol_conf_variant_name(const ol_conf *conf, size_t i)
 {
     assert(i < conf->n_variants);
     return conf->variants[i].name;
+}
+
+const char *ol_conf_variant_origin(const ol_conf *conf, size_t i)
+{
+    assert(i < conf->n_variants);
+    return conf->variants[i].place;
 }
 
 ol_status ol_conf_variant(const ol_conf *conf, size_t i, void *values, ol_conf **variant)

@@ -54,6 +54,7 @@ ol_status ol_conf_quote(ol_text *text, const char *string);
 
 struct variant {
     char *name;
+    char *place;  /* where it stands */
     void *values; /* table.size bytes */
     ol_conf *conf;
 };

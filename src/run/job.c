@@ -140,6 +140,7 @@ static void check_arm_names(const ol_job *job, ol_conf_mistakes *mistakes)
 {
     for (int i = 0; i < job->n_arms; i++) {
         const char *name = job->arms[i]->name;
+        const char *where = ol_conf_variant_origin(job->conf, (size_t)i);
 
         if (!usable_name(name))
             ol_conf_mistake(
@@ -149,7 +150,7 @@ static void check_arm_names(const ol_job *job, ol_conf_mistakes *mistakes)
                 name);
         for (int j = 0; j < i; j++)
             if (strcmp(name, job->arms[j]->name) == 0)
-                ol_conf_mistake(mistakes, "arms", "two arms are called \"%s\"", name);
+                ol_conf_mistake(mistakes, where, "two arms are called \"%s\"", name);
     }
 }
 

@@ -147,6 +147,9 @@ size_t ol_conf_variants(const ol_conf *conf);
 /** Name of variant i; borrowed. */
 const char *ol_conf_variant_name(const ol_conf *conf, size_t i);
 
+/** Where variant i stands; borrowed. */
+const char *ol_conf_variant_origin(const ol_conf *conf, size_t i);
+
 /**
  * Values of variant i: those of the reading with its own keys over them.
  * @param values   overwritten, then owned like those of ol_conf_read
