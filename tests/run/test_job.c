@@ -1,0 +1,251 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The job: defaults, derived values, arms at equal gradient evaluations, checks across keys. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "outerloop/run/job.h"
+
+static ol_job *read_job(const char *text)
+{
+    ol_job *job = NULL;
+
+    if (ol_job_read_text("jobs/a.cfg", text, strlen(text), &job) != OL_OK)
+        fail_msg("%s", ol_status_message());
+    return job;
+}
+
+static void refused(const char *text, const char *said)
+{
+    ol_job *job;
+
+    assert_int_equal(ol_job_read_text("jobs/a.cfg", text, strlen(text), &job), OL_EUSAGE);
+    assert_null(job);
+    if (!strstr(ol_status_message(), said))
+        fail_msg("no \"%s\" in: %s", said, ol_status_message());
+}
+
+static void test_defaults(void **state)
+{
+    ol_job *job = read_job("");
+
+    (void)state;
+    assert_string_equal(job->name, "a");
+    assert_string_equal(job->output, "runs/a");
+    assert_int_equal(job->stages, OL_STAGE_TRAIN | OL_STAGE_EVAL | OL_STAGE_ADAPT);
+    assert_int_equal(job->eval.shots, job->data.shots);
+    assert_int_equal(job->learner.algorithm, OL_JOB_MAML);
+    assert_int_equal(job->learner.inner.moments, OL_JOB_CARRY);
+    assert_int_equal(job->eval.seeds.n, 5);
+    assert_int_equal(job->eval.seeds.items[4], 87);
+    assert_true(ol_job_adapt_lr(job) == job->learner.inner.lr);
+    assert_int_equal(ol_job_arms(job), 1);
+    assert_ptr_equal(ol_job_arm(job, 0), job);
+    ol_job_destroy(job);
+    job = read_job("data = { shots = 4; }; eval = { adapt_lr = 0.5; };");
+    assert_int_equal(job->eval.shots, 4);
+    assert_true(ol_job_adapt_lr(job) == 0.5);
+    ol_job_destroy(job);
+    job = read_job("eval = { shots = 0; };");
+    assert_int_equal(job->eval.shots, 0);
+    ol_job_destroy(job);
+    ol_job_destroy(NULL);
+}
+
+static void test_enumerations(void **state)
+{
+    ol_job *job = read_job("learner = { algorithm = \"multitask\"; inner = { optimizer = \"sgd\"; "
+                           "moments = \"carry_v\"; storage = \"recompute\"; }; outer = { schedule "
+                           "= \"cosine\"; }; }; data = { variant = \"channel\"; }; "
+                           "model = { init = \"checkpoint\"; path = \"x\"; };"
+                           "stages = [\"adapt\"];");
+
+    (void)state;
+    assert_int_equal(job->learner.algorithm, OL_JOB_MULTITASK);
+    assert_int_equal(job->learner.inner.optimizer, OL_JOB_SGD);
+    assert_int_equal(job->learner.inner.moments, OL_JOB_CARRY_V);
+    assert_int_equal(job->learner.inner.storage, OL_JOB_RECOMPUTE);
+    assert_int_equal(job->learner.outer.schedule, OL_JOB_COSINE);
+    assert_int_equal(job->data.variant, OL_JOB_CHANNEL);
+    assert_int_equal(job->model.init, OL_INIT_CHECKPOINT);
+    assert_int_equal(job->stages, OL_STAGE_ADAPT);
+    assert_string_equal(ol_job_algorithm_name(OL_JOB_METAICL), "metaicl");
+    assert_string_equal(ol_job_variant_name(OL_JOB_CHANNEL), "channel");
+    assert_string_equal(ol_job_optimizer_name(OL_JOB_ADAMW), "adamw");
+    assert_string_equal(ol_job_moments_name(OL_JOB_READ), "read");
+    ol_job_destroy(job);
+}
+
+static void test_evaluations(void **state)
+{
+    static const struct {
+        const char *learner;
+        double evaluations;
+    } cases[] = {
+        {"algorithm = \"maml\"; order = 2;", 3 * (3 * 2 * 5 + 7)},
+        {"algorithm = \"maml\"; order = 1;", 3 * (2 * 5 + 7)},
+        {"algorithm = \"reptile\";", 3 * 2 * 5},
+        {"algorithm = \"metaicl\";", 3 * (5 + 7)},
+        {"algorithm = \"multitask\";", 3 * (5 + 7)},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char text[256];
+        ol_job *job;
+
+        snprintf(text, sizeof text,
+                 "learner = { %s episodes = 3; support = 5; query = 7; inner = { steps = 2; }; };",
+                 cases[i].learner);
+        job = read_job(text);
+        assert_true(ol_job_evaluations_per_step(job) == cases[i].evaluations);
+        ol_job_destroy(job);
+    }
+}
+
+static const char arms[] =
+    "name = \"x\"; output = \"runs/x\"; train = { steps = 100; };\n"
+    "learner = { algorithm = \"maml\"; support = 4; query = 4; };\n" /* 16 an episode */
+    "arms = ( { name = \"maml\"; },\n"
+    "  { name = \"first\"; learner = { order = 1; inner = { lr = 0.25; }; }; },\n" /* 8 */
+    "  { name = \"big\"; learner = { support = 400; }; } );\n";                    /* 1204 */
+
+static void test_arms(void **state)
+{
+    ol_job *job = read_job(arms);
+    const ol_job *first = ol_job_arm(job, 1);
+
+    (void)state;
+    assert_int_equal(ol_job_arms(job), 3);
+    assert_int_equal(ol_job_arm(job, 0)->train.steps, 100);
+    assert_int_equal(first->train.steps, 200);
+    assert_string_equal(first->name, "first");
+    assert_string_equal(first->output, "runs/x/first");
+    assert_int_equal(first->learner.order, 1);
+    assert_true(ol_job_adapt_lr(first) == 0.25);
+    assert_int_equal(first->learner.support, 4);
+    assert_int_equal(ol_job_arm(job, 2)->train.steps, 1);
+    assert_int_equal(ol_job_arms(first), 1);
+    assert_int_equal(job->learner.order, 2);
+    ol_job_destroy(job);
+}
+
+static void digest_of(const char *text, char digest[OL_DIGEST_TEXT])
+{
+    ol_job *job = read_job(text);
+
+    assert_int_equal(ol_job_digest(job, digest), OL_OK);
+    ol_job_destroy(job);
+}
+
+/* The resolved text of a job, and of each arm, reads back to the same job. */
+static void test_round_trip(void **state)
+{
+    ol_job *job = read_job(arms);
+    char before[OL_DIGEST_TEXT], after[OL_DIGEST_TEXT];
+
+    (void)state;
+    for (int i = -1; i < ol_job_arms(job); i++) {
+        const ol_job *one = i < 0 ? job : ol_job_arm(job, i);
+        ol_text text = {0};
+
+        assert_int_equal(ol_job_digest(one, before), OL_OK);
+        assert_int_equal(ol_job_text(one, &text), OL_OK);
+        digest_of(text.data, after);
+        assert_string_equal(before, after);
+        ol_text_finish(&text);
+    }
+    digest_of("seed = 1;", before);
+    digest_of("/* elsewhere */\nseed =\n1;", after);
+    assert_string_equal(before, after);
+    digest_of("seed = 2;", after);
+    assert_string_not_equal(before, after);
+    ol_job_destroy(job);
+}
+
+static void test_checks(void **state)
+{
+    (void)state;
+    refused("model = { width = 10; heads = 3; };", "jobs/a.cfg:1: model.width = 10 is not a");
+    refused("learner = { episodes = 0; };", "learner.episodes cannot be 0");
+    refused("learner = { query = 0; };", "learner.query cannot be 0");
+    refused("learner = { inner = { beta2 = 1.0; }; };", "below 1");
+    refused("stages = [];", "nothing to do");
+    refused("stages = [\"trane\"];", "did you mean \"train\"?");
+    refused("model = { context = 64; };", "data.max_tokens = 1024 is more than model.context");
+    refused("data = { max_tokens_per_example = 2000; };", "data.max_tokens_per_example");
+    refused("model = { init = \"import\"; };", "wants model.path");
+    refused("model = { path = \"x\"; };", "model.path is unused");
+    refused("eval = { seeds = []; };", "eval.seeds is empty");
+    refused("eval = { seeds = [13, 13]; };", "13 twice");
+    refused("eval = { adapt_steps = []; };", "eval.adapt_steps is empty");
+    refused("eval = { adapt_steps = [4, 4]; };", "must ascend");
+    refused("learner = { outer = { warmup = 101; }; };", "100 meta-steps");
+    refused("arms = ( { name = \"a\"; },\n { name = \"a\"; } );", "jobs/a.cfg:2: two arms");
+    refused("arms = ( { name = \"../a\"; } );", "cannot name an arm");
+    refused("arms = ( { name = \"checkpoints\"; } );", "cannot name an arm");
+    refused("arms = ( { name = \"a\"; train = { steps = 3; }; } );", "only name and learner");
+    refused("arms = ( { name = \"a\"; learner = { ordr = 3; }; } );",
+            "did you mean learner.order?");
+}
+
+static ol_status same(const char *now, const char *before)
+{
+    ol_job *job = read_job(now), *then = read_job(before);
+    ol_text text = {0};
+    ol_status status;
+
+    assert_int_equal(ol_job_text(then, &text), OL_OK);
+    status = ol_job_same_run(job, "runs/a/job.cfg", text.data, text.size);
+    ol_text_finish(&text);
+    ol_job_destroy(job);
+    ol_job_destroy(then);
+    return status;
+}
+
+static void test_same_run(void **state)
+{
+    (void)state;
+    assert_int_equal(same("", ""), OL_OK);
+    assert_int_equal(same("train = { steps = 7; keep_last = 9; log_seconds = 1; };"
+                          "eval = { rows = 3; }; stages = [\"eval\"]; output = \"b\"; "
+                          "learner = { inner = { storage = \"recompute\"; }; };",
+                          ""),
+                     OL_OK);
+    assert_int_equal(same("seed = 2; learner = { order = 1; }; model = { layers = 2; };", ""),
+                     OL_EUSAGE);
+    assert_non_null(strstr(ol_status_message(), "seed = 1 and cannot go on with 2"));
+    assert_non_null(strstr(ol_status_message(), "jobs/a.cfg:1"));
+    assert_non_null(strstr(ol_status_message(), "learner.order"));
+    assert_non_null(strstr(ol_status_message(), "model.layers = 4"));
+    assert_non_null(strstr(ol_status_message(), "runs/a/job.cfg"));
+    assert_int_equal(same("data = { shots = 4; };", ""), OL_EUSAGE);
+    assert_int_equal(same("threads = 2;", ""), OL_EUSAGE);
+}
+
+static void test_same_run_torn(void **state)
+{
+    ol_job *job = read_job("");
+
+    (void)state;
+    assert_int_equal(ol_job_same_run(job, "runs/a/job.cfg", "model = {", 9), OL_EUSAGE);
+    assert_non_null(strstr(ol_status_message(), "runs/a/job.cfg:1"));
+    ol_job_destroy(job);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_enumerations),
+        cmocka_unit_test(test_evaluations), cmocka_unit_test(test_arms),
+        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_same_run),    cmocka_unit_test(test_same_run_torn),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
