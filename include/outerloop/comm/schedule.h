@@ -25,8 +25,9 @@ typedef struct ol_schedule {
     int *position;    /**< [N] position of episode n                                        */
     double imbalance; /**< (3) Σ_rounds max cost · size / Σ cost, 1 is perfect: predicted time over
                            that of evenly spread work                                       */
-    double *scratch; /**< used by ol_schedule_gather                                       */
-    size_t scratch_size;
+    double *sorted_costs; /**< [N] cost at position p                                      */
+    double *pack;         /**< scratch of ol_schedule_gather, grown as needed              */
+    size_t pack_bytes;
 } ol_schedule;
 
 /** Allocate for N >= 1 episodes on `size` ranks, with all costs equal. Errors: OL_ENOMEM. */

@@ -1,0 +1,281 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "h5.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "outerloop/base/file.h"
+
+#define HAS_FILE_LOCKING                                                                           \
+    ((H5_VERS_MINOR == 10 && H5_VERS_RELEASE >= 7) ||                                              \
+     (H5_VERS_MINOR == 12 && H5_VERS_RELEASE >= 1) || H5_VERS_MINOR > 12)
+
+void ol_h5_drop(hid_t *id)
+{
+    if (*id >= 0)
+        H5Idec_ref(*id);
+}
+
+static herr_t keep_innermost(unsigned n, const H5E_error2_t *error, void *text)
+{
+    if (n == 0 && error->desc)
+        snprintf((char *)text, 256, ": %s", error->desc);
+    return 0;
+}
+
+/* ": reason" of the failure that HDF5 just reported, or "". */
+static void reason_of(char text[256])
+{
+    text[0] = '\0';
+    H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, keep_innermost, text);
+}
+
+ol_status ol_h5_fail(ol_status code, const char *path, const char *object, const char *what)
+{
+    char reason[256];
+
+    reason_of(reason);
+    return object ? ol_fail(code, "%s: %s: %s%s", path, object, what, reason)
+                  : ol_fail(code, "%s: %s%s", path, what, reason);
+}
+
+ol_status ol_h5_fail_in(const ol_archive *archive, const char *object, const char *what)
+{
+    return ol_h5_fail(archive->writes ? OL_EIO : OL_EDATA, archive->path, object, what);
+}
+
+/* How every file is opened: readable by old programs, without locks, and closed whole even where a
+   handle to something in it was forgotten. */
+static hid_t access_properties(void)
+{
+    const hid_t properties = H5Pcreate(H5P_FILE_ACCESS);
+
+    if (properties < 0 ||
+        H5Pset_libver_bounds(properties, H5F_LIBVER_EARLIEST, H5F_LIBVER_V110) < 0 ||
+        H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG) < 0)
+        return -1;
+#if HAS_FILE_LOCKING
+    H5Pset_file_locking(properties, false, true);
+#endif
+    return properties;
+}
+
+/* Messages come from ol_h5_fail; HDF5's own print of its error stack is turned off. */
+static void prepare_library(void)
+{
+#if !HAS_FILE_LOCKING
+    setenv("HDF5_USE_FILE_LOCKING", "FALSE", 0);
+#endif
+    H5open();
+    H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+}
+
+static ol_status wrap_file(const char *path, hid_t file, bool writes, ol_archive **out)
+{
+    ol_archive *archive = calloc(1, sizeof *archive);
+
+    if (archive)
+        archive->path = strdup(path);
+    if (!archive || !archive->path) {
+        free(archive);
+        H5Fclose(file);
+        return ol_fail(OL_ENOMEM, "%s: no memory to open the file", path);
+    }
+    archive->file = file;
+    archive->writes = writes;
+    *out = archive;
+    return OL_OK;
+}
+
+/* Why a file that is there could not be opened, said so that a person knows what to do. */
+static ol_status fail_to_open(const char *path)
+{
+    char reason[256];
+
+    reason_of(reason);
+    if (strstr(reason, "truncated file"))
+        return ol_fail(OL_EDATA, "%s: the HDF5 file is truncated (cut short)%s", path, reason);
+    if (strstr(reason, "signature not found"))
+        return ol_fail(OL_EDATA, "%s: is not an HDF5 file", path);
+    return ol_fail(OL_EDATA, "%s: cannot open the HDF5 file%s", path, reason);
+}
+
+static ol_status open_file(const char *path, bool writes, ol_archive **out)
+{
+    OL_H5_AUTO properties = -1;
+    hid_t file;
+
+    *out = NULL;
+    OL_CHECK(access(path, writes ? R_OK | W_OK : R_OK) == 0, OL_EDATA, "%s: cannot open: %s", path,
+             strerror(errno));
+    OL_CHECK(!ol_path_is_folder(path), OL_EDATA, "%s: is a folder, not an HDF5 file", path);
+    prepare_library();
+    properties = access_properties();
+    if (properties < 0)
+        return ol_h5_fail(OL_EDATA, path, NULL, "cannot prepare to open");
+    file = H5Fopen(path, writes ? H5F_ACC_RDWR : H5F_ACC_RDONLY, properties);
+    if (file < 0)
+        return fail_to_open(path);
+    return wrap_file(path, file, writes, out);
+}
+
+ol_status ol_archive_open(const char *path, ol_archive **out)
+{
+    return open_file(path, false, out);
+}
+
+ol_status ol_h5_open_to_write(const char *path, ol_archive **out)
+{
+    return open_file(path, true, out);
+}
+
+ol_status ol_archive_create(const char *path, ol_archive **out)
+{
+    OL_H5_AUTO properties = -1;
+    hid_t file;
+
+    *out = NULL;
+    prepare_library();
+    properties = access_properties();
+    if (properties < 0)
+        return ol_h5_fail(OL_EIO, path, NULL, "cannot prepare to create");
+    file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, properties);
+    if (file < 0)
+        return ol_h5_fail(OL_EIO, path, NULL, "cannot create the file");
+    return wrap_file(path, file, true, out);
+}
+
+ol_status ol_archive_close(ol_archive *archive)
+{
+    ol_status status = OL_OK;
+
+    if (!archive)
+        return OL_OK;
+    if (H5Fclose(archive->file) < 0)
+        status = ol_h5_fail_in(archive, NULL, "cannot close the file");
+    free(archive->path);
+    free(archive);
+    return status;
+}
+
+const char *ol_archive_path(const ol_archive *archive)
+{
+    return archive->path;
+}
+
+hid_t ol_h5_making_groups(void)
+{
+    const hid_t link = H5Pcreate(H5P_LINK_CREATE);
+
+    H5Pset_create_intermediate_group(link, 1);
+    H5Pset_char_encoding(link, H5T_CSET_UTF8);
+    return link;
+}
+
+hid_t ol_h5_string_type(size_t size)
+{
+    const hid_t type = H5Tcopy(H5T_C_S1);
+
+    H5Tset_size(type, size ? size : H5T_VARIABLE);
+    H5Tset_cset(type, H5T_CSET_UTF8);
+    if (size)
+        H5Tset_strpad(type, H5T_STR_NULLPAD);
+    return type;
+}
+
+bool ol_h5_is_utf8(const char *text)
+{
+    const size_t size = strlen(text);
+
+    return ol_utf8_valid(text, size) == size;
+}
+
+ol_status ol_h5_unpack(ol_text *packed, size_t n, ol_strings *out)
+{
+    const size_t head = n * sizeof(char *);
+    char *block = malloc(head + packed->size + 1);
+
+    *out = (ol_strings){0};
+    if (!block) {
+        const size_t bytes = head + packed->size;
+
+        ol_text_finish(packed);
+        return ol_fail(OL_ENOMEM, "no memory for %zu strings (%zu bytes)", n, bytes);
+    }
+    if (packed->size)
+        memcpy(block + head, packed->data, packed->size);
+    out->items = (char **)(void *)block;
+    out->n = n;
+    block += head;
+    for (size_t i = 0; i < n; i++) {
+        out->items[i] = block;
+        block += strlen(block) + 1;
+    }
+    ol_text_finish(packed);
+    return OL_OK;
+}
+
+void ol_strings_finish(ol_strings *strings)
+{
+    if (strings) {
+        free(strings->items);
+        *strings = (ol_strings){0};
+    }
+}
+
+static ol_status pack_variable(char **texts, size_t n, ol_text *packed)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *text = texts[i] ? texts[i] : "";
+
+        OL_TRY(ol_text_append(packed, text, strlen(text) + 1));
+    }
+    return OL_OK;
+}
+
+static ol_status pack_fixed(const char *texts, size_t size, bool spaces, size_t n, ol_text *packed)
+{
+    for (size_t i = 0; i < n; i++) {
+        const char *text = texts + i * size;
+        size_t length = strnlen(text, size);
+
+        while (spaces && length > 0 && text[length - 1] == ' ')
+            length--;
+        OL_TRY(ol_text_append(packed, text, length));
+        OL_TRY(ol_text_append(packed, "", 1));
+    }
+    return OL_OK;
+}
+
+ol_status ol_h5_read_strings(const ol_archive *archive, const char *object, hid_t from, hid_t type,
+                             hid_t space, ol_h5_reader read, ol_strings *out)
+{
+    const hssize_t count = H5Sget_simple_extent_npoints(space);
+    const bool variable = H5Tis_variable_str(type) > 0;
+    const size_t n = count > 0 ? (size_t)count : 0;
+    const size_t size = variable ? sizeof(char *) : H5Tget_size(type);
+    ol_text packed = {0};
+    char *buffer;
+    ol_status status;
+
+    OL_CHECK(H5Tget_class(type) == H5T_STRING, OL_EDATA, "%s: %s: does not hold text",
+             archive->path, object);
+    buffer = calloc(n + 1, size);
+    OL_CHECK(buffer, OL_ENOMEM, "%s: %s: no memory to read %zu strings", archive->path, object, n);
+    if (n > 0 && read(from, type, buffer) < 0) {
+        free(buffer);
+        return ol_h5_fail(OL_EDATA, archive->path, object, "cannot read the text");
+    }
+    status = variable
+                 ? pack_variable((char **)(void *)buffer, n, &packed)
+                 : pack_fixed(buffer, size, H5Tget_strpad(type) == H5T_STR_SPACEPAD, n, &packed);
+    if (variable && n > 0)
+        H5Dvlen_reclaim(type, space, H5P_DEFAULT, buffer);
+    free(buffer);
+    if (status == OL_OK)
+        return ol_h5_unpack(&packed, n, out);
+    ol_text_finish(&packed);
+    return status;
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the files of this room share: HDF5 handles that close themselves, and errors as messages. */
+#ifndef STORE_H5_H
+#define STORE_H5_H
+
+#include <hdf5.h>
+#include <stdbool.h>
+
+#include "outerloop/base/status.h"
+#include "outerloop/base/text.h" /* ol_text */
+#include "outerloop/store/archive.h"
+
+struct ol_archive {
+    hid_t file;
+    bool writes;
+    char *path;
+};
+
+/* A handle that is closed when it goes out of scope, so that early return is always safe. Negative
+   ones are left alone. */
+#define OL_H5_AUTO __attribute__((cleanup(ol_h5_drop))) hid_t
+void ol_h5_drop(hid_t *id);
+
+/* Sets "path: object: what: HDF5's innermost reason"; object may be NULL. Returns `code`. */
+ol_status ol_h5_fail(ol_status code, const char *path, const char *object, const char *what);
+
+/* The same for an archive: the code is what it was opened for. */
+ol_status ol_h5_fail_in(const ol_archive *archive, const char *object, const char *what);
+
+/* Return to the caller when an HDF5 call (or a handle from one) is negative. */
+#define OL_TRY_H5(expr, archive, object, what)                                                     \
+    do {                                                                                           \
+        if ((expr) < 0)                                                                            \
+            return ol_h5_fail_in((archive), (object), (what));                                     \
+    } while (0)
+
+/* Open an existing file to change it. */
+ol_status ol_h5_open_to_write(const char *path, ol_archive **out);
+
+/* Property list that makes the groups on the way to an object. */
+hid_t ol_h5_making_groups(void);
+
+/* A string type of `size` bytes (0 = variable length), UTF-8, padded with NULs. */
+hid_t ol_h5_string_type(size_t size);
+
+/* True when all of `text` is UTF-8. */
+bool ol_h5_is_utf8(const char *text);
+
+/* Turns n strings that end in a NUL each, in `packed`, into an ol_strings; frees `packed`. */
+ol_status ol_h5_unpack(ol_text *packed, size_t n, ol_strings *out);
+
+/* Reads all strings of a dataset or attribute: `count` of them by `read(from, type, buffer)`. */
+typedef herr_t (*ol_h5_reader)(hid_t from, hid_t type, void *buffer);
+ol_status ol_h5_read_strings(const ol_archive *archive, const char *object, hid_t from, hid_t type,
+                             hid_t space, ol_h5_reader read, ol_strings *out);
+
+/* Set an attribute of n UTF-8 strings (variable length); n = 0 makes it a scalar of one. */
+ol_status ol_h5_set_strings(ol_archive *archive, const char *object, const char *name, size_t n,
+                            const char *const *values);
+
+#endif
