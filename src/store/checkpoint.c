@@ -1,0 +1,379 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/store/checkpoint.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "manifest.h"
+#include "outerloop/base/digest.h"
+
+enum { SPARE_BYTES = 1 << 20 }; /* headers, attributes, and some air for the file system */
+
+static size_t tensor_elements(const ol_checkpoint_tensor *tensor)
+{
+    size_t n = 1;
+
+    assert(tensor->rank >= 1 && tensor->rank <= OL_CHECKPOINT_RANK);
+    for (int d = 0; d < tensor->rank; d++)
+        n *= (size_t)tensor->dims[d];
+    return n;
+}
+
+static ol_status check_space(const char *folder, const ol_checkpoint_spec *spec)
+{
+    struct statvfs disk;
+    unsigned long long need = SPARE_BYTES, left;
+
+    for (int i = 0; i < spec->n_tensors; i++)
+        need += tensor_elements(&spec->tensors[i]) * sizeof(float) * (spec->tensors[i].m ? 3 : 1);
+    OL_CHECK(statvfs(folder, &disk) == 0, OL_EIO, "%s: cannot ask for free space: %s", folder,
+             strerror(errno));
+    left = (unsigned long long)disk.f_bavail * disk.f_frsize;
+    if (spec->fault == OL_CHECKPOINT_NO_SPACE)
+        left = 0;
+    OL_CHECK(left >= need, OL_EIO,
+             "%s: the checkpoint of step %lld needs %llu MiB and %llu are free; the run goes on "
+             "without it: make room",
+             folder, (long long)spec->step, (need >> 20) + 1, left >> 20);
+    return OL_OK;
+}
+
+static ol_status set_notes(ol_archive *archive, const char *object, const ol_checkpoint_note *notes,
+                           int n)
+{
+    for (int i = 0; i < n; i++) {
+        const ol_checkpoint_note *note = &notes[i];
+
+        assert(!ol_archive_has_attribute(archive, object, note->name));
+        if (note->kind == OL_NOTE_I64)
+            OL_TRY(ol_archive_set_i64(archive, object, note->name, note->i));
+        else if (note->kind == OL_NOTE_F64)
+            OL_TRY(ol_archive_set_f64(archive, object, note->name, note->f));
+        else
+            OL_TRY(ol_archive_set_text(archive, object, note->name, note->text));
+    }
+    return OL_OK;
+}
+
+static ol_status write_tensor(ol_archive *archive, const char *group,
+                              const ol_checkpoint_tensor *tensor, const float *data)
+{
+    char object[PATH_MAX], digest[OL_DIGEST_TEXT];
+
+    assert(!strchr(tensor->name, '/'));
+    OL_TRY(ol_path_format(object, "%s/%s", group, tensor->name));
+    ol_digest(data, tensor_elements(tensor) * sizeof *data, digest);
+    OL_TRY(ol_archive_write_f32(archive, object, tensor->rank, tensor->dims, data));
+    return ol_archive_set_text(archive, object, "digest", digest);
+}
+
+static ol_status write_tensors(ol_archive *archive, const ol_checkpoint_spec *spec)
+{
+    for (int i = 0; i < spec->n_tensors; i++) {
+        const ol_checkpoint_tensor *tensor = &spec->tensors[i];
+
+        assert(!tensor->m == !tensor->v);
+        OL_TRY(write_tensor(archive, "params", tensor, tensor->param));
+        if (tensor->m) {
+            OL_TRY(write_tensor(archive, "moments/m", tensor, tensor->m));
+            OL_TRY(write_tensor(archive, "moments/v", tensor, tensor->v));
+        }
+    }
+    return OL_OK;
+}
+
+static ol_status write_contents(ol_archive *archive, const ol_checkpoint_spec *spec)
+{
+    char digest[OL_DIGEST_TEXT];
+
+    OL_TRY(ol_archive_set_text(archive, "/", "format", OL_CHECKPOINT_FORMAT));
+    OL_TRY(ol_archive_set_i64(archive, "/", "version", OL_CHECKPOINT_VERSION));
+    OL_TRY(ol_archive_set_i64(archive, "/", "step", spec->step));
+    OL_TRY(ol_archive_set_i64(archive, "/", "seed", (int64_t)spec->seed));
+    OL_TRY(ol_archive_set_text(archive, "/", "rng", spec->rng));
+    OL_TRY(ol_archive_set_text(archive, "/", "run_id", spec->run_id));
+    OL_TRY(set_notes(archive, "/", spec->notes, spec->n_notes));
+    OL_TRY(ol_archive_write_text(archive, "job", spec->job));
+    OL_TRY(ol_archive_make_group(archive, "model"));
+    OL_TRY(set_notes(archive, "model", spec->model, spec->n_model));
+    OL_TRY(ol_archive_make_group(archive, "moments"));
+    OL_TRY(ol_archive_set_i64(archive, "moments", "step", spec->moments_step));
+    OL_TRY(write_tensors(archive, spec));
+    OL_TRY(ol_manifest_digest(archive, digest));
+    return ol_archive_set_text(archive, "/", "digest", digest);
+}
+
+static ol_status write_aside(const char *aside, const ol_checkpoint_spec *spec)
+{
+    ol_archive *archive;
+    ol_status status, closed;
+
+    OL_TRY(ol_archive_create(aside, &archive));
+    status = write_contents(archive, spec);
+    closed = ol_archive_close(archive);
+    return status != OL_OK ? status : closed;
+}
+
+/* Change one bit of the first tensor's data, found by its bytes. */
+static ol_status flip_bit(const char *aside, const ol_checkpoint_tensor *tensor)
+{
+    const size_t n = tensor_elements(tensor) * sizeof *tensor->param;
+    char *bytes, *at;
+    size_t size;
+    ol_status status;
+
+    OL_TRY(ol_read_file(aside, &bytes, &size));
+    at = memmem(bytes, size, tensor->param, n < 64 ? n : 64);
+    if (at)
+        *at = (char)(*at ^ 0x10);
+    status = at ? ol_write_file(aside, bytes, size)
+                : ol_fail(OL_EIO, "%s: found no byte to change", aside);
+    free(bytes);
+    return status;
+}
+
+/* Do to the aside file what the injected fault says. */
+static ol_status damage(const char *aside, const ol_checkpoint_spec *spec)
+{
+    struct stat st;
+
+    if (spec->fault == OL_CHECKPOINT_FLIP)
+        return flip_bit(aside, &spec->tensors[0]);
+    if (spec->fault == OL_CHECKPOINT_CUT || spec->fault == OL_CHECKPOINT_TORN)
+        OL_CHECK(stat(aside, &st) == 0 && truncate(aside, st.st_size / 2) == 0, OL_EIO,
+                 "%s: cannot cut the file", aside);
+    return OL_OK;
+}
+
+/* What is on disk must be what is in memory: the file is opened anew and all of it compared. */
+static ol_status reread(const char *aside)
+{
+    const ol_status status = ol_checkpoint_verify(aside);
+
+    return status == OL_EDATA ? ol_fail(OL_EIO, "what was read back is not what was written: %s",
+                                        ol_status_message())
+                              : status;
+}
+
+static void write_hint(const char *folder, const char *name)
+{
+    char path[PATH_MAX], line[PATH_MAX];
+
+    if (ol_path_format(path, "%s/latest", folder) == OL_OK &&
+        ol_path_format(line, "%s\n", name) == OL_OK)
+        ol_write_file(path, line, strlen(line)); /* a hint: not worth a failure */
+}
+
+ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec,
+                              char path[PATH_MAX])
+{
+    char name[64], aside[PATH_MAX];
+    ol_status status;
+
+    snprintf(name, sizeof name, "step-%06lld.h5", (long long)spec->step);
+    OL_TRY(ol_make_folders(folder));
+    OL_TRY(ol_path_format(path, "%s/%s", folder, name));
+    OL_TRY(ol_path_format(aside, "%s.tmp-%s", path, spec->run_id));
+    OL_TRY(check_space(folder, spec));
+    status = write_aside(aside, spec);
+    if (status == OL_OK)
+        status = damage(aside, spec);
+    if (spec->fault == OL_CHECKPOINT_KILLED)
+        return ol_fail(OL_EIO, "%s: stopped after writing, as the test asked for", aside);
+    if (status == OL_OK && spec->fault != OL_CHECKPOINT_TORN)
+        status = reread(aside);
+    if (status == OL_OK)
+        status = ol_commit_file(aside, path);
+    if (status != OL_OK) {
+        unlink(aside);
+        return status;
+    }
+    write_hint(folder, name);
+    return OL_OK;
+}
+
+struct ol_checkpoint {
+    ol_archive *archive;
+    int64_t step, moments_step, seed;
+    char *run_id, *job, *digest;
+};
+
+static ol_status check_format(const ol_archive *archive)
+{
+    char *format = NULL;
+    int64_t version;
+    bool known;
+
+    OL_CHECK(ol_archive_has_attribute(archive, "/", "format"), OL_EDATA,
+             "%s: is not a checkpoint (no attribute \"format\")", ol_archive_path(archive));
+    OL_TRY(ol_archive_get_text(archive, "/", "format", &format));
+    known = strcmp(format, OL_CHECKPOINT_FORMAT) == 0;
+    free(format);
+    OL_CHECK(known, OL_EDATA, "%s: is an HDF5 file of another format, not a checkpoint",
+             ol_archive_path(archive));
+    OL_TRY(ol_archive_get_i64(archive, "/", "version", &version));
+    OL_CHECK(version >= 1 && version <= OL_CHECKPOINT_VERSION, OL_EDATA,
+             "%s: is a checkpoint of version %lld, this program reads up to %d",
+             ol_archive_path(archive), (long long)version, OL_CHECKPOINT_VERSION);
+    return OL_OK;
+}
+
+static ol_status read_head(ol_checkpoint *checkpoint)
+{
+    const ol_archive *archive = checkpoint->archive;
+    char digest[OL_DIGEST_TEXT];
+
+    OL_TRY(check_format(archive));
+    OL_TRY(ol_archive_get_text(archive, "/", "digest", &checkpoint->digest));
+    OL_TRY(ol_manifest_digest(archive, digest));
+    OL_CHECK(strcmp(digest, checkpoint->digest) == 0, OL_EDATA,
+             "%s: /: the digest over attributes, job and tensors does not hold: the file was "
+             "altered",
+             ol_archive_path(archive));
+    OL_TRY(ol_archive_get_i64(archive, "/", "step", &checkpoint->step));
+    OL_TRY(ol_archive_get_i64(archive, "/", "seed", &checkpoint->seed));
+    OL_TRY(ol_archive_get_i64(archive, "moments", "step", &checkpoint->moments_step));
+    OL_TRY(ol_archive_get_text(archive, "/", "run_id", &checkpoint->run_id));
+    return ol_archive_read_text(archive, "job", &checkpoint->job);
+}
+
+ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out)
+{
+    ol_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
+    ol_status status;
+
+    *out = NULL;
+    OL_CHECK(checkpoint, OL_ENOMEM, "%s: no memory to open the checkpoint", path);
+    status = ol_archive_open(path, &checkpoint->archive);
+    if (status == OL_OK)
+        status = read_head(checkpoint);
+    if (status != OL_OK)
+        ol_checkpoint_close(checkpoint);
+    else
+        *out = checkpoint;
+    return status;
+}
+
+void ol_checkpoint_close(ol_checkpoint *checkpoint)
+{
+    if (checkpoint) {
+        ol_archive_close(checkpoint->archive);
+        free(checkpoint->run_id);
+        free(checkpoint->job);
+        free(checkpoint->digest);
+        free(checkpoint);
+    }
+}
+
+int64_t ol_checkpoint_step(const ol_checkpoint *checkpoint)
+{
+    return checkpoint->step;
+}
+
+int64_t ol_checkpoint_moments_step(const ol_checkpoint *checkpoint)
+{
+    return checkpoint->moments_step;
+}
+
+uint64_t ol_checkpoint_seed(const ol_checkpoint *checkpoint)
+{
+    return (uint64_t)checkpoint->seed;
+}
+
+const char *ol_checkpoint_run_id(const ol_checkpoint *checkpoint)
+{
+    return checkpoint->run_id;
+}
+
+const char *ol_checkpoint_job(const ol_checkpoint *checkpoint)
+{
+    return checkpoint->job;
+}
+
+const char *ol_checkpoint_digest(const ol_checkpoint *checkpoint)
+{
+    return checkpoint->digest;
+}
+
+bool ol_checkpoint_has_moments(const ol_checkpoint *checkpoint)
+{
+    return ol_archive_is_group(checkpoint->archive, "moments/m");
+}
+
+const ol_archive *ol_checkpoint_archive(const ol_checkpoint *checkpoint)
+{
+    return checkpoint->archive;
+}
+
+ol_status ol_checkpoint_read(const ol_checkpoint *checkpoint, ol_checkpoint_part part,
+                             const char *name, size_t count, float *out)
+{
+    char object[PATH_MAX], digest[OL_DIGEST_TEXT], *stored = NULL;
+    bool same;
+
+    OL_TRY(ol_path_format(object, "%s/%s", ol_manifest_groups[part], name));
+    OL_TRY(ol_archive_read_f32(checkpoint->archive, object, count, out));
+    OL_TRY(ol_archive_get_text(checkpoint->archive, object, "digest", &stored));
+    ol_digest(out, count * sizeof *out, digest);
+    same = strcmp(digest, stored) == 0;
+    free(stored);
+    OL_CHECK(same, OL_EDATA, "%s: %s: its digest does not hold: the tensor was altered",
+             ol_archive_path(checkpoint->archive), object);
+    return OL_OK;
+}
+
+/* @param buffer  grown as needed, *owned by the caller* */
+static ol_status verify_tensor(const ol_checkpoint *checkpoint, int part, const char *name,
+                               float **buffer, size_t *room)
+{
+    char object[PATH_MAX];
+    size_t count;
+
+    OL_TRY(ol_path_format(object, "%s/%s", ol_manifest_groups[part], name));
+    OL_TRY(ol_archive_count(checkpoint->archive, object, &count));
+    if (count > *room) {
+        free(*buffer);
+        *buffer = malloc(count * sizeof **buffer);
+        *room = *buffer ? count : 0;
+        OL_CHECK(*buffer, OL_ENOMEM, "%s: no memory to check %s (%zu bytes)",
+                 ol_archive_path(checkpoint->archive), object, count * sizeof **buffer);
+    }
+    return ol_checkpoint_read(checkpoint, (ol_checkpoint_part)part, name, count, *buffer);
+}
+
+static ol_status verify_tensors(const ol_checkpoint *checkpoint)
+{
+    float *buffer = NULL;
+    size_t room = 0;
+    ol_status status = OL_OK;
+
+    for (int part = 0; part < OL_MANIFEST_GROUPS && status == OL_OK; part++) {
+        ol_strings names = {0};
+
+        if (!ol_archive_is_group(checkpoint->archive, ol_manifest_groups[part]))
+            continue;
+        status = ol_archive_children(checkpoint->archive, ol_manifest_groups[part], &names);
+        for (size_t i = 0; i < names.n && status == OL_OK; i++)
+            status = verify_tensor(checkpoint, part, names.items[i], &buffer, &room);
+        ol_strings_finish(&names);
+    }
+    free(buffer);
+    return status;
+}
+
+ol_status ol_checkpoint_verify(const char *path)
+{
+    ol_checkpoint *checkpoint;
+    ol_status status;
+
+    OL_TRY(ol_checkpoint_open(path, &checkpoint));
+    status = verify_tensors(checkpoint);
+    ol_checkpoint_close(checkpoint);
+    return status;
+}

@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which checkpoints of a folder to use, keep and delete. */
+#include <dirent.h>
+#include <errno.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "outerloop/base/log.h"
+#include "outerloop/store/checkpoint.h"
+
+/* A file that may be a checkpoint, and what it says of itself. */
+struct candidate {
+    char *path;
+    char *run_id;     /* NULL when it cannot be opened        */
+    char reason[512]; /* why it cannot                        */
+    int64_t step;     /* stored inside; -1 when unreadable    */
+};
+
+struct candidates {
+    struct candidate *items;
+    size_t n;
+};
+
+static void finish_candidates(struct candidates *all)
+{
+    for (size_t i = 0; i < all->n; i++) {
+        free(all->items[i].path);
+        free(all->items[i].run_id);
+    }
+    free(all->items);
+    *all = (struct candidates){0};
+}
+
+static ol_status add_candidate(struct candidates *all, const char *path)
+{
+    struct candidate *items = realloc(all->items, (all->n + 1) * sizeof *items);
+    struct candidate *item;
+    ol_checkpoint *checkpoint;
+
+    OL_CHECK(items, OL_ENOMEM, "%s: no memory to list checkpoints", path);
+    all->items = items;
+    item = &items[all->n];
+    *item = (struct candidate){.path = strdup(path), .step = -1};
+    OL_CHECK(item->path, OL_ENOMEM, "%s: no memory to list checkpoints", path);
+    all->n++;
+    if (ol_checkpoint_open(path, &checkpoint) != OL_OK) {
+        snprintf(item->reason, sizeof item->reason, "%.500s", ol_status_message());
+        return OL_OK;
+    }
+    item->step = ol_checkpoint_step(checkpoint);
+    item->run_id = strdup(ol_checkpoint_run_id(checkpoint));
+    ol_checkpoint_close(checkpoint);
+    OL_CHECK(item->run_id, OL_ENOMEM, "%s: no memory to list checkpoints", path);
+    return OL_OK;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    const struct candidate *x = a, *y = b;
+
+    return (y->step > x->step) - (y->step < x->step);
+}
+
+/* Call `visit` for each file of the folder whose name has that pattern. */
+static ol_status each_file(const char *folder, const char *pattern,
+                           ol_status (*visit)(void *payload, const char *path), void *payload)
+{
+    DIR *dir = opendir(folder);
+    ol_status status = OL_OK;
+
+    if (!dir && errno == ENOENT)
+        return OL_OK;
+    OL_CHECK(dir, OL_EIO, "%s: cannot list the folder: %s", folder, strerror(errno));
+    for (struct dirent *entry; status == OL_OK && (entry = readdir(dir));) {
+        char path[PATH_MAX];
+
+        if (fnmatch(pattern, entry->d_name, 0) != 0)
+            continue;
+        status = ol_path_format(path, "%s/%s", folder, entry->d_name);
+        if (status == OL_OK)
+            status = visit(payload, path);
+    }
+    closedir(dir);
+    return status;
+}
+
+static ol_status visit_candidate(void *payload, const char *path)
+{
+    return add_candidate((struct candidates *)payload, path);
+}
+
+/* All candidates, newest first by the step inside, unreadable ones last. */
+static ol_status list_candidates(const char *folder, struct candidates *all)
+{
+    const ol_status status = each_file(folder, "step-*.h5", visit_candidate, all);
+
+    if (status != OL_OK)
+        finish_candidates(all);
+    else if (all->n > 1)
+        qsort(all->items, all->n, sizeof *all->items, newest_first);
+    return status;
+}
+
+/* The first whole one. Each one before it, and each unreadable one, is named with the reason. */
+static const struct candidate *choose(const struct candidates *all)
+{
+    const struct candidate *chosen = NULL;
+
+    for (size_t i = 0; i < all->n; i++) {
+        const struct candidate *item = &all->items[i];
+
+        if (item->step < 0)
+            ol_log_warn("checkpoint passed over: %s", item->reason);
+        else if (!chosen && ol_checkpoint_verify(item->path) == OL_OK)
+            chosen = item;
+        else if (!chosen)
+            ol_log_warn("checkpoint passed over: %s", ol_status_message());
+    }
+    return chosen;
+}
+
+ol_status ol_checkpoint_newest(const char *folder, char path[PATH_MAX], int64_t *step)
+{
+    struct candidates all = {0};
+    const struct candidate *chosen;
+    ol_status status;
+    size_t n;
+
+    path[0] = '\0';
+    *step = -1;
+    OL_TRY(list_candidates(folder, &all));
+    n = all.n;
+    chosen = choose(&all);
+    status = OL_OK;
+    if (chosen) {
+        *step = chosen->step;
+        status = ol_path_format(path, "%s", chosen->path);
+    }
+    finish_candidates(&all);
+    OL_CHECK(*step >= 0 || n == 0, OL_EDATA,
+             "%s: none of its %zu checkpoints is whole (reasons above); start anew in another "
+             "output folder, or without --resume",
+             folder, n);
+    return status;
+}
+
+static ol_status remove_file(void *payload, const char *path)
+{
+    int *removed = payload;
+
+    OL_CHECK(unlink(path) == 0 || errno == ENOENT, OL_EIO, "%s: cannot remove: %s", path,
+             strerror(errno));
+    ++*removed;
+    return OL_OK;
+}
+
+ol_status ol_checkpoint_sweep(const char *folder, int *removed)
+{
+    int n = 0;
+    const ol_status status = each_file(folder, "step-*.h5.tmp-*", remove_file, &n);
+
+    if (removed)
+        *removed = n;
+    return status;
+}
+
+/* Delete what `keep` does not hold, among the candidates of that run and not newer than `step`. */
+static ol_status prune(const struct candidates *all, const char *newest, const char *run_id,
+                       int64_t step, ol_checkpoint_keep keep, int *removed)
+{
+    int rank = 0; /* 0 is the newest of this run */
+
+    for (size_t i = 0; i < all->n; i++) {
+        const struct candidate *item = &all->items[i];
+
+        if (item->step < 0 || item->step > step || strcmp(item->run_id, run_id) != 0)
+            continue;
+        if (rank++ < keep.last || strcmp(item->path, newest) == 0 ||
+            (keep.every > 0 && item->step % keep.every == 0))
+            continue;
+        OL_TRY(remove_file(removed, item->path));
+    }
+    return OL_OK;
+}
+
+ol_status ol_checkpoint_prune(const char *folder, const char *newest, ol_checkpoint_keep keep,
+                              int *removed)
+{
+    struct candidates all = {0};
+    ol_checkpoint *checkpoint;
+    ol_status status;
+    int n = 0;
+
+    if (removed)
+        *removed = 0;
+    if (keep.last < 1)
+        keep.last = 1;
+    OL_TRY(ol_checkpoint_open(newest, &checkpoint));
+    status = list_candidates(folder, &all);
+    if (status == OL_OK)
+        status = prune(&all, newest, ol_checkpoint_run_id(checkpoint),
+                       ol_checkpoint_step(checkpoint), keep, &n);
+    ol_checkpoint_close(checkpoint);
+    finish_candidates(&all);
+    if (removed)
+        *removed = n;
+    return status;
+}
