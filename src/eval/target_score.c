@@ -6,74 +6,18 @@
 
 #include "outerloop/base/clock.h" /* ol_clock_seconds */
 
-/* Bounds of a batch of prompts when the caller sets none: enough rows for matrix products at full
-   rate, and logits that stay within 64 MiB. */
-enum { BATCH_TOKENS = 4096, BATCH_LOGITS = 1 << 24 };
-
-/* Prompts first .. first+extent.prompts-1 of a target, to be run together. */
-typedef struct chunk {
-    int first;
-    ol_extent extent;
-} chunk;
-
 /* What stays during an item, beside the scratch of objective and learner. */
 typedef struct work {
     ol_real *theta;     /* [P] adapted parameters                        */
     ol_real *m, *v;     /* [P] moments of adaptation; none when in context alone */
-    int64_t *offsets;   /* [prompts+1] of one chunk, counted from 0      */
     const char **texts; /* [rows] predicted options                      */
 } work;
-
-static ol_extent one_prompt(const ol_batch *batch, int b)
-{
-    ol_extent extent = {.prompts = 1, .tokens = batch->offsets[b + 1] - batch->offsets[b]};
-
-    extent.longest = extent.tokens;
-    for (int64_t j = batch->offsets[b]; j < batch->offsets[b + 1]; j++)
-        extent.scored += batch->loss_mask[j];
-    return extent;
-}
-
-/* The chunk that begins at prompt `first`: as many prompts as the bounds allow, at least one. */
-static chunk chunk_at(const ol_model *model, const ol_eval_spec *spec, const ol_batch *batch,
-                      int first)
-{
-    const int64_t tokens = spec->batch_tokens > 0 ? spec->batch_tokens : BATCH_TOKENS;
-    const int64_t scored = BATCH_LOGITS / model->spec.vocab;
-    chunk c = {first, one_prompt(batch, first)};
-
-    for (int b = first + 1; b < batch->B; b++) {
-        const ol_extent next = one_prompt(batch, b);
-        if (c.extent.tokens + next.tokens > tokens || c.extent.scored + next.scored > scored)
-            break;
-        c.extent.prompts++;
-        c.extent.tokens += next.tokens;
-        c.extent.scored += next.scored;
-        if (next.longest > c.extent.longest)
-            c.extent.longest = next.longest;
-    }
-    return c;
-}
-
-static ol_extent largest_chunk(const ol_model *model, const ol_eval_spec *spec,
-                               const ol_batch *batch)
-{
-    ol_extent extent = {0};
-
-    for (int b = 0; b < batch->B;) {
-        const chunk c = chunk_at(model, spec, batch, b);
-        extent = ol_extent_max(extent, c.extent);
-        b += c.extent.prompts;
-    }
-    return extent;
-}
 
 static work lay_out(ol_arena *arena, const ol_model *model, const ol_eval_spec *spec,
                     const ol_eval_target *target)
 {
     work w = {0};
 
-    w.offsets = ol_arena_take(arena, ((size_t)target->prompts->B + 1) * sizeof *w.offsets);
     w.texts = ol_arena_take(arena, (size_t)target->rows * sizeof *w.texts);
     if (spec->n_counts > 0) {
         w.theta = ol_arena_reals(arena, model->P);
@@ -87,8 +31,7 @@ size_t ol_eval_target_bytes(const ol_model *model, const ol_eval_spec *spec,
                             const ol_eval_target *target)
 {
     ol_arena dry = ol_arena_dry("evaluation");
-    const ol_extent extent = largest_chunk(model, spec, target->prompts);
-    size_t scratch = ol_objective_bytes(model, extent, false);
+    size_t scratch = ol_objective_bytes(model, ol_batch_extent(target->prompts), false);
 
     if (spec->n_counts > 0 && target->support) {
         const size_t adapt = ol_learner_adapt_bytes(model, ol_batch_extent(target->support));
@@ -123,27 +66,6 @@ static ol_status check(const ol_model *model, const ol_eval_spec *spec,
              "%s has no rows to adapt to: set eval.shots above 0, or leave the adapt stage out",
              target->name);
     return ol_batch_check(target->support, m->vocab, m->context, target->name);
-}
-
-/* Losses of all prompts at theta. */
-static void score_prompts(const ol_model *model, const ol_eval_spec *spec,
-                          const ol_eval_target *target, const ol_real *theta, int64_t *offsets,
-                          ol_arena *ws, double *losses)
-{
-    const ol_batch *all = target->prompts;
-
-    for (int b = 0; b < all->B;) {
-        const chunk c = chunk_at(model, spec, all, b);
-        const int64_t start = all->offsets[b];
-        const ol_batch part = {.B = c.extent.prompts,
-                               .offsets = offsets,
-                               .tokens = all->tokens + start,
-                               .loss_mask = all->loss_mask + start};
-        for (int i = 0; i <= part.B; i++)
-            offsets[i] = all->offsets[b + i] - start;
-        ol_objective_losses(model, &part, theta, ws, losses + b);
-        b += part.B;
-    }
 }
 
 /* Predictions and score from the option losses. */
@@ -205,7 +127,7 @@ static ol_status score_all(const ol_model *model, const ol_eval_spec *spec,
         diverged |= c >= 0 && s->diverged;
         done = s->steps;
         if (!diverged)
-            score_prompts(model, spec, target, theta, w.offsets, ws, s->losses);
+            ol_objective_losses(model, target->prompts, theta, ws, s->losses);
         for (int b = 0; diverged && b < result->prompts; b++)
             s->losses[b] = (double)NAN;
         OL_TRY(conclude(target, result, w.texts, s));

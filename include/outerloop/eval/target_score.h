@@ -21,6 +21,7 @@
  *
  * Cost in forward passes of a prompt: options of all rows for each J scored, and 3 k a step.
  * Prompts share no work: the k demonstrations are run through again for every row and option.
+ * Memory does not grow with the rows: the objective takes a batch in chunks of whole prompts.
  *
  * Local, no MPI; one thread.
  */
@@ -48,8 +49,6 @@ typedef struct ol_eval_spec {
     bool in_context;         /**< score θ itself                                                 */
     const int *counts;       /**< [n_counts] adaptation steps to score after, ascending, above 0 */
     int n_counts;
-    int64_t batch_tokens; /**< most tokens of one batch of prompts; 0 = chosen for the model.
-                               A prompt is never split, however long                              */
 } ol_eval_spec;
 
 /** Most bytes of one arena that ol_eval_target_score needs for a target. */
