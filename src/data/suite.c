@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/data/suite.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <ftw.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "outerloop/base/file.h"
+#include "outerloop/base/text.h"
+#include "outerloop/text/bpe_train.h"
+#include "suite_parts.h"
+
+enum {
+    TRAIN_ROWS = 1500,
+    TRAIN_LEAST = 600, /* a training task with fewer different rows than this is a bug */
+    SHOTS = 16,
+    TEST_ROWS = 100,
+    TABLE_SIZE = 8192, /* of the set of inputs; a task has at most 1760 */
+    TRIES = 2000,
+    LEXICON_COPIES = 100,
+};
+
+enum { SPLIT_TRAINING = 0, SPLIT_TEST = 1, SPLIT_SHOTS = 2 };
+
+static const int target_seeds[] = {100, 13, 21, 42, 87};
+
+enum { TARGET_SEEDS = sizeof target_seeds / sizeof target_seeds[0] };
+
+/* Inputs that a task has used, by hash; two inputs of one hash count as equal, which costs a row. */
+typedef struct seen_set {
+    uint64_t slots[TABLE_SIZE];
+} seen_set;
+
+/* What writing the suite carries along. */
+typedef struct suite_writer {
+    const char *folder;
+    uint64_t seed;
+    ol_text training; /* inputs and outputs of all training rows, for the tokenizer */
+} suite_writer;
+
+static bool add_unseen(seen_set *set, const char *input)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+    for (const char *at = input; *at; at++)
+        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
+    hash |= 1; /* 0 marks a free slot */
+    for (size_t i = hash >> 20;; i++) {
+        uint64_t *slot = &set->slots[i % TABLE_SIZE];
+
+        if (*slot == hash)
+            return false;
+        if (*slot == 0) {
+            *slot = hash;
+            return true;
+        }
+    }
+}
+
+/* A row whose input the task has not used; false when the task has run out of them. */
+static bool make_row(const suite_task *task, int want, ol_rng *rng, seen_set *seen, suite_row *row)
+{
+    for (int tries = 0; tries < TRIES; tries++) {
+        *row = (suite_row){0};
+        task->make(task, want, rng, row);
+        if (add_unseen(seen, row->input))
+            return true;
+    }
+    return false;
+}
+
+static ol_status append_json(ol_text *text, json_t *value, const char *end)
+{
+    char *dump = value ? json_dumps(value, JSON_PRESERVE_ORDER) : NULL;
+    ol_status status = OL_OK;
+
+    json_decref(value);
+    OL_CHECK(dump, OL_ENOMEM, "no memory for a row of the built-in suite");
+    status = ol_text_format(text, "%s%s", dump, end);
+    free(dump);
+    return status;
+}
+
+static ol_status append_row(ol_text *text, const suite_task *task, const suite_row *row)
+{
+    json_t *options = json_array();
+
+    for (int i = 0; i < row->n_options; i++)
+        json_array_append_new(options, json_string(row->options[i]));
+    return append_json(text,
+                       json_pack("{s:s, s:s, s:s, s:o}", "task", task->name, "input", row->input,
+                                 "output", row->output, "options", options),
+                       "\n");
+}
+
+/* Rows in blocks that hold each label (or place of the right option) once, in random order. */
+static ol_status append_rows(suite_writer *writer, const suite_task *task, int n, ol_rng *rng,
+                             seen_set *seen, ol_text *text, int *written)
+{
+    int wants[SUITE_OPTIONS];
+    suite_row row;
+
+    for (int i = 0; i < task->choices; i++)
+        wants[i] = i;
+    for (*written = 0; *written < n; (*written)++) {
+        const int place = *written % task->choices;
+
+        if (place == 0)
+            ol_rng_shuffle(rng, wants, task->choices);
+        if (!make_row(task, wants[place], rng, seen, &row))
+            return OL_OK;
+        OL_TRY(append_row(text, task, &row));
+        if (writer)
+            OL_TRY(ol_text_format(&writer->training, "%s\n%s\n\n\n", row.input, row.output));
+    }
+    return OL_OK;
+}
+
+/* Plain writes: the folder is synced as a whole before it gets its name. */
+static ol_status write_file(const char *path, const ol_text *text)
+{
+    FILE *out = fopen(path, "wb");
+
+    OL_CHECK(out, OL_EIO, "%s: cannot write: %s", path, strerror(errno));
+    const bool whole = fwrite(text->data, 1, text->size, out) == text->size;
+    const bool closed = fclose(out) == 0;
+    OL_CHECK(whole && closed, OL_EIO, "%s: cannot write: %s", path, strerror(errno));
+    return OL_OK;
+}
+
+static ol_status write_rows(const suite_writer *writer, const suite_task *task, int k, int seed,
+                            const char *split, const ol_text *text)
+{
+    char path[PATH_MAX];
+
+    OL_TRY(ol_path_format(path, "%s/data/%s/%s_%d_%d_%s.jsonl", writer->folder, task->name,
+                          task->name, k, seed, split));
+    return write_file(path, text);
+}
+
+static bool is_grouped(const suite_task *task)
+{
+    return task->group == SUITE_NLI || task->group == SUITE_PARAPHRASE;
+}
+
+static ol_status write_training(suite_writer *writer, const suite_task *task, uint32_t number,
+                                seen_set *seen)
+{
+    ol_rng rng = ol_rng_stream(writer->seed, OL_RNG_SUITE, number, SPLIT_TRAINING);
+    ol_text text = {0};
+    int rows;
+    ol_status status = append_rows(writer, task, TRAIN_ROWS, &rng, seen, &text, &rows);
+
+    if (status == OL_OK && rows < TRAIN_LEAST)
+        status = ol_fail(OL_ECHECK, "task %s of the built-in suite has only %d different rows",
+                         task->name, rows);
+    if (status == OL_OK)
+        status = write_rows(writer, task, 16384, 100, "train", &text);
+    ol_text_finish(&text);
+    return status;
+}
+
+/* One file of a target task. A task too small for its files is a bug of the table. */
+static ol_status target_rows(const suite_task *task, int n, ol_rng *rng, seen_set *seen,
+                             ol_text *text)
+{
+    int rows;
+
+    OL_TRY(append_rows(NULL, task, n, rng, seen, text, &rows));
+    OL_CHECK(rows == n, OL_ECHECK, "task %s of the built-in suite has too few different rows",
+             task->name);
+    return OL_OK;
+}
+
+static ol_status write_target_seed(const suite_writer *writer, const suite_task *task,
+                                   uint32_t number, int seed, const ol_text *test, seen_set *seen)
+{
+    static const char *const splits[] = {"train", "dev"};
+    ol_rng rng = ol_rng_stream(writer->seed, OL_RNG_SUITE, number, SPLIT_SHOTS + (uint32_t)seed);
+
+    OL_TRY(write_rows(writer, task, SHOTS, seed, "test", test));
+    for (size_t s = 0; s < 2; s++) {
+        ol_text text = {0};
+        ol_status status = target_rows(task, SHOTS, &rng, seen, &text);
+
+        if (status == OL_OK)
+            status = write_rows(writer, task, SHOTS, seed, splits[s], &text);
+        ol_text_finish(&text);
+        OL_TRY(status);
+    }
+    return OL_OK;
+}
+
+static ol_status write_target(const suite_writer *writer, const suite_task *task, uint32_t number,
+                              seen_set *seen)
+{
+    ol_rng rng = ol_rng_stream(writer->seed, OL_RNG_SUITE, number, SPLIT_TEST);
+    ol_text test = {0};
+    ol_status status = target_rows(task, TEST_ROWS, &rng, seen, &test);
+
+    for (int s = 0; s < TARGET_SEEDS && status == OL_OK; s++)
+        status = write_target_seed(writer, task, number, target_seeds[s], &test, seen);
+    ol_text_finish(&test);
+    return status;
+}
+
+static ol_status write_json(const char *path, json_t *value)
+{
+    char *dump = value ? json_dumps(value, JSON_PRESERVE_ORDER | JSON_INDENT(1)) : NULL;
+    ol_text text = {0};
+    ol_status status;
+
+    json_decref(value);
+    OL_CHECK(dump, OL_ENOMEM, "%s: no memory to write it", path);
+    status = ol_text_format(&text, "%s\n", dump);
+    free(dump);
+    if (status == OL_OK)
+        status = write_file(path, &text);
+    ol_text_finish(&text);
+    return status;
+}
+
+static ol_status write_task_config(const suite_writer *writer, const suite_task *task)
+{
+    const char *type = task->group == SUITE_QA      ? "multi-choice"
+                       : task->group == SUITE_OTHER ? "free-form"
+                                                    : "classification";
+    json_t *config = json_pack("{s:s}", "task_type", type);
+    char path[PATH_MAX];
+
+    if (task->labels[0]) {
+        json_t *options = json_array();
+
+        for (int i = 0; i < task->choices; i++)
+            json_array_append_new(options, json_string(task->labels[i]));
+        json_object_set_new(config, "options", options);
+    }
+    OL_TRY(ol_path_format(path, "%s/config/tasks/%s.json", writer->folder, task->name));
+    return write_json(path, config);
+}
+
+static ol_status write_task(suite_writer *writer, uint32_t number)
+{
+    const suite_task *task = &suite_tasks[number];
+    seen_set seen = {0};
+    char path[PATH_MAX];
+
+    OL_TRY(ol_path_format(path, "%s/data/%s", writer->folder, task->name));
+    OL_TRY(ol_make_folders(path));
+    OL_TRY(write_task_config(writer, task));
+    /* All inference and paraphrase tasks are targets of the settings named after them. */
+    if (task->role != SUITE_TRAIN || is_grouped(task))
+        OL_TRY(write_target(writer, task, number, &seen));
+    if (task->role == SUITE_TRAIN)
+        OL_TRY(write_training(writer, task, number, &seen));
+    return OL_OK;
+}
+
+#define GROUP(group) (1u << (group))
+#define CLASSES (GROUP(SUITE_CLASS) | GROUP(SUITE_NLI) | GROUP(SUITE_PARAPHRASE))
+#define QUESTIONS GROUP(SUITE_QA)
+#define ALL (CLASSES | QUESTIONS | GROUP(SUITE_OTHER))
+
+/* A setting as two sets of groups. Where they are disjoint in `whole` settings, the training tasks
+ * of the tested group are targets too. */
+typedef struct suite_setting {
+    const char *name;
+    unsigned train, test;
+    bool whole;
+} suite_setting;
+
+static const suite_setting settings[] = {
+    {"hr_to_lr", ALL, ALL, false},
+    {"class_to_class", CLASSES, CLASSES, false},
+    {"non_class_to_class", ALL & ~CLASSES, CLASSES, false},
+    {"qa_to_qa", QUESTIONS, QUESTIONS, false},
+    {"non_qa_to_qa", ALL & ~QUESTIONS, QUESTIONS, false},
+    {"non_nli_to_nli", ALL & ~GROUP(SUITE_NLI), GROUP(SUITE_NLI), true},
+    {"non_paraphrase_to_paraphrase", ALL & ~GROUP(SUITE_PARAPHRASE), GROUP(SUITE_PARAPHRASE), true},
+};
+
+static ol_status write_setting(const suite_writer *writer, const suite_setting *setting)
+{
+    json_t *train = json_array(), *test = json_array(), *unseen = json_array();
+    char path[PATH_MAX];
+
+    for (int t = 0; t < suite_task_count; t++) {
+        const suite_task *task = &suite_tasks[t];
+        const bool taught = task->role == SUITE_TRAIN;
+
+        if (taught && setting->train & GROUP(task->group))
+            json_array_append_new(train, json_string(task->name));
+        if ((!taught || setting->whole) && setting->test & GROUP(task->group))
+            json_array_append_new(test, json_string(task->name));
+        if (task->role == SUITE_UNSEEN && setting->test & GROUP(task->group))
+            json_array_append_new(unseen, json_string(task->name));
+    }
+    OL_TRY(ol_path_format(path, "%s/config/%s.json", writer->folder, setting->name));
+    return write_json(path, json_pack("{s:o, s:o, s:o}", "train", train, "test", test,
+                                      "unseen_domain_test", unseen));
+}
+
+static json_t *stamp_of(uint64_t seed)
+{
+    char digits[24];
+
+    /* As text: JSON numbers above 2^53 do not survive every reader. */
+    snprintf(digits, sizeof digits, "%llu", (unsigned long long)seed);
+    return json_pack("{s:s, s:i, s:s}", "format", "outerloop task suite", "version",
+                     OL_SUITE_VERSION, "seed", digits);
+}
+
+/* The lexicon, each word as often as it takes to be worth a token: words of the unseen domains are
+ * in no training row, and would otherwise fall to pieces. */
+static ol_status append_lexicon(ol_text *text)
+{
+    for (int c = 0; c < SUITE_CATEGORIES; c++)
+        for (int w = 0; w < SUITE_WORDS; w++)
+            for (int i = 0; i < LEXICON_COPIES; i++)
+                OL_TRY(ol_text_format(text, "(%s)\n", suite_categories[c].words[w].text));
+    return OL_OK;
+}
+
+static ol_status write_tokenizer(suite_writer *writer)
+{
+    char path[PATH_MAX];
+
+    OL_TRY(append_lexicon(&writer->training));
+    OL_TRY(ol_path_format(path, "%s/tokenizer", writer->folder));
+    return ol_tokenizer_train(writer->training.data, writer->training.size, OL_SUITE_VOCAB, path);
+}
+
+static ol_status write_all(suite_writer *writer)
+{
+    char path[PATH_MAX];
+
+    OL_TRY(ol_path_format(path, "%s/config/tasks", writer->folder));
+    OL_TRY(ol_make_folders(path));
+    for (uint32_t t = 0; t < (uint32_t)suite_task_count; t++)
+        OL_TRY(write_task(writer, t));
+    for (size_t s = 0; s < sizeof settings / sizeof settings[0]; s++)
+        OL_TRY(write_setting(writer, &settings[s]));
+    OL_TRY(write_tokenizer(writer));
+    OL_TRY(ol_path_format(path, "%s/suite.json", writer->folder));
+    return write_json(path, stamp_of(writer->seed));
+}
+
+/* True when `root` is the suite of this seed, as the stamp written last says. */
+static bool is_this_suite(const char *root, uint64_t seed)
+{
+    char path[PATH_MAX];
+    json_t *stamp, *wanted;
+    bool same;
+
+    if (ol_path_format(path, "%s/suite.json", root) != OL_OK)
+        return false;
+    stamp = json_load_file(path, 0, NULL);
+    wanted = stamp_of(seed);
+    same = stamp && wanted && json_equal(stamp, wanted);
+    json_decref(stamp);
+    json_decref(wanted);
+    return same;
+}
+
+static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
+{
+    (void)st;
+    (void)flag;
+    (void)ftw;
+    return remove(path);
+}
+
+/* One sync for all files, then the name. Another process may have been first with the same. */
+static ol_status commit(const char *aside, const char *root, uint64_t seed)
+{
+    const int fd = open(aside, O_RDONLY | O_DIRECTORY);
+    const bool synced = fd >= 0 && syncfs(fd) == 0;
+    const int failed = errno;
+
+    if (fd >= 0)
+        close(fd);
+    OL_CHECK(synced, OL_EIO, "%s: cannot sync to disk: %s", aside, strerror(failed));
+    if (rename(aside, root) == 0)
+        return OL_OK;
+    if (is_this_suite(root, seed)) {
+        nftw(aside, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        return OL_OK;
+    }
+    return ol_fail(OL_EIO, "%s: cannot rename to %s: %s", aside, root, strerror(errno));
+}
+
+ol_status ol_suite_write(const char *root, uint64_t seed)
+{
+    char aside[PATH_MAX];
+    suite_writer writer = {.folder = aside, .seed = seed};
+    ol_status status;
+
+    if (is_this_suite(root, seed))
+        return OL_OK;
+    OL_CHECK(!ol_path_exists(root), OL_EUSAGE,
+             "%s: is there already and is not the built-in suite of seed %llu, version %d; name "
+             "another folder, or remove this one",
+             root, (unsigned long long)seed, OL_SUITE_VERSION);
+    OL_TRY(ol_path_format(aside, "%s.tmp-%ld", root, (long)getpid()));
+    OL_TRY(ol_make_folders(aside));
+    status = write_all(&writer);
+    ol_text_finish(&writer.training);
+    if (status == OL_OK)
+        status = commit(aside, root, seed);
+    if (status != OL_OK)
+        nftw(aside, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+    return status;
+}

@@ -1,0 +1,363 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "suite_parts.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What a template may name. */
+typedef struct blanks {
+    const char *words[4];               /* $1 .. $4 */
+    const char *asked;                  /* $k       */
+    const char *choices[SUITE_OPTIONS]; /* $o, joined by slashes */
+    int n_choices;
+} blanks;
+
+static void put(char *to, size_t room, const char *text)
+{
+    const size_t used = strlen(to);
+
+    assert(used + strlen(text) < room);
+    snprintf(to + used, room - used, "%s", text);
+}
+
+static void put_joined(char *to, size_t room, const char *const *words, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (i > 0)
+            put(to, room, "/");
+        put(to, room, words[i]);
+    }
+}
+
+/* Fill one of the task's templates, drawn at random, into the input. */
+static void fill(const suite_task *task, ol_rng *rng, const blanks *in, suite_row *row)
+{
+    const size_t room = sizeof row->input;
+    uint32_t n = 0;
+    const char *at;
+
+    while (n < 4 && task->templates[n])
+        n++;
+    at = task->templates[ol_rng_below(rng, n)];
+    for (; *at; at++) {
+        if (*at != '$') {
+            put(row->input, room, (const char[]){*at, '\0'});
+            continue;
+        }
+        at++;
+        if (*at == 'o')
+            put_joined(row->input, room, in->choices, in->n_choices);
+        else
+            put(row->input, room, *at == 'k' ? in->asked : in->words[*at - '1']);
+    }
+}
+
+static void offer(suite_row *row, const char *const *options, int n, int right)
+{
+    for (int i = 0; i < n; i++)
+        put(row->options[i], sizeof row->options[i], options[i]);
+    row->n_options = n;
+    put(row->output, sizeof row->output, options[right]);
+}
+
+static void label(const suite_task *task, int want, suite_row *row)
+{
+    offer(row, task->labels, task->choices, want);
+}
+
+/* A category of the mask, other than those of `without`. */
+static int draw_category(ol_rng *rng, uint64_t mask, uint64_t without)
+{
+    int found[SUITE_CATEGORIES], n = 0;
+
+    for (int c = 0; c < SUITE_CATEGORIES; c++)
+        if ((mask & ~without) >> c & 1)
+            found[n++] = c;
+    assert(n > 0);
+    return found[ol_rng_below(rng, (uint32_t)n)];
+}
+
+/* k distinct words of one category. */
+static void draw_words(ol_rng *rng, int category, int k, const char **words)
+{
+    int scratch[SUITE_WORDS], drawn[SUITE_WORDS];
+
+    ol_rng_choose(rng, SUITE_WORDS, k, scratch, drawn);
+    for (int i = 0; i < k; i++)
+        words[i] = suite_categories[category].words[drawn[i]].text;
+}
+
+static const char *draw_word(ol_rng *rng, int category)
+{
+    const char *word;
+
+    draw_words(rng, category, 1, &word);
+    return word;
+}
+
+/* Words of one class of categories; the label says which. */
+void suite_make_sort(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    blanks in = {0};
+
+    draw_words(rng, draw_category(rng, task->masks[want], 0), 4, in.words);
+    fill(task, rng, &in, row);
+    label(task, want, row);
+}
+
+/* Which option is of the asked category? Variant 1: which one is not? masks[0]: asked about,
+ * masks[1]: where the others come from. */
+void suite_make_kind(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    const int asked = draw_category(rng, task->masks[0], 0);
+    uint64_t used = UINT64_C(1) << asked;
+    const char *inside[SUITE_OPTIONS];
+    blanks in = {.asked = suite_categories[asked].name, .n_choices = task->choices};
+
+    draw_words(rng, asked, task->choices, inside);
+    for (int i = 0; i < task->choices; i++) {
+        in.choices[i] = inside[i];
+        if ((i == want) == (task->variant == 1)) {
+            const int other = draw_category(rng, task->masks[1], used);
+
+            used |= UINT64_C(1) << other;
+            in.choices[i] = draw_word(rng, other);
+        }
+    }
+    fill(task, rng, &in, row);
+    offer(row, in.choices, task->choices, want);
+}
+
+/* All options but one share a category that is not named. */
+void suite_make_odd(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    const int common = draw_category(rng, task->masks[0], 0);
+    blanks in = {.n_choices = task->choices};
+
+    draw_words(rng, common, task->choices, in.choices);
+    in.choices[want] = draw_word(rng, draw_category(rng, task->masks[1], UINT64_C(1) << common));
+    fill(task, rng, &in, row);
+    offer(row, in.choices, task->choices, want);
+}
+
+/* Which option has the property? masks[0] is a set of properties. */
+void suite_make_property(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    int found[SUITE_PROPERTIES], n = 0;
+    const suite_property *property;
+    uint64_t used = 0;
+    blanks in = {.n_choices = task->choices};
+
+    for (int p = 0; p < SUITE_PROPERTIES; p++)
+        if (task->masks[0] >> p & 1)
+            found[n++] = p;
+    property = &suite_properties[found[ol_rng_below(rng, (uint32_t)n)]];
+    in.asked = property->phrase;
+    for (int i = 0; i < task->choices; i++) {
+        const int c = draw_category(rng, i == want ? property->holds : property->fails, used);
+
+        used |= UINT64_C(1) << c;
+        in.choices[i] = draw_word(rng, c);
+    }
+    fill(task, rng, &in, row);
+    offer(row, in.choices, task->choices, want);
+}
+
+/* Two words whose sizes are clearly apart, the larger first. */
+static void draw_sizes(ol_rng *rng, uint64_t mask, const char *words[2])
+{
+    const suite_word *a, *b;
+
+    do {
+        a = &suite_categories[draw_category(rng, mask, 0)].words[ol_rng_below(rng, SUITE_WORDS)];
+        b = &suite_categories[draw_category(rng, mask, 0)].words[ol_rng_below(rng, SUITE_WORDS)];
+    } while (a->size < b->size + 6);
+    words[0] = a->text;
+    words[1] = b->text;
+}
+
+/* Which is bigger (variant 0), which is smaller (variant 1)? */
+void suite_make_size(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    const char *words[2];
+    blanks in = {.n_choices = 2};
+
+    draw_sizes(rng, task->masks[0], words);
+    in.choices[want] = words[task->variant];
+    in.choices[1 - want] = words[1 - task->variant];
+    fill(task, rng, &in, row);
+    offer(row, in.choices, 2, want);
+}
+
+static const suite_pair *const relations[] = {suite_opposites, suite_synonyms, suite_moves};
+static const int relation_sizes[] = {SUITE_OPPOSITES, SUITE_SYNONYMS, SUITE_MOVES};
+
+/* k pairs of a relation, each at random the right or the wrong way round. */
+static void draw_pairs(ol_rng *rng, int relation, int k, suite_pair *pairs)
+{
+    int scratch[SUITE_OPPOSITES], drawn[SUITE_OPTIONS];
+
+    ol_rng_choose(rng, relation_sizes[relation], k, scratch, drawn);
+    for (int i = 0; i < k; i++) {
+        const suite_pair pair = relations[relation][drawn[i]];
+
+        pairs[i] = ol_rng_below(rng, 2) ? pair : (suite_pair){pair.b, pair.a};
+    }
+}
+
+/* Which option is the opposite of (variant 0) or means the same as (1, 2) the asked word? */
+void suite_make_relation(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    suite_pair pairs[SUITE_OPTIONS];
+    blanks in = {.n_choices = task->choices};
+
+    draw_pairs(rng, task->variant, task->choices, pairs);
+    for (int i = 0; i < task->choices; i++)
+        in.choices[i] = pairs[i].b;
+    in.asked = pairs[want].a;
+    fill(task, rng, &in, row);
+    offer(row, in.choices, task->choices, want);
+}
+
+/* A list of words, then a category: is one of the words of it? */
+void suite_make_entail_kind(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    const int here = draw_category(rng, task->masks[0], 0);
+    const uint64_t used = UINT64_C(1) << here;
+    const int named = want == 0 ? here : draw_category(rng, task->masks[1], used);
+    blanks in = {.asked = suite_categories[named].name};
+
+    draw_words(rng, here, 2, in.words);
+    in.words[2] = suite_opposites[ol_rng_below(rng, SUITE_OPPOSITES)].a;
+    fill(task, rng, &in, row);
+    label(task, want, row);
+}
+
+/* A thing has a quality; the claim gives it the opposite (does not follow) or a synonym. */
+void suite_make_entail_quality(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    suite_pair pair;
+    blanks in = {0};
+
+    draw_pairs(rng, want == 0 ? 1 : 0, 1, &pair);
+    in.words[0] = pair.a;
+    in.words[1] = pair.b;
+    in.words[2] = draw_word(rng, draw_category(rng, task->masks[0], 0));
+    fill(task, rng, &in, row);
+    label(task, want, row);
+}
+
+/* Three things are listed; the claim names one of them, or another of the same category. */
+void suite_make_entail_mention(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    const char *words[4];
+    blanks in = {0};
+
+    draw_words(rng, draw_category(rng, task->masks[0], 0), 4, words);
+    memcpy(in.words, words, sizeof words);
+    in.asked = want == 0 ? words[ol_rng_below(rng, 3)] : words[3];
+    fill(task, rng, &in, row);
+    label(task, want, row);
+}
+
+/* "$1 is bigger than $2": true of the sizes, or not. Variant 1 says smaller. */
+void suite_make_entail_size(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    const char *words[2];
+    const int first = want ^ task->variant;
+    blanks in = {0};
+
+    draw_sizes(rng, task->masks[0], words);
+    in.words[0] = words[first];
+    in.words[1] = words[1 - first];
+    fill(task, rng, &in, row);
+    label(task, want, row);
+}
+
+/* $1/$2 and $3/$4: the same two things in the other order, or one of them exchanged. */
+void suite_make_same_list(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    const int c = draw_category(rng, task->masks[0], 0);
+    const char *words[3];
+    blanks in = {0};
+
+    draw_words(rng, c, 3, words);
+    in.words[0] = words[0];
+    in.words[1] = words[1];
+    in.words[2] = words[1];
+    in.words[3] = words[0];
+    if (want != 0)
+        in.words[2 + ol_rng_below(rng, 2)] = words[2];
+    fill(task, rng, &in, row);
+    label(task, want, row);
+}
+
+/* $1 and $2 are of one category or of two. */
+void suite_make_same_kind(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    const int c = draw_category(rng, task->masks[0], 0);
+    blanks in = {0};
+
+    draw_words(rng, c, 2, in.words);
+    in.words[2] = suite_opposites[ol_rng_below(rng, SUITE_OPPOSITES)].b;
+    if (want != 0)
+        in.words[1] = draw_word(rng, draw_category(rng, task->masks[1], UINT64_C(1) << c));
+    fill(task, rng, &in, row);
+    label(task, want, row);
+}
+
+/* $1 and $2 mean the same (by the relation `variant`), or are unrelated; both qualify $3. */
+void suite_make_same_quality(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    suite_pair pairs[2];
+    blanks in = {0};
+
+    draw_pairs(rng, task->variant, 2, pairs);
+    in.words[0] = pairs[0].a;
+    in.words[1] = pairs[want == 0 ? 0 : 1].b;
+    in.words[2] = draw_word(rng, draw_category(rng, task->masks[0], 0));
+    fill(task, rng, &in, row);
+    label(task, want, row);
+}
+
+/* What suite_make_list does to its words. */
+enum { LIST_REPEAT, LIST_REVERSE, LIST_KINDS, LIST_OPPOSITES, LIST_SYNONYMS, LIST_ORDER };
+
+/* Words are listed; the output is a list made from them, one for one. */
+void suite_make_list(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    const char *out[3];
+    blanks in = {.n_choices = 3};
+    uint64_t used = 0;
+    suite_pair pairs[3];
+
+    (void)want;
+    if (task->variant == LIST_ORDER) {
+        in.n_choices = 2;
+        draw_sizes(rng, task->masks[0], out);
+        const uint32_t first = ol_rng_below(rng, 2);
+        in.choices[0] = out[first];
+        in.choices[1] = out[1 - first];
+    } else if (task->variant == LIST_OPPOSITES || task->variant == LIST_SYNONYMS) {
+        draw_pairs(rng, task->variant == LIST_OPPOSITES ? 0 : 1, 3, pairs);
+        for (int i = 0; i < 3; i++) {
+            in.choices[i] = pairs[i].a;
+            out[i] = pairs[i].b;
+        }
+    } else {
+        for (int i = 0; i < 3; i++) {
+            const int c = draw_category(rng, task->masks[0], used);
+
+            used |= UINT64_C(1) << c;
+            in.choices[i] = draw_word(rng, c);
+            out[i] = task->variant == LIST_KINDS ? suite_categories[c].name : in.choices[i];
+        }
+        if (task->variant == LIST_REVERSE) {
+            out[0] = in.choices[2];
+            out[2] = in.choices[0];
+        }
+    }
+    fill(task, rng, &in, row);
+    put_joined(row->output, sizeof row->output, out, in.n_choices);
+}

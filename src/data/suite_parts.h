@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file suite_parts.h
+ * The parts that the built-in suite is put together from; private to src/data/suite*.c.
+ *
+ * The lexicon (suite_lexicon.c) is a world of a few hundred words: categories, sizes, properties,
+ * opposites, synonyms. A maker (suite_makers*.c) writes one row of one kind of task. The table of
+ * tasks (suite_tasks.c) names a maker and what it speaks about. suite.c writes the files.
+ *
+ * Lexicon words stand at the start of an input or after a bracket or a slash, never after a space:
+ * GPT-2's splitter then gives a word the same token in an input as in an output.
+ */
+#ifndef OUTERLOOP_SUITE_PARTS_H
+#define OUTERLOOP_SUITE_PARTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "outerloop/base/rng.h"
+
+enum { SUITE_WORDS = 10, SUITE_OPTIONS = 4 };
+
+/** Categories, in the order of suite_categories; a set of them is a mask of 1 << number. */
+enum {
+    ANIMAL,
+    BIRD,
+    FISH,
+    INSECT,
+    TREE,
+    FLOWER,
+    FRUIT,
+    FOOD,
+    DRINK,
+    TOOL,
+    GARMENT,
+    FURNITURE,
+    KITCHEN,
+    CLOTH,
+    METAL,
+    COLOR,
+    VEHICLE,
+    BUILDING,
+    JOB,
+    FAMILY,
+    SPORT,
+    BODY,
+    WEATHER,
+    LAND,
+    JOY,
+    GLOOM,
+    INSTRUMENT,
+    DANCE,
+    GEM,
+    COIN,
+    BOAT,
+    PLANET,
+    SUITE_CATEGORIES
+};
+
+typedef struct suite_word {
+    const char *text;
+    int size; /**< rank by size, comparable over all categories; 0 where it means nothing */
+} suite_word;
+
+typedef struct suite_category {
+    const char *name;
+    suite_word words[SUITE_WORDS];
+} suite_category;
+
+/** A question that some categories answer: "which can swim?". */
+typedef struct suite_property {
+    const char *phrase;
+    uint64_t holds; /**< categories with the property          */
+    uint64_t fails; /**< categories that surely do not have it */
+} suite_property;
+
+/** Two adjectives that are opposites, or two that mean the same. */
+typedef struct suite_pair {
+    const char *a, *b;
+} suite_pair;
+
+enum { SUITE_PROPERTIES = 12, SUITE_OPPOSITES = 20, SUITE_SYNONYMS = 20, SUITE_MOVES = 10 };
+
+extern const suite_category suite_categories[SUITE_CATEGORIES];
+extern const suite_property suite_properties[SUITE_PROPERTIES];
+extern const suite_pair suite_opposites[SUITE_OPPOSITES];
+extern const suite_pair suite_synonyms[SUITE_SYNONYMS];
+extern const suite_pair suite_moves[SUITE_MOVES]; /**< verbs that mean the same */
+
+/** What a task is, for the lists of the seven settings. */
+typedef enum suite_group {
+    SUITE_CLASS,
+    SUITE_NLI,        /**< typed classification */
+    SUITE_PARAPHRASE, /**< typed classification */
+    SUITE_QA,         /**< typed multi-choice   */
+    SUITE_OTHER,      /**< typed free-form      */
+} suite_group;
+
+/** Training task, target task, or target task on words that no training task has. */
+typedef enum suite_role {
+    SUITE_TRAIN,
+    SUITE_TARGET,
+    SUITE_UNSEEN,
+} suite_role;
+
+typedef struct suite_row {
+    char input[256];
+    char output[80];
+    char options[SUITE_OPTIONS][32];
+    int n_options;
+} suite_row;
+
+typedef struct suite_task suite_task;
+
+/** Write one row; `want` (0 .. choices-1) is the label or the place of the right option. */
+typedef void suite_maker(const suite_task *task, int want, ol_rng *rng, suite_row *row);
+
+struct suite_task {
+    const char *name;
+    suite_group group;
+    suite_role role;
+    suite_maker *make;
+    int choices;              /**< labels or options; 1 for free-form             */
+    const char *templates[4]; /**< of the input; $1.. words, $k asked, $o options */
+    const char *labels[4];    /**< of classification tasks                        */
+    uint64_t masks[4];        /**< categories, by label or by part                */
+    int variant;              /**< of the maker                                   */
+};
+
+extern const suite_task suite_tasks[];
+extern const int suite_task_count;
+
+suite_maker suite_make_sort, suite_make_kind, suite_make_odd, suite_make_property, suite_make_size,
+    suite_make_relation, suite_make_entail_kind, suite_make_entail_quality,
+    suite_make_entail_mention, suite_make_entail_size, suite_make_same_list, suite_make_same_kind,
+    suite_make_same_quality, suite_make_list;
+
+#endif
