@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Targets: prompts of test rows and of adaptation, their options, and refusals. */
+#include "world.h"
+
+#include "outerloop/data/target.h"
+
+static int setup(void **state)
+{
+    static const char config[] = "{\"task_type\": \"multi-choice\", \"options\": [\"p\", \"q\"]}";
+    static const char rows[] =
+        "{\"task\": \"aim\", \"input\": \"e\", \"output\": \"q\", \"options\": []}\n"
+        "{\"task\": \"aim\", \"input\": \"f\", \"output\": \"xyz\", \"options\": [\"xyz\", "
+        "\"w\"]}\n";
+    static const char shots[] =
+        "{\"task\": \"aim\", \"input\": \"a\", \"output\": \"p\", \"options\": [\"p\", \"q\"]}\n"
+        "{\"task\": \"aim\", \"input\": \"b\", \"output\": \"q\", \"options\": [\"p\", \"q\"]}\n"
+        "{\"task\": \"aim\", \"input\": \"c\", \"output\": \"p\", \"options\": [\"p\", \"q\"]}\n";
+
+    world_setup(state);
+    world_write("config/tasks/aim.json", config, sizeof config - 1);
+    world_write("data/aim/aim_16_13_test.jsonl", rows, sizeof rows - 1);
+    world_write("data/aim/aim_16_13_train.jsonl", shots, sizeof shots - 1);
+    return 0;
+}
+
+static ol_target_spec spec_of(ol_variant variant, int shots, int adapt_rows)
+{
+    return (ol_target_spec){.root = world_root,
+                            .task = "aim",
+                            .seed = 13,
+                            .variant = variant,
+                            .shots = shots,
+                            .max_tokens = 1024,
+                            .max_tokens_per_example = 256,
+                            .adapt_rows = adapt_rows};
+}
+
+static ol_target *make(ol_target_spec spec)
+{
+    ol_target *target;
+
+    if (ol_target_create(&spec, world_tokenizer, &target) != OL_OK)
+        fail_msg("%s", ol_status_message());
+    return target;
+}
+
+/* All prompts of a batch as text, scored part after '<', each ended by '|'. */
+static void check_prompts(const ol_batch *batch, const char *expected)
+{
+    ol_text text = {0};
+
+    for (int b = 0; b < batch->B; b++) {
+        for (int64_t j = batch->offsets[b]; j < batch->offsets[b + 1]; j++) {
+            if (batch->loss_mask[j] && !batch->loss_mask[j - 1])
+                assert_int_equal(ol_text_append(&text, "<", 1), OL_OK);
+            assert_int_equal(ol_tokenizer_decode(world_tokenizer, &batch->tokens[j], 1, &text),
+                             OL_OK);
+        }
+        assert_int_equal(ol_text_append(&text, "|", 1), OL_OK);
+    }
+    assert_string_equal(text.data, expected);
+    ol_text_finish(&text);
+}
+
+static void check_rows(ol_target_spec spec, const char *expected)
+{
+    ol_target *target = make(spec);
+    ol_batch batch = {0};
+
+    for (int row = 0; row < ol_target_rows(target); row++)
+        if (ol_target_row_prompts(target, row, &batch) != OL_OK)
+            fail_msg("%s", ol_status_message());
+    check_prompts(&batch, expected);
+    ol_batch_finish(&batch);
+    ol_target_destroy(target);
+}
+
+static void scored(void **state)
+{
+    ol_target_spec spec = spec_of(OL_DIRECT, 0, 0);
+
+    (void)state;
+    check_rows(spec_of(OL_DIRECT, 2, 0), "a\np\n\n\nb\nq\n\n\ne<\np|a\np\n\n\nb\nq\n\n\ne<\nq|"
+                                         "a\np\n\n\nb\nq\n\n\nf<\nxyz|a\np\n\n\nb\nq\n\n\nf<\nw|");
+    check_rows(spec_of(OL_CHANNEL, 1, 0), "p\na\n\n\np<\ne|p\na\n\n\nq<\ne|"
+                                          "p\na\n\n\nxyz<\nf|p\na\n\n\nw<\nf|");
+    check_rows(spec, "e<\np|e<\nq|f<\nxyz|f<\nw|");
+    spec.rows = 1;
+    check_rows(spec, "e<\np|e<\nq|");
+    /* 6 - 2 - |\nxyz| = 0: the longest option takes the place of the output for all options. */
+    spec.rows = 0;
+    spec.max_tokens_per_example = 6;
+    check_rows(spec, "e<\np|e<\nq|\n<xyz|\n<w|");
+}
+
+static void options(void **state)
+{
+    ol_target *target = make(spec_of(OL_DIRECT, 2, 0));
+
+    (void)state;
+    assert_int_equal(ol_target_rows(target), 2);
+    assert_int_equal(ol_target_options(target, 0), 2); /* those of the task's description */
+    assert_string_equal(ol_target_option(target, 0, 1), "q");
+    assert_int_equal(ol_target_gold(target, 0), 1);
+    assert_string_equal(ol_target_option(target, 1, 1), "w");
+    assert_int_equal(ol_target_gold(target, 1), 0);
+    assert_false(ol_target_is_classification(target));
+    assert_string_equal(ol_target_metric(target), "accuracy");
+    ol_target_destroy(target);
+}
+
+static void check_adaptation(ol_target_spec spec, const char *expected)
+{
+    ol_target *target = make(spec);
+    ol_batch batch = {0};
+
+    if (ol_target_adaptation(target, &batch) != OL_OK)
+        fail_msg("%s", ol_status_message());
+    check_prompts(&batch, expected);
+    ol_batch_finish(&batch);
+    ol_target_destroy(target);
+}
+
+static void adaptation(void **state)
+{
+    (void)state;
+    check_adaptation(spec_of(OL_DIRECT, 3, 3), "b\nq\n\n\nc\np\n\n\na<\np|"
+                                               "a\np\n\n\nc\np\n\n\nb<\nq|"
+                                               "a\np\n\n\nb\nq\n\n\nc<\np|");
+    check_adaptation(spec_of(OL_CHANNEL, 1, 2), "q\nb\n\n\np<\na|p\na\n\n\nq<\nb|");
+    check_adaptation(spec_of(OL_DIRECT, 0, 3), "a<\np|b<\nq|c<\np|");
+}
+
+static void context(void **state)
+{
+    ol_target *target = make(spec_of(OL_DIRECT, 2, 0));
+    int longest = 0;
+
+    (void)state;
+    assert_int_equal(ol_target_longest(target, &longest), OL_OK);
+    assert_int_equal(longest, strlen("a\np\n\n\nb\nq\n\n\nf\nxyz"));
+    assert_int_equal(ol_target_check_context(target, longest), OL_OK);
+    assert_int_equal(ol_target_check_context(target, longest - 1), OL_EDATA);
+    world_said("target task aim has prompts of 17 tokens, but the model's context is 16");
+    ol_target_destroy(target);
+}
+
+static void check_refused(ol_target_spec spec, ol_status code, const char *words)
+{
+    ol_target *target;
+
+    assert_int_equal(ol_target_create(&spec, world_tokenizer, &target), code);
+    assert_null(target);
+    world_said(words);
+}
+
+static void write_test_row(const char *row)
+{
+    world_task("odd");
+    world_write("data/odd/odd_16_13_test.jsonl", row, strlen(row));
+}
+
+static void refusals(void **state)
+{
+    ol_target_spec spec = spec_of(OL_DIRECT, 4, 0);
+    ol_target *target;
+    ol_batch batch = {0};
+
+    (void)state;
+    check_refused(spec, OL_EDATA, "aim_16_13_train.jsonl: has 3 rows, but 4 are asked for");
+    check_refused(spec_of(OL_DIRECT, 17, 0), OL_EDATA, "17 shots are asked for");
+    check_refused(spec_of(OL_DIRECT, 2, 1), OL_EUSAGE, "leave-one-out");
+    spec.task = "nobody";
+    spec.named_in = "setting.json";
+    check_refused(spec, OL_EDATA, "setting.json: names task nobody, but there is no file");
+    spec = spec_of(OL_DIRECT, 2, 0);
+    spec.seed = 21;
+    check_refused(spec, OL_EDATA, "aim_16_21_train.jsonl");
+    spec = spec_of(OL_DIRECT, 0, 0);
+    spec.task = "odd";
+    write_test_row("{\"task\": \"o\", \"input\": \"i\", \"output\": \"a\", \"options\": []}\n");
+    check_refused(spec, OL_EDATA, "odd_16_13_test.jsonl:1: the row has 0 options");
+    write_test_row("{\"task\": \"o\", \"input\": \"\", \"output\": \"a\", \"options\": [\"a\", "
+                   "\"b\"]}\n");
+    spec.variant = OL_CHANNEL; /* scores the input, and there is none */
+    assert_int_equal(ol_target_create(&spec, world_tokenizer, &target), OL_OK);
+    assert_int_equal(ol_target_row_prompts(target, 0, &batch), OL_EDATA);
+    world_said("odd_16_13_test.jsonl:1: the input is empty");
+    ol_target_destroy(target);
+    ol_target_destroy(NULL);
+    ol_batch_finish(&batch);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scored),  cmocka_unit_test(options),  cmocka_unit_test(adaptation),
+        cmocka_unit_test(context), cmocka_unit_test(refusals),
+    };
+
+    return cmocka_run_group_tests_name("target", tests, setup, world_teardown);
+}
