@@ -38,6 +38,9 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_batch *support, ol_st
 /* Walk back: lx = dq/dθ_K becomes dq/dθ. Leaves x at θ_0. */
 void ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws, ol_real *lx);
 
+/* The same with the inner gradients taken as data: what remains is the decay of each step. */
+void ol_trajectory_first_order(const ol_trajectory *t, ol_real *lx);
+
 /* One inner step: x, m, v moved along -g. */
 void ol_inner_step(const ol_model *model, const ol_learner_spec *spec, const ol_span *spans,
                    int64_t t, const ol_real *g, ol_real *x, ol_real *m, ol_real *v);

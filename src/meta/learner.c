@@ -49,14 +49,25 @@ static void carry_out(const task *t, const ol_trajectory *path)
         memcpy(t->out->v, path->v, bytes);
 }
 
+/* Walk back, and measure how much the exact Δ differs from the first-order one. */
+static void measured_backward(const task *t, ol_trajectory *path)
+{
+    const size_t P = t->model->P;
+    ol_real *first = ol_arena_reals(t->ws, P);
+
+    memcpy(first, t->out->delta, P * sizeof *first);
+    ol_trajectory_first_order(path, first);
+    ol_trajectory_backward(path, &t->episode->support, t->ws, t->out->delta);
+    t->report->second_order =
+        ol_vector_distance(P, t->out->delta, first) / ol_vector_norm(P, first);
+}
+
 /* (1) to (3): Δ exact, or its first-order part. */
 static ol_status maml(const task *t)
 {
-    const size_t P = t->model->P;
     ol_trajectory path =
         ol_trajectory_layout(t->ws, t->model, t->spec, ol_batch_extent(&t->episode->support));
     const double begin = ol_clock_seconds();
-    ol_real *first = NULL;
 
     OL_TRY(ol_trajectory_forward(&path, &t->episode->support, t->state, t->ws, t->inner_losses));
     carry_out(t, &path);
@@ -65,16 +76,13 @@ static ol_status maml(const task *t)
         ol_objective_grad(t->model, &t->episode->query, path.x, NULL, t->ws, t->out->delta);
     OL_CHECK(isfinite(t->report->query_after), OL_ENONFINITE,
              "query loss is %g after %d inner steps", t->report->query_after, t->spec->steps);
-    if (t->spec->order == 2) {
-        if (t->spec->measure_share) {
-            first = ol_arena_reals(t->ws, P);
-            memcpy(first, t->out->delta, P * sizeof *first);
-        }
+    if (t->spec->order == 1) {
+        ol_trajectory_first_order(&path, t->out->delta);
+    } else if (t->spec->measure_share) {
+        measured_backward(t, &path);
+    } else {
         ol_trajectory_backward(&path, &t->episode->support, t->ws, t->out->delta);
     }
-    if (first)
-        t->report->second_order =
-            ol_vector_distance(P, t->out->delta, first) / ol_vector_norm(P, first);
     t->report->outer_seconds = ol_clock_seconds() - begin - t->report->inner_seconds;
     return OL_OK;
 }

@@ -151,3 +151,9 @@ void ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena 
         ol_objective_hvp(t->model, support, t->x, t->lg, k == K - 1 ? t->tape : NULL, ws, lx);
     }
 }
+
+void ol_trajectory_first_order(const ol_trajectory *t, ol_real *lx)
+{
+    if (t->spec->inner == OL_ADAMW)
+        ol_adam_decay(&t->spec->adam, t->model->n_params, t->spans, t->spec->steps, lx);
+}

@@ -156,3 +156,15 @@ void ol_adam_adjoint(const ol_adam_path *path, int k, ol_real *lx, ol_real *lm, 
                       lv ? lv + c.at : own_lv, lg + c.at);
     }
 }
+
+void ol_adam_decay(const ol_adam_spec *spec, int n_spans, const ol_span *spans, int steps,
+                   ol_real *lx)
+{
+    const double factor = pow(1 - spec->lr * spec->weight_decay, steps);
+
+    if (factor == 1)
+        return;
+    for (int s = 0; s < n_spans; s++)
+        if (spans[s].decay)
+            ol_vector_scale(spans[s].size, (ol_real)factor, lx + spans[s].offset);
+}

@@ -10,6 +10,7 @@
 
 #ifdef OL_F64
 #define ol_adam_adjoint ol_adam_adjoint_f64
+#define ol_adam_decay ol_adam_decay_f64
 #define ol_adam_replay ol_adam_replay_f64
 #define ol_adam_step ol_adam_step_f64
 #define ol_attention_backward ol_attention_backward_f64
@@ -52,9 +53,9 @@
 #define ol_meta_step ol_meta_step_f64
 #define ol_meta_stepper_bytes ol_meta_stepper_bytes_f64
 #define ol_meta_stepper_create ol_meta_stepper_create_f64
-#define ol_meta_stepper_delta ol_meta_stepper_delta_f64
 #define ol_meta_stepper_destroy ol_meta_stepper_destroy_f64
 #define ol_meta_stepper_inner_losses ol_meta_stepper_inner_losses_f64
+#define ol_meta_stepper_observe ol_meta_stepper_observe_f64
 #define ol_meta_stepper_records ol_meta_stepper_records_f64
 #define ol_model_create ol_model_create_f64
 #define ol_model_destroy ol_model_destroy_f64
@@ -74,6 +75,7 @@
 #define ol_statistics_layout ol_statistics_layout_f64
 #define ol_tape_layout ol_tape_layout_f64
 #define ol_trajectory_backward ol_trajectory_backward_f64
+#define ol_trajectory_first_order ol_trajectory_first_order_f64
 #define ol_trajectory_forward ol_trajectory_forward_f64
 #define ol_trajectory_layout ol_trajectory_layout_f64
 #define ol_vector_axpy ol_vector_axpy_f64
@@ -83,7 +85,10 @@
 #define ol_vector_norm ol_vector_norm_f64
 #define ol_vector_scale ol_vector_scale_f64
 #define ol_vector_zero ol_vector_zero_f64
+#define ol_verify_case_finish ol_verify_case_finish_f64
+#define ol_verify_case_read ol_verify_case_read_f64
 #define ol_verify_file ol_verify_file_f64
+#define ol_verify_read_flat ol_verify_read_flat_f64
 #define ol_vmath_exp ol_vmath_exp_f64
 #define ol_vmath_tanh ol_vmath_tanh_f64
 #define ol_walk_backward ol_walk_backward_f64

@@ -12,7 +12,8 @@
  * | learner         | Δ                                                                        |
  * |-----------------|--------------------------------------------------------------------------|
  * | maml, order 2   | (3), exact: one Hessian-vector product a step [Finn et al. 2017]         |
- * | maml, order 1   | ∇L_query(θ_K), the Hessian term dropped (FOMAML)                         |
+ * | maml, order 1   | the same with g_k taken as data (FOMAML): ∇L_query(θ_K), shrunk by the    |
+ * |                 | weight decay of the inner steps                                          |
  * | reptile         | θ - θ_K [Nichol et al. 2018]                                             |
  * | metaicl         | gradient at θ of the mean loss of support and query prompts together     |
  * |                 | [Min et al. 2022]; no inner loop                                         |

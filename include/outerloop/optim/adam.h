@@ -82,4 +82,9 @@ void ol_adam_replay(const ol_adam_path *path, int k, ol_real *x);
 void ol_adam_adjoint(const ol_adam_path *path, int k, ol_real *lx, ol_real *lm, ol_real *lv,
                      ol_real *lg);
 
+/** What is left of `steps` adjoints when gradients count as data: λx ← (1 - α w)^steps λx, (7) alone.
+ *  @param lx  [P] updated */
+void ol_adam_decay(const ol_adam_spec *spec, int n_spans, const ol_span *spans, int steps,
+                   ol_real *lx);
+
 #endif

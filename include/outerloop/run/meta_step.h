@@ -21,12 +21,12 @@ typedef ol_status ol_episode_source(void *payload, int64_t step, int n, ol_episo
 
 /** What one episode was and did; plain data that travels between ranks. */
 typedef struct ol_episode_record {
-    int episode; /**< n                                            */
-    int task;    /**< as the source numbers them                   */
-    int rank;    /**< that ran it                                  */
-    int dropped; /**< 1: not finite, left out of the mean          */
-    int64_t tokens;
-    double seconds;
+    int episode;    /**< n                                            */
+    int task;       /**< as the source numbers them                   */
+    int rank;       /**< that ran it                                  */
+    int dropped;    /**< 1: not finite, left out of the mean          */
+    int64_t tokens; /**< of both sides                           */
+    double seconds; /**< of the whole episode                    */
     ol_episode_report report;
 } ol_episode_record;
 
@@ -49,9 +49,9 @@ typedef struct ol_meta_stepper ol_meta_stepper;
  * @param N            episodes a meta-step
  * @param support, query  bounds of any episode's sides
  * @param out          *owned by the caller*
- * Local. Errors: OL_ENOMEM.
+ * Collective: fails on all ranks or none. Errors: OL_ENOMEM, OL_EMPI.
  */
-ol_status ol_meta_stepper_create(ol_comm *comm, const ol_model *model, int N, int max_steps,
+ol_status ol_meta_stepper_create(ol_comm *comm, const ol_model *model, int N,
                                  const ol_learner_spec *learner, ol_extent support, ol_extent query,
                                  ol_meta_stepper **out);
 
@@ -77,8 +77,15 @@ const ol_episode_record *ol_meta_stepper_records(const ol_meta_stepper *stepper)
 /** Support losses of episode n of the last meta-step: [K], borrowed. */
 const double *ol_meta_stepper_inner_losses(const ol_meta_stepper *stepper, int n);
 
-/** Δ of the last episode that this rank ran: [P], borrowed; for verify, which runs one a round. */
-const ol_real *ol_meta_stepper_delta(const ol_meta_stepper *stepper);
+/**
+ * Called after each episode that this rank ran and that was kept, before it is summed.
+ * @param delta  [P] its Δ, borrowed
+ */
+typedef void ol_episode_observer(void *payload, int n, const ol_real *delta);
+
+/** Have every episode of this rank observed; NULL ends it. */
+void ol_meta_stepper_observe(ol_meta_stepper *stepper, ol_episode_observer *observer,
+                             void *payload);
 
 /** Bytes that this rank's stepper holds, for reports. */
 size_t ol_meta_stepper_bytes(const ol_meta_stepper *stepper);

@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "command.h"
+#include "outerloop/base/clock.h"
+#include "outerloop/kernel/gemm.h"
+#include "outerloop/run/bench.h"
+
+/* The f64 build of the same function; precision.h names it. */
+ol_status ol_bench_f64(const ol_bench_spec *spec, ol_bench_report *report);
+
+struct options {
+    ol_bench_spec spec;
+    int threads;
+    bool f64;
+};
+
+enum {
+    LAYERS = 256,
+    WIDTH,
+    HEADS,
+    VOCAB,
+    SEQ,
+    BATCH,
+    LABELS,
+    STEPS,
+    INNER,
+    ORDER,
+    STORAGE,
+    REPS,
+    PRECISION,
+    THREADS
+};
+
+static int count(struct argp_state *state, const char *name, const char *value)
+{
+    char *end;
+    const long n = strtol(value, &end, 10);
+
+    if (end == value || *end || n < 1 || n > 1 << 28)
+        argp_error(state, "--%s takes a whole number of at least 1, not \"%s\"", name, value);
+    return (int)n;
+}
+
+/* 0 for the first word, 1 for the second. */
+static int choice(struct argp_state *state, const char *name, const char *value, const char *first,
+                  const char *second)
+{
+    if (strcmp(value, first) != 0 && strcmp(value, second) != 0)
+        argp_error(state, "--%s is %s or %s, not \"%s\"", name, first, second, value);
+    return strcmp(value, second) == 0;
+}
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct options *o = state->input;
+    ol_bench_spec *s = &o->spec;
+    const struct {
+        const char *name;
+        int *at;
+    } counts[] = {
+        [LAYERS - LAYERS] = {"layers", &s->layers}, [WIDTH - LAYERS] = {"width", &s->width},
+        [HEADS - LAYERS] = {"heads", &s->heads},    [VOCAB - LAYERS] = {"vocab", &s->vocab},
+        [SEQ - LAYERS] = {"seq", &s->seq},          [BATCH - LAYERS] = {"batch", &s->batch},
+        [LABELS - LAYERS] = {"labels", &s->labels}, [STEPS - LAYERS] = {"steps", &s->steps},
+        [REPS - LAYERS] = {"reps", &s->reps},       [THREADS - LAYERS] = {"threads", &o->threads},
+    };
+
+    switch (key) {
+    case INNER:
+        s->inner = choice(state, "inner", value, "sgd", "adamw") ? OL_ADAMW : OL_SGD;
+        return 0;
+    case ORDER:
+        s->order = 1 + choice(state, "order", value, "1", "2");
+        return 0;
+    case STORAGE:
+        s->storage = choice(state, "storage", value, "keep", "recompute") ? OL_RECOMPUTE : OL_KEEP;
+        return 0;
+    case PRECISION:
+        o->f64 = choice(state, "precision", value, "f32", "f64");
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected \"%s\"", value);
+        return EINVAL;
+    default:
+        if (key < LAYERS || key > THREADS)
+            return ARGP_ERR_UNKNOWN;
+        *counts[key - LAYERS].at = count(state, counts[key - LAYERS].name, value);
+        return 0;
+    }
+}
+
+static void print(const struct options *o, const ol_bench_report *r)
+{
+    const ol_bench_spec *s = &o->spec;
+
+    printf("one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts of %d tokens, %s\n",
+           s->steps, s->inner == OL_SGD ? "sgd" : "adamw", s->order,
+           s->storage == OL_KEEP ? "keep" : "recompute", s->batch, s->batch, s->seq,
+           o->f64 ? "f64" : "f32");
+    printf("model: %d layers, width %d, %d heads, vocabulary %d: %zu parameters\n", s->layers,
+           s->width, s->heads, s->vocab, r->params);
+    printf("query loss %.6f, |meta-gradient| %.6e, scratch %.1f MiB\n", r->query_loss, r->grad_norm,
+           (double)r->workspace_bytes / (1 << 20));
+    printf(
+        "best_s=%.4f gflops=%.1f sgemm_share=%.3f peak_rss_mib=%.0f sgemm_gflops=%.1f params=%zu "
+        "threads=%d\n",
+        r->best_seconds, r->gflops, r->gflops / r->product_gflops,
+        (double)ol_clock_peak_bytes() / (1 << 20), r->product_gflops, r->params, o->threads);
+}
+
+int ol_cmd_bench(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"layers", LAYERS, "N", 0, "blocks of the model (4)", 0},
+        {"width", WIDTH, "N", 0, "width (256)", 0},
+        {"heads", HEADS, "N", 0, "attention heads (8)", 0},
+        {"vocab", VOCAB, "N", 0, "vocabulary (8192)", 0},
+        {"seq", SEQ, "N", 0, "tokens of input of a prompt (256)", 0},
+        {"batch", BATCH, "N", 0, "prompts of the support and of the query batch (4)", 0},
+        {"labels", LABELS, "N", 0, "scored tokens of a prompt (8)", 0},
+        {"steps", STEPS, "N", 0, "inner steps K (1)", 0},
+        {"inner", INNER, "sgd|adamw", 0, "inner optimizer (adamw)", 0},
+        {"order", ORDER, "1|2", 0, "1 first-order, 2 exact (2)", 0},
+        {"storage", STORAGE, "keep|recompute", 0,
+         "keep the last inner step's activations, or compute them again (keep)", 0},
+        {"reps", REPS, "N", 0, "episodes timed; the best counts (3)", 0},
+        {"precision", PRECISION, "f32|f64", 0, "of the computation (f32)", 0},
+        {"threads", THREADS, "N", 0, "BLAS threads (1)", 0},
+        {0},
+    };
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .doc = "Time one episode's meta-gradient on random tokens, in this process.\v"
+               "The last line holds pairs: best_s (seconds), gflops (of matrix products), "
+               "sgemm_share (of this core's rate for one large product, measured in the same run), "
+               "peak_rss_mib (peak memory).",
+    };
+    struct options o = {.spec = OL_BENCH_SPEC_INIT, .threads = 1};
+    ol_bench_report report;
+    ol_status status;
+
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    ol_gemm_threads(o.threads);
+    status = o.f64 ? ol_bench_f64(&o.spec, &report) : ol_bench(&o.spec, &report);
+    if (status == OL_OK)
+        print(&o, &report);
+    return ol_cli_finish(status, false);
+}

@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/run/bench.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "outerloop/base/clock.h"  /* ol_clock_seconds */
+#include "outerloop/base/rng.h"    /* ol_rng_stream */
+#include "outerloop/kernel/gemm.h" /* ol_gemm_nn, ol_gemm_flops */
+#include "outerloop/meta/outer.h"  /* ol_state_layout */
+
+enum { SQUARE = 768, SQUARE_REPS = 5, SEED = 1 };
+
+/* Best rate of a square product: what the episode's own rate is compared with. */
+static ol_status product_rate(double *gflops)
+{
+    const size_t n = SQUARE;
+    ol_arena arena;
+    double best = INFINITY;
+
+    OL_TRY(ol_arena_init(&arena, "test product", 3 * n * n * sizeof(ol_real)));
+    ol_real *a = ol_arena_reals(&arena, 3 * n * n);
+
+    for (size_t i = 0; i < 3 * n * n; i++)
+        a[i] = (ol_real)(i % 7) - 3;
+    for (int r = 0; r < SQUARE_REPS; r++) {
+        const double begin = ol_clock_seconds();
+
+        ol_gemm_nn(SQUARE, SQUARE, SQUARE, 1, (ol_mat){a, SQUARE}, (ol_mat){a + n * n, SQUARE}, 0,
+                   (ol_mat_out){a + 2 * n * n, SQUARE});
+        best = fmin(best, ol_clock_seconds() - begin);
+    }
+    ol_arena_finish(&arena);
+    *gflops = 2e-9 * (double)n * (double)n * (double)n / best;
+    return OL_OK;
+}
+
+static ol_status random_prompts(const ol_bench_spec *spec, ol_rng *rng, ol_batch *batch)
+{
+    const size_t n = (size_t)spec->seq + 1;
+    int32_t *tokens = malloc(n * sizeof *tokens);
+    uint8_t *mask = calloc(n, 1);
+    ol_status status = tokens && mask ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a prompt");
+
+    for (int b = 0; b < spec->batch && status == OL_OK; b++) {
+        for (size_t j = 0; j < n; j++) {
+            tokens[j] = (int32_t)ol_rng_below(rng, (uint32_t)spec->vocab);
+            mask[j] = j >= n - (size_t)spec->labels;
+        }
+        status = ol_batch_append(batch, (int64_t)n, tokens, mask);
+    }
+    free(tokens);
+    free(mask);
+    return status;
+}
+
+/* What the timed episodes work on. */
+typedef struct workload {
+    ol_model *model;
+    ol_learner_spec learner;
+    ol_episode episode;
+    ol_arena arena; /* state and Δ */
+    ol_arena scratch;
+    ol_state state;
+    ol_real *delta;
+    double *inner_losses;
+} workload;
+
+static void place(ol_arena *arena, workload *w)
+{
+    w->state = ol_state_layout(arena, w->model);
+    w->delta = ol_arena_reals(arena, w->model->P);
+    w->inner_losses = ol_arena_take(arena, (size_t)w->learner.steps * sizeof *w->inner_losses);
+}
+
+/* Moments as some steps of training leave them. */
+static void random_state(workload *w, ol_rng *rng)
+{
+    ol_model_random(w->model, SEED, w->state.theta);
+    for (size_t i = 0; i < w->model->P; i++) {
+        w->state.m[i] = (ol_real)(1e-4 * (2 * ol_rng_uniform(rng) - 1));
+        w->state.v[i] = (ol_real)(1e-6 * ol_rng_uniform(rng) + 1e-8);
+    }
+    w->state.t = 100;
+}
+
+static ol_status prepare(const ol_bench_spec *spec, workload *w)
+{
+    const ol_model_spec shape = {spec->layers, spec->heads,   spec->width,
+                                 spec->vocab,  spec->seq + 1, 1e-5};
+    ol_rng rng = ol_rng_stream(SEED, OL_RNG_BENCH, 0, 0);
+    ol_arena dry = ol_arena_dry("state");
+
+    OL_CHECK(spec->labels <= spec->seq, OL_EUSAGE, "labels (%d) must not exceed seq (%d)",
+             spec->labels, spec->seq);
+    OL_TRY(ol_model_create(&shape, &w->model));
+    OL_TRY(random_prompts(spec, &rng, &w->episode.support));
+    OL_TRY(random_prompts(spec, &rng, &w->episode.query));
+    w->learner = (ol_learner_spec){.algorithm = OL_MAML,
+                                   .order = spec->order,
+                                   .steps = spec->steps,
+                                   .inner = spec->inner,
+                                   .adam = OL_ADAM_SPEC_INIT,
+                                   .moments = OL_MOMENTS_READ,
+                                   .storage = spec->storage};
+    w->learner.adam.weight_decay = 0.01;
+    place(&dry, w);
+    OL_TRY(ol_arena_init(&w->arena, "model, moments and gradient", dry.peak));
+    place(&w->arena, w);
+    random_state(w, &rng);
+    return ol_arena_init(&w->scratch, "activations of an episode",
+                         ol_learner_bytes(w->model, &w->learner,
+                                          ol_batch_extent(&w->episode.support),
+                                          ol_batch_extent(&w->episode.query)));
+}
+
+static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report *report)
+{
+    ol_contribution out = {.delta = w->delta};
+    ol_episode_report episode;
+
+    *report = (ol_bench_report){
+        .params = w->model->P, .best_seconds = INFINITY, .workspace_bytes = w->scratch.size};
+    OL_TRY(product_rate(&report->product_gflops));
+    for (int r = 0; r < spec->reps; r++) {
+        const double flops = ol_gemm_flops(), begin = ol_clock_seconds();
+
+        OL_TRY(ol_learner_episode(w->model, &w->learner, &w->episode, ol_state_borrow(&w->state),
+                                  &w->scratch, &out, w->inner_losses, &episode));
+        const double seconds = ol_clock_seconds() - begin;
+
+        if (seconds < report->best_seconds) {
+            report->best_seconds = seconds;
+            report->gflops = 1e-9 * (ol_gemm_flops() - flops) / seconds;
+        }
+    }
+    report->query_loss = episode.query_after;
+    report->grad_norm = episode.grad_norm;
+    return OL_OK;
+}
+
+ol_status ol_bench(const ol_bench_spec *spec, ol_bench_report *report)
+{
+    workload w = {0};
+    ol_status status = prepare(spec, &w);
+
+    if (status == OL_OK)
+        status = measure(spec, &w, report);
+    ol_batch_finish(&w.episode.support);
+    ol_batch_finish(&w.episode.query);
+    ol_arena_finish(&w.arena);
+    ol_arena_finish(&w.scratch);
+    ol_model_destroy(w.model);
+    return status;
+}

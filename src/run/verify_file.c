@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "verify_file.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/base/file.h" /* PATH_MAX */
+
+#ifdef OL_F64
+#define READ_REALS ol_archive_read_f64
+#else
+#define READ_REALS ol_archive_read_f32
+#endif
+
+enum { VERSION = 1, MOST_TASKS = 1 << 16 };
+
+static ol_status read_int(const ol_archive *a, const char *object, const char *name, int *out)
+{
+    int64_t value;
+
+    OL_TRY(ol_archive_get_i64(a, object, name, &value));
+    OL_CHECK(value >= INT32_MIN && value <= INT32_MAX, OL_EDATA,
+             "%s: %s of %s is out of range: %lld", ol_archive_path(a), name, object,
+             (long long)value);
+    *out = (int)value;
+    return OL_OK;
+}
+
+/* Which of the words an attribute is. */
+static ol_status read_word(const ol_archive *a, const char *object, const char *name, int n,
+                           const char *const *words, int *out)
+{
+    char *text = NULL;
+    int i = 0;
+
+    OL_TRY(ol_archive_get_text(a, object, name, &text));
+    while (i < n && strcmp(text, words[i]) != 0)
+        i++;
+    if (i == n)
+        ol_fail(OL_EDATA,
+                "%s: %s of %s is \"%s\", which this program does not know (it knows %s ... %s)",
+                ol_archive_path(a), name, object, text, words[0], words[n - 1]);
+    free(text);
+    *out = i;
+    return i < n ? OL_OK : OL_EDATA;
+}
+
+static ol_status read_format(const ol_archive *a)
+{
+    static const char *const formats[] = {"meta-step-verification"};
+    int format = 0, version = 0;
+
+    OL_TRY(read_word(a, "/", "format", 1, formats, &format));
+    OL_TRY(read_int(a, "/", "version", &version));
+    OL_CHECK(version == VERSION, OL_EDATA, "%s: format version %d; this program reads version %d",
+             ol_archive_path(a), version, VERSION);
+    return OL_OK;
+}
+
+static ol_status read_model(const ol_archive *a, ol_model **out)
+{
+    static const char *const arches[] = {"gpt2"};
+    ol_model_spec spec = OL_MODEL_SPEC_INIT;
+    int arch;
+
+    OL_TRY(read_word(a, "/model", "arch", 1, arches, &arch));
+    OL_TRY(read_int(a, "/model", "n_layer", &spec.layers));
+    OL_TRY(read_int(a, "/model", "n_head", &spec.heads));
+    OL_TRY(read_int(a, "/model", "n_embd", &spec.width));
+    OL_TRY(read_int(a, "/model", "n_vocab", &spec.vocab));
+    OL_TRY(read_int(a, "/model", "n_ctx", &spec.context));
+    OL_TRY(ol_archive_get_f64(a, "/model", "ln_eps", &spec.ln_eps));
+    return ol_model_create(&spec, out);
+}
+
+static ol_status read_adam(const ol_archive *a, const char *group, ol_adam_spec *out)
+{
+    OL_TRY(ol_archive_get_f64(a, group, "lr", &out->lr));
+    OL_TRY(ol_archive_get_f64(a, group, "beta1", &out->beta1));
+    OL_TRY(ol_archive_get_f64(a, group, "beta2", &out->beta2));
+    OL_TRY(ol_archive_get_f64(a, group, "eps", &out->eps));
+    return ol_archive_get_f64(a, group, "weight_decay", &out->weight_decay);
+}
+
+static ol_status read_learner(const ol_archive *a, ol_verify_case *c)
+{
+    static const char *const optimizers[] = {[OL_SGD] = "sgd", [OL_ADAMW] = "adamw"};
+    static const char *const moments[] = {[OL_MOMENTS_SEPARATE] = "separate",
+                                          [OL_MOMENTS_READ] = "read",
+                                          [OL_MOMENTS_CARRY] = "carry",
+                                          [OL_MOMENTS_CARRY_V] = "carry_v"};
+    static const char *const outer[] = {"adamw"};
+    ol_learner_spec *learner = &c->learner;
+    int word;
+
+    *learner = (ol_learner_spec){.algorithm = OL_MAML, .storage = OL_KEEP, .measure_before = true};
+    OL_TRY(read_word(a, "/inner", "optimizer", 2, optimizers, &word));
+    learner->inner = (ol_optimizer)word;
+    OL_TRY(read_word(a, "/inner", "moments", 4, moments, &word));
+    learner->moments = (ol_moments)word;
+    OL_TRY(read_int(a, "/inner", "steps", &learner->steps));
+    OL_TRY(read_adam(a, "/inner", &learner->adam));
+    OL_TRY(read_word(a, "/outer", "optimizer", 1, outer, &word));
+    OL_TRY(read_int(a, "/outer", "order", &learner->order));
+    OL_TRY(read_adam(a, "/outer", &c->outer.adam));
+    OL_TRY(ol_archive_get_f64(a, "/outer", "max_grad_norm", &c->outer.max_grad_norm));
+    OL_CHECK(learner->steps >= 1 && learner->steps <= 1 << 20, OL_EDATA,
+             "%s: steps of /inner is %d; at least 1", ol_archive_path(a), learner->steps);
+    OL_CHECK(learner->order == 1 || learner->order == 2, OL_EDATA,
+             "%s: order of /outer is %d; 1 or 2", ol_archive_path(a), learner->order);
+    return OL_OK;
+}
+
+ol_status ol_verify_read_flat(const ol_archive *archive, const char *group, const ol_model *model,
+                              ol_real *out)
+{
+    char object[256];
+
+    for (int i = 0; i < model->n_params; i++) {
+        const ol_param *param = &model->params[i];
+
+        snprintf(object, sizeof object, "%s/%s", group, param->name);
+        OL_TRY(READ_REALS(archive, object, param->size, out + param->offset));
+    }
+    return OL_OK;
+}
+
+static ol_status read_state(const ol_archive *a, ol_verify_case *c)
+{
+    ol_arena dry = ol_arena_dry("state");
+
+    ol_state_layout(&dry, c->model);
+    OL_TRY(ol_arena_init(&c->arena, "model and moments", dry.peak));
+    c->state = ol_state_layout(&c->arena, c->model);
+    OL_TRY(ol_verify_read_flat(a, "/params", c->model, c->state.theta));
+    OL_TRY(ol_verify_read_flat(a, "/moments/m", c->model, c->state.m));
+    OL_TRY(ol_verify_read_flat(a, "/moments/v", c->model, c->state.v));
+    return ol_archive_get_i64(a, "/moments", "step", &c->state.t);
+}
+
+static ol_status read_arrays(const ol_archive *a, const char *group, size_t n, size_t B,
+                             int32_t *tokens, uint8_t *mask, int64_t *offsets)
+{
+    char object[128];
+
+    snprintf(object, sizeof object, "%s/tokens", group);
+    OL_TRY(ol_archive_read_i32(a, object, n, tokens));
+    snprintf(object, sizeof object, "%s/loss_mask", group);
+    OL_TRY(ol_archive_read_u8(a, object, n, mask));
+    snprintf(object, sizeof object, "%s/offsets", group);
+    OL_TRY(ol_archive_read_i64(a, object, B + 1, offsets));
+    OL_CHECK(offsets[0] == 0 && offsets[B] == (int64_t)n, OL_EDATA,
+             "%s: %s/offsets does not run from 0 to the %zu tokens", ol_archive_path(a), group, n);
+    for (size_t b = 0; b < B; b++)
+        OL_CHECK(offsets[b] < offsets[b + 1], OL_EDATA,
+                 "%s: %s/offsets does not ascend at prompt %zu", ol_archive_path(a), group, b);
+    return OL_OK;
+}
+
+static ol_status read_batch(const ol_archive *a, const char *group, const ol_model *model,
+                            ol_batch *out)
+{
+    char object[128], what[PATH_MAX + 128];
+    size_t n, B;
+
+    snprintf(object, sizeof object, "%s/tokens", group);
+    OL_TRY(ol_archive_count(a, object, &n));
+    snprintf(object, sizeof object, "%s/offsets", group);
+    OL_TRY(ol_archive_count(a, object, &B));
+    OL_CHECK(B >= 2 && B < INT32_MAX && n >= 1, OL_EDATA, "%s: %s has no prompts",
+             ol_archive_path(a), group);
+    *out = (ol_batch){.B = (int)--B,
+                      .offsets = malloc((B + 1) * sizeof *out->offsets),
+                      .tokens = malloc(n * sizeof *out->tokens),
+                      .loss_mask = malloc(n)};
+    OL_CHECK(out->offsets && out->tokens && out->loss_mask, OL_ENOMEM,
+             "no memory for the %zu tokens of %s", n, group);
+    OL_TRY(read_arrays(a, group, n, B, out->tokens, out->loss_mask, out->offsets));
+    snprintf(what, sizeof what, "%s: %s", ol_archive_path(a), group);
+    return ol_batch_check(out, model->spec.vocab, model->spec.context, what);
+}
+
+static ol_status read_tasks(const ol_archive *a, ol_verify_case *c)
+{
+    ol_strings names = {0};
+    char group[64];
+
+    OL_TRY(ol_archive_children(a, "/tasks", &names));
+    c->N = names.n < MOST_TASKS ? (int)names.n : 0;
+    ol_strings_finish(&names);
+    OL_CHECK(c->N > 0, OL_EDATA, "%s: /tasks holds no tasks, or too many", ol_archive_path(a));
+    c->episodes = calloc((size_t)c->N, sizeof *c->episodes);
+    OL_CHECK(c->episodes, OL_ENOMEM, "no memory for %d tasks", c->N);
+    for (int i = 0; i < c->N; i++) {
+        c->episodes[i].task = i;
+        snprintf(group, sizeof group, "/tasks/%d/support", i);
+        OL_TRY(read_batch(a, group, c->model, &c->episodes[i].support));
+        snprintf(group, sizeof group, "/tasks/%d/query", i);
+        OL_TRY(read_batch(a, group, c->model, &c->episodes[i].query));
+    }
+    return OL_OK;
+}
+
+ol_status ol_verify_case_read(const char *path, ol_verify_case *out)
+{
+    *out = (ol_verify_case){0};
+    OL_TRY(ol_archive_open(path, &out->archive));
+    OL_TRY(read_format(out->archive));
+    OL_TRY(ol_archive_get_f64(out->archive, "/", "float32_error", &out->float32_error));
+    OL_TRY(read_model(out->archive, &out->model));
+    OL_TRY(read_learner(out->archive, out));
+    OL_TRY(read_state(out->archive, out));
+    return read_tasks(out->archive, out);
+}
+
+void ol_verify_case_finish(ol_verify_case *c)
+{
+    for (int i = 0; c->episodes && i < c->N; i++) {
+        ol_batch_finish(&c->episodes[i].support);
+        ol_batch_finish(&c->episodes[i].query);
+    }
+    free(c->episodes);
+    ol_arena_finish(&c->arena);
+    ol_model_destroy(c->model);
+    ol_archive_close(c->archive);
+    *c = (ol_verify_case){0};
+}
