@@ -13,6 +13,7 @@
 static const ol_command commands[] = {
     {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
     {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
+    {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
     {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
     {"reference", "every key of a job file, with defaults and meanings", ol_cmd_reference},
 };
