@@ -10,8 +10,10 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "h5.h"
 #include "manifest.h"
 #include "outerloop/base/digest.h"
+#include "seal.h"
 
 enum { SPARE_BYTES = 1 << 20 }; /* headers, attributes, and some air for the file system */
 
@@ -114,10 +116,11 @@ static ol_status write_aside(const char *aside, const ol_checkpoint_spec *spec)
     ol_archive *archive;
     ol_status status, closed;
 
-    OL_TRY(ol_archive_create(aside, &archive));
+    OL_TRY(ol_h5_create(aside, OL_SEAL_BYTES, &archive));
     status = write_contents(archive, spec);
     closed = ol_archive_close(archive);
-    return status != OL_OK ? status : closed;
+    OL_TRY(status != OL_OK ? status : closed);
+    return ol_seal_write(aside, spec->step, spec->run_id);
 }
 
 /* Change one bit of the first tensor's data, found by its bytes. */
@@ -204,32 +207,11 @@ struct ol_checkpoint {
     char *run_id, *job, *digest;
 };
 
-static ol_status check_format(const ol_archive *archive)
-{
-    char *format = NULL;
-    int64_t version;
-    bool known;
-
-    OL_CHECK(ol_archive_has_attribute(archive, "/", "format"), OL_EDATA,
-             "%s: is not a checkpoint (no attribute \"format\")", ol_archive_path(archive));
-    OL_TRY(ol_archive_get_text(archive, "/", "format", &format));
-    known = strcmp(format, OL_CHECKPOINT_FORMAT) == 0;
-    free(format);
-    OL_CHECK(known, OL_EDATA, "%s: is an HDF5 file of another format, not a checkpoint",
-             ol_archive_path(archive));
-    OL_TRY(ol_archive_get_i64(archive, "/", "version", &version));
-    OL_CHECK(version >= 1 && version <= OL_CHECKPOINT_VERSION, OL_EDATA,
-             "%s: is a checkpoint of version %lld, this program reads up to %d",
-             ol_archive_path(archive), (long long)version, OL_CHECKPOINT_VERSION);
-    return OL_OK;
-}
-
 static ol_status read_head(ol_checkpoint *checkpoint)
 {
     const ol_archive *archive = checkpoint->archive;
     char digest[OL_DIGEST_TEXT];
 
-    OL_TRY(check_format(archive));
     OL_TRY(ol_archive_get_text(archive, "/", "digest", &checkpoint->digest));
     OL_TRY(ol_manifest_digest(archive, digest));
     OL_CHECK(strcmp(digest, checkpoint->digest) == 0, OL_EDATA,
@@ -243,6 +225,16 @@ static ol_status read_head(ol_checkpoint *checkpoint)
     return ol_archive_read_text(archive, "job", &checkpoint->job);
 }
 
+/* HDF5 sees the file only once its content is proved. */
+static ol_status open_sealed(const char *path, ol_checkpoint *checkpoint)
+{
+    ol_seal seal;
+
+    OL_TRY(ol_seal_read(path, &seal));
+    OL_TRY(ol_seal_check(path, &seal));
+    return ol_archive_open(path, &checkpoint->archive);
+}
+
 ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out)
 {
     ol_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
@@ -250,7 +242,7 @@ ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out)
 
     *out = NULL;
     OL_CHECK(checkpoint, OL_ENOMEM, "%s: no memory to open the checkpoint", path);
-    status = ol_archive_open(path, &checkpoint->archive);
+    status = open_sealed(path, checkpoint);
     if (status == OL_OK)
         status = read_head(checkpoint);
     if (status != OL_OK)

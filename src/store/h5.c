@@ -43,18 +43,19 @@ ol_status ol_h5_fail(ol_status code, const char *path, const char *object, const
 
 ol_status ol_h5_fail_in(const ol_archive *archive, const char *object, const char *what)
 {
-    return ol_h5_fail(archive->writes ? OL_EIO : OL_EDATA, archive->path, object, what);
+    return ol_h5_fail(archive->disk ? OL_EIO : OL_EDATA, archive->path, object, what);
 }
 
 /* How every file is opened: readable by old programs, without locks, and closed whole even where a
-   handle to something in it was forgotten. */
-static hid_t access_properties(void)
+   handle to something in it was forgotten. @param disk  NULL to read only */
+static hid_t access_properties(ol_disk *disk)
 {
     const hid_t properties = H5Pcreate(H5P_FILE_ACCESS);
 
     if (properties < 0 ||
         H5Pset_libver_bounds(properties, H5F_LIBVER_EARLIEST, H5F_LIBVER_V110) < 0 ||
-        H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG) < 0)
+        H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG) < 0 ||
+        (disk && ol_disk_use(properties, disk) < 0))
         return -1;
 #if HAS_FILE_LOCKING
     H5Pset_file_locking(properties, false, true);
@@ -72,23 +73,6 @@ static void prepare_library(void)
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
 }
 
-static ol_status wrap_file(const char *path, hid_t file, bool writes, ol_archive **out)
-{
-    ol_archive *archive = calloc(1, sizeof *archive);
-
-    if (archive)
-        archive->path = strdup(path);
-    if (!archive || !archive->path) {
-        free(archive);
-        H5Fclose(file);
-        return ol_fail(OL_ENOMEM, "%s: no memory to open the file", path);
-    }
-    archive->file = file;
-    archive->writes = writes;
-    *out = archive;
-    return OL_OK;
-}
-
 /* Why a file that is there could not be opened, said so that a person knows what to do. */
 static ol_status fail_to_open(const char *path)
 {
@@ -102,61 +86,117 @@ static ol_status fail_to_open(const char *path)
     return ol_fail(OL_EDATA, "%s: cannot open the HDF5 file%s", path, reason);
 }
 
-static ol_status open_file(const char *path, bool writes, ol_archive **out)
+enum open_mode { READ, CHANGE, CREATE };
+
+static ol_status open_handle(ol_archive *archive, enum open_mode mode, size_t block)
 {
+    const char *path = archive->path;
     OL_H5_AUTO properties = -1;
-    hid_t file;
+    OL_H5_AUTO creation = -1;
+
+    prepare_library();
+    properties = access_properties(archive->disk);
+    creation = H5Pcreate(H5P_FILE_CREATE);
+    if (properties < 0 || creation < 0 || H5Pset_userblock(creation, block) < 0)
+        return ol_h5_fail_in(archive, NULL, "cannot prepare HDF5");
+    if (mode == CREATE)
+        archive->file = H5Fcreate(path, H5F_ACC_TRUNC, creation, properties);
+    else
+        archive->file = H5Fopen(path, mode == CHANGE ? H5F_ACC_RDWR : H5F_ACC_RDONLY, properties);
+    if (archive->file >= 0)
+        return OL_OK;
+    if (mode != CREATE)
+        return fail_to_open(path);
+    return archive->disk->failed
+               ? ol_fail(OL_EIO, "%s: cannot create: %s", path, strerror(archive->disk->failed))
+               : ol_h5_fail(OL_EIO, path, NULL, "cannot create the file");
+}
+
+static void free_archive(ol_archive *archive)
+{
+    ol_disk_destroy(archive->disk);
+    free(archive->path);
+    free(archive);
+}
+
+static ol_status open_archive(const char *path, enum open_mode mode, size_t block, ol_archive **out)
+{
+    ol_archive *archive = calloc(1, sizeof *archive);
+    ol_status status = OL_OK;
 
     *out = NULL;
-    OL_CHECK(access(path, writes ? R_OK | W_OK : R_OK) == 0, OL_EDATA, "%s: cannot open: %s", path,
-             strerror(errno));
+    if (archive)
+        archive->path = strdup(path);
+    if (!archive || !archive->path) {
+        free(archive);
+        return ol_fail(OL_ENOMEM, "%s: no memory to open the file", path);
+    }
+    if (mode != READ)
+        status = ol_disk_create(path, mode == CREATE, &archive->disk);
+    if (status == OL_OK)
+        status = open_handle(archive, mode, block);
+    if (status != OL_OK)
+        free_archive(archive);
+    else
+        *out = archive;
+    return status;
+}
+
+static ol_status open_existing(const char *path, enum open_mode mode, ol_archive **out)
+{
+    *out = NULL;
+    OL_CHECK(access(path, mode == CHANGE ? R_OK | W_OK : R_OK) == 0, OL_EDATA,
+             "%s: cannot open: %s", path, strerror(errno));
     OL_CHECK(!ol_path_is_folder(path), OL_EDATA, "%s: is a folder, not an HDF5 file", path);
-    prepare_library();
-    properties = access_properties();
-    if (properties < 0)
-        return ol_h5_fail(OL_EDATA, path, NULL, "cannot prepare to open");
-    file = H5Fopen(path, writes ? H5F_ACC_RDWR : H5F_ACC_RDONLY, properties);
-    if (file < 0)
-        return fail_to_open(path);
-    return wrap_file(path, file, writes, out);
+    return open_archive(path, mode, 0, out);
 }
 
 ol_status ol_archive_open(const char *path, ol_archive **out)
 {
-    return open_file(path, false, out);
+    return open_existing(path, READ, out);
 }
 
 ol_status ol_h5_open_to_write(const char *path, ol_archive **out)
 {
-    return open_file(path, true, out);
+    return open_existing(path, CHANGE, out);
+}
+
+ol_status ol_h5_create(const char *path, size_t block, ol_archive **out)
+{
+    return open_archive(path, CREATE, block, out);
 }
 
 ol_status ol_archive_create(const char *path, ol_archive **out)
 {
-    OL_H5_AUTO properties = -1;
-    hid_t file;
+    return ol_h5_create(path, 0, out);
+}
 
-    *out = NULL;
-    prepare_library();
-    properties = access_properties();
-    if (properties < 0)
-        return ol_h5_fail(OL_EIO, path, NULL, "cannot prepare to create");
-    file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, properties);
-    if (file < 0)
-        return ol_h5_fail(OL_EIO, path, NULL, "cannot create the file");
-    return wrap_file(path, file, true, out);
+ol_status ol_h5_close_unapplied(ol_archive *archive, ol_disk **disk)
+{
+    ol_status status = OL_OK;
+
+    *disk = NULL;
+    if (H5Fclose(archive->file) < 0) {
+        status = ol_h5_fail_in(archive, NULL, "cannot close the file");
+    } else {
+        *disk = archive->disk;
+        archive->disk = NULL;
+    }
+    free_archive(archive);
+    return status;
 }
 
 ol_status ol_archive_close(ol_archive *archive)
 {
-    ol_status status = OL_OK;
+    ol_disk *disk;
+    ol_status status;
 
     if (!archive)
         return OL_OK;
-    if (H5Fclose(archive->file) < 0)
-        status = ol_h5_fail_in(archive, NULL, "cannot close the file");
-    free(archive->path);
-    free(archive);
+    status = ol_h5_close_unapplied(archive, &disk);
+    if (status == OL_OK && disk)
+        status = ol_disk_apply(disk);
+    ol_disk_destroy(disk);
     return status;
 }
 

@@ -6,13 +6,14 @@
 #include <hdf5.h>
 #include <stdbool.h>
 
+#include "disk.h"
 #include "outerloop/base/status.h"
 #include "outerloop/base/text.h" /* ol_text */
 #include "outerloop/store/archive.h"
 
 struct ol_archive {
     hid_t file;
-    bool writes;
+    ol_disk *disk; /* how it is written; NULL when it is only read */
     char *path;
 };
 
@@ -34,8 +35,16 @@ ol_status ol_h5_fail_in(const ol_archive *archive, const char *object, const cha
             return ol_h5_fail_in((archive), (object), (what));                                     \
     } while (0)
 
-/* Open an existing file to change it. */
+/* Open an existing file to change it. Nothing reaches the disk before it is closed. */
 ol_status ol_h5_open_to_write(const char *path, ol_archive **out);
+
+/* Create a file that begins with `block` bytes of its owner's (512 or a power of two above; 0 for
+   none), which HDF5 leaves alone. */
+ol_status ol_h5_create(const char *path, size_t block, ol_archive **out);
+
+/* Close an archive, but leave it to the caller to put its changes on disk (ol_disk_apply).
+   @param disk  *owned by the caller*; NULL after OL_EIO or when the archive was only read */
+ol_status ol_h5_close_unapplied(ol_archive *archive, ol_disk **disk);
 
 /* Property list that makes the groups on the way to an object. */
 hid_t ol_h5_making_groups(void);

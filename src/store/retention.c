@@ -10,13 +10,13 @@
 
 #include "outerloop/base/log.h"
 #include "outerloop/store/checkpoint.h"
+#include "seal.h"
 
 /* A file that may be a checkpoint, and what it says of itself. */
 struct candidate {
     char *path;
-    char *run_id;     /* NULL when it cannot be opened        */
-    char reason[512]; /* why it cannot                        */
-    int64_t step;     /* stored inside; -1 when unreadable    */
+    ol_seal seal;     /* step -1 when it cannot be read */
+    char reason[512]; /* why it cannot                  */
 };
 
 struct candidates {
@@ -26,10 +26,8 @@ struct candidates {
 
 static void finish_candidates(struct candidates *all)
 {
-    for (size_t i = 0; i < all->n; i++) {
+    for (size_t i = 0; i < all->n; i++)
         free(all->items[i].path);
-        free(all->items[i].run_id);
-    }
     free(all->items);
     *all = (struct candidates){0};
 }
@@ -38,22 +36,17 @@ static ol_status add_candidate(struct candidates *all, const char *path)
 {
     struct candidate *items = realloc(all->items, (all->n + 1) * sizeof *items);
     struct candidate *item;
-    ol_checkpoint *checkpoint;
 
     OL_CHECK(items, OL_ENOMEM, "%s: no memory to list checkpoints", path);
     all->items = items;
     item = &items[all->n];
-    *item = (struct candidate){.path = strdup(path), .step = -1};
+    *item = (struct candidate){.path = strdup(path)};
     OL_CHECK(item->path, OL_ENOMEM, "%s: no memory to list checkpoints", path);
     all->n++;
-    if (ol_checkpoint_open(path, &checkpoint) != OL_OK) {
+    if (ol_seal_read(path, &item->seal) != OL_OK) {
         snprintf(item->reason, sizeof item->reason, "%.500s", ol_status_message());
-        return OL_OK;
+        item->seal.step = -1;
     }
-    item->step = ol_checkpoint_step(checkpoint);
-    item->run_id = strdup(ol_checkpoint_run_id(checkpoint));
-    ol_checkpoint_close(checkpoint);
-    OL_CHECK(item->run_id, OL_ENOMEM, "%s: no memory to list checkpoints", path);
     return OL_OK;
 }
 
@@ -61,7 +54,7 @@ static int newest_first(const void *a, const void *b)
 {
     const struct candidate *x = a, *y = b;
 
-    return (y->step > x->step) - (y->step < x->step);
+    return (y->seal.step > x->seal.step) - (y->seal.step < x->seal.step);
 }
 
 /* Call `visit` for each file of the folder whose name has that pattern. */
@@ -112,7 +105,7 @@ static const struct candidate *choose(const struct candidates *all)
     for (size_t i = 0; i < all->n; i++) {
         const struct candidate *item = &all->items[i];
 
-        if (item->step < 0)
+        if (item->seal.step < 0)
             ol_log_warn("checkpoint passed over: %s", item->reason);
         else if (!chosen && ol_checkpoint_verify(item->path) == OL_OK)
             chosen = item;
@@ -136,7 +129,7 @@ ol_status ol_checkpoint_newest(const char *folder, char path[PATH_MAX], int64_t 
     chosen = choose(&all);
     status = OL_OK;
     if (chosen) {
-        *step = chosen->step;
+        *step = chosen->seal.step;
         status = ol_path_format(path, "%s", chosen->path);
     }
     finish_candidates(&all);
@@ -176,10 +169,10 @@ static ol_status prune(const struct candidates *all, const char *newest, const c
     for (size_t i = 0; i < all->n; i++) {
         const struct candidate *item = &all->items[i];
 
-        if (item->step < 0 || item->step > step || strcmp(item->run_id, run_id) != 0)
+        if (item->seal.step < 0 || item->seal.step > step || strcmp(item->seal.run_id, run_id) != 0)
             continue;
         if (rank++ < keep.last || strcmp(item->path, newest) == 0 ||
-            (keep.every > 0 && item->step % keep.every == 0))
+            (keep.every > 0 && item->seal.step % keep.every == 0))
             continue;
         OL_TRY(remove_file(removed, item->path));
     }

@@ -102,6 +102,16 @@ void ol_rows_keep(ol_rows *rows, size_t n)
         free_row(rows->spec, rows->cells + --rows->n * (size_t)rows->spec->n);
 }
 
+void ol_rows_drop(ol_rows *rows, size_t n)
+{
+    const size_t width = (size_t)rows->spec->n;
+
+    for (size_t r = 0; r < n; r++)
+        free_row(rows->spec, rows->cells + r * width);
+    rows->n -= n;
+    memmove(rows->cells, rows->cells + n * width, rows->n * width * sizeof *rows->cells);
+}
+
 void ol_rows_finish(ol_rows *rows)
 {
     ol_rows_keep(rows, 0);

@@ -18,6 +18,9 @@ ol_status ol_rows_append(ol_rows *rows, const ol_cell *cells);
 /* Keep the first n rows. */
 void ol_rows_keep(ol_rows *rows, size_t n);
 
+/* Forget the first n rows. */
+void ol_rows_drop(ol_rows *rows, size_t n);
+
 /* Free all rows; `spec` stays. */
 void ol_rows_finish(ol_rows *rows);
 

@@ -20,7 +20,9 @@ struct ol_tables {
     const ol_table_spec *const *specs; /* [n] */
     int n;
     int64_t *written; /* [n] rows in the file   */
-    ol_rows *waiting; /* [n] rows in the buffer */
+    ol_rows *waiting; /* [n] rows in the buffer, first those of `pages` */
+    size_t *paged;    /* [n] rows in `pages` */
+    ol_disk *pages;   /* changes that could not be put on disk; NULL = none */
     bool warned;      /* of the present failure */
 };
 
@@ -70,7 +72,9 @@ static void free_tables(ol_tables *tables)
 {
     for (int t = 0; tables->waiting && t < tables->n; t++)
         ol_rows_finish(&tables->waiting[t]);
+    ol_disk_destroy(tables->pages);
     free(tables->waiting);
+    free(tables->paged);
     free(tables->written);
     free(tables->path);
     free(tables);
@@ -86,7 +90,8 @@ static ol_status allocate(const char *path, const ol_table_spec *const *specs, i
     *tables = (ol_tables){.path = strdup(path), .specs = specs, .n = n};
     tables->written = calloc((size_t)n + 1, sizeof *tables->written);
     tables->waiting = calloc((size_t)n + 1, sizeof *tables->waiting);
-    if (!tables->path || !tables->written || !tables->waiting) {
+    tables->paged = calloc((size_t)n + 1, sizeof *tables->paged);
+    if (!tables->path || !tables->written || !tables->waiting || !tables->paged) {
         free_tables(tables);
         return ol_fail(OL_ENOMEM, "%s: no memory for its tables", path);
     }
@@ -170,18 +175,39 @@ ol_status ol_tables_append(ol_tables *tables, int table, const ol_cell *cells)
     return ol_rows_append(&tables->waiting[table], cells);
 }
 
-/* Rows go where this process knows the end to be, not where the file has it: what a failed flush
-   left behind is written over. */
-static ol_status write_waiting(ol_tables *tables)
+/* Make the file with the waiting rows, as pages in memory. Rows go where this process knows the end
+   to be, not where the file has it. */
+static ol_status collect_waiting(ol_tables *tables)
 {
     ol_archive *archive;
     ol_status status = OL_OK, closed;
 
     OL_TRY(ol_h5_open_to_write(tables->path, &archive));
-    for (int t = 0; t < tables->n && status == OL_OK; t++)
+    for (int t = 0; t < tables->n && status == OL_OK; t++) {
         status = ol_columns_write(archive, &tables->waiting[t], tables->written[t]);
-    closed = ol_archive_close(archive);
-    return status != OL_OK ? status : closed;
+        tables->paged[t] = tables->waiting[t].n;
+    }
+    closed = ol_h5_close_unapplied(archive, &tables->pages);
+    if (status != OL_OK) {
+        ol_disk_destroy(tables->pages); /* of half the columns */
+        tables->pages = NULL;
+        return status;
+    }
+    return closed;
+}
+
+/* Put the pages on disk. Where that fails they are kept, for it may have failed in the middle, and
+   putting them there again is all that can make the file whole. */
+static ol_status apply_pages(ol_tables *tables)
+{
+    OL_TRY(ol_disk_apply(tables->pages));
+    ol_disk_destroy(tables->pages);
+    tables->pages = NULL;
+    for (int t = 0; t < tables->n; t++) {
+        tables->written[t] += (int64_t)tables->paged[t];
+        ol_rows_drop(&tables->waiting[t], tables->paged[t]);
+    }
+    return OL_OK;
 }
 
 static size_t count_waiting(const ol_tables *tables)
@@ -193,23 +219,24 @@ static size_t count_waiting(const ol_tables *tables)
     return n;
 }
 
+static ol_status write_waiting(ol_tables *tables)
+{
+    if (tables->pages)
+        OL_TRY(apply_pages(tables));
+    if (count_waiting(tables) == 0)
+        return OL_OK;
+    OL_TRY(collect_waiting(tables));
+    return apply_pages(tables);
+}
+
 bool ol_tables_flush(ol_tables *tables)
 {
-    if (count_waiting(tables) == 0)
-        return true;
-    if (write_waiting(tables) != OL_OK) {
-        if (!tables->warned)
-            ol_log_warn("%s; the run goes on, rows are kept and written later",
-                        ol_status_message());
-        tables->warned = true;
-        return false;
-    }
-    tables->warned = false;
-    for (int t = 0; t < tables->n; t++) {
-        tables->written[t] += (int64_t)tables->waiting[t].n;
-        ol_rows_keep(&tables->waiting[t], 0);
-    }
-    return true;
+    const bool whole = write_waiting(tables) == OL_OK;
+
+    if (!whole && !tables->warned)
+        ol_log_warn("%s; the run goes on, rows are kept and written later", ol_status_message());
+    tables->warned = !whole;
+    return whole;
 }
 
 int64_t ol_tables_rows(const ol_tables *tables, int table)
@@ -249,6 +276,7 @@ ol_status ol_tables_truncate(ol_tables *tables, int table, int64_t rows)
     OL_CHECK(rows >= 0 && rows <= ol_tables_rows(tables, table), OL_EDATA,
              "%s: %s: has %lld rows, %lld should be kept", tables->path, spec->path,
              (long long)ol_tables_rows(tables, table), (long long)rows);
+    OL_CHECK(!tables->pages || ol_tables_flush(tables), OL_EIO, "%s", ol_status_message());
     if (rows >= tables->written[table]) {
         ol_rows_keep(&tables->waiting[table], (size_t)(rows - tables->written[table]));
         return OL_OK;

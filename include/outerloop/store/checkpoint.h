@@ -12,15 +12,18 @@
  *       /moments/m/<name>, /moments/v/<name>
  *
  * Nothing in it depends on the number of ranks. A digest (XXH3-128) is kept of every tensor, and the
- * root's covers all of these in name order, all attributes and the job.
+ * root's covers all of these in name order, all attributes and the job. In front of the HDF5 file
+ * proper, in the 512 bytes that HDF5 leaves to its user, stand step, run_id, length and the digest
+ * of all that follows, as text (`head -6 FILE`).
  *
  * Writing: the space is checked; FOLDER/step-000100.h5.tmp-<run_id> is written and closed, opened
  * again and every byte compared with its digest; then synced, renamed, the folder synced; then the
  * text file `latest` is rewritten. At no instant does a file of a checkpoint's name hold less than a
  * whole checkpoint. `latest` is a hint for people and is never believed.
  *
- * Reading: a file is used only if all digests hold. The step is the one stored inside, not the one
- * in the name.
+ * Reading: the length and the digest of the whole are checked before HDF5 sees the file (it may
+ * crash on one that was altered), then the digests inside. The step is the one stored inside, not
+ * the one in the name.
  *
  * Errors of all functions: OL_EDATA for a file that is torn, altered, or no checkpoint (file and
  * object named), OL_EIO when writing fails, OL_ENOMEM. Local: rank 0 writes; any rank may read.
@@ -72,7 +75,8 @@ typedef struct ol_checkpoint_spec {
     int64_t moments_step; /**< Adam's t                                             */
     uint64_t seed;
     const char *rng;    /**< the random generator and how its streams are keyed     */
-    const char *run_id; /**< the same over restarts; part of the aside name         */
+    const char *run_id; /**< the same over restarts; one word of less than 128 bytes; part of the
+                             aside name                                             */
     const char *job;    /**< resolved job file                                      */
     const ol_checkpoint_tensor *tensors;
     int n_tensors;
@@ -103,8 +107,8 @@ typedef enum ol_checkpoint_part {
 } ol_checkpoint_part;
 
 /**
- * Open a file, and check the root digest: attributes, job, names, shapes and digests of all
- * tensors are then what was written. Tensor data is checked as it is read.
+ * Open a file and check it whole: its length, the digest of all its bytes, and the root digest over
+ * attributes, job, names, shapes and digests of the tensors. Cost: the file is read once.
  * @param out *owned by the caller* (ol_checkpoint_close)
  */
 ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out);
@@ -132,7 +136,7 @@ const ol_archive *ol_checkpoint_archive(const ol_checkpoint *checkpoint);
 ol_status ol_checkpoint_read(const ol_checkpoint *checkpoint, ol_checkpoint_part part,
                              const char *name, size_t count, float *out);
 
-/** Read every tensor and compare all digests. */
+/** Open the file, read every tensor and compare all digests. */
 ol_status ol_checkpoint_verify(const char *path);
 
 /**

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The first 512 bytes of a checkpoint: text that seals the HDF5 file behind it.
+ *
+ *     outerloop checkpoint 1
+ *     step 100
+ *     run_id 1f0c...
+ *     bytes 58804                    of the whole file
+ *     content 9a3e...                XXH3-128 of all bytes behind these 512
+ *     seal 07d2...                   XXH3-128 of the lines above
+ *
+ * HDF5 leaves these bytes to the owner of a file (its "user block"); any HDF5 program skips them.
+ * They are needed because HDF5 may crash on a file whose inner structure was altered: its content
+ * is therefore proved before HDF5 sees it. And the step is known without reading the rest.
+ */
+#ifndef STORE_SEAL_H
+#define STORE_SEAL_H
+
+#include <stdint.h>
+
+#include "outerloop/base/digest.h"
+#include "outerloop/base/status.h"
+
+enum { OL_SEAL_BYTES = 512, OL_SEAL_RUN_ID = 128 };
+
+typedef struct ol_seal {
+    int64_t step;
+    char run_id[OL_SEAL_RUN_ID];
+    uint64_t bytes;
+    char content[OL_DIGEST_TEXT];
+} ol_seal;
+
+/* Write the seal of a closed file. Errors: OL_EIO, OL_EUSAGE (run_id too long, or not one line). */
+ol_status ol_seal_write(const char *path, int64_t step, const char *run_id);
+
+/* Read the seal and check that it holds and that the file has its length. Errors: OL_EDATA. */
+ol_status ol_seal_read(const char *path, ol_seal *seal);
+
+/* Compare the content with its digest, reading the whole file. Errors: OL_EDATA. */
+ol_status ol_seal_check(const char *path, const ol_seal *seal);
+
+#endif
