@@ -1,29 +1,31 @@
 # SPDX-License-Identifier: BSD-3-Clause
-# Set up and build ./build; says nothing unless something is to be done. Sourced by tools/check and
+# Set up and build a folder; says nothing unless something is to be done. Sourced by tools/check and
 # tools/quickstart, which stand at the top of the project by then.
 
-# build_release [MESON OPTION...]
-build_release() {
-    local log=build/tools.log
-    if [ ! -f build/build.ninja ]; then
-        echo "setting up build/"
-        mkdir -p build
-        run_logged "$log" meson setup build --buildtype=release "$@"
-    elif ! has_options "$@"; then
-        run_logged "$log" meson configure build "$@"
+# build_in FOLDER [MESON OPTION...]
+build_in() {
+    local build=$1 log=$1/tools.log
+    shift
+    if [ ! -f "$build/build.ninja" ]; then
+        echo "setting up $build/"
+        mkdir -p "$build"
+        run_logged "$log" meson setup "$build" "$@"
+    elif ! has_options "$build" "$@"; then
+        run_logged "$log" meson configure "$build" "$@"
     fi
-    if ! ninja -C build -n | grep -q "no work to do"; then
+    if ! ninja -C "$build" -n | grep -q "no work to do"; then
         echo "building"
-        run_logged "$log" ninja -C build
+        run_logged "$log" ninja -C "$build"
     fi
 }
 
-# True when build/ is configured with each of these -Dname=value already.
+# has_options FOLDER -Dname=value...: true when it is configured with all of these already.
 has_options() {
-    local option
+    local build=$1 option
+    shift
     for option in "$@"; do
         option=${option#-D}
-        meson introspect build --buildoptions | python3 -c '
+        meson introspect "$build" --buildoptions | python3 -c '
 import json, sys
 name, value = sys.argv[1].split("=", 1)
 sys.exit(not any(o["name"] == name and o["value"] == value for o in json.load(sys.stdin)))

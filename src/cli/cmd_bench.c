@@ -143,7 +143,7 @@ int ol_cmd_bench(int argc, char **argv)
     ol_bench_report report;
     ol_status status;
 
-    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    ol_cli_parse(&argp, argc, argv, &o);
     ol_gemm_threads(o.threads);
     status = o.f64 ? ol_bench_f64(&o.spec, &report) : ol_bench(&o.spec, &report);
     if (status == OL_OK)

@@ -37,7 +37,7 @@ int ol_cmd_reference(int argc, char **argv)
     ol_text text = {0};
     ol_status status;
 
-    argp_parse(&argp, argc, argv, 0, NULL, &path);
+    ol_cli_parse(&argp, argc, argv, &path);
     status = ol_job_reference(&text);
     if (status == OL_OK && path)
         status = ol_write_file(path, text.data, text.size);

@@ -82,7 +82,7 @@ int ol_cmd_verify(int argc, char **argv)
 
     if (!o.files)
         return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
-    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    ol_cli_parse(&argp, argc, argv, &o);
     status = ol_comm_init(&comm);
     if (status == OL_OK) {
         ol_log_identify(ol_comm_rank(comm), ol_comm_size(comm));

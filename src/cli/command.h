@@ -31,7 +31,12 @@ int ol_cli_exit(ol_status status, bool work_started);
 /* The same, and a failure is told to the person: for commands of one process. */
 int ol_cli_finish(ol_status status, bool work_started);
 
+/* argp_parse; under a launcher only the first process speaks, so that a mistake is told once. */
+void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
+
 int ol_cmd_bench(int argc, char **argv);
+int ol_cmd_inspect(int argc, char **argv);
+int ol_cmd_prompts(int argc, char **argv);
 int ol_cmd_reference(int argc, char **argv);
 int ol_cmd_run(int argc, char **argv);
 int ol_cmd_verify(int argc, char **argv);

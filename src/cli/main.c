@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "outerloop/base/log.h"
@@ -11,7 +13,9 @@
 static const ol_command commands[] = {
     {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
     {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
+    {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
     {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
+    {"inspect", "what a run folder, checkpoint or metrics file holds", ol_cmd_inspect},
     {"reference", "every key of a job file, with defaults and meanings", ol_cmd_reference},
 };
 
@@ -60,6 +64,40 @@ int ol_cli_finish(ol_status status, bool work_started)
     if (status != OL_OK && getenv("OUTERLOOP_TRACE"))
         fputs(ol_status_trace(), stderr);
     return ol_cli_exit(status, work_started);
+}
+
+/* Before MPI is up, only the launcher's environment says which process this is. */
+static bool is_first_process(void)
+{
+    static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
+                                        "SLURM_PROCID"};
+
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+        const char *rank = getenv(names[i]);
+
+        if (rank)
+            return atoi(rank) == 0;
+    }
+    return true;
+}
+
+void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
+{
+    const int out = is_first_process() ? -1 : dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
+    const int nowhere = open("/dev/null", O_WRONLY);
+
+    if (out >= 0 && nowhere >= 0) {
+        dup2(nowhere, STDOUT_FILENO);
+        dup2(nowhere, STDERR_FILENO);
+    }
+    argp_parse(argp, argc, argv, 0, NULL, input); /* leaves the program on a mistake */
+    if (out >= 0) {
+        dup2(out, STDOUT_FILENO);
+        dup2(err, STDERR_FILENO);
+        close(out);
+    }
+    close(err);
+    close(nowhere);
 }
 
 static int unknown_command(const char *word)

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "versions.h"
 
+#include "outerloop/comm/comm.h"
+#include "outerloop/kernel/gemm.h"
+#include "outerloop/store/library.h"
+
 void ol_cli_versions(FILE *out)
 {
     fprintf(out, "outerloop %s\n", OL_VERSION);
+    fprintf(out, "%s\n", ol_gemm_library());
+    fprintf(out, "%s\n", ol_comm_library());
+    fprintf(out, "%s\n", ol_store_library());
 }

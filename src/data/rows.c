@@ -71,6 +71,8 @@ static ol_status read_row(const char *path, int line, const char *text, size_t n
     CHECK_LINE(strspn(text, " \t\r") < n, "the line is empty; remove it");
     CHECK_LINE(valid == n, "byte %zu of the line (0x%02X) is not UTF-8; convert the file to UTF-8",
                valid + 1, (unsigned)(unsigned char)text[valid]);
+    CHECK_LINE(strncmp(text, "\xEF\xBB\xBF", 3) != 0,
+               "the file begins with a byte order mark; save it as UTF-8 without one");
     object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
     CHECK_LINE(object, "not JSON: %s (column %d); a row is one JSON object on one line", error.text,
                error.column);

@@ -162,7 +162,8 @@ static void forward_block(ol_pass pass, const ol_walk *w, const block *b)
     ol_linear_forward(pass, (ol_linear_dim){m, C, F, F, F}, ACTIVATION(b, norm2),
                       tensor(w->theta, model, p->fc_weight), tensor(w->theta, model, p->fc_bias),
                       ACTIVATION(b, fc));
-    ol_gelu_forward(pass, (size_t)m * (size_t)F, ACTIVATION(b, fc), ACTIVATION(b, act));
+    /* act is shared by the blocks: a tangent pass alone finds another block's there. */
+    ol_gelu_forward(pass | OL_PRIMAL, (size_t)m * (size_t)F, ACTIVATION(b, fc), ACTIVATION(b, act));
     ol_linear_forward(pass, (ol_linear_dim){m, F, C, C, C}, ACTIVATION(b, act),
                       tensor(w->theta, model, p->mlp_proj_weight),
                       tensor(w->theta, model, p->mlp_proj_bias), out);
@@ -255,13 +256,14 @@ static void backward_mlp(ol_pass pass, const ol_walk *w, const block *b)
     const ol_model *model = w->model;
     const ol_block_params *p = b->params;
     const int C = b->C, F = 4 * C, m = b->m;
+    const size_t wide = (size_t)m * (size_t)F;
 
+    ol_gelu_forward(pass | OL_PRIMAL, wide, ACTIVATION(b, fc), ACTIVATION(b, act));
     ol_linear_backward(pass, (ol_linear_dim){m, F, C, C, C}, ACTIVATION(b, act),
                        tensor(w->theta, model, p->mlp_proj_weight), ADJOINT(b, out), false,
                        ADJOINT(b, act), tensor(w->theta_bar, model, p->mlp_proj_weight),
                        tensor(w->theta_bar, model, p->mlp_proj_bias));
-    ol_gelu_backward(pass, (size_t)m * (size_t)F, ACTIVATION(b, fc), ADJOINT(b, act),
-                     ADJOINT(b, fc));
+    ol_gelu_backward(pass | OL_PRIMAL, wide, ACTIVATION(b, fc), ADJOINT(b, act), ADJOINT(b, fc));
     ol_linear_backward(pass, (ol_linear_dim){m, C, F, F, F}, ACTIVATION(b, norm2),
                        tensor(w->theta, model, p->fc_weight), ADJOINT(b, fc), false,
                        ADJOINT(b, norm2), tensor(w->theta_bar, model, p->fc_weight),

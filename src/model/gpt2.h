@@ -52,7 +52,12 @@ typedef enum ol_sharing {
     OL_ALTERNATE, /* two sets, used in turn: only neighbours are alive */
 } ol_sharing;
 
-ol_buffers ol_buffers_layout(ol_arena *arena, const ol_model *model, ol_extent bounds,
+/* What the buffers hold. GELU's output is the widest activation and cheap to compute again, from fc
+ * forwards and from act_bar backwards; so all blocks share one `act` of activations and one `fc` of
+ * adjoints, which are filled where they are read. */
+typedef enum ol_role { OL_ACTIVATIONS, OL_ADJOINTS } ol_role;
+
+ol_buffers ol_buffers_layout(ol_arena *arena, const ol_model *model, ol_extent bounds, ol_role role,
                              ol_sharing sharing);
 ol_statistics ol_statistics_layout(ol_arena *arena, const ol_model *model, ol_extent bounds);
 

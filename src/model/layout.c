@@ -3,7 +3,8 @@
 #include "outerloop/kernel/attention.h"     /* ol_attention_scratch */
 #include "outerloop/kernel/cross_entropy.h" /* ol_cross_entropy_scratch */
 
-static ol_block_buffers block_layout(ol_arena *arena, size_t n, size_t m, size_t C, bool last)
+static ol_block_buffers block_layout(ol_arena *arena, size_t n, size_t m, size_t C, bool last,
+                                     ol_role role, ol_real *wide)
 {
     ol_block_buffers b = {0};
 
@@ -19,13 +20,13 @@ static ol_block_buffers block_layout(ol_arena *arena, size_t n, size_t m, size_t
     b.att = ol_arena_reals(arena, m * C);
     b.mid = ol_arena_reals(arena, m * C);
     b.norm2 = ol_arena_reals(arena, m * C);
-    b.fc = ol_arena_reals(arena, m * 4 * C);
-    b.act = ol_arena_reals(arena, m * 4 * C);
+    b.fc = role == OL_ADJOINTS ? wide : ol_arena_reals(arena, m * 4 * C);
+    b.act = role == OL_ADJOINTS ? ol_arena_reals(arena, m * 4 * C) : wide;
     b.out = ol_arena_reals(arena, m * C);
     return b;
 }
 
-ol_buffers ol_buffers_layout(ol_arena *arena, const ol_model *model, ol_extent bounds,
+ol_buffers ol_buffers_layout(ol_arena *arena, const ol_model *model, ol_extent bounds, ol_role role,
                              ol_sharing sharing)
 {
     const size_t n = (size_t)bounds.tokens, M = (size_t)bounds.scored;
@@ -34,6 +35,8 @@ ol_buffers ol_buffers_layout(ol_arena *arena, const ol_model *model, ol_extent b
     ol_block_buffers *blocks = ol_arena_take(arena, (size_t)L * sizeof *blocks);
     ol_buffers b = {.blocks = blocks};
 
+    ol_real *wide = ol_arena_reals(arena, (L > 1 ? n : M) * 4 * C);
+
     b.embed = ol_arena_reals(arena, n * C);
     for (int l = 0; l < L; l++) {
         const bool last = l == L - 1;
@@ -41,7 +44,7 @@ ol_buffers ol_buffers_layout(ol_arena *arena, const ol_model *model, ol_extent b
         ol_block_buffers own = {0};
 
         if (!shared)
-            own = block_layout(arena, n, last ? M : n, C, last);
+            own = block_layout(arena, n, last ? M : n, C, last, role, wide);
         if (blocks)
             blocks[l] = shared ? blocks[l - 2] : own;
     }

@@ -29,10 +29,10 @@ static ol_walk walk_layout(ol_arena *arena, const ol_model *model, ol_extent ext
     if (!with_tape) {
         *chunk = ol_chunk_layout(arena, bounds);
         *rows = ol_statistics_layout(arena, model, bounds);
-        walk.value =
-            ol_buffers_layout(arena, model, bounds, what == LOSSES ? OL_ALTERNATE : OL_OWN);
+        walk.value = ol_buffers_layout(arena, model, bounds, OL_ACTIVATIONS,
+                                       what == LOSSES ? OL_ALTERNATE : OL_OWN);
         if (what != LOSSES)
-            walk.bar = ol_buffers_layout(arena, model, bounds, OL_ALTERNATE);
+            walk.bar = ol_buffers_layout(arena, model, bounds, OL_ADJOINTS, OL_ALTERNATE);
     } else if (tape) {
         walk.chunk = &tape->chunk;
         walk.statistics = &tape->statistics;
@@ -40,8 +40,8 @@ static ol_walk walk_layout(ol_arena *arena, const ol_model *model, ol_extent ext
         walk.bar = tape->bar;
     }
     if (what == PRODUCT) {
-        walk.dot = ol_buffers_layout(arena, model, bounds, OL_OWN);
-        walk.bar_dot = ol_buffers_layout(arena, model, bounds, OL_ALTERNATE);
+        walk.dot = ol_buffers_layout(arena, model, bounds, OL_ACTIVATIONS, OL_OWN);
+        walk.bar_dot = ol_buffers_layout(arena, model, bounds, OL_ADJOINTS, OL_ALTERNATE);
     }
     walk.scratch = ol_arena_reals(arena, ol_walk_scratch(model, bounds));
     return walk;
@@ -54,8 +54,8 @@ ol_tape *ol_tape_layout(ol_arena *arena, const ol_model *model, ol_extent extent
 
     placed.chunk = ol_chunk_layout(arena, extent);
     placed.statistics = ol_statistics_layout(arena, model, extent);
-    placed.value = ol_buffers_layout(arena, model, extent, OL_OWN);
-    placed.bar = ol_buffers_layout(arena, model, extent, OL_OWN);
+    placed.value = ol_buffers_layout(arena, model, extent, OL_ACTIVATIONS, OL_OWN);
+    placed.bar = ol_buffers_layout(arena, model, extent, OL_ADJOINTS, OL_OWN);
     if (tape)
         *tape = placed;
     return tape;

@@ -9,6 +9,18 @@
 
 enum { MOST_IDS = 1 << 24 }; /* a damaged id must not cost all memory */
 
+static ol_status check_there(const char *folder, const char *vocab, const char *merges)
+{
+    const char *lacking = !ol_path_exists(vocab)    ? "vocab.json"
+                          : !ol_path_exists(merges) ? "merges.txt"
+                                                    : NULL;
+
+    OL_CHECK(!lacking, OL_EDATA,
+             "%s: has no %s; a tokenizer is a folder with GPT-2's vocab.json and merges.txt",
+             folder, lacking);
+    return OL_OK;
+}
+
 static ol_status read_json(const char *path, json_t **out)
 {
     char *text;
@@ -29,13 +41,13 @@ static ol_status check_ids(const char *path, json_t *vocab, int *V)
     json_t *id;
 
     OL_CHECK(json_is_object(vocab) && json_object_size(vocab) > 0, OL_EDATA,
-             "%s:1: holds no object of tokens and ids; is it a GPT-2 vocab.json?", path);
+             "%s: holds no object of tokens and ids; is it a GPT-2 vocab.json?", path);
     *V = 0;
     json_object_foreach(vocab, token, id)
     {
         OL_CHECK(json_is_integer(id) && json_integer_value(id) >= 0 &&
                      json_integer_value(id) < MOST_IDS,
-                 OL_EDATA, "%s:1: token \"%s\" has no id of 0 to %d", path, token, MOST_IDS - 1);
+                 OL_EDATA, "%s: token \"%s\" has no id of 0 to %d", path, token, MOST_IDS - 1);
         if (json_integer_value(id) >= *V)
             *V = (int)json_integer_value(id) + 1;
     }
@@ -47,7 +59,7 @@ static ol_status place_token(vocabulary *v, const char *path, const char *token,
     bool spelt;
 
     OL_CHECK(v->start[id] == UINT32_MAX, OL_EDATA,
-             "%s:1: id %d is given twice, the second time to \"%s\"", path, id, token);
+             "%s: id %d is given twice, the second time to \"%s\"", path, id, token);
     v->start[id] = (uint32_t)v->pool.size;
     OL_TRY(bytes_read(token, strlen(token), &v->pool, &spelt));
     /* A special token may use characters outside the byte alphabet; it stands for itself. */
@@ -74,7 +86,7 @@ static ol_status place_tokens(vocabulary *v, const char *path, json_t *vocab)
         OL_TRY(place_token(v, path, token, (int)json_integer_value(id)));
     for (int byte = 0; byte < BYTES; byte++)
         OL_CHECK(v->byte_id[byte] >= 0, OL_EDATA,
-                 "%s:1: has no token for byte 0x%02X; a byte-level vocabulary needs all 256", path,
+                 "%s: has no token for byte 0x%02X; a byte-level vocabulary needs all 256", path,
                  (unsigned)byte);
     return OL_OK;
 }
@@ -177,6 +189,7 @@ ol_status vocabulary_read(vocabulary *v, const char *folder)
 
     OL_TRY(ol_path_format(vocab_path, "%s/vocab.json", folder));
     OL_TRY(ol_path_format(merges_path, "%s/merges.txt", folder));
+    OL_TRY(check_there(folder, vocab_path, merges_path));
     OL_TRY(read_json(vocab_path, &vocab));
     status = place_tokens(v, vocab_path, vocab);
     if (status == OL_OK)

@@ -2,6 +2,7 @@
 /* Episodes: disjoint targets, the same on every call, uniform over tasks and rows, and refusals. */
 #include "world.h"
 
+#include "outerloop/base/clock.h"
 #include "outerloop/data/sampler.h"
 
 enum { TASKS = 5, ROWS = 20 };
@@ -334,6 +335,47 @@ static void repeated_rows(void **state)
 #undef ROW
 }
 
+/* The real tasks: load, draw and fit. */
+static void real_tasks(void **state)
+{
+    const char *reference = getenv("OUTERLOOP_REFERENCE");
+    char root[PATH_MAX], folder[PATH_MAX];
+    ol_sampler_spec spec = spec_of(16, 4, 4);
+    ol_tokenizer *gpt2;
+    ol_sampler *sampler;
+    ol_episode episode = {0};
+    double start;
+
+    (void)state;
+    if (!reference || !reference[0]) {
+        print_message("# configure with -Dreference=FOLDER to run this test\n");
+        skip();
+    }
+    assert_int_equal(ol_path_format(root, "%s/data/bbh", reference), OL_OK);
+    assert_int_equal(ol_path_format(folder, "%s/data/gpt2", reference), OL_OK);
+    assert_int_equal(ol_tokenizer_load(folder, &gpt2), OL_OK);
+    spec.root = root;
+    spec.setting = "bbh";
+    start = ol_clock_seconds();
+    if (ol_sampler_create(&spec, gpt2, &sampler) != OL_OK)
+        fail_msg("%s", ol_status_message());
+    printf("# %d real tasks read in %.3f s\n", ol_sampler_tasks(sampler),
+           ol_clock_seconds() - start);
+    assert_int_equal(ol_sampler_check_context(sampler, 1024), OL_OK);
+    start = ol_clock_seconds();
+    for (int n = 0; n < 100; n++) {
+        assert_int_equal(ol_sampler_draw(sampler, 0, 100, n, &episode), OL_OK);
+        assert_int_equal(ol_batch_check(&episode.support, 50257, 1024, "support"), OL_OK);
+        assert_int_equal(ol_batch_check(&episode.query, 50257, 1024, "query"), OL_OK);
+        assert_true(ol_batch_longest(&episode.query) <= ol_sampler_longest(sampler, episode.task));
+    }
+    printf("# an episode of 8 prompts drawn in %.1f us\n", 1e4 * (ol_clock_seconds() - start));
+    ol_batch_finish(&episode.support);
+    ol_batch_finish(&episode.query);
+    ol_sampler_destroy(sampler);
+    ol_tokenizer_destroy(gpt2);
+}
+
 static void check_refused(ol_sampler_spec spec, ol_status code, const char *words)
 {
     ol_sampler *sampler;
@@ -371,6 +413,7 @@ int main(void)
         cmocka_unit_test(uniform),       cmocka_unit_test(rounds),
         cmocka_unit_test(longest),       cmocka_unit_test(without_demonstrations),
         cmocka_unit_test(repeated_rows), cmocka_unit_test(refusals),
+        cmocka_unit_test(real_tasks),
     };
 
     return cmocka_run_group_tests_name("sampler", tests, setup, world_teardown);

@@ -44,6 +44,7 @@ static void bad_rows(void **state)
         {ROW "\n" ROW, "rows.jsonl:2: the line is empty"},
         {ROW ROW "  \n", "rows.jsonl:3: the line is empty"},
         {ROW "{\"task\": \"t\",\n", "rows.jsonl:2: not JSON"},
+        {"\xEF\xBB\xBF" ROW, "rows.jsonl:1: the file begins with a byte order mark"},
         {ROW "nonsense\n", "rows.jsonl:2: not JSON"},
         {ROW "[1, 2]\n", "rows.jsonl:2: a row must be a JSON object"},
         {ROW "{\"task\": \"t\", \"output\": \"b\", \"options\": []}\n",

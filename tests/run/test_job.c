@@ -5,10 +5,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+#include <glob.h>
 
 #include <cmocka.h>
 
+#include "outerloop/base/file.h"
 #include "outerloop/run/job.h"
 
 static ol_job *read_job(const char *text)
@@ -238,6 +242,47 @@ static void test_same_run_torn(void **state)
     ol_job_destroy(job);
 }
 
+/* The checked-in reference is what the program writes, and is itself a job: the default one. */
+static void test_reference(void **state)
+{
+    ol_job *job, *defaults;
+    ol_text text = {0};
+    char *held, now[OL_DIGEST_TEXT], plain[OL_DIGEST_TEXT];
+    size_t size;
+
+    (void)state;
+    assert_int_equal(ol_job_reference(&text), OL_OK);
+    assert_int_equal(ol_read_file(OL_ROOT "/cfg/reference.cfg", &held, &size), OL_OK);
+    assert_string_equal(held, text.data); /* else: build/outerloop reference --out it */
+    assert_int_equal(ol_job_read_text("jobs/a.cfg", held, size, &job), OL_OK);
+    assert_int_equal(ol_job_read_text("jobs/a.cfg", "", 0, &defaults), OL_OK);
+    assert_int_equal(ol_job_digest(job, now), OL_OK);
+    assert_int_equal(ol_job_digest(defaults, plain), OL_OK);
+    assert_string_equal(now, plain);
+    ol_job_destroy(job);
+    ol_job_destroy(defaults);
+    ol_text_finish(&text);
+    free(held);
+}
+
+/* Every job that the project ships can be read. */
+static void test_shipped_jobs(void **state)
+{
+    glob_t found;
+
+    (void)state;
+    assert_int_equal(glob(OL_ROOT "/jobs/*.cfg", 0, NULL, &found), 0);
+    assert_true(found.gl_pathc >= 3);
+    for (size_t i = 0; i < found.gl_pathc; i++) {
+        ol_job *job;
+
+        if (ol_job_read(found.gl_pathv[i], NULL, 0, &job) != OL_OK)
+            fail_msg("%s", ol_status_message());
+        ol_job_destroy(job);
+    }
+    globfree(&found);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -245,6 +290,7 @@ int main(void)
         cmocka_unit_test(test_evaluations), cmocka_unit_test(test_arms),
         cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_checks),
         cmocka_unit_test(test_same_run),    cmocka_unit_test(test_same_run_torn),
+        cmocka_unit_test(test_reference),   cmocka_unit_test(test_shipped_jobs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -122,6 +122,71 @@ static void same_text_same_files(void **state)
     free(second);
 }
 
+/* Tokens of a word of letters by the plainest reading of merges.txt: line after line, join every
+ * such pair from left to right. Returns how many strings are in `tokens`. */
+static size_t merge_plainly(const char *merges, const char *word, char tokens[][256])
+{
+    char left[256], right[256];
+    size_t n = strlen(word);
+
+    for (size_t i = 0; i < n; i++)
+        snprintf(tokens[i], 256, "%c", word[i]);
+    for (const char *line = strchr(merges, '\n') + 1; *line; line = strchr(line, '\n') + 1) {
+        size_t kept = 0;
+
+        assert_int_equal(sscanf(line, "%255s %255s", left, right), 2);
+        for (size_t i = 0; i < n; i++) {
+            const int joins =
+                i + 1 < n && strcmp(tokens[i], left) == 0 && strcmp(tokens[i + 1], right) == 0;
+
+            memmove(tokens[kept], tokens[i], 256);
+            if (joins)
+                strcat(tokens[kept], tokens[++i]);
+            kept++;
+        }
+        n = kept;
+    }
+    return n;
+}
+
+/* Short words, long words and the cache all follow the merges. */
+static void plain_merging(void **state)
+{
+    enum { SIZE = 200000, WORDS = 400 };
+    static char tokens[256][256];
+    char *text = invent_text(SIZE), *merges, word[256];
+    ol_rng rng = ol_rng_stream(4, OL_RNG_TEST, 0, 0);
+    ol_tokenizer *tokenizer;
+
+    (void)state;
+    assert_int_equal(ol_tokenizer_train(text, SIZE, 700, folder), OL_OK);
+    assert_int_equal(ol_tokenizer_load(folder, &tokenizer), OL_OK);
+    merges = read_merges();
+    for (int w = 0; w < WORDS; w++) {
+        const size_t length = 1 + ol_rng_below(&rng, w % 2 ? 12 : 250);
+        ol_tokens ids = {0};
+        size_t n;
+
+        for (size_t i = 0; i < length; i++)
+            word[i] = "etaoinshrdlu"[ol_rng_below(&rng, 1 + ol_rng_below(&rng, 12))];
+        word[length] = '\0';
+        n = merge_plainly(merges, word, tokens);
+        assert_int_equal(ol_tokenizer_encode(tokenizer, word, length, &ids), OL_OK);
+        assert_int_equal(ids.n, n);
+        for (size_t i = 0; i < n; i++) {
+            ol_text token = {0};
+
+            assert_int_equal(ol_tokenizer_decode(tokenizer, ids.ids + i, 1, &token), OL_OK);
+            assert_string_equal(token.data, tokens[i]);
+            ol_text_finish(&token);
+        }
+        ol_tokens_finish(&ids);
+    }
+    ol_tokenizer_destroy(tokenizer);
+    free(merges);
+    free(text);
+}
+
 static void only_bytes(void **state)
 {
     ol_tokenizer *tokenizer;
@@ -150,9 +215,8 @@ static void refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(known_merges),
-        cmocka_unit_test(same_text_same_files),
-        cmocka_unit_test(only_bytes),
+        cmocka_unit_test(known_merges),  cmocka_unit_test(same_text_same_files),
+        cmocka_unit_test(plain_merging), cmocka_unit_test(only_bytes),
         cmocka_unit_test(refusals),
     };
 

@@ -4,7 +4,8 @@
  * Ragged batches of prompts and the episode that two of them make.
  *
  * Prompt b is tokens[offsets[b] .. offsets[b+1]-1]. loss_mask[j] = 1 scores token j given those
- * before it in its prompt; the first token of a prompt is never scored. Nothing is padded.
+ * before it in its prompt; nothing precedes the first token, so a mark on it counts for nothing.
+ * Nothing is padded.
  */
 #ifndef OUTERLOOP_BASE_BATCH_H
 #define OUTERLOOP_BASE_BATCH_H
@@ -54,7 +55,7 @@ int64_t ol_batch_longest(const ol_batch *batch);
 
 /**
  * Check a batch against a model before any work: at least one prompt, every token 0..V-1, every
- * prompt of 2..context tokens with at least one scored token and an unscored first one.
+ * prompt of 2..context tokens with at least one scored token after its first.
  * `what` names the batch in the message. Errors: OL_EDATA.
  */
 ol_status ol_batch_check(const ol_batch *batch, int V, int context, const char *what);

@@ -5,7 +5,8 @@
  *
  *     's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  *
- * \s is Unicode's White_Space. The pieces laid end to end are the text. Valid UTF-8 is split by
+ * \s is Unicode's White_Space; letters and numbers are those of the Unicode version that PCRE2 was
+ * built with (14 in Debian 12), so that characters added later count as neither. The pieces laid end to end are the text. Valid UTF-8 is split by
  * the pattern; each longest run of bytes that are not valid UTF-8 is one piece, and ends the text
  * before it as the end of the text would.
  * Local; a splitter belongs to one thread. Cost: linear.

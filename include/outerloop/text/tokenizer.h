@@ -48,7 +48,7 @@ void ol_tokens_finish(ol_tokens *tokens);
  * has its token, ids are distinct and not negative, both parts of a merge and its result are in
  * the vocabulary, no merge stands twice.
  * @param out  owned by the caller, ol_tokenizer_destroy; NULL on error
- * Errors: OL_EDATA naming file and line, OL_ENOMEM.
+ * Errors: OL_EDATA naming the file, its line in merges.txt, and the token; OL_ENOMEM.
  */
 ol_status ol_tokenizer_load(const char *folder, ol_tokenizer **out);
 

@@ -1,0 +1,467 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/run/inspect.h"
+
+#include <dirent.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "inspect_parts.h"
+#include "outerloop/base/file.h"        /* ol_path_format */
+#include "outerloop/run/job.h"          /* ol_job */
+#include "outerloop/store/check.h"      /* ol_archive_check */
+#include "outerloop/store/checkpoint.h" /* ol_checkpoint */
+
+ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, ...)
+{
+    char value[2048];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(value, sizeof value, format, args);
+    va_end(args);
+    return ol_text_format(out, "%-12s%s\n", label, value);
+}
+
+/* Bytes of a file as "3.4 MiB". */
+static void size_text(const char *path, char text[24])
+{
+    struct stat info;
+    double size;
+
+    snprintf(text, 24, "?");
+    if (stat(path, &info) != 0)
+        return;
+    size = (double)info.st_size;
+    if (size < 1024.0 * 1024.0)
+        snprintf(text, 24, "%.1f KiB", size / 1024.0);
+    else
+        snprintf(text, 24, "%.1f MiB", size / (1024.0 * 1024.0));
+}
+
+static ol_status describe_learner(const ol_job *job, ol_text *out)
+{
+    const ol_job_learner *l = &job->learner;
+    const ol_job_inner *i = &l->inner;
+
+    OL_TRY(ol_inspect_line(out, "learner", "%s, order %d; %d episodes of %d + %d prompts",
+                           ol_job_algorithm_name(l->algorithm), l->order, l->episodes, l->support,
+                           l->query));
+    return ol_inspect_line(out, "inner", "%d steps of %s, lr %g, moments %s; outer lr %g", i->steps,
+                           ol_job_optimizer_name(i->optimizer), i->lr,
+                           ol_job_moments_name(i->moments), l->outer.lr);
+}
+
+ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
+{
+    ol_job *job = NULL;
+    ol_status status;
+
+    if (ol_job_read_text(name, text, strlen(text), &job) != OL_OK)
+        return ol_inspect_line(out, "job", "not readable by this version: %s", ol_status_message());
+    status = ol_inspect_line(out, "job", "%s, seed %lld, %d meta-steps asked for", job->name,
+                             (long long)job->seed, job->train.steps);
+    if (status == OL_OK)
+        status =
+            ol_inspect_line(out, "data", "%s, setting %s, %s, %d shots",
+                            *job->data.root ? job->data.root : "built-in suite", job->data.setting,
+                            ol_job_variant_name(job->data.variant), job->data.shots);
+    if (status == OL_OK)
+        status = describe_learner(job, out);
+    for (int i = 0; i < job->n_arms && status == OL_OK; i++)
+        status = ol_inspect_line(out, i == 0 ? "arms" : "", "%s", job->arms[i]->name);
+    ol_job_destroy(job);
+    return status;
+}
+
+/* Attributes of an object on one line: "layers 2, width 64". */
+static ol_status show_attributes(const ol_archive *archive, const char *object, const char *label,
+                                 ol_text *out)
+{
+    ol_strings names = {0};
+    ol_status status = ol_archive_attributes(archive, object, &names);
+
+    if (status == OL_OK)
+        status = ol_text_format(out, "%-12s", label);
+    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
+        char *value = NULL;
+        status = ol_archive_show(archive, object, names.items[i], &value);
+        if (status == OL_OK)
+            status = ol_text_format(out, "%s%s %s", i > 0 ? ", " : "", names.items[i], value);
+        free(value);
+    }
+    ol_strings_finish(&names);
+    OL_TRY(status);
+    return ol_text_append(out, "\n", 1);
+}
+
+/* Remember that a file is damaged, with the message of the failure at hand, and go on. */
+static ol_status note_broken(inspection *s, const char *path)
+{
+    const char *reason = ol_status_message();
+
+    s->checked++;
+    if (s->broken++ == 0)
+        snprintf(s->first, sizeof s->first, "%s", reason);
+    /* messages of the store begin with the path */
+    if (strncmp(reason, path, strlen(path)) == 0)
+        return ol_text_format(s->out, "  BROKEN  %s\n", reason);
+    return ol_text_format(s->out, "  BROKEN  %s: %s\n", path, reason);
+}
+
+static ol_status count_tensors(const ol_archive *archive, int *tensors, int64_t *params)
+{
+    ol_strings names = {0};
+    ol_status status = ol_archive_children(archive, "params", &names);
+
+    *tensors = (int)names.n;
+    *params = 0;
+    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
+        char object[PATH_MAX];
+        size_t n = 0;
+        status = ol_path_format(object, "params/%s", names.items[i]);
+        if (status == OL_OK)
+            status = ol_archive_count(archive, object, &n);
+        *params += (int64_t)n;
+    }
+    ol_strings_finish(&names);
+    return status;
+}
+
+static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
+{
+    const ol_archive *archive = ol_checkpoint_archive(file);
+    char size[24];
+    int64_t params;
+    int tensors;
+
+    size_text(ol_archive_path(archive), size);
+    OL_TRY(ol_inspect_line(s->out, "checkpoint", "%s, %s", ol_archive_path(archive), size));
+    OL_TRY(ol_inspect_line(s->out, "step", "%lld meta-steps, %lld optimizer steps",
+                           (long long)ol_checkpoint_step(file),
+                           (long long)ol_checkpoint_moments_step(file)));
+    OL_TRY(ol_inspect_job("job", ol_checkpoint_job(file), s->out));
+    OL_TRY(show_attributes(archive, "/model", "model", s->out));
+    OL_TRY(count_tensors(archive, &tensors, &params));
+    OL_TRY(ol_inspect_line(s->out, "tensors", "%d, %lld parameters%s", tensors, (long long)params,
+                           ol_checkpoint_has_moments(file) ? ", with moments" : ""));
+    OL_TRY(ol_inspect_line(s->out, "run", "%s, seed %llu", ol_checkpoint_run_id(file),
+                           (unsigned long long)ol_checkpoint_seed(file)));
+    return ol_inspect_line(s->out, "digest", "%s", ol_checkpoint_digest(file));
+}
+
+/* With --check, read all of a file that opened; `is_checkpoint` decides how. */
+static ol_status check_file(inspection *s, const ol_archive *archive, bool is_checkpoint)
+{
+    const char *path = ol_archive_path(archive);
+    int datasets = 0;
+    ol_status status;
+
+    if (!s->check)
+        return OL_OK;
+    status = is_checkpoint ? ol_checkpoint_verify(path) : ol_archive_check(archive, &datasets);
+    if (status == OL_EDATA)
+        return note_broken(s, path);
+    OL_TRY(status);
+    s->checked++;
+    return is_checkpoint
+               ? ol_text_format(s->out, "  whole   %s: every digest holds\n", path)
+               : ol_text_format(s->out, "  whole   %s: %d datasets read\n", path, datasets);
+}
+
+static ol_status inspect_checkpoint(inspection *s, const char *path)
+{
+    ol_checkpoint *file;
+    ol_status status = ol_checkpoint_open(path, &file);
+
+    if (status == OL_EDATA && s->check)
+        return note_broken(s, path);
+    OL_TRY(status);
+    status = describe_checkpoint(s, file);
+    if (status == OL_OK)
+        status = check_file(s, ol_checkpoint_archive(file), true);
+    ol_checkpoint_close(file);
+    return status;
+}
+
+static ol_status describe_metrics(inspection *s, const ol_archive *archive, score_book *book,
+                                  bool with_job)
+{
+    char *job = NULL, size[24];
+
+    size_text(ol_archive_path(archive), size);
+    OL_TRY(ol_inspect_line(s->out, "metrics", "%s, %s", ol_archive_path(archive), size));
+    if (with_job && ol_archive_has(archive, "job")) {
+        ol_status status = ol_archive_read_text(archive, "job", &job);
+        if (status == OL_OK)
+            status = ol_inspect_job("job", job, s->out);
+        free(job);
+        OL_TRY(status);
+    }
+    return ol_inspect_metrics(archive, book, s->out);
+}
+
+/* Any other file of ours: its attributes and what is at its root. */
+static ol_status describe_other(inspection *s, const ol_archive *archive, const char *format)
+{
+    ol_strings names = {0};
+    ol_status status;
+
+    OL_TRY(ol_inspect_line(s->out, "file", "%s, format %s", ol_archive_path(archive), format));
+    OL_TRY(show_attributes(archive, "/", "attributes", s->out));
+    status = ol_archive_children(archive, "/", &names);
+    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
+        size_t n = 0;
+        const bool group = ol_archive_is_group(archive, names.items[i]);
+        if (!group)
+            status = ol_archive_count(archive, names.items[i], &n);
+        if (status == OL_OK && group)
+            status = ol_inspect_line(s->out, i ? "" : "contents", "%s/", names.items[i]);
+        else if (status == OL_OK)
+            status = ol_inspect_line(s->out, i ? "" : "contents", "%s [%zu]", names.items[i], n);
+    }
+    ol_strings_finish(&names);
+    return status;
+}
+
+/* The file's own word for what it is: "" when it has none that we know. *owned by the caller*. */
+static ol_status kind_of(const ol_archive *archive, char **kind)
+{
+    if (ol_archive_has_attribute(archive, "/", "schema"))
+        return ol_archive_get_text(archive, "/", "schema", kind);
+    if (ol_archive_has_attribute(archive, "/", "format"))
+        return ol_archive_get_text(archive, "/", "format", kind);
+    *kind = strdup("");
+    OL_CHECK(*kind, OL_ENOMEM, "%s: no memory", ol_archive_path(archive));
+    return OL_OK;
+}
+
+static bool is_kind(const char *kind, const char *const *known)
+{
+    for (; *known; known++)
+        if (strcmp(kind, *known) == 0)
+            return true;
+    return false;
+}
+
+static ol_status inspect_metrics_file(inspection *s, const ol_archive *archive, score_book *book,
+                                      bool with_job)
+{
+    const ol_status status = describe_metrics(s, archive, book, with_job);
+
+    if (status == OL_EDATA)
+        return note_broken(s, ol_archive_path(archive));
+    OL_TRY(status);
+    return check_file(s, archive, false);
+}
+
+static ol_status inspect_archive(inspection *s, const ol_archive *archive, const char *kind,
+                                 score_book *book)
+{
+    static const char *const others[] = {"meta-step-verification", "metaicl-parity",
+                                         "outerloop-prompts", "outerloop-model", NULL};
+
+    if (strcmp(kind, "outerloop-metrics") == 0)
+        return inspect_metrics_file(s, archive, book, true);
+    if (strcmp(kind, "outerloop-checkpoint") == 0)
+        return inspect_checkpoint(s, ol_archive_path(archive));
+    OL_CHECK(is_kind(kind, others), OL_EDATA,
+             "%s: is an HDF5 file, but not one of this program's; inspect takes run folders, "
+             "checkpoints and metrics files",
+             ol_archive_path(archive));
+    OL_TRY(describe_other(s, archive, kind));
+    return check_file(s, archive, false);
+}
+
+/* True when a file has a name that this program gives. */
+static bool is_our_name(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    const size_t n = strlen(name);
+
+    return strcmp(name, "metrics.h5") == 0 ||
+           (n > 8 && strncmp(name, "step-", 5) == 0 && strcmp(name + n - 3, ".h5") == 0);
+}
+
+static ol_status inspect_file(inspection *s, const char *path, score_book *book)
+{
+    ol_archive *archive;
+    char *kind = NULL;
+    ol_status status = ol_archive_open(path, &archive);
+
+    if (status == OL_EDATA && s->check && is_our_name(path))
+        return note_broken(s, path);
+    OL_TRY(status);
+    status = kind_of(archive, &kind);
+    if (status == OL_OK)
+        status = inspect_archive(s, archive, kind, book);
+    free(kind);
+    ol_archive_close(archive);
+    return status;
+}
+
+/* One line for a checkpoint in a folder; a damaged one is said to be so. */
+static ol_status list_checkpoint(inspection *s, const char *path)
+{
+    const char *name = strrchr(path, '/') + 1;
+    ol_checkpoint *file;
+    char size[24];
+    ol_status status;
+
+    size_text(path, size);
+    status = ol_checkpoint_open(path, &file);
+    if (status == OL_EDATA)
+        return note_broken(s, path);
+    OL_TRY(status);
+    status = ol_text_format(s->out, "  %-24s %10s   step %-8lld digest %s\n", name, size,
+                            (long long)ol_checkpoint_step(file), ol_checkpoint_digest(file));
+    if (status == OL_OK)
+        status = check_file(s, ol_checkpoint_archive(file), true);
+    ol_checkpoint_close(file);
+    return status;
+}
+
+static int is_checkpoint_name(const struct dirent *entry)
+{
+    return strcmp(entry->d_name, "metrics.h5") != 0 && is_our_name(entry->d_name);
+}
+
+static ol_status list_checkpoints(inspection *s, const char *folder)
+{
+    char path[PATH_MAX];
+    struct dirent **entries = NULL;
+    ol_status status;
+    int n;
+
+    OL_TRY(ol_path_format(path, "%s/checkpoints", folder));
+    n = scandir(path, &entries, is_checkpoint_name, alphasort);
+    if (n <= 0) {
+        free(entries);
+        return OL_OK;
+    }
+    status = ol_inspect_line(s->out, "checkpoints", "%d%s", n,
+                             s->check ? "" : " (--check reads all of their tensors)");
+    for (int i = 0; i < n; i++) {
+        if (status == OL_OK)
+            status = ol_path_format(path, "%s/checkpoints/%s", folder, entries[i]->d_name);
+        if (status == OL_OK)
+            status = list_checkpoint(s, path);
+        free(entries[i]);
+    }
+    free(entries);
+    return status;
+}
+
+/* The resolved job of a folder, parsed; NULL when it has none or one that cannot be read. */
+static ol_job *read_job(const char *path)
+{
+    char *text;
+    size_t size;
+    ol_job *job = NULL;
+
+    if (ol_read_file(path, &text, &size) != OL_OK)
+        return NULL;
+    if (ol_job_read_text(path, text, size, &job) != OL_OK)
+        job = NULL;
+    free(text);
+    return job;
+}
+
+/* Metrics and checkpoints of one arm, or of a job without arms. */
+static ol_status inspect_run(inspection *s, const char *folder, score_book *book, bool with_job)
+{
+    char path[PATH_MAX];
+
+    OL_TRY(ol_path_format(path, "%s/metrics.h5", folder));
+    if (ol_path_exists(path)) {
+        ol_archive *archive;
+        ol_status status = ol_archive_open(path, &archive);
+        if (status == OL_EDATA) {
+            OL_TRY(note_broken(s, path));
+        } else {
+            OL_TRY(status);
+            status = inspect_metrics_file(s, archive, book, with_job);
+            ol_archive_close(archive);
+            OL_TRY(status);
+        }
+    }
+    return list_checkpoints(s, folder);
+}
+
+static bool has_results(const char *folder)
+{
+    char metrics[PATH_MAX], checkpoints[PATH_MAX];
+
+    return ol_path_format(metrics, "%s/metrics.h5", folder) == OL_OK &&
+           ol_path_format(checkpoints, "%s/checkpoints", folder) == OL_OK &&
+           (ol_path_exists(metrics) || ol_path_is_folder(checkpoints));
+}
+
+/* A folder below a comparison, under a heading of its name. */
+static ol_status inspect_member(inspection *s, const char *folder, const char *name,
+                                score_book *book)
+{
+    char path[PATH_MAX];
+
+    OL_TRY(ol_path_format(path, "%s/%s", folder, name));
+    if (!has_results(path))
+        return OL_OK;
+    OL_TRY(ol_text_format(s->out, "\n[%s]\n", name));
+    return inspect_run(s, path, book, strcmp(name, "untrained") != 0);
+}
+
+static ol_status inspect_folder(inspection *s, const char *folder, score_book *book)
+{
+    char path[PATH_MAX];
+    ol_job *job;
+    ol_status status;
+
+    OL_TRY(ol_path_format(path, "%s/job.cfg", folder));
+    OL_CHECK(has_results(folder) || ol_path_exists(path), OL_EDATA,
+             "%s: is not the folder of a run: it has no job.cfg, no metrics.h5 and no checkpoints",
+             folder);
+    job = read_job(path);
+    status =
+        ol_inspect_line(s->out, "run", "%s%s%s", folder, job ? ", job " : "", job ? job->name : "");
+    if (status == OL_OK)
+        status = inspect_member(s, folder, "untrained", book);
+    if (status == OL_OK && has_results(folder))
+        status = inspect_run(s, folder, book, true);
+    for (int i = 0; job && i < job->n_arms && status == OL_OK; i++)
+        status = inspect_member(s, folder, job->arms[i]->name, book);
+    ol_job_destroy(job);
+    return status;
+}
+
+static ol_status conclude(const inspection *s)
+{
+    if (s->broken == 0 && !s->check)
+        return OL_OK;
+    OL_CHECK(s->broken == 0, OL_ECHECK, "%d of %d files %s damaged; the first: %s", s->broken,
+             s->checked, s->broken == 1 ? "is" : "are", s->first);
+    return ol_text_format(s->out, "checked     %d file%s, all whole\n", s->checked,
+                          s->checked == 1 ? "" : "s");
+}
+
+ol_status ol_inspect(const char *path, bool check, ol_text *out)
+{
+    inspection s = {.check = check, .out = out};
+    score_book book = {0};
+    ol_status status;
+
+    OL_CHECK(ol_path_exists(path), OL_EDATA, "%s: there is no such file or folder", path);
+    if (ol_path_is_folder(path))
+        status = inspect_folder(&s, path, &book);
+    else
+        status = inspect_file(&s, path, &book);
+    if (status == OL_OK && book.n > 0)
+        status = ol_text_append(out, "\n", 1);
+    if (status == OL_OK)
+        status = ol_score_book_table(&book, out);
+    ol_score_book_finish(&book);
+    OL_TRY(status);
+    return conclude(&s);
+}

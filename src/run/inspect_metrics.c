@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a metrics file says of training, for people. */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "inspect_parts.h"
+#include "outerloop/base/clock.h" /* ol_clock_duration */
+
+enum { LATEST = 10 /* episodes of a task that its summary is the mean of */ };
+
+/* Columns of train/step. */
+typedef struct steps {
+    size_t n;
+    double *step, *before, *after, *seconds, *tokens, *dropped;
+} steps;
+
+static void finish_steps(steps *s)
+{
+    free(s->step);
+    free(s->before);
+    free(s->after);
+    free(s->seconds);
+    free(s->tokens);
+    free(s->dropped);
+}
+
+/* A numeric column of n rows, owned by the caller. */
+static ol_status read_column(const ol_archive *metrics, const char *object, size_t n, double **out)
+{
+    *out = calloc(n + 1, sizeof **out);
+    OL_CHECK(*out, OL_ENOMEM, "no memory for %zu rows", n);
+    return ol_archive_read_f64(metrics, object, n, *out);
+}
+
+static ol_status read_steps(const ol_archive *metrics, steps *s)
+{
+    OL_TRY(read_column(metrics, "train/step/step", s->n, &s->step));
+    OL_TRY(read_column(metrics, "train/step/loss_before", s->n, &s->before));
+    OL_TRY(read_column(metrics, "train/step/loss_after", s->n, &s->after));
+    OL_TRY(read_column(metrics, "train/step/seconds", s->n, &s->seconds));
+    OL_TRY(read_column(metrics, "train/step/tokens", s->n, &s->tokens));
+    return read_column(metrics, "train/step/dropped", s->n, &s->dropped);
+}
+
+static double sum(const double *x, size_t n)
+{
+    double total = 0.0;
+
+    for (size_t i = 0; i < n; i++)
+        total += x[i];
+    return total;
+}
+
+/* "4.8210 -> 4.7102", or the one that was measured. */
+static ol_status add_losses(double before, double after, ol_text *out)
+{
+    return isnan(before) ? ol_text_format(out, "%.4f", after)
+                         : ol_text_format(out, "%.4f -> %.4f", before, after);
+}
+
+static ol_status describe_steps(const steps *s, ol_text *out)
+{
+    const size_t last = s->n - 1;
+    const double seconds = sum(s->seconds, s->n), tokens = sum(s->tokens, s->n);
+    char time[32];
+
+    ol_clock_duration(seconds, time);
+    OL_TRY(ol_inspect_line(out, "training", "%zu meta-steps, the last is %.0f; %s; %.0f tokens/s",
+                           s->n, s->step[last], time, seconds > 0.0 ? tokens / seconds : 0.0));
+    OL_TRY(ol_text_format(out, "%-12s", "loss"));
+    OL_TRY(add_losses(s->before[0], s->after[0], out));
+    OL_TRY(ol_text_format(out, " nats at step %.0f,  ", s->step[0]));
+    OL_TRY(add_losses(s->before[last], s->after[last], out));
+    OL_TRY(ol_text_format(out, " at step %.0f\n", s->step[last]));
+    if (sum(s->dropped, s->n) > 0.0)
+        OL_TRY(ol_inspect_line(out, "dropped", "%.0f episodes whose loss was not finite",
+                               sum(s->dropped, s->n)));
+    return OL_OK;
+}
+
+static ol_status inspect_steps(const ol_archive *metrics, ol_text *out)
+{
+    steps s = {0};
+    ol_status status;
+
+    OL_TRY(ol_archive_count(metrics, "train/step/step", &s.n));
+    if (s.n == 0)
+        return OL_OK;
+    status = read_steps(metrics, &s);
+    if (status == OL_OK)
+        status = describe_steps(&s, out);
+    finish_steps(&s);
+    return status;
+}
+
+/* Columns of train/episode. */
+typedef struct episodes {
+    size_t n;
+    ol_strings task;
+    double *before, *after;
+    size_t *order; /* rows by task, then number */
+} episodes;
+
+static int compare_rows(const void *a, const void *b, void *payload)
+{
+    const episodes *e = payload;
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    const int by_task = strcmp(e->task.items[x], e->task.items[y]);
+
+    return by_task != 0 ? by_task : (x > y) - (x < y);
+}
+
+/* One line for the task that row `from` of the order begins. Returns the row after its last. */
+static ol_status describe_task(const episodes *e, size_t from, size_t *next, ol_text *out)
+{
+    const char *task = e->task.items[e->order[from]];
+    double before = 0.0, after = 0.0;
+    size_t to = from, first;
+    int counted = 0;
+
+    while (to < e->n && strcmp(e->task.items[e->order[to]], task) == 0)
+        to++;
+    first = to - from > LATEST ? to - LATEST : from;
+    for (size_t i = first; i < to; i++) {
+        const double loss = e->after[e->order[i]];
+        if (!isfinite(loss))
+            continue; /* dropped */
+        before += e->before[e->order[i]];
+        after += loss;
+        counted++;
+    }
+    OL_TRY(ol_text_format(out, "  %-40s %8zu   ", task, to - from));
+    OL_TRY(add_losses(before / counted, after / counted, out));
+    *next = to;
+    return ol_text_append(out, "\n", 1);
+}
+
+static ol_status describe_episodes(const ol_archive *metrics, episodes *e, ol_text *out)
+{
+    OL_TRY(read_column(metrics, "train/episode/query_loss_before", e->n, &e->before));
+    OL_TRY(read_column(metrics, "train/episode/query_loss_after", e->n, &e->after));
+    OL_TRY(ol_archive_read_strings(metrics, "train/episode/task", &e->task));
+    OL_CHECK(e->task.n == e->n, OL_EDATA,
+             "%s: train/episode has columns of unequal length; run with --resume to repair it",
+             ol_archive_path(metrics));
+    e->order = calloc(e->n, sizeof *e->order);
+    OL_CHECK(e->order, OL_ENOMEM, "no memory for %zu episodes", e->n);
+    for (size_t i = 0; i < e->n; i++)
+        e->order[i] = i;
+    qsort_r(e->order, e->n, sizeof *e->order, compare_rows, e);
+    OL_TRY(ol_text_format(out, "\n  %-40s %8s   %s\n", "training task", "episodes",
+                          "query loss before -> after (mean of the latest 10)"));
+    for (size_t i = 0; i < e->n;)
+        OL_TRY(describe_task(e, i, &i, out));
+    return ol_text_append(out, "\n", 1);
+}
+
+static ol_status inspect_episodes(const ol_archive *metrics, ol_text *out)
+{
+    episodes e = {0};
+    ol_status status;
+
+    OL_TRY(ol_archive_count(metrics, "train/episode/episode", &e.n));
+    if (e.n == 0)
+        return OL_OK;
+    status = describe_episodes(metrics, &e, out);
+    ol_strings_finish(&e.task);
+    free(e.before);
+    free(e.after);
+    free(e.order);
+    return status;
+}
+
+ol_status ol_inspect_metrics(const ol_archive *metrics, score_book *book, ol_text *out)
+{
+    if (ol_archive_is_group(metrics, "train/step"))
+        OL_TRY(inspect_steps(metrics, out));
+    if (ol_archive_is_group(metrics, "train/episode"))
+        OL_TRY(inspect_episodes(metrics, out));
+    return ol_score_book_add(book, metrics);
+}

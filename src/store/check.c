@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/store/check.h"
+
+#include <stdlib.h>
+
+#include "h5.h"
+#include "outerloop/base/file.h" /* PATH_MAX */
+
+static ol_status read_dataset(const ol_archive *archive, const char *object)
+{
+    OL_H5_AUTO set = H5Dopen2(archive->file, object, H5P_DEFAULT);
+    OL_H5_AUTO stored = set < 0 ? -1 : H5Dget_type(set);
+    OL_H5_AUTO type = stored < 0 ? -1 : H5Tget_native_type(stored, H5T_DIR_DEFAULT);
+    OL_H5_AUTO space = set < 0 ? -1 : H5Dget_space(set);
+    hssize_t n;
+    void *data;
+    herr_t failed;
+
+    if (type < 0 || space < 0)
+        return ol_h5_fail(OL_EDATA, archive->path, object, "cannot be opened");
+    n = H5Sget_simple_extent_npoints(space);
+    if (n <= 0)
+        return OL_OK;
+    data = calloc((size_t)n, H5Tget_size(type));
+    OL_CHECK(data, OL_ENOMEM, "%s: %s: no memory for %lld elements", archive->path, object,
+             (long long)n);
+    failed = H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data);
+    if (failed >= 0)
+        failed = H5Dvlen_reclaim(type, space, H5P_DEFAULT, data);
+    free(data);
+    if (failed < 0)
+        return ol_h5_fail(OL_EDATA, archive->path, object, "cannot read, the file is damaged");
+    return OL_OK;
+}
+
+static ol_status check_group(const ol_archive *archive, const char *group, int *datasets)
+{
+    ol_strings names = {0};
+    ol_status status;
+
+    OL_TRY(ol_archive_children(archive, group, &names));
+    status = OL_OK;
+    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
+        char object[PATH_MAX];
+        status = ol_path_format(object, "%s%s%s", group, group[1] ? "/" : "", names.items[i]);
+        if (status == OL_OK && ol_archive_is_group(archive, object)) {
+            status = check_group(archive, object, datasets);
+        } else if (status == OL_OK) {
+            status = read_dataset(archive, object);
+            *datasets += status == OL_OK;
+        }
+    }
+    ol_strings_finish(&names);
+    return status;
+}
+
+ol_status ol_archive_check(const ol_archive *archive, int *datasets)
+{
+    *datasets = 0;
+    return check_group(archive, "/", datasets);
+}
