@@ -45,8 +45,10 @@ static ol_status encode(ol_tokenizer *tokenizer, const char *head, const char *t
 {
     const size_t before = pool->n;
     ol_text joined = {0};
-    ol_status status = ol_text_append(&joined, head, strlen(head));
+    ol_status status;
 
+    *n = 0;
+    status = ol_text_append(&joined, head, strlen(head));
     if (status == OL_OK)
         status = ol_text_append(&joined, text, strlen(text));
     if (status == OL_OK)
@@ -54,6 +56,28 @@ static ol_status encode(ol_tokenizer *tokenizer, const char *head, const char *t
     ol_text_finish(&joined);
     *n = (uint32_t)(pool->n - before);
     return status;
+}
+
+/* Both forms of a lead: at `at` with the newlines of a later example, at `first_at` without.
+ *
+ * Before a character that is no white space the pattern splits "\n\n\n" into "\n\n" and "\n",
+ * and goes on as at the beginning of a text: then the first form is the end of the later one, and
+ * one encoding gives both. Other leads are encoded twice. */
+static ol_status encode_lead(ol_tokenizer *tokenizer, const char *newlines, const char *lead,
+                             ol_tokens *pool, ol_example *out)
+{
+    const bool shared = lead[0] > ' ' && lead[0] <= '~';
+    uint32_t newline;
+
+    out->at = pool->n;
+    if (!shared)
+        return encode(tokenizer, newlines, lead, pool, &out->n_lead);
+    OL_TRY(encode(tokenizer, "\n\n", "", pool, &out->n_lead));
+    OL_TRY(encode(tokenizer, "\n", "", pool, &newline));
+    out->first_at = pool->n;
+    OL_TRY(encode(tokenizer, "", lead, pool, &out->n_first));
+    out->n_lead += newline + out->n_first;
+    return OL_OK;
 }
 
 ol_status ol_prompt_tokenize(ol_tokenizer *tokenizer, ol_variant variant, const char *input,
@@ -64,22 +88,14 @@ ol_status ol_prompt_tokenize(ol_tokenizer *tokenizer, ol_variant variant, const 
     const char *lead = channel ? output : input, *tail = channel ? input : output;
     const char *later = !channel && no_input ? "\n\n" : "\n\n\n";
 
-    out->at = pool->n;
-    OL_TRY(encode(tokenizer, later, lead, pool, &out->n_lead));
+    *out = (ol_example){.first_at = SIZE_MAX};
+    OL_TRY(encode_lead(tokenizer, later, lead, pool, out));
     OL_TRY(encode(tokenizer, labelled && !(channel && no_input) ? "\n" : "", tail, pool,
                   &out->n_tail));
+    if (out->first_at < SIZE_MAX)
+        return OL_OK;
     out->first_at = pool->n;
-    OL_TRY(encode(tokenizer, "", lead, pool, &out->n_first));
-
-    /* The first form is nearly always the later one without its newlines: then keep one copy. */
-    const size_t shared = out->at + out->n_lead - out->n_first;
-
-    if (out->n_first <= out->n_lead && memcmp(pool->ids + shared, pool->ids + out->first_at,
-                                              out->n_first * sizeof *pool->ids) == 0) {
-        out->first_at = shared;
-        pool->n -= out->n_first;
-    }
-    return OL_OK;
+    return encode(tokenizer, "", lead, pool, &out->n_first);
 }
 
 bool ol_prompt_view(const ol_prompt_spec *spec, const int32_t *pool, const ol_example *example,

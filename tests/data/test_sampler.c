@@ -261,7 +261,7 @@ static void uniform(void **state)
 static void rounds(void **state)
 {
     ol_sampler *sampler = make(spec_of(2, 1, 1));
-    int tasks[TASKS] = {0};
+    int tasks[TASKS] = {0}, order[3 * TASKS];
 
     (void)state;
     for (int n = 0; n < 3 * TASKS; n++) {
@@ -270,8 +270,10 @@ static void rounds(void **state)
         assert_int_equal(ol_sampler_rows(sampler, 0, 3 * TASKS, n, &rows), OL_OK);
         tasks[rows.task]++;
         assert_int_equal(tasks[rows.task], n / TASKS + 1);
+        order[n] = rows.task;
         ol_episode_rows_finish(&rows);
     }
+    assert_memory_not_equal(order, order + TASKS, TASKS * sizeof *order); /* each its own order */
     ol_sampler_destroy(sampler);
 }
 

@@ -91,6 +91,9 @@ static void scored(void **state)
     spec.rows = 0;
     spec.max_tokens_per_example = 6;
     check_rows(spec, "e<\np|e<\nq|\n<xyz|\n<w|");
+    spec = spec_of(OL_CHANNEL, 0, 0);
+    spec.max_tokens_per_example = 6; /* 6 - 2 - |xyz| = 1 token of the input, its newline */
+    check_rows(spec, "p<\ne|q<\ne|xyz<\n|w<\n|");
 }
 
 static void options(void **state)

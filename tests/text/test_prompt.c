@@ -158,11 +158,54 @@ static void leading_space(void **state)
     check(direct, two, 2, " one\nA\n\n\n\ntwo<\nB>");
 }
 
+/* Whatever a lead begins with, both forms are the ids of the text with its newlines, encoded whole;
+ * with merges across newlines and spaces, as a vocabulary of prompts has them. */
+static void forms(void **state)
+{
+    static const char *const leads[] = {
+        "one", "\"x\"", " one",  "\none", "\n\n\n", "",  "\xC2\xA0z", "\xC3\xA9t\xC3\xA9",
+        "'s",  "7",     "\xFFz", "~",     "\x7Fq",  "\t"};
+    static const char text[] =
+        "\n\none one\n\n\none\n\n\n's 's\n\n 77 77\n\n\n\n77 \n \"x \n \"x\n\n ";
+    char folder[] = "/tmp/outerloop-test-XXXXXX", path[PATH_MAX], joined[64];
+    ol_tokenizer *trained;
+
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    assert_int_equal(ol_tokenizer_train(text, sizeof text - 1, 262, folder), OL_OK);
+    assert_int_equal(ol_tokenizer_load(folder, &trained), OL_OK);
+    for (size_t i = 0; i < sizeof leads / sizeof *leads; i++) {
+        const char *newlines = leads[i][0] ? "\n\n\n" : "\n\n";
+        ol_tokens pool = {0}, later = {0}, first = {0};
+        ol_example made;
+
+        assert_int_equal(ol_prompt_tokenize(trained, OL_DIRECT, leads[i], "A", true, &pool, &made),
+                         OL_OK);
+        snprintf(joined, sizeof joined, "%s%s", newlines, leads[i]);
+        assert_int_equal(ol_tokenizer_encode(trained, joined, strlen(joined), &later), OL_OK);
+        assert_int_equal(ol_tokenizer_encode(trained, leads[i], strlen(leads[i]), &first), OL_OK);
+        assert_int_equal(made.n_lead, later.n);
+        assert_memory_equal(pool.ids + made.at, later.ids, later.n * sizeof *later.ids);
+        assert_int_equal(made.n_first, first.n);
+        if (first.n > 0)
+            assert_memory_equal(pool.ids + made.first_at, first.ids, first.n * sizeof *first.ids);
+        ol_tokens_finish(&pool);
+        ol_tokens_finish(&later);
+        ol_tokens_finish(&first);
+    }
+    ol_tokenizer_destroy(trained);
+    snprintf(path, sizeof path, "%s/vocab.json", folder);
+    unlink(path);
+    snprintf(path, sizeof path, "%s/merges.txt", folder);
+    unlink(path);
+    rmdir(folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(newlines), cmocka_unit_test(nothing_scored), cmocka_unit_test(caps),
-        cmocka_unit_test(misuse),   cmocka_unit_test(leading_space),
+        cmocka_unit_test(misuse),   cmocka_unit_test(leading_space),  cmocka_unit_test(forms),
     };
 
     return cmocka_run_group_tests_name("prompt", tests, load, unload);
