@@ -146,7 +146,6 @@ ol_status ol_prompt_append(const ol_prompt_spec *spec, const ol_example_view *de
     mask = calloc(n, 1);
     OL_CHECK(mask, OL_ENOMEM, "no memory for a prompt of %zu tokens", n);
     memset(mask + n - target->n_tail, 1, target->n_tail);
-    mask[0] = 0;
     status = ol_batch_append(out, (int64_t)n, scratch->ids + cut, mask);
     free(mask);
     return status;

@@ -125,7 +125,7 @@ static void caps(void **state)
     check((ol_prompt_spec){OL_CHANNEL, 0, 1024, 10}, long_input, 1, "YES<\nabcd>");
     /* The prompt's cap takes from the left: "abcdefgh\nY\n\n\nijklmnop" + "\nN" to 12. */
     check((ol_prompt_spec){OL_DIRECT, 1, 12, 256}, two, 2, "\n\nijklmnop<\nN>");
-    check((ol_prompt_spec){OL_DIRECT, 1, 2, 256}, two, 2, "\n<N>"); /* the first is never scored */
+    check((ol_prompt_spec){OL_DIRECT, 1, 2, 256}, two, 2, "<\nN>"); /* nothing precedes it */
     assert_int_equal(ol_prompt_limit(&(ol_prompt_spec){OL_DIRECT, 2, 1024, 256}), 512);
     assert_int_equal(ol_prompt_limit(&(ol_prompt_spec){OL_DIRECT, 16, 1024, 256}), 1024);
     assert_int_equal(ol_prompt_limit(&(ol_prompt_spec){OL_DIRECT, 0, 1024, 256}), 256);

@@ -23,8 +23,8 @@
  *   - a prompt longer than ol_prompt_limit loses tokens from the left, never of the scored tail.
  *
  * Source: Min et al. 2022, "MetaICL: learning to learn in context", and its published code.
- * Local; a batch of prompts is an ol_batch with loss_mask 1 on the scored tail. The first token of
- * a prompt is never scored, even where nothing precedes the tail.
+ * Local; a batch of prompts is an ol_batch with loss_mask 1 on the scored tail. Where nothing
+ * precedes the tail, its first token is marked too, as MetaICL marks it, and counts for nothing.
  */
 #ifndef OUTERLOOP_TEXT_PROMPT_H
 #define OUTERLOOP_TEXT_PROMPT_H
