@@ -146,7 +146,7 @@ static void prompt_text(const ol_batch *batch, int b, ol_text *out)
 {
     out->size = 0;
     for (int64_t j = batch->offsets[b]; j < batch->offsets[b + 1]; j++) {
-        if (batch->loss_mask[j] && !batch->loss_mask[j - 1])
+        if (batch->loss_mask[j] && (j == batch->offsets[b] || !batch->loss_mask[j - 1]))
             assert_int_equal(ol_text_append(out, "<", 1), OL_OK);
         assert_int_equal(ol_tokenizer_decode(world_tokenizer, &batch->tokens[j], 1, out), OL_OK);
     }

@@ -51,7 +51,7 @@ static void check_prompts(const ol_batch *batch, const char *expected)
 
     for (int b = 0; b < batch->B; b++) {
         for (int64_t j = batch->offsets[b]; j < batch->offsets[b + 1]; j++) {
-            if (batch->loss_mask[j] && !batch->loss_mask[j - 1])
+            if (batch->loss_mask[j] && (j == batch->offsets[b] || !batch->loss_mask[j - 1]))
                 assert_int_equal(ol_text_append(&text, "<", 1), OL_OK);
             assert_int_equal(ol_tokenizer_decode(world_tokenizer, &batch->tokens[j], 1, &text),
                              OL_OK);
@@ -90,7 +90,7 @@ static void scored(void **state)
     /* 6 - 2 - |\nxyz| = 0: the longest option takes the place of the output for all options. */
     spec.rows = 0;
     spec.max_tokens_per_example = 6;
-    check_rows(spec, "e<\np|e<\nq|\n<xyz|\n<w|");
+    check_rows(spec, "e<\np|e<\nq|<\nxyz|<\nw|");
     spec = spec_of(OL_CHANNEL, 0, 0);
     spec.max_tokens_per_example = 6; /* 6 - 2 - |xyz| = 1 token of the input, its newline */
     check_rows(spec, "p<\ne|q<\ne|xyz<\n|w<\n|");
