@@ -3,13 +3,10 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
-
-enum { LONGEST_PATH = 128 };
 
 /* One reading: the table, what it fills, and the text it is at. */
 struct reader {
@@ -24,40 +21,6 @@ struct reader {
     const struct source *list_in; /* its source and set */
     const char *list_set;
 };
-
-void ol_conf_mistake(ol_conf_mistakes *mistakes, const char *place, const char *format, ...)
-{
-    char line[1024];
-    va_list args;
-
-    if (mistakes->n++ >= OL_CONF_REPORTED)
-        return;
-    va_start(args, format);
-    vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    if (ol_text_format(&mistakes->text, "\n  %s: %s", place, line) != OL_OK)
-        return; /* the count stands, and ol_conf_report says lack of memory */
-}
-
-ol_status ol_conf_report(ol_conf_mistakes *mistakes, const char *name)
-{
-    const int n = mistakes->n;
-    const char *text = mistakes->text.data;
-    ol_status status = OL_OK;
-
-    if (n > 0 && !text)
-        status = ol_fail(OL_ENOMEM, "no memory to list the mistakes in %s", name);
-    else if (n == 1)
-        status = ol_fail(OL_EUSAGE, "%s", text + strlen("\n  "));
-    else if (n > OL_CONF_REPORTED)
-        status = ol_fail(OL_EUSAGE, "%s: %d mistakes, the first %d are%s", name, n,
-                         OL_CONF_REPORTED, text);
-    else if (n > 1)
-        status = ol_fail(OL_EUSAGE, "%s: %d mistakes%s", name, n, text);
-    ol_text_finish(&mistakes->text);
-    *mistakes = (ol_conf_mistakes){0};
-    return status;
-}
 
 size_t ol_conf_find(ol_conf_table table, const char *path)
 {
@@ -88,49 +51,11 @@ static bool is_group(ol_conf_table table, const char *path)
     return false;
 }
 
-/* The nearest known key or group: first in the group where the word stands, then a key of that
- * name anywhere, then any path. Empty when none is near. */
-static void nearest_key(ol_conf_table table, const char *path, char nearest[2 * LONGEST_PATH])
-{
-    const char *names[OL_CONF_KEYS + 1], *near;
-    char parts[OL_CONF_KEYS][LONGEST_PATH];
-    const char *dot = strrchr(path, '.');
-    const size_t prefix = dot ? (size_t)(dot + 1 - path) : 0;
-    size_t n = 0;
-
-    for (size_t i = 0; i < table.n; i++) {
-        const char *key = table.keys[i].path;
-
-        if (strncmp(key, path, prefix) != 0)
-            continue;
-        snprintf(parts[n], LONGEST_PATH, "%.*s", (int)strcspn(key + prefix, "."), key + prefix);
-        names[n] = parts[n];
-        n++;
-    }
-    if (prefix == 0 && table.list)
-        names[n++] = table.list;
-    near = ol_text_nearest(path + prefix, names, n);
-    if (near) {
-        snprintf(nearest, 2 * LONGEST_PATH, "%.*s%s", (int)prefix, path, near);
-        return;
-    }
-    for (size_t i = 0; i < table.n; i++) {
-        const char *leaf = strrchr(table.keys[i].path, '.');
-
-        names[i] = table.keys[i].path;
-        if (leaf && strcmp(leaf + 1, path + prefix) == 0 && !near)
-            near = names[i];
-    }
-    if (!near)
-        near = ol_text_nearest(path, names, table.n);
-    snprintf(nearest, 2 * LONGEST_PATH, "%s", near ? near : "");
-}
-
 static void unknown_key(struct reader *reader, const char *path, const char *place)
 {
     char near[2 * LONGEST_PATH];
 
-    nearest_key(reader->table, path, near);
+    ol_conf_nearest(reader->table, path, near);
     ol_conf_mistake(reader->mistakes, place, "unknown key %s%s%s%s", path,
                     near[0] ? "; did you mean " : "; cfg/reference.cfg lists them all", near,
                     near[0] ? "?" : "");
@@ -259,6 +184,15 @@ static ol_status parse_set(config_t *config, const char *value, bool *parsed)
     return status;
 }
 
+/* What follows "list." in a --set for one variant; NULL for any other. */
+static const char *below_list(const struct reader *reader, const char *set)
+{
+    const size_t n = reader->table.list ? strlen(reader->table.list) : 0;
+
+    return n > 0 && strncmp(set, reader->table.list, n) == 0 && set[n] == '.' ? set + n + 1 : NULL;
+}
+
+/* One --set; that of a variant is only parsed, as the variants are not there yet. */
 static ol_status take_set(struct reader *reader, config_t *config, const char *set)
 {
     const char *equals = strchr(set, '=');
@@ -277,6 +211,8 @@ static ol_status take_set(struct reader *reader, config_t *config, const char *s
         ol_conf_mistake(reader->mistakes, "--set", "%s: the value is not libconfig's syntax", set);
         return OL_OK;
     }
+    if (below_list(reader, set))
+        return OL_OK;
     return take(reader, path, config_setting_get_elem(config_root_setting(config), 0));
 }
 
@@ -379,6 +315,49 @@ static ol_status take_variants(struct reader *reader)
     return OL_OK;
 }
 
+/* The variant that `rest` ("NAME.below.key=value") speaks of, or NULL; *path is then what follows. */
+static struct variant *find_variant(ol_conf *conf, const char *rest, const char **path)
+{
+    for (size_t i = 0; i < conf->n_variants; i++) {
+        const char *name = conf->variants[i].name;
+        const size_t n = name ? strlen(name) : 0;
+
+        if (n > 0 && strncmp(rest, name, n) == 0 && rest[n] == '.') {
+            *path = rest + n + 1;
+            return &conf->variants[i];
+        }
+    }
+    return NULL;
+}
+
+/* --set list.NAME.below.key=value */
+static ol_status take_variant_set(struct reader *reader, config_t *config, const char *set)
+{
+    const char *const below = reader->table.below;
+    const char *path;
+    struct variant *variant = find_variant(reader->conf, below_list(reader, set), &path);
+    struct reader inner = *reader;
+    char place[PATH_MAX], key[LONGEST_PATH];
+
+    inner.source = NULL;
+    inner.set = set;
+    place_of(&inner, NULL, place);
+    if (!variant) {
+        ol_conf_mistake(reader->mistakes, place, "%s has nothing of that name", reader->table.list);
+        return OL_OK;
+    }
+    if (strncmp(path, below, strlen(below)) != 0 || !strchr(".=", path[strlen(below)])) {
+        ol_conf_mistake(reader->mistakes, place, "of %s \"%s\" only %s can be set",
+                        reader->table.list, variant->name, below);
+        return OL_OK;
+    }
+    snprintf(key, sizeof key, "%.*s", (int)strcspn(path, "="), path);
+    inner.values = variant->values;
+    inner.conf = variant->conf;
+    inner.own = true;
+    return take(&inner, key, config_setting_get_elem(config_root_setting(config), 0));
+}
+
 /* The file's text, then each --set. All parsed texts live until the variants are taken, which may
  * stand in any of them. */
 static ol_status take_all(struct reader *reader, config_t *configs, const struct source *source,
@@ -387,7 +366,11 @@ static ol_status take_all(struct reader *reader, config_t *configs, const struct
     OL_TRY(take_source(reader, &configs[0], source));
     for (size_t i = 0; i < n_sets; i++)
         OL_TRY(take_set(reader, &configs[i + 1], sets[i]));
-    return take_variants(reader);
+    OL_TRY(take_variants(reader));
+    for (size_t i = 0; i < n_sets && reader->mistakes->n == 0; i++)
+        if (below_list(reader, sets[i]))
+            OL_TRY(take_variant_set(reader, &configs[i + 1], sets[i]));
+    return OL_OK;
 }
 
 ol_status ol_conf_read_text(ol_conf_table table, const char *name, const char *text, size_t size,

@@ -9,6 +9,8 @@
 #include "outerloop/base/file.h"
 #include "outerloop/conf/conf.h"
 
+enum { LONGEST_PATH = 128 };
+
 /* Where line i+1 of an expanded text stood. */
 struct origin_line {
     const char *file; /* borrowed from source.files */
@@ -51,6 +53,10 @@ ol_status ol_conf_describe(const ol_conf_key *key, ol_text *text);
 
 /* Append a string in libconfig's quotes. */
 ol_status ol_conf_quote(ol_text *text, const char *string);
+
+/* The nearest known key or group: first in the group where the word stands, then a key of that
+ * name anywhere, then any path. Empty when none is near. */
+void ol_conf_nearest(ol_conf_table table, const char *path, char nearest[2 * LONGEST_PATH]);
 
 struct variant {
     char *name;

@@ -144,7 +144,8 @@ const ol_conf_table ol_job_keys = {
     .size = sizeof(ol_job),
     .list = "arms",
     .below = "learner",
-    .help = "arms of a comparison: ( { name = \"...\"; learner = { what it changes }; }, ... )",
+    .help = "learners to compare: ( { name = \"a\"; learner = { order = 1; }; } ), "
+            "--set arms.a.learner.order=2",
 };
 
 const char *ol_job_algorithm_name(int algorithm)

@@ -376,6 +376,48 @@ static void test_variants(void **state)
     SAID("a.cfg:2", "form.shap", "did you mean form.shape?");
 }
 
+static const char kinds[] = "kinds = ( { name = \"a.b\"; form = { deep = { depth = 1; }; }; },\n"
+                            "          { name = \"c\"; } );";
+
+static ol_status read_kinds(const char *set, struct values *values, ol_conf **conf)
+{
+    return ol_conf_read_text(table, "a.cfg", kinds, strlen(kinds), &set, 1, values, conf);
+}
+
+/* --set reaches a key of one variant, and no other. */
+static void test_set_of_variant(void **state)
+{
+    struct values v, one;
+    ol_conf *conf, *variant;
+
+    (void)state;
+    assert_int_equal(read_kinds("kinds.a.b.form.deep.depth=5", &v, &conf), OL_OK);
+    assert_int_equal(v.depth, 7);
+    assert_int_equal(ol_conf_variant(conf, 0, &one, &variant), OL_OK);
+    assert_int_equal(one.depth, 5);
+    finish(&one, variant);
+    assert_int_equal(ol_conf_variant(conf, 1, &one, &variant), OL_OK);
+    assert_int_equal(one.depth, 7);
+    finish(&one, variant);
+    finish(&v, conf);
+    assert_int_equal(read_kinds("kinds.c.form={shape=\"square\";}", &v, &conf), OL_OK);
+    assert_int_equal(ol_conf_variant(conf, 1, &one, &variant), OL_OK);
+    assert_int_equal(one.shape, 1);
+    finish(&one, variant);
+    finish(&v, conf);
+    assert_int_equal(read_kinds("kinds=()", &v, &conf), OL_OK);
+    assert_int_equal(ol_conf_variants(conf), 0);
+    finish(&v, conf);
+    assert_int_equal(read_kinds("kinds.d.form.shape=round", &v, &conf), OL_EUSAGE);
+    SAID("--set kinds.d.form.shape=round", "nothing of that name");
+    assert_int_equal(read_kinds("kinds.c.size=3", &v, &conf), OL_EUSAGE);
+    SAID("only form can be set");
+    assert_int_equal(read_kinds("kinds.c.form.shap=3", &v, &conf), OL_EUSAGE);
+    SAID("did you mean form.shape?");
+    assert_int_equal(read_kinds("kinds.c.form.shape=[", &v, &conf), OL_EUSAGE);
+    SAID("syntax");
+}
+
 /* What is written reads back to the same values, variants included, whatever the strings hold. */
 static void test_round_trip(void **state)
 {
@@ -461,8 +503,8 @@ int main(void)
         cmocka_unit_test(test_unknown),      cmocka_unit_test(test_many_mistakes),
         cmocka_unit_test(test_syntax),       cmocka_unit_test(test_include),
         cmocka_unit_test(test_missing_file), cmocka_unit_test(test_set),
-        cmocka_unit_test(test_variants),     cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_variants),     cmocka_unit_test(test_set_of_variant),
+        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_reference),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -77,7 +77,8 @@ typedef struct ol_conf_key {
  *
  *     arms = ( { name = "first"; learner = { order = 1; }; }, { name = "plain"; ... } );
  *
- * A variant is the reading with its own keys over it. `--set list=(...)` replaces the whole list.
+ * A variant is the reading with its own keys over it. `--set arms=(...)` replaces the whole list,
+ * `--set arms.first.learner.order=2` a key of one variant.
  */
 typedef struct ol_conf_table {
     const ol_conf_key *keys;
