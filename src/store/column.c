@@ -189,7 +189,7 @@ ol_status ol_columns_open(ol_archive *archive, const ol_table_spec *spec, int64_
 }
 
 /* One column of the rows as HDF5 wants it in memory. */
-static void fill(const ol_rows *rows, int c, size_t size, void *buffer)
+static void fill(const ol_row_list *rows, int c, size_t size, void *buffer)
 {
     const ol_column *column = &rows->spec->columns[c];
 
@@ -211,7 +211,7 @@ static void fill(const ol_rows *rows, int c, size_t size, void *buffer)
     }
 }
 
-static ol_status write_column(ol_archive *archive, const ol_rows *rows, int c, int64_t at,
+static ol_status write_column(ol_archive *archive, const ol_row_list *rows, int c, int64_t at,
                               void *buffer)
 {
     const hsize_t start = (hsize_t)at, count = rows->n, extent = start + count;
@@ -234,7 +234,7 @@ static ol_status write_column(ol_archive *archive, const ol_rows *rows, int c, i
     return OL_OK;
 }
 
-ol_status ol_columns_write(ol_archive *archive, const ol_rows *rows, int64_t at)
+ol_status ol_columns_write(ol_archive *archive, const ol_row_list *rows, int64_t at)
 {
     size_t widest = sizeof(hvl_t);
 

@@ -14,7 +14,7 @@ ol_status ol_columns_create(ol_archive *archive, const ol_table_spec *spec);
 ol_status ol_columns_open(ol_archive *archive, const ol_table_spec *spec, int64_t *rows);
 
 /* Put all of `rows` at row `at`, over what may be there; the index last. */
-ol_status ol_columns_write(ol_archive *archive, const ol_rows *rows, int64_t at);
+ol_status ol_columns_write(ol_archive *archive, const ol_row_list *rows, int64_t at);
 
 /* Make all columns that long; the index first. */
 ol_status ol_columns_cut(ol_archive *archive, const ol_table_spec *spec, int64_t rows);

@@ -64,7 +64,7 @@ static void free_row(const ol_table_spec *spec, ol_cell *cells)
     }
 }
 
-static ol_status grow(ol_rows *rows)
+static ol_status grow(ol_row_list *rows)
 {
     const size_t room = rows->room ? 2 * rows->room : 16;
     ol_cell *cells = realloc(rows->cells, room * (size_t)rows->spec->n * sizeof *cells);
@@ -75,7 +75,7 @@ static ol_status grow(ol_rows *rows)
     return OL_OK;
 }
 
-ol_status ol_rows_append(ol_rows *rows, const ol_cell *cells)
+ol_status ol_row_list_append(ol_row_list *rows, const ol_cell *cells)
 {
     const ol_table_spec *spec = rows->spec;
     ol_cell *to;
@@ -96,13 +96,13 @@ ol_status ol_rows_append(ol_rows *rows, const ol_cell *cells)
     return OL_OK;
 }
 
-void ol_rows_keep(ol_rows *rows, size_t n)
+void ol_row_list_keep(ol_row_list *rows, size_t n)
 {
     while (rows->n > n)
         free_row(rows->spec, rows->cells + --rows->n * (size_t)rows->spec->n);
 }
 
-void ol_rows_drop(ol_rows *rows, size_t n)
+void ol_row_list_drop(ol_row_list *rows, size_t n)
 {
     const size_t width = (size_t)rows->spec->n;
 
@@ -112,9 +112,9 @@ void ol_rows_drop(ol_rows *rows, size_t n)
     memmove(rows->cells, rows->cells + n * width, rows->n * width * sizeof *rows->cells);
 }
 
-void ol_rows_finish(ol_rows *rows)
+void ol_row_list_finish(ol_row_list *rows)
 {
-    ol_rows_keep(rows, 0);
+    ol_row_list_keep(rows, 0);
     free(rows->cells);
     rows->cells = NULL;
     rows->room = 0;

@@ -19,11 +19,11 @@ struct ol_tables {
     char *path;
     const ol_table_spec *const *specs; /* [n] */
     int n;
-    int64_t *written; /* [n] rows in the file   */
-    ol_rows *waiting; /* [n] rows in the buffer, first those of `pages` */
-    size_t *paged;    /* [n] rows in `pages` */
-    ol_disk *pages;   /* changes that could not be put on disk; NULL = none */
-    bool warned;      /* of the present failure */
+    int64_t *written;     /* [n] rows in the file   */
+    ol_row_list *waiting; /* [n] rows in the buffer, first those of `pages` */
+    size_t *paged;        /* [n] rows in `pages` */
+    ol_disk *pages;       /* changes that could not be put on disk; NULL = none */
+    bool warned;          /* of the present failure */
 };
 
 static const char *or_empty(const char *text)
@@ -71,7 +71,7 @@ static ol_status record_run(ol_archive *archive, const ol_run_record *record)
 static void free_tables(ol_tables *tables)
 {
     for (int t = 0; tables->waiting && t < tables->n; t++)
-        ol_rows_finish(&tables->waiting[t]);
+        ol_row_list_finish(&tables->waiting[t]);
     ol_disk_destroy(tables->pages);
     free(tables->waiting);
     free(tables->paged);
@@ -172,7 +172,7 @@ ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, in
 ol_status ol_tables_append(ol_tables *tables, int table, const ol_cell *cells)
 {
     assert(table >= 0 && table < tables->n);
-    return ol_rows_append(&tables->waiting[table], cells);
+    return ol_row_list_append(&tables->waiting[table], cells);
 }
 
 /* Make the file with the waiting rows, as pages in memory. Rows go where this process knows the end
@@ -205,7 +205,7 @@ static ol_status apply_pages(ol_tables *tables)
     tables->pages = NULL;
     for (int t = 0; t < tables->n; t++) {
         tables->written[t] += (int64_t)tables->paged[t];
-        ol_rows_drop(&tables->waiting[t], tables->paged[t]);
+        ol_row_list_drop(&tables->waiting[t], tables->paged[t]);
     }
     return OL_OK;
 }
@@ -278,14 +278,14 @@ ol_status ol_tables_truncate(ol_tables *tables, int table, int64_t rows)
              (long long)ol_tables_rows(tables, table), (long long)rows);
     OL_CHECK(!tables->pages || ol_tables_flush(tables), OL_EIO, "%s", ol_status_message());
     if (rows >= tables->written[table]) {
-        ol_rows_keep(&tables->waiting[table], (size_t)(rows - tables->written[table]));
+        ol_row_list_keep(&tables->waiting[table], (size_t)(rows - tables->written[table]));
         return OL_OK;
     }
     OL_TRY(ol_h5_open_to_write(tables->path, &archive));
     status = ol_columns_cut(archive, spec, rows);
     closed = ol_archive_close(archive);
     OL_TRY(status != OL_OK ? status : closed);
-    ol_rows_keep(&tables->waiting[table], 0);
+    ol_row_list_keep(&tables->waiting[table], 0);
     tables->written[table] = rows;
     return OL_OK;
 }
