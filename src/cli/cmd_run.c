@@ -2,7 +2,9 @@
 #include <stdlib.h>
 
 #include "command.h"
-#include "outerloop/run/job.h"
+#include "outerloop/base/log.h"
+#include "outerloop/comm/comm.h"
+#include "outerloop/run/run.h"
 
 struct options {
     const char *job;
@@ -38,6 +40,24 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+/* On all ranks: every failure is everyone's by now, so that rank 0 speaks for all. */
+static int run(const struct options *o)
+{
+    bool work_started = false;
+    ol_comm *comm = NULL;
+    ol_status status = ol_comm_init(&comm);
+    int code;
+
+    if (status != OL_OK)
+        return ol_cli_finish(status, false);
+    ol_log_identify(ol_comm_rank(comm), ol_comm_size(comm));
+    status = ol_run_job(comm, o->job, o->sets, o->n_sets, o->resume, &work_started);
+    code = ol_comm_rank(comm) == 0 ? ol_cli_finish(status, work_started)
+                                   : ol_cli_exit(status, work_started);
+    ol_comm_destroy(comm);
+    return code;
+}
+
 int ol_cmd_run(int argc, char **argv)
 {
     static const struct argp_option options[] = {
@@ -55,14 +75,12 @@ int ol_cmd_run(int argc, char **argv)
                "outerloop reference prints every key of a job file.",
     };
     struct options o = {.sets = calloc((size_t)argc, sizeof(char *))};
-    ol_job *job = NULL;
-    ol_status status;
+    int code;
 
     if (!o.sets)
         return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    status = ol_job_read(o.job, o.sets, o.n_sets, &job);
-    ol_job_destroy(job);
+    code = run(&o);
     free(o.sets);
-    return ol_cli_finish(status, false);
+    return code;
 }

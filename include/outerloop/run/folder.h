@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/run/folder.h
+ * The folder of a run: what is in it, whose it is, and whether it can be written.
+ *
+ *     OUTPUT/                        of a job without arms, or OUTPUT/NAME/ of each arm
+ *       job.cfg                      the job as resolved; says whose folder this is
+ *       metrics.h5, metrics.jsonl
+ *       checkpoints/step-NNNNNN.h5
+ *       log.txt
+ *     OUTPUT/job.cfg, log.txt        of a job with arms: the whole comparison
+ *     OUTPUT/untrained/              scores of the start, where a job trains and then scores
+ *     OUTPUT/suite/                  the built-in suite, where a job uses it
+ *
+ * A folder belongs to a job when it holds a job.cfg, metrics or checkpoints. Other files in it
+ * (logs of a batch system, notes) are nobody's business: they are not looked at nor touched.
+ *
+ * Local: rank 0 does it, and the caller makes its status everyone's.
+ */
+#ifndef OUTERLOOP_RUN_FOLDER_H
+#define OUTERLOOP_RUN_FOLDER_H
+
+#include <stdbool.h>
+
+#include "outerloop/base/file.h" /* PATH_MAX */
+#include "outerloop/run/job.h"   /* ol_job */
+
+/** Paths of a run. */
+typedef struct ol_run_folder {
+    char path[PATH_MAX];
+    char job[PATH_MAX];
+    char metrics[PATH_MAX];
+    char journal[PATH_MAX];
+    char checkpoints[PATH_MAX];
+    char log[PATH_MAX];
+} ol_run_folder;
+
+/** What stands in a folder before a run. */
+typedef struct ol_run_claim {
+    bool continues;       /**< the same job's run is there, to be gone on with              */
+    bool same_evaluation; /**< its evaluation asked for the same: stored scores still count */
+} ol_run_claim;
+
+/** The paths of a run whose folder is `output`. Errors: OL_EUSAGE when one is too long. */
+ol_status ol_run_folder_name(const char *output, ol_run_folder *folder);
+
+/**
+ * May `job` run in that folder? Nothing is written.
+ * @param resume  go on with what is there, as far as it is the same job's
+ * Errors: OL_EUSAGE when a run is there and resume is false, when it is another job's (the keys
+ * that differ are listed), or when there are results but no job.cfg to tell whose.
+ */
+ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bool resume,
+                              ol_run_claim *claim);
+
+/** Make the folder and try to write into it. Errors: OL_EIO. */
+ol_status ol_run_folder_make(const ol_run_folder *folder);
+
+/** Write job.cfg as resolved, in place of an older one. Errors: OL_EIO, OL_ENOMEM. */
+ol_status ol_run_folder_write_job(const ol_run_folder *folder, const ol_job *job);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/run/metrics.h
+ * What a run says to programs: metrics.h5 and metrics.jsonl of one run folder.
+ *
+ *     train/step        a row a meta-step
+ *     train/episode     a row an episode
+ *     eval/score        a row one (stage, learner, task, seed, adaptation steps)
+ *     eval/prediction   a row a test row under each of those
+ *     data/overlap      a row a pair of training and test task that share a name or rows
+ *     data/check        one row: how much was compared to find these
+ *
+ * Rows go to the journal at once and to metrics.h5 at most about once a second: opened, appended,
+ * closed. Neither ever stops a run. A run that is gone on with first cuts both back to where its
+ * checkpoint stands; a metrics.h5 that is lost or lacks rows is made again from the journal.
+ *
+ * Rank 0 has them; on other ranks the object is NULL and every function does nothing. Local.
+ */
+#ifndef OUTERLOOP_RUN_METRICS_H
+#define OUTERLOOP_RUN_METRICS_H
+
+#include "outerloop/data/overlap.h"  /* ol_overlap */
+#include "outerloop/run/evaluate.h"  /* ol_row_sink */
+#include "outerloop/run/folder.h"    /* ol_run_folder */
+#include "outerloop/run/meta_step.h" /* ol_episode_record, ol_step_report */
+#include "outerloop/store/table.h"   /* ol_run_record */
+
+enum {
+    OL_TABLE_STEP,
+    OL_TABLE_EPISODE,
+    OL_TABLE_SCORE,
+    OL_TABLE_PREDICTION,
+    OL_TABLE_OVERLAP,
+    OL_TABLE_CHECK,
+    OL_TABLES
+};
+
+/** The tables of a run whose inner loop has K steps; they differ in the columns support_loss_k. */
+typedef struct ol_metric_tables ol_metric_tables;
+
+/** @param out *owned by the caller* (ol_metric_tables_destroy). Errors: OL_ENOMEM. */
+ol_status ol_metric_tables_create(int K, ol_metric_tables **out);
+
+/** Accepts NULL. */
+void ol_metric_tables_destroy(ol_metric_tables *tables);
+
+/** The descriptions, [OL_TABLES], for a journal or a rebuild. Borrowed. */
+const ol_table_spec *const *ol_metric_tables_specs(const ol_metric_tables *tables);
+
+typedef struct ol_metrics ol_metrics;
+
+/**
+ * Open the metrics of a run folder.
+ * @param K        support losses an episode
+ * @param record   what the root of the file says
+ * @param resume   keep what is there, of training the meta-steps up to `step`
+ * @param scores   keep stored scores too
+ * @param out      *owned by the caller* (ol_metrics_close)
+ * Errors: OL_EIO, OL_ENOMEM.
+ */
+ol_status ol_metrics_open(const ol_run_folder *folder, int K, const ol_run_record *record,
+                          bool resume, int64_t step, bool scores, ol_metrics **out);
+
+/** One meta-step, for train/step. */
+typedef struct ol_step_row {
+    int64_t step; /**< number, from 1 */
+    double lr;
+    double seconds;
+    const char *digest; /**< of θ after it */
+    const ol_step_report *report;
+} ol_step_row;
+
+/** Add a row to train/step. Errors of all that add: OL_ENOMEM. */
+ol_status ol_metrics_step(ol_metrics *metrics, const ol_step_row *row);
+
+/** Add a row to train/episode. @param support_losses  [K]; @param task  its name */
+ol_status ol_metrics_episode(ol_metrics *metrics, int64_t step, const ol_episode_record *record,
+                             const double *support_losses, const char *task);
+
+/** Record what training shares with the test tasks. */
+ol_status ol_metrics_overlap(ol_metrics *metrics, const ol_overlap *overlap);
+
+/** An ol_row_sink with an ol_metrics as payload: sets the index and adds the row. */
+ol_status ol_metrics_sink(void *metrics, const ol_table_spec *table, ol_cell *cells);
+
+/** Write buffered rows to metrics.h5 if that was last done a second ago or more, or if `now`. */
+void ol_metrics_flush(ol_metrics *metrics, bool now);
+
+/** Rows of a table so far. */
+int64_t ol_metrics_rows(const ol_metrics *metrics, int table);
+
+/** Keep that many rows of the two eval tables. Errors: OL_EDATA, OL_EIO. */
+ol_status ol_metrics_keep_scores(ol_metrics *metrics, int64_t scores, int64_t predictions);
+
+/** Write what is buffered and free. Accepts NULL. */
+void ol_metrics_close(ol_metrics *metrics);
+
+#endif

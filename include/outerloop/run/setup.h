@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/run/setup.h
+ * Everything a job needs before its first meta-step, read and checked.
+ *
+ * All input is looked at here, before any work and before anything of an earlier run is touched:
+ * the job, the output folder, tasks, tokenizer, model, the prompts that every arm would train on
+ * and every target would be scored with. What is wrong is refused with one message, on all ranks.
+ */
+#ifndef OUTERLOOP_RUN_SETUP_H
+#define OUTERLOOP_RUN_SETUP_H
+
+#include "outerloop/base/arena.h"   /* ol_arena */
+#include "outerloop/comm/comm.h"    /* ol_comm */
+#include "outerloop/data/overlap.h" /* ol_overlap */
+#include "outerloop/data/sampler.h" /* ol_sampler */
+#include "outerloop/meta/outer.h"   /* ol_state */
+#include "outerloop/run/folder.h"   /* ol_run_folder */
+#include "outerloop/run/job.h"      /* ol_job */
+#include "outerloop/run/targets.h"  /* ol_targets */
+
+/** One arm of the job: what is its own. */
+typedef struct ol_arm {
+    const ol_job *job; /**< borrowed from the setup's job */
+    ol_run_folder folder;
+    ol_run_claim claim;       /**< rank 0's; on other ranks as given by rank 0   */
+    ol_sampler *sampler;      /**< NULL without a train stage; arms may share one */
+    ol_extent support, query; /**< bounds of its episodes' sides              */
+    ol_targets *targets;      /**< NULL without eval and adapt; arms may share one */
+} ol_arm;
+
+/** A job made ready. Transparent, read-only to others but for `state`. */
+typedef struct ol_setup {
+    ol_comm *comm; /**< borrowed */
+    ol_job *job;
+    ol_comm_layout layout;
+    ol_run_folder folder; /**< of the whole job; of its only arm where it has none */
+    ol_run_claim claim;
+    ol_run_folder untrained; /**< where scores of the start go, when it is to be scored */
+    ol_run_claim untrained_claim;
+    char root[PATH_MAX]; /**< task folder  */
+    char tokenizer_path[PATH_MAX];
+    ol_tokenizer *tokenizer;
+    ol_model *model;
+    ol_arena arena;  /**< of what follows: lives as long as the job */
+    ol_real *theta0; /**< [P] where every arm starts                */
+    ol_state state;  /**< of the arm at work                        */
+    int n_arms;
+    ol_arm *arms;           /**< [n_arms] */
+    ol_targets *targets[2]; /**< without and with demonstrations; NULL where no arm needs it */
+    ol_overlap overlap;     /**< rank 0's */
+    bool scored;            /**< there is an eval or adapt stage          */
+    bool baseline;          /**< the start is scored beside what was trained from it */
+} ol_setup;
+
+/**
+ * Read, check and prepare a job. Nothing is written but the folder of the job and, where it asks for
+ * the built-in suite, that. Collective: fails on all ranks with one message, or on none.
+ * @param out  *owned by the caller* (ol_setup_destroy)
+ * Errors: OL_EUSAGE, OL_EDATA, OL_EIO, OL_ENOMEM, OL_EMPI.
+ */
+ol_status ol_setup_create(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
+                          bool resume, ol_setup **out);
+
+/** Accepts NULL. */
+void ol_setup_destroy(ol_setup *setup);
+
+/** The settings of a job's learner as the mathematics takes them. */
+ol_learner_spec ol_setup_learner(const ol_job *job);
+
+/** Tell what will be done: job, model, ranks, tasks, overlap, work of each arm. Rank 0 speaks. */
+void ol_setup_describe(const ol_setup *setup);
+
+#endif

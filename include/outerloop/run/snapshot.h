@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/run/snapshot.h
+ * The state of a run as a checkpoint, and back: what store/checkpoint.h does not know about models.
+ *
+ * A snapshot is θ, the shared moments and a few numbers; random streams are keyed by (seed, step,
+ * episode), so that the step alone says where they stand. It does not depend on the number of ranks.
+ */
+#ifndef OUTERLOOP_RUN_SNAPSHOT_H
+#define OUTERLOOP_RUN_SNAPSHOT_H
+
+#include "outerloop/base/file.h"  /* PATH_MAX */
+#include "outerloop/comm/comm.h"  /* ol_comm */
+#include "outerloop/meta/outer.h" /* ol_state, ol_model */
+#include "outerloop/run/job.h"    /* ol_job */
+
+enum { OL_RUN_ID_TEXT = 64 };
+
+/** Where a run stands, besides its state; plain data. */
+typedef struct ol_run_mark {
+    int64_t step;     /**< meta-steps done                              */
+    int64_t tokens;   /**< of all episodes so far                       */
+    double seconds;   /**< of training so far, over all starts          */
+    int64_t restarts; /**< times that the run was gone on with          */
+    char run_id[OL_RUN_ID_TEXT];
+} ol_run_mark;
+
+/** A new run id: time, host and process, "20260131T120000Z-node1-4711". Local. */
+void ol_run_id_make(const char *host, char run_id[OL_RUN_ID_TEXT]);
+
+/**
+ * Write a checkpoint of `job` and then remove those that job->train no longer keeps. Local, rank 0.
+ * @param path  PATH_MAX bytes, set to the new file's path
+ * Errors: OL_EIO, nothing earlier harmed; OL_ENOMEM. A failure to remove is a warning.
+ */
+ol_status ol_snapshot_write(const char *folder, const ol_job *job, const ol_model *model,
+                            const ol_state *state, const ol_run_mark *mark, char path[PATH_MAX]);
+
+/**
+ * Go on from the newest whole checkpoint of a folder. Rank 0 chooses and reads, and gives everything
+ * to the others. Collective.
+ * @param state  overwritten when there is a checkpoint, else unchanged
+ * @param mark   overwritten then too
+ * @param found  false when there is no checkpoint at all
+ * Errors: OL_EUSAGE when it is of another job or model; OL_EDATA when there are files but none is
+ * whole; OL_EMPI.
+ */
+ol_status ol_snapshot_resume(ol_comm *comm, const char *folder, const ol_job *job,
+                             const ol_model *model, ol_state *state, ol_run_mark *mark,
+                             bool *found);
+
+/**
+ * Read parameters alone: the start of a job with model.init = "checkpoint". Local.
+ * @param path   a checkpoint, or a folder of them, of which the newest whole one serves
+ * @param theta  [P] overwritten
+ * Errors: OL_EUSAGE when the shapes differ, both named; OL_EDATA.
+ */
+ol_status ol_snapshot_read_params(const char *path, const ol_model *model, ol_real *theta);
+
+#endif

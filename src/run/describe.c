@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a run says before it starts. */
+#include "outerloop/run/setup.h"
+
+#include <stdio.h>
+
+#include "outerloop/base/log.h" /* ol_log_info */
+
+static void count_text(double count, char text[32])
+{
+    if (count >= 1e9)
+        snprintf(text, 32, "%.3g billion", count / 1e9);
+    else if (count >= 1e6)
+        snprintf(text, 32, "%.3g million", count / 1e6);
+    else
+        snprintf(text, 32, "%.0f", count);
+}
+
+static void describe_stages(const ol_setup *s)
+{
+    const unsigned stages = s->job->stages;
+
+    ol_log_info("%s:%s%s%s; results in %s; seed %lld", s->job->name,
+                stages & OL_STAGE_TRAIN ? " train" : "", stages & OL_STAGE_EVAL ? " eval" : "",
+                stages & OL_STAGE_ADAPT ? " adapt" : "", s->job->output, (long long)s->job->seed);
+}
+
+static void describe_model(const ol_setup *s)
+{
+    const ol_model_spec *m = &s->model->spec;
+    char count[32];
+
+    count_text((double)s->model->P, count);
+    ol_log_info(
+        "model: gpt2, %d layers, width %d, %d heads, context %d, vocab %d: %s parameters, %s",
+        m->layers, m->width, m->heads, m->context, m->vocab, count,
+        s->job->model.init == OL_INIT_RANDOM ? "random" : s->job->model.path);
+}
+
+/* Most memory of any arm's episode work on a rank, beside the state of the job. */
+static double episode_mib(const ol_setup *s)
+{
+    size_t most = 0;
+
+    for (int i = 0; i < s->n_arms; i++) {
+        const ol_learner_spec spec = ol_setup_learner(s->arms[i].job);
+        const size_t carried =
+            (size_t)(1 + ol_learner_carries_m(&spec) + ol_learner_carries_v(&spec));
+        const size_t bytes =
+            ol_learner_bytes(s->model, &spec, s->arms[i].support, s->arms[i].query) +
+            2 * carried * s->model->P * sizeof(ol_real);
+
+        most = bytes > most ? bytes : most;
+    }
+    return (double)most / 1048576.0;
+}
+
+static void describe_ranks(const ol_setup *s)
+{
+    const double state = (double)s->arena.size / 1048576.0;
+
+    ol_log_info("%s", s->layout.summary);
+    if (s->layout.crowded > 0)
+        ol_log_warn("ranks × threads exceed the cores of %d host%s: start fewer ranks, or lower "
+                    "`threads`",
+                    s->layout.crowded, s->layout.crowded > 1 ? "s" : "");
+    if (s->job->stages & OL_STAGE_TRAIN)
+        ol_log_info("memory: about %.0f MiB a rank (%.0f parameters and moments, %.0f an episode)",
+                    state + episode_mib(s), state, episode_mib(s));
+}
+
+static void describe_tasks(const ol_setup *s)
+{
+    ol_text text = {0};
+    char *line, *end;
+
+    if (s->arms[0].sampler)
+        ol_log_info("tasks: %s of %s: %d to train on", s->job->data.setting, s->root,
+                    ol_sampler_tasks(s->arms[0].sampler));
+    if (!s->scored)
+        return;
+    if (ol_overlap_describe(&s->overlap, &text) != OL_OK || !text.data)
+        return;
+    for (line = text.data; *line; line = end) { /* the log takes one line at a time */
+        for (end = line; *end && *end != '\n'; end++)
+            ;
+        if (*end)
+            *end++ = '\0';
+        if (*line)
+            ol_log_info("%s", line);
+    }
+    ol_text_finish(&text);
+}
+
+static void describe_arms(const ol_setup *s)
+{
+    if (!(s->job->stages & OL_STAGE_TRAIN))
+        return;
+    if (s->n_arms > 1)
+        ol_log_info("arms, at equal gradient evaluations (gradients of one prompt):");
+    for (int i = 0; i < s->n_arms; i++) {
+        const ol_job *job = s->arms[i].job;
+        const double each = ol_job_evaluations_per_step(job);
+        const bool ordered = job->learner.algorithm == OL_JOB_MAML;
+
+        ol_log_info("%s%s: %s%s, %d meta-steps of %d episodes: %d × %.0f = %.0f gradient "
+                    "evaluations",
+                    s->n_arms > 1 ? "  " : "", job->name,
+                    ol_job_algorithm_name(job->learner.algorithm),
+                    !ordered                  ? ""
+                    : job->learner.order == 2 ? " order 2"
+                                              : " order 1",
+                    job->train.steps, job->learner.episodes, job->train.steps, each,
+                    each * job->train.steps);
+    }
+}
+
+void ol_setup_describe(const ol_setup *s)
+{
+    if (ol_comm_rank(s->comm) != 0)
+        return;
+    describe_stages(s);
+    describe_model(s);
+    describe_ranks(s);
+    describe_tasks(s);
+    describe_arms(s);
+}

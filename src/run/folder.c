@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/run/folder.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "outerloop/base/text.h" /* ol_text */
+
+ol_status ol_run_folder_name(const char *output, ol_run_folder *folder)
+{
+    OL_TRY(ol_path_format(folder->path, "%s", output));
+    OL_TRY(ol_path_format(folder->job, "%s/job.cfg", output));
+    OL_TRY(ol_path_format(folder->metrics, "%s/metrics.h5", output));
+    OL_TRY(ol_path_format(folder->journal, "%s/metrics.jsonl", output));
+    OL_TRY(ol_path_format(folder->checkpoints, "%s/checkpoints", output));
+    return ol_path_format(folder->log, "%s/log.txt", output);
+}
+
+static bool same_ints(const ol_conf_ints *a, const ol_conf_ints *b)
+{
+    return a->n == b->n && memcmp(a->items, b->items, (size_t)a->n * sizeof a->items[0]) == 0;
+}
+
+/* True when the stored scores of `before` are those that `job` would make from the same weights. */
+static bool same_evaluation(const ol_job *job, const ol_job *before)
+{
+    const unsigned scored = OL_STAGE_EVAL | OL_STAGE_ADAPT;
+    const ol_job_eval *a = &job->eval, *b = &before->eval;
+
+    return (job->stages & scored) == (before->stages & scored) && same_ints(&a->seeds, &b->seeds) &&
+           a->shots == b->shots && same_ints(&a->adapt_steps, &b->adapt_steps) &&
+           ol_job_adapt_lr(job) == ol_job_adapt_lr(before) && a->rows == b->rows;
+}
+
+static ol_status compare_jobs(const ol_run_folder *folder, const ol_job *job, const char *text,
+                              size_t size, ol_run_claim *claim)
+{
+    ol_job *before = NULL;
+
+    OL_TRY(ol_job_same_run(job, folder->job, text, size));
+    OL_TRY(ol_job_read_text(folder->job, text, size, &before));
+    claim->same_evaluation = same_evaluation(job, before);
+    ol_job_destroy(before);
+    return OL_OK;
+}
+
+ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bool resume,
+                              ol_run_claim *claim)
+{
+    const bool has_job = ol_path_exists(folder->job);
+    const bool has_results = ol_path_exists(folder->metrics) || ol_path_exists(folder->checkpoints);
+    char *text = NULL;
+    size_t size = 0;
+    ol_status status;
+
+    *claim = (ol_run_claim){false, false};
+    OL_CHECK(!ol_path_exists(folder->path) || ol_path_is_folder(folder->path), OL_EUSAGE,
+             "%s: is a file, and the output must be a folder: choose another with --set output=...",
+             folder->path);
+    if (!has_job && !has_results)
+        return OL_OK;
+    OL_CHECK(has_job, OL_EUSAGE,
+             "%s: holds results but no job.cfg that tells of which job: choose another folder with "
+             "--set output=...",
+             folder->path);
+    OL_CHECK(resume, OL_EUSAGE,
+             "%s: holds a run already: go on with it by --resume, or choose another folder with "
+             "--set output=...",
+             folder->path);
+    OL_TRY(ol_read_file(folder->job, &text, &size));
+    status = compare_jobs(folder, job, text, size, claim);
+    free(text);
+    claim->continues = status == OL_OK;
+    return status;
+}
+
+ol_status ol_run_folder_make(const ol_run_folder *folder)
+{
+    char probe[PATH_MAX];
+    int file;
+
+    OL_TRY(ol_make_folders(folder->path));
+    OL_TRY(ol_path_format(probe, "%s/.write-test-%ld", folder->path, (long)getpid()));
+    file = open(probe, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    OL_CHECK(file >= 0, OL_EIO,
+             "%s: cannot write there: %s; choose another folder with --set output=...",
+             folder->path, strerror(errno));
+    close(file);
+    unlink(probe);
+    return OL_OK;
+}
+
+ol_status ol_run_folder_write_job(const ol_run_folder *folder, const ol_job *job)
+{
+    ol_text text = {0};
+    ol_status status = ol_job_text(job, &text);
+
+    if (status == OL_OK)
+        status = ol_write_file(folder->job, text.data, text.size);
+    ol_text_finish(&text);
+    return status;
+}

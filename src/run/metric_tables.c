@@ -1,0 +1,171 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/run/metrics.h"
+
+enum { EPISODE_HEAD = 5, EPISODE_TAIL = 6 };
+
+static const ol_column step_columns[] = {
+    {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
+    {"loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
+     "mean over episodes of the query loss at the parameters before the meta-step"},
+    {"loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",
+     "mean over episodes of the query loss after the inner loop"},
+    {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the meta-gradient",
+     "2-norm of the mean gradient over episodes, before clipping"},
+    {"lr", OL_COLUMN_F64, 0, "1", "outer learning rate", "rate of this meta-step's outer update"},
+    {"seconds", OL_COLUMN_F64, 0, "s", "wall time", "wall time of the meta-step on rank 0"},
+    {"seconds_inner", OL_COLUMN_F64, 0, "s", "time in inner loops", "on rank 0"},
+    {"seconds_outer", OL_COLUMN_F64, 0, "s", "time in meta-gradients",
+     "query gradients and the adjoint of the inner loops, on rank 0"},
+    {"seconds_comm", OL_COLUMN_F64, 0, "s", "time in communication",
+     "sums over ranks and waiting for them, on rank 0"},
+    {"tokens", OL_COLUMN_I64, 0, "1", "tokens", "support and query tokens of all episodes"},
+    {"tokens_per_second", OL_COLUMN_F64, 0, "token/s", "throughput", "tokens over wall time"},
+    {"episodes", OL_COLUMN_I64, 0, "1", "episodes", "episodes of the meta-step"},
+    {"dropped", OL_COLUMN_I64, 0, "1", "episodes dropped",
+     "episodes left out because a loss was not finite"},
+    {"digest", OL_COLUMN_TEXT, 32, "1", "digest of the parameters",
+     "XXH3-128 of the parameters after the meta-step: equal digests mean equal bits"},
+};
+
+static const char *const step_auxiliary[] = {"loss_before", NULL};
+
+static const ol_table_spec step_table = {
+    .path = "train/step",
+    .title = "Meta-steps",
+    .description = "one row a meta-step",
+    .columns = step_columns,
+    .n = sizeof step_columns / sizeof *step_columns,
+    .signal = "loss_after",
+    .auxiliary = step_auxiliary,
+};
+
+static const ol_column episode_head[EPISODE_HEAD] = {
+    {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
+    {"episode", OL_COLUMN_I64, 0, "1", "episode", "number within the meta-step, from 0"},
+    {"task", OL_COLUMN_TEXT, 0, "1", "task", "training task that was drawn"},
+    {"rank", OL_COLUMN_I64, 0, "1", "rank", "rank that ran the episode"},
+    {"dropped", OL_COLUMN_I64, 0, "1", "dropped", "1 when a loss was not finite, else 0"},
+};
+
+static const ol_column episode_tail[EPISODE_TAIL] = {
+    {"query_loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
+     "at the parameters before the meta-step"},
+    {"query_loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",
+     "after the inner loop"},
+    {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the episode's gradient", "2-norm"},
+    {"second_order_share", OL_COLUMN_F64, 0, "1", "second-order share",
+     "norm of the gradient minus the first-order one, over the norm of that; NaN when not asked "
+     "for"},
+    {"seconds", OL_COLUMN_F64, 0, "s", "wall time", "of the episode on its rank"},
+    {"tokens", OL_COLUMN_I64, 0, "1", "tokens", "support and query tokens"},
+};
+
+static const char *const episode_auxiliary[] = {"query_loss_before", NULL};
+
+static const ol_column overlap_columns[] = {
+    {"pair", OL_COLUMN_I64, 0, "1", "pair", "number of the pair, from 1"},
+    {"train_task", OL_COLUMN_TEXT, 0, "1", "training task", ""},
+    {"test_task", OL_COLUMN_TEXT, 0, "1", "test task", ""},
+    {"same_task", OL_COLUMN_I64, 0, "1", "same task", "1 when the two are one task"},
+    {"shared_rows", OL_COLUMN_I64, 0, "1", "shared rows",
+     "distinct rows of the test task's test files that the training file holds"},
+};
+
+static const ol_table_spec overlap_table = {
+    .path = "data/overlap",
+    .title = "Overlap of training and test tasks",
+    .description = "one row a pair of tasks that share a name or rows; none when there is no "
+                   "overlap (how much was compared is in data/check)",
+    .columns = overlap_columns,
+    .n = sizeof overlap_columns / sizeof *overlap_columns,
+};
+
+static const ol_column check_columns[] = {
+    {"check", OL_COLUMN_I64, 0, "1", "check", "number of the check, from 1"},
+    {"train_rows", OL_COLUMN_I64, 0, "1", "training rows", "rows of training files compared"},
+    {"test_rows", OL_COLUMN_I64, 0, "1", "test rows", "distinct test rows compared"},
+    {"same_tasks", OL_COLUMN_I64, 0, "1", "tasks in both lists", ""},
+    {"shared_rows", OL_COLUMN_I64, 0, "1", "shared rows",
+     "distinct test rows that stand in any training file"},
+};
+
+static const ol_table_spec check_table = {
+    .path = "data/check",
+    .title = "What the overlap check compared",
+    .columns = check_columns,
+    .n = sizeof check_columns / sizeof *check_columns,
+};
+
+struct ol_metric_tables {
+    ol_table_spec episode;
+    const ol_table_spec *specs[OL_TABLES];
+    char (*names)[48];  /* [K] */
+    char (*texts)[80];  /* [K] */
+    ol_column *columns; /* [EPISODE_HEAD + K + EPISODE_TAIL] */
+};
+
+static void describe_episodes(int K, ol_metric_tables *t)
+{
+    ol_column *c = t->columns;
+
+    memcpy(c, episode_head, sizeof episode_head);
+    c += EPISODE_HEAD;
+    for (int k = 0; k < K; k++) {
+        snprintf(t->names[k], sizeof t->names[k], "support_loss_%d", k);
+        snprintf(t->texts[k], sizeof t->texts[k], "support loss before inner step %d", k + 1);
+        *c++ = (ol_column){t->names[k], OL_COLUMN_F64, 0,
+                           "nat",       t->texts[k],   "mean over the support prompts"};
+    }
+    memcpy(c, episode_tail, sizeof episode_tail);
+    t->episode = (ol_table_spec){.path = "train/episode",
+                                 .title = "Episodes",
+                                 .description = "one row an episode: a task in a meta-step",
+                                 .columns = t->columns,
+                                 .n = EPISODE_HEAD + K + EPISODE_TAIL,
+                                 .signal = "query_loss_after",
+                                 .auxiliary = episode_auxiliary};
+}
+
+ol_status ol_metric_tables_create(int K, ol_metric_tables **out)
+{
+    ol_metric_tables *t = calloc(1, sizeof *t);
+    const size_t k = K > 0 ? (size_t)K : 1;
+
+    *out = t;
+    OL_CHECK(t, OL_ENOMEM, "metrics: no memory for the tables");
+    t->names = calloc(k, sizeof *t->names);
+    t->texts = calloc(k, sizeof *t->texts);
+    t->columns = calloc(k + EPISODE_HEAD + EPISODE_TAIL, sizeof *t->columns);
+    if (!t->names || !t->texts || !t->columns) {
+        ol_metric_tables_destroy(t);
+        *out = NULL;
+        return ol_fail(OL_ENOMEM, "metrics: no memory for the tables");
+    }
+    describe_episodes(K, t);
+    t->specs[OL_TABLE_STEP] = &step_table;
+    t->specs[OL_TABLE_EPISODE] = &t->episode;
+    t->specs[OL_TABLE_SCORE] = &ol_eval_score_table;
+    t->specs[OL_TABLE_PREDICTION] = &ol_eval_prediction_table;
+    t->specs[OL_TABLE_OVERLAP] = &overlap_table;
+    t->specs[OL_TABLE_CHECK] = &check_table;
+    return OL_OK;
+}
+
+void ol_metric_tables_destroy(ol_metric_tables *t)
+{
+    if (!t)
+        return;
+    free(t->names);
+    free(t->texts);
+    free(t->columns);
+    free(t);
+}
+
+const ol_table_spec *const *ol_metric_tables_specs(const ol_metric_tables *t)
+{
+    return t->specs;
+}

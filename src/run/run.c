@@ -1,0 +1,270 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/run/run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/base/log.h"     /* ol_log_* */
+#include "outerloop/eval/table.h"   /* ol_eval_table */
+#include "outerloop/kernel/gemm.h"  /* ol_gemm_library */
+#include "outerloop/run/metrics.h"  /* ol_metrics */
+#include "outerloop/run/scores.h"   /* ol_score_targets */
+#include "outerloop/run/setup.h"    /* ol_setup */
+#include "outerloop/run/snapshot.h" /* ol_snapshot_resume */
+#include "outerloop/run/stop.h"     /* ol_stop_install */
+#include "outerloop/run/train.h"    /* ol_train */
+
+/* One row of the final table. */
+typedef struct result {
+    const char *name;
+    ol_scores scores;
+    double seconds; /* of training; NaN without */
+} result;
+
+typedef struct runner {
+    ol_setup *setup;
+    bool first;      /* this is rank 0 */
+    result *results; /* [n]: the untrained start where it is scored, then the arms */
+    int n;
+} runner;
+
+/* Open the metrics of a folder on rank 0. */
+static ol_status open_metrics(const runner *r, const ol_run_folder *folder, const ol_job *job,
+                              const ol_run_mark *mark, bool resume, bool scores, ol_metrics **out)
+{
+    const ol_learner_spec learner = ol_setup_learner(job);
+    ol_comm *comm = r->setup->comm;
+    ol_text text = {0};
+    ol_run_record record = {
+        .version = OL_VERSION,
+        .run_id = mark->run_id,
+        .host = ol_comm_host(comm),
+        .slurm_job_id = getenv("SLURM_JOB_ID"),
+        .blas = ol_gemm_library(),
+        .mpi = ol_comm_library(),
+        .seed = job->seed,
+        .restart_count = mark->restarts,
+        .ranks = ol_comm_size(comm),
+        .threads = job->threads,
+    };
+    ol_status status = ol_job_text(job, &text);
+
+    if (status == OL_OK) {
+        record.job = text.data;
+        status = ol_metrics_open(folder, ol_learner_steps(&learner), &record, resume, mark->step,
+                                 scores, out);
+    }
+    ol_text_finish(&text);
+    if (status == OL_OK && r->setup->scored)
+        status = ol_metrics_overlap(*out, &r->setup->overlap);
+    return status;
+}
+
+/* Rank 0: make a folder this run's own from here on. */
+static ol_status enter(const runner *r, const ol_run_folder *folder, const ol_job *job,
+                       const ol_run_mark *mark, bool resume, bool scores, ol_metrics **metrics)
+{
+    OL_TRY(ol_log_open(folder->log));
+    OL_TRY(ol_run_folder_write_job(folder, job));
+    OL_TRY(open_metrics(r, folder, job, mark, resume, scores, metrics));
+    ol_stop_watch(r->setup->folder.path, folder->path);
+    return OL_OK;
+}
+
+/* Back to the job's own log and STOP file. */
+static void leave(const runner *r, ol_metrics *metrics, ol_status status)
+{
+    ol_metrics_close(metrics);
+    if (!r->first || status != OL_OK)
+        return; /* the last words of a run belong in the log of the arm that they are about */
+    ol_stop_watch(r->setup->folder.path, NULL);
+    if (ol_log_open(r->setup->folder.log) != OL_OK)
+        ol_log_warn("%s", ol_status_message());
+}
+
+static void start_state(ol_setup *s)
+{
+    const size_t bytes = s->model->P * sizeof(ol_real);
+
+    memcpy(s->state.theta, s->theta0, bytes);
+    memset(s->state.m, 0, bytes);
+    memset(s->state.v, 0, bytes);
+    s->state.t = 0;
+}
+
+static ol_status run_untrained(runner *r, result *out)
+{
+    ol_setup *s = r->setup;
+    const ol_run_claim *claim = &s->untrained_claim;
+    ol_run_mark mark = {.restarts = claim->continues};
+    ol_metrics *metrics = NULL;
+    ol_status status = OL_OK;
+
+    start_state(s);
+    ol_run_id_make(ol_comm_host(s->comm), mark.run_id);
+    if (r->first)
+        status = enter(r, &s->untrained, s->job, &mark, claim->continues, claim->same_evaluation,
+                       &metrics);
+    status = ol_comm_agree(s->comm, status);
+    if (status == OL_OK)
+        status = ol_score_targets(s,
+                                  &(ol_scoring){.name = out->name,
+                                                .job = s->job,
+                                                .targets = s->arms[0].targets,
+                                                .state = ol_state_borrow(&s->state),
+                                                .folder = &s->untrained,
+                                                .metrics = metrics},
+                                  &out->scores);
+    leave(r, metrics, status);
+    return status;
+}
+
+/* Where an arm begins: at the start, or where it broke off. */
+static ol_status begin_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_metrics **metrics)
+{
+    ol_setup *s = r->setup;
+    const bool trains = (s->job->stages & OL_STAGE_TRAIN) != 0;
+    bool found = false, resume, finished;
+    ol_status status = OL_OK;
+
+    start_state(s);
+    *mark = (ol_run_mark){0};
+    ol_run_id_make(ol_comm_host(s->comm), mark->run_id);
+    if (arm->claim.continues)
+        OL_TRY(ol_snapshot_resume(s->comm, arm->folder.checkpoints, arm->job, s->model, &s->state,
+                                  mark, &found));
+    mark->restarts += arm->claim.continues;
+    resume = arm->claim.continues && (found || !trains);
+    finished = found ? mark->step >= arm->job->train.steps : !trains;
+    if (r->first)
+        status = enter(r, &arm->folder, arm->job, mark, resume,
+                       arm->claim.same_evaluation && finished, metrics);
+    return ol_comm_agree(s->comm, status);
+}
+
+static ol_status work_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_metrics *metrics,
+                          result *out)
+{
+    ol_setup *s = r->setup;
+
+    if ((s->job->stages & OL_STAGE_TRAIN) && mark->step < arm->job->train.steps)
+        OL_TRY(ol_train(s, arm, metrics, mark));
+    out->seconds = mark->step > 0 ? mark->seconds : (double)NAN;
+    if (!s->scored)
+        return OL_OK;
+    return ol_score_targets(s,
+                            &(ol_scoring){.name = out->name,
+                                          .job = arm->job,
+                                          .targets = arm->targets,
+                                          .state = ol_state_borrow(&s->state),
+                                          .folder = &arm->folder,
+                                          .metrics = metrics},
+                            &out->scores);
+}
+
+static ol_status run_arm(runner *r, const ol_arm *arm, result *out)
+{
+    ol_metrics *metrics = NULL;
+    ol_run_mark mark;
+    ol_status status = begin_arm(r, arm, &mark, &metrics);
+
+    if (status == OL_OK)
+        status = work_arm(r, arm, &mark, metrics, out);
+    leave(r, metrics, status);
+    return status;
+}
+
+/* Name of an arm in the table; a job without arms is called by its learner. */
+static const char *row_name(const ol_setup *s, int i)
+{
+    return s->job->n_arms > 0 ? s->arms[i].job->name
+                              : ol_job_algorithm_name(s->job->learner.algorithm);
+}
+
+static ol_status run_all(runner *r)
+{
+    ol_setup *s = r->setup;
+    result *next = r->results;
+
+    if (s->baseline) {
+        *next = (result){.name = "untrained", .seconds = (double)NAN};
+        r->n++;
+        OL_TRY(run_untrained(r, next++));
+    }
+    for (int i = 0; i < s->n_arms; i++, next++) {
+        *next = (result){.name = row_name(s, i), .seconds = (double)NAN};
+        r->n++;
+        OL_TRY(run_arm(r, &s->arms[i], next));
+    }
+    return OL_OK;
+}
+
+/* The table is the answer to the command, so it goes to standard output. */
+static ol_status print_table(const runner *r)
+{
+    ol_eval_learner *learners = calloc((size_t)r->n + 1, sizeof *learners);
+    ol_text text = {0};
+    ol_status status;
+
+    OL_CHECK(learners, OL_ENOMEM, "no memory for a table of %d rows", r->n);
+    for (int i = 0; i < r->n; i++)
+        learners[i] = (ol_eval_learner){.name = r->results[i].name,
+                                        .scores = r->results[i].scores.items,
+                                        .n = r->results[i].scores.n,
+                                        .seconds = r->results[i].seconds};
+    status = ol_eval_table(learners, (size_t)r->n, &text);
+    if (status == OL_OK && text.size > 0) {
+        printf("\n%s\n", text.data);
+        fflush(stdout);
+    }
+    ol_text_finish(&text);
+    free(learners);
+    return status;
+}
+
+static ol_status run(runner *r)
+{
+    ol_setup *s = r->setup;
+    ol_status status = OL_OK;
+
+    if (r->first) {
+        status = ol_log_open(s->folder.log);
+        /* A job without arms has one job.cfg, and its arm replaces it when it begins. */
+        if (status == OL_OK && (s->job->n_arms > 0 || !s->claim.continues))
+            status = ol_run_folder_write_job(&s->folder, s->job);
+    }
+    OL_TRY(ol_comm_agree(s->comm, status));
+    if (r->first)
+        ol_stop_watch(s->folder.path, NULL);
+    ol_setup_describe(s);
+    OL_TRY(run_all(r));
+    return ol_comm_agree(s->comm, r->first ? print_table(r) : OL_OK);
+}
+
+ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
+                     bool resume, bool *work_started)
+{
+    runner r = {.first = ol_comm_rank(comm) == 0};
+    ol_status status;
+
+    *work_started = false;
+    ol_stop_install();
+    status = ol_setup_create(comm, path, sets, n_sets, resume, &r.setup);
+    if (status != OL_OK) {
+        ol_stop_remove();
+        return status;
+    }
+    *work_started = true;
+    r.results = calloc((size_t)r.setup->n_arms + 1, sizeof *r.results);
+    status = ol_comm_agree(comm, r.results ? OL_OK : ol_fail(OL_ENOMEM, "no memory for results"));
+    if (status == OL_OK)
+        status = run(&r);
+    for (int i = 0; r.results && i < r.n; i++)
+        ol_scores_finish(&r.results[i].scores);
+    free(r.results);
+    ol_stop_remove();
+    ol_setup_destroy(r.setup);
+    return status;
+}

@@ -1,0 +1,342 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/run/setup.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "outerloop/data/suite.h"   /* ol_suite_write */
+#include "outerloop/kernel/gemm.h"  /* ol_gemm_threads */
+#include "outerloop/run/snapshot.h" /* ol_snapshot_read_params */
+#include "setup.h"
+
+enum { SUITE_SEED = 1 }; /* one suite for all jobs, so that their results compare */
+
+ol_learner_spec ol_setup_learner(const ol_job *job)
+{
+    static const ol_algorithm algorithms[] = {
+        [OL_JOB_MAML] = OL_MAML,
+        [OL_JOB_REPTILE] = OL_REPTILE,
+        [OL_JOB_METAICL] = OL_METAICL,
+        [OL_JOB_MULTITASK] = OL_MULTITASK,
+    };
+    static const ol_moments moments[] = {
+        [OL_JOB_SEPARATE] = OL_MOMENTS_SEPARATE,
+        [OL_JOB_READ] = OL_MOMENTS_READ,
+        [OL_JOB_CARRY] = OL_MOMENTS_CARRY,
+        [OL_JOB_CARRY_V] = OL_MOMENTS_CARRY_V,
+    };
+    const ol_job_inner *in = &job->learner.inner;
+    ol_learner_spec spec = {
+        .algorithm = algorithms[job->learner.algorithm],
+        .order = job->learner.order,
+        .steps = in->steps,
+        .inner = in->optimizer == OL_JOB_SGD ? OL_SGD : OL_ADAMW,
+        .adam = {.lr = in->lr,
+                 .beta1 = in->beta1,
+                 .beta2 = in->beta2,
+                 .eps = in->eps,
+                 .weight_decay = in->weight_decay},
+        .moments = moments[in->moments],
+        .storage = in->storage == OL_JOB_RECOMPUTE ? OL_RECOMPUTE : OL_KEEP,
+    };
+
+    /* Without an inner loop the query loss before and after are one number. */
+    spec.measure_before = ol_learner_steps(&spec) > 0;
+    spec.measure_share =
+        job->train.second_order_share && spec.algorithm == OL_MAML && spec.order == 2;
+    return spec;
+}
+
+static bool wants_demonstrations(const ol_job *arm)
+{
+    return arm->learner.algorithm != OL_JOB_MULTITASK;
+}
+
+/* Names that stand for something else in the job's folder. */
+static ol_status check_arm_name(const char *name)
+{
+    static const char *const taken[] = {"untrained", "suite", "checkpoints"};
+
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
+        OL_CHECK(strcmp(name, taken[i]) != 0, OL_EUSAGE,
+                 "arms: an arm cannot be called \"%s\", the job's folder has another use for it",
+                 name);
+    return OL_OK;
+}
+
+static ol_status list_arms(ol_setup *s)
+{
+    char untrained[PATH_MAX];
+
+    s->n_arms = ol_job_arms(s->job);
+    s->scored = (s->job->stages & (OL_STAGE_EVAL | OL_STAGE_ADAPT)) != 0;
+    s->arms = calloc((size_t)s->n_arms, sizeof *s->arms);
+    OL_CHECK(s->arms, OL_ENOMEM, "no memory for %d arms", s->n_arms);
+    s->baseline = s->scored && (s->job->stages & OL_STAGE_TRAIN) != 0;
+    OL_TRY(ol_run_folder_name(s->job->output, &s->folder));
+    OL_TRY(ol_path_format(untrained, "%s/untrained", s->job->output));
+    OL_TRY(ol_run_folder_name(untrained, &s->untrained));
+    for (int i = 0; i < s->n_arms; i++) {
+        s->arms[i].job = ol_job_arm(s->job, i);
+        if (s->job->n_arms > 0)
+            OL_TRY(check_arm_name(s->arms[i].job->name));
+        OL_TRY(ol_run_folder_name(s->arms[i].job->output, &s->arms[i].folder));
+    }
+    return OL_OK;
+}
+
+/* Rank 0: may this job run in its folders? */
+static ol_status claim_folders(ol_setup *s, bool resume)
+{
+    OL_TRY(ol_run_folder_claim(&s->folder, s->job, resume, &s->claim));
+    OL_TRY(ol_run_folder_claim(&s->untrained, s->job, resume, &s->untrained_claim));
+    for (int i = 0; i < s->n_arms; i++)
+        OL_TRY(ol_run_folder_claim(&s->arms[i].folder, s->arms[i].job, resume, &s->arms[i].claim));
+    return OL_OK;
+}
+
+static ol_status share_claims(ol_setup *s)
+{
+    OL_TRY(ol_comm_broadcast(s->comm, &s->claim, sizeof s->claim, 0));
+    OL_TRY(ol_comm_broadcast(s->comm, &s->untrained_claim, sizeof s->untrained_claim, 0));
+    for (int i = 0; i < s->n_arms; i++)
+        OL_TRY(ol_comm_broadcast(s->comm, &s->arms[i].claim, sizeof s->arms[i].claim, 0));
+    return OL_OK;
+}
+
+/* Where tasks and tokenizer are. Rank 0 writes the built-in suite where it is asked for. */
+static ol_status find_data(ol_setup *s)
+{
+    const ol_job_data *data = &s->job->data;
+    const bool suite = data->root[0] == '\0';
+
+    if (suite)
+        OL_TRY(ol_path_format(s->root, "%s/suite", s->job->output));
+    else
+        OL_TRY(ol_path_format(s->root, "%s", data->root));
+    if (data->tokenizer[0])
+        OL_TRY(ol_path_format(s->tokenizer_path, "%s", data->tokenizer));
+    else
+        OL_TRY(ol_path_format(s->tokenizer_path, "%s/tokenizer", s->root));
+    if (suite && ol_comm_rank(s->comm) == 0) {
+        OL_TRY(ol_run_folder_make(&s->folder));
+        OL_TRY(ol_suite_write(s->root, SUITE_SEED));
+    }
+    return OL_OK;
+}
+
+static ol_status check_data(const ol_setup *s)
+{
+    const ol_job_data *data = &s->job->data;
+
+    OL_CHECK(data->root[0] == '\0' || ol_path_is_folder(s->root), OL_EUSAGE,
+             "data.root: %s: no such folder", s->root);
+    OL_CHECK(data->tokenizer[0] || data->root[0] == '\0' || ol_path_is_folder(s->tokenizer_path),
+             OL_EUSAGE,
+             "data.tokenizer: name a folder with vocab.json and merges.txt; tasks of one's own "
+             "come without, and %s is not there",
+             s->tokenizer_path);
+    OL_CHECK(data->root[0] || ol_path_is_folder(s->root), OL_EDATA,
+             "%s: the built-in suite is not seen on %s: `output` must be on a file system that all "
+             "hosts share",
+             s->root, ol_comm_host(s->comm));
+    return OL_OK;
+}
+
+static ol_status make_model(ol_setup *s)
+{
+    const ol_job_model *m = &s->job->model;
+    const int V = ol_tokenizer_size(s->tokenizer);
+    ol_model_spec spec = OL_MODEL_SPEC_INIT;
+
+    OL_CHECK(m->init != OL_INIT_IMPORT, OL_EUSAGE,
+             "model.init = \"import\": this build starts from \"random\" or \"checkpoint\"");
+    OL_CHECK(m->vocab == 0 || m->vocab >= V, OL_EUSAGE,
+             "model.vocab = %d, but the tokenizer %s has %d tokens: say at least that, or 0",
+             m->vocab, s->tokenizer_path, V);
+    spec.layers = m->layers;
+    spec.width = m->width;
+    spec.heads = m->heads;
+    spec.context = m->context;
+    spec.vocab = m->vocab ? m->vocab : V;
+    return ol_model_create(&spec, &s->model);
+}
+
+static bool same_sampling(const ol_job *a, const ol_job *b)
+{
+    return a->learner.support == b->learner.support && a->learner.query == b->learner.query &&
+           wants_demonstrations(a) == wants_demonstrations(b);
+}
+
+static ol_status make_sampler(ol_setup *s, int i)
+{
+    ol_arm *arm = &s->arms[i];
+    const ol_job *job = arm->job;
+    const ol_sampler_spec spec = {
+        .root = s->root,
+        .setting = job->data.setting,
+        .variant = job->data.variant == OL_JOB_CHANNEL ? OL_CHANNEL : OL_DIRECT,
+        .shots = job->data.shots,
+        .max_tokens = job->data.max_tokens,
+        .max_tokens_per_example = job->data.max_tokens_per_example,
+        .train_cap = job->data.train_cap,
+        .support = job->learner.support,
+        .query = job->learner.query,
+        .demonstrations = wants_demonstrations(job),
+        .seed = (uint64_t)job->seed,
+    };
+
+    for (int j = 0; j < i; j++)
+        if (same_sampling(job, s->arms[j].job)) {
+            arm->sampler = s->arms[j].sampler;
+            return OL_OK;
+        }
+    OL_TRY(ol_sampler_create(&spec, s->tokenizer, &arm->sampler));
+    return ol_sampler_check_context(arm->sampler, s->model->spec.context);
+}
+
+static ol_status make_targets(ol_setup *s, ol_arm *arm)
+{
+    const ol_job *job = arm->job;
+    const bool with = wants_demonstrations(job);
+    const ol_targets_spec spec = {
+        .root = s->root,
+        .setting = job->data.setting,
+        .variant = job->data.variant == OL_JOB_CHANNEL ? OL_CHANNEL : OL_DIRECT,
+        .shots = job->eval.shots,
+        .max_tokens = job->data.max_tokens,
+        .max_tokens_per_example = job->data.max_tokens_per_example,
+        .rows = job->eval.rows,
+        .seeds = job->eval.seeds.items,
+        .n_seeds = job->eval.seeds.n,
+        .demonstrations = with,
+        .adapt = (job->stages & OL_STAGE_ADAPT) != 0,
+        .context = s->model->spec.context,
+    };
+
+    if (!s->targets[with])
+        OL_TRY(ol_targets_open(&spec, s->tokenizer, &s->targets[with]));
+    arm->targets = s->targets[with];
+    return OL_OK;
+}
+
+/* Every rank reads the same files and comes to the same verdict. */
+static ol_status load(ol_setup *s)
+{
+    OL_TRY(check_data(s));
+    OL_TRY(ol_tokenizer_load(s->tokenizer_path, &s->tokenizer));
+    OL_TRY(make_model(s));
+    for (int i = 0; i < s->n_arms; i++) {
+        if (s->job->stages & OL_STAGE_TRAIN)
+            OL_TRY(make_sampler(s, i));
+        if (s->scored)
+            OL_TRY(make_targets(s, &s->arms[i]));
+    }
+    return OL_OK;
+}
+
+/* What lives as long as the job; run on a dry arena first. */
+static void layout(ol_setup *s, ol_arena *arena)
+{
+    s->theta0 = ol_arena_reals(arena, s->model->P);
+    s->state = ol_state_layout(arena, s->model);
+}
+
+static ol_status make_start(ol_setup *s)
+{
+    ol_arena dry = ol_arena_dry("parameters and moments");
+
+    layout(s, &dry);
+    OL_TRY(ol_arena_init(&s->arena, "parameters and moments", dry.peak));
+    layout(s, &s->arena);
+    if (s->job->model.init == OL_INIT_RANDOM)
+        ol_model_random(s->model, (uint64_t)s->job->seed, s->theta0);
+    else if (ol_comm_rank(s->comm) == 0)
+        OL_TRY(ol_snapshot_read_params(s->job->model.path, s->model, s->theta0));
+    return OL_OK;
+}
+
+/* Rank 0: the folders, at last, and what training has seen of the test tasks. */
+static ol_status make_folders(ol_setup *s)
+{
+    const ol_job *job = s->job;
+
+    OL_TRY(ol_run_folder_make(&s->folder));
+    if (s->baseline)
+        OL_TRY(ol_run_folder_make(&s->untrained));
+    for (int i = 0; i < s->n_arms; i++)
+        OL_TRY(ol_run_folder_make(&s->arms[i].folder));
+    if (!s->scored)
+        return OL_OK;
+    return ol_overlap_find(s->root, job->data.setting, job->data.train_cap, job->eval.seeds.items,
+                           job->eval.seeds.n, job->eval.shots, &s->overlap);
+}
+
+static ol_status prepare(ol_setup *s, bool resume)
+{
+    const bool first = ol_comm_rank(s->comm) == 0;
+
+    OL_TRY(ol_comm_agree(s->comm, list_arms(s)));
+    OL_TRY(ol_comm_agree(s->comm, first ? claim_folders(s, resume) : OL_OK));
+    OL_TRY(share_claims(s));
+    OL_TRY(ol_comm_agree(s->comm, find_data(s)));
+    OL_TRY(ol_comm_agree(s->comm, load(s)));
+    OL_TRY(ol_comm_agree(s->comm, make_start(s)));
+    OL_TRY(ol_comm_broadcast(s->comm, s->theta0, s->model->P * sizeof(ol_real), 0));
+    if (s->job->stages & OL_STAGE_TRAIN)
+        for (int i = 0; i < s->n_arms; i++)
+            OL_TRY(ol_setup_bound_episodes(s->comm, &s->arms[i]));
+    OL_TRY(ol_comm_agree(s->comm, first ? make_folders(s) : OL_OK));
+    return ol_comm_describe(s->comm, s->job->threads, &s->layout);
+}
+
+ol_status ol_setup_create(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
+                          bool resume, ol_setup **out)
+{
+    ol_setup *s = calloc(1, sizeof *s);
+    ol_status status;
+    bool had_folder = true;
+
+    *out = NULL;
+    OL_TRY(ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job")));
+    s->comm = comm;
+    status = ol_comm_agree(comm, ol_job_read(path, sets, n_sets, &s->job));
+    if (status == OL_OK) {
+        had_folder = ol_path_exists(s->job->output);
+        ol_gemm_threads(s->job->threads);
+        status = prepare(s, resume);
+    }
+    if (status != OL_OK) {
+        if (!had_folder && ol_comm_rank(comm) == 0)
+            rmdir(s->job->output); /* only when it is still empty */
+        ol_setup_destroy(s);
+        return status;
+    }
+    *out = s;
+    return OL_OK;
+}
+
+void ol_setup_destroy(ol_setup *s)
+{
+    if (!s)
+        return;
+    for (int i = 0; s->arms && i < s->n_arms; i++) {
+        bool shared = false;
+
+        for (int j = 0; j < i; j++)
+            shared = shared || s->arms[j].sampler == s->arms[i].sampler;
+        if (!shared)
+            ol_sampler_destroy(s->arms[i].sampler);
+    }
+    free(s->arms);
+    ol_targets_close(s->targets[0]);
+    ol_targets_close(s->targets[1]);
+    ol_overlap_finish(&s->overlap);
+    ol_arena_finish(&s->arena);
+    ol_model_destroy(s->model);
+    ol_tokenizer_destroy(s->tokenizer);
+    ol_comm_layout_finish(&s->layout);
+    ol_job_destroy(s->job);
+    free(s);
+}

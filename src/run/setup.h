@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Parts of setup that have files of their own. */
+#ifndef OUTERLOOP_SRC_RUN_SETUP_H
+#define OUTERLOOP_SRC_RUN_SETUP_H
+
+#include "outerloop/run/setup.h"
+
+/* Find the bounds of all episodes of an arm's training, so that memory is taken once: their exact
+ * lengths are known from the random streams. Episodes are spread over the ranks. Collective. */
+ol_status ol_setup_bound_episodes(ol_comm *comm, ol_arm *arm);
+
+#endif

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/run/stop.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "outerloop/base/clock.h" /* ol_clock_seconds */
+#include "outerloop/base/file.h"  /* ol_path_format, ol_path_exists */
+#include "outerloop/base/log.h"   /* ol_log_info */
+
+enum { SIGNALS = 4, FOLDERS = 2 };
+
+static const int signals[SIGNALS] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
+static const double repeat_seconds = 2.0; /* within these the same signal is the same request */
+static const double look_seconds = 0.25;  /* between two looks for a STOP file */
+
+static struct sigaction former[SIGNALS];
+static volatile sig_atomic_t received;    /* the first signal, 0 when there was none */
+static volatile sig_atomic_t received_at; /* in seconds of the monotonic clock */
+static const char *folders[FOLDERS];
+static char stop_file[PATH_MAX]; /* the one found, "" when none was */
+static double looked_at;
+static bool announced;
+
+/* Only async-signal-safe calls: the flag, the clock, and on a repeat the default effect. */
+static void on_signal(int number)
+{
+    const int saved = errno;
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    if (received == number && (double)(now.tv_sec - received_at) > repeat_seconds) {
+        signal(number, SIG_DFL);
+        raise(number);
+    }
+    if (!received) {
+        received_at = (sig_atomic_t)now.tv_sec;
+        received = number;
+    }
+    errno = saved;
+}
+
+void ol_stop_install(void)
+{
+    struct sigaction action;
+
+    memset(&action, 0, sizeof action);
+    action.sa_handler = on_signal;
+    action.sa_flags = SA_RESTART;
+    sigemptyset(&action.sa_mask);
+    received = 0;
+    stop_file[0] = '\0';
+    announced = false;
+    looked_at = -1e9;
+    for (int i = 0; i < SIGNALS; i++)
+        sigaction(signals[i], &action, &former[i]);
+}
+
+void ol_stop_remove(void)
+{
+    for (int i = 0; i < SIGNALS; i++)
+        sigaction(signals[i], &former[i], NULL);
+    ol_stop_watch(NULL, NULL);
+}
+
+void ol_stop_watch(const char *folder, const char *arm_folder)
+{
+    folders[0] = folder;
+    folders[1] = arm_folder;
+    looked_at = -1e9;
+}
+
+static void look_for_file(void)
+{
+    const double now = ol_clock_seconds();
+
+    if (stop_file[0] || now - looked_at < look_seconds)
+        return;
+    looked_at = now;
+    for (int i = 0; i < FOLDERS; i++) {
+        if (!folders[i] || ol_path_format(stop_file, "%s/STOP", folders[i]) != OL_OK)
+            continue;
+        if (ol_path_exists(stop_file))
+            return;
+        stop_file[0] = '\0';
+    }
+}
+
+bool ol_stop_wanted(void)
+{
+    look_for_file();
+    return received != 0 || stop_file[0] != '\0';
+}
+
+static void announce(void)
+{
+    if (announced)
+        return;
+    announced = true;
+    if (stop_file[0]) {
+        ol_log_info("found %s: stopping here and saving (the file is removed)", stop_file);
+        unlink(stop_file);
+    } else if (received == SIGINT) {
+        ol_log_info("interrupted: stopping here and saving; interrupt again to leave at once");
+    } else if (received) {
+        ol_log_info("signal %d (%s): stopping here and saving", (int)received, strsignal(received));
+    } else {
+        ol_log_info("another rank was asked to stop: stopping here and saving");
+    }
+}
+
+ol_status ol_stop_agree(ol_comm *comm, bool *stop)
+{
+    OL_TRY(ol_comm_any(comm, ol_stop_wanted(), stop));
+    if (*stop)
+        announce();
+    return OL_OK;
+}

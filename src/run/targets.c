@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/run/targets.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/data/task.h" /* ol_setting_read */
+
+struct ol_targets {
+    ol_targets_spec spec; /* root, setting and seeds point to the copies below */
+    char *root, *setting_name;
+    int *seeds;
+    ol_setting setting;
+    ol_tokenizer *tokenizer; /* borrowed */
+    const char **tasks;      /* [n_tasks] names, of `setting` */
+    bool *unseen;            /* [n_tasks] */
+    double *costs;           /* [n_tasks, n_seeds] tokens of all prompts */
+    int64_t tokens;
+
+    ol_target *target; /* the item at hand, and what eval borrows of it */
+    ol_batch prompts, support;
+    int *options_per_row;         /* [rows] */
+    const char **options, **gold; /* [prompts], [rows] */
+    char name[512];
+};
+
+static void put_away(ol_targets *t)
+{
+    ol_target_destroy(t->target);
+    t->target = NULL;
+    free(t->options_per_row);
+    free(t->options);
+    free(t->gold);
+    t->options_per_row = NULL;
+    t->options = t->gold = NULL;
+    ol_batch_clear(&t->prompts);
+    ol_batch_clear(&t->support);
+}
+
+static ol_status read_target(ol_targets *t, int task, int seed)
+{
+    const ol_targets_spec *s = &t->spec;
+    const ol_target_spec spec = {
+        .root = s->root,
+        .named_in = t->setting.path,
+        .task = t->tasks[task],
+        .seed = s->seeds[seed],
+        .variant = s->variant,
+        .shots = s->demonstrations ? s->shots : 0,
+        .max_tokens = s->max_tokens,
+        .max_tokens_per_example = s->max_tokens_per_example,
+        .rows = s->rows,
+        .adapt_rows = s->adapt ? s->shots : 0,
+    };
+
+    put_away(t);
+    snprintf(t->name, sizeof t->name, "%s, seed %d", spec.task, spec.seed);
+    OL_TRY(ol_target_create(&spec, t->tokenizer, &t->target));
+    for (int row = 0; row < ol_target_rows(t->target); row++)
+        OL_TRY(ol_target_row_prompts(t->target, row, &t->prompts));
+    return s->adapt ? ol_target_adaptation(t->target, &t->support) : OL_OK;
+}
+
+/* Texts of options and right answers, as eval wants them. */
+static ol_status list_options(ol_targets *t)
+{
+    const int rows = ol_target_rows(t->target);
+    size_t at = 0;
+
+    t->options_per_row = calloc((size_t)rows, sizeof *t->options_per_row);
+    t->gold = calloc((size_t)rows, sizeof *t->gold);
+    t->options = calloc((size_t)t->prompts.B, sizeof *t->options);
+    OL_CHECK(t->options_per_row && t->gold && t->options, OL_ENOMEM,
+             "%s: no memory for the options of %d rows", t->name, rows);
+    for (int row = 0; row < rows; row++) {
+        t->options_per_row[row] = ol_target_options(t->target, row);
+        for (int i = 0; i < t->options_per_row[row]; i++)
+            t->options[at++] = ol_target_option(t->target, row, i);
+        t->gold[row] = ol_target_option(t->target, row, ol_target_gold(t->target, row));
+    }
+    return OL_OK;
+}
+
+static ol_status give_target(void *payload, int task, int seed, ol_eval_target *out)
+{
+    ol_targets *t = payload;
+
+    OL_TRY(read_target(t, task, seed));
+    OL_TRY(list_options(t));
+    *out = (ol_eval_target){
+        .name = t->name,
+        .metric = ol_target_is_classification(t->target) ? OL_MACRO_F1 : OL_ACCURACY,
+        .rows = ol_target_rows(t->target),
+        .options_per_row = t->options_per_row,
+        .options = t->options,
+        .gold = t->gold,
+        .prompts = &t->prompts,
+        .support = t->spec.adapt ? &t->support : NULL,
+    };
+    return OL_OK;
+}
+
+static ol_status copy_spec(ol_targets *t, const ol_targets_spec *spec)
+{
+    t->spec = *spec;
+    t->root = strdup(spec->root);
+    t->setting_name = strdup(spec->setting);
+    t->seeds = calloc((size_t)spec->n_seeds + 1, sizeof *t->seeds);
+    OL_CHECK(t->root && t->setting_name && t->seeds, OL_ENOMEM, "no memory for targets");
+    memcpy(t->seeds, spec->seeds, (size_t)spec->n_seeds * sizeof *t->seeds);
+    t->spec.root = t->root;
+    t->spec.setting = t->setting_name;
+    t->spec.seeds = t->seeds;
+    return OL_OK;
+}
+
+static ol_status read_setting(ol_targets *t)
+{
+    size_t n;
+
+    OL_TRY(ol_setting_read(t->spec.root, t->spec.setting, &t->setting));
+    OL_CHECK(t->setting.test.n > 0, OL_EDATA, "%s: its list `test` is empty: nothing to score",
+             t->setting.path);
+    n = (size_t)t->setting.test.n;
+    t->tasks = calloc(n, sizeof *t->tasks);
+    t->unseen = calloc(n, sizeof *t->unseen);
+    t->costs = calloc(n * (size_t)t->spec.n_seeds, sizeof *t->costs);
+    OL_CHECK(t->tasks && t->unseen && t->costs, OL_ENOMEM, "no memory for %zu targets", n);
+    for (size_t i = 0; i < n; i++) {
+        t->tasks[i] = t->setting.test.names[i];
+        t->unseen[i] = ol_names_have(&t->setting.unseen_domain_test, t->tasks[i]);
+    }
+    return OL_OK;
+}
+
+/* Build every prompt once: the first fault ends it here rather than after training. */
+static ol_status check_all(ol_targets *t)
+{
+    for (int task = 0; task < t->setting.test.n; task++)
+        for (int seed = 0; seed < t->spec.n_seeds; seed++) {
+            int64_t tokens;
+
+            OL_TRY(read_target(t, task, seed));
+            if (ol_batch_longest(&t->prompts) > t->spec.context ||
+                ol_batch_longest(&t->support) > t->spec.context)
+                OL_TRY(ol_target_check_context(t->target, t->spec.context));
+            tokens = ol_batch_tokens(&t->prompts) + ol_batch_tokens(&t->support);
+            t->costs[task * t->spec.n_seeds + seed] = (double)tokens;
+            t->tokens += tokens;
+        }
+    put_away(t);
+    return OL_OK;
+}
+
+ol_status ol_targets_open(const ol_targets_spec *spec, ol_tokenizer *tokenizer, ol_targets **out)
+{
+    ol_targets *t = calloc(1, sizeof *t);
+    ol_status status;
+
+    *out = NULL;
+    OL_CHECK(t, OL_ENOMEM, "no memory for targets");
+    t->tokenizer = tokenizer;
+    status = copy_spec(t, spec);
+    if (status == OL_OK && spec->adapt && spec->shots == 0)
+        status = ol_fail(OL_EUSAGE, "the stage adapt has nothing to adapt on: eval.shots is 0; "
+                                    "raise it, or leave the stage out");
+    if (status == OL_OK)
+        status = read_setting(t);
+    if (status == OL_OK)
+        status = check_all(t);
+    if (status != OL_OK) {
+        ol_targets_close(t);
+        return status;
+    }
+    *out = t;
+    return OL_OK;
+}
+
+void ol_targets_close(ol_targets *t)
+{
+    if (!t)
+        return;
+    put_away(t);
+    ol_batch_finish(&t->prompts);
+    ol_batch_finish(&t->support);
+    ol_setting_finish(&t->setting);
+    free(t->tasks);
+    free(t->unseen);
+    free(t->costs);
+    free(t->root);
+    free(t->setting_name);
+    free(t->seeds);
+    free(t);
+}
+
+ol_evaluation_spec ol_targets_evaluation(ol_targets *t)
+{
+    return (ol_evaluation_spec){.tasks = t->tasks,
+                                .n_tasks = t->setting.test.n,
+                                .unseen = t->unseen,
+                                .seeds = t->seeds,
+                                .n_seeds = t->spec.n_seeds,
+                                .costs = t->costs,
+                                .source = give_target,
+                                .payload = t};
+}
+
+int64_t ol_targets_tokens(const ol_targets *t)
+{
+    return t->tokens;
+}

@@ -1,0 +1,280 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/run/train.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/base/clock.h"    /* ol_clock_seconds */
+#include "outerloop/base/digest.h"   /* ol_digest */
+#include "outerloop/base/log.h"      /* ol_log_warn */
+#include "outerloop/run/meta_step.h" /* ol_meta_stepper */
+#include "outerloop/run/progress.h"  /* ol_progress */
+#include "outerloop/run/stop.h"      /* ol_stop_agree */
+
+/* One arm at work. */
+typedef struct trainer {
+    ol_setup *setup;
+    const ol_arm *arm;
+    ol_metrics *metrics;
+    ol_run_mark *mark;
+    ol_learner_spec learner;
+    ol_meta_stepper *stepper;
+    ol_progress progress;
+    double *costs; /* [N] */
+    int dropped_in_row;
+    double saved_at; /* on the common clock */
+} trainer;
+
+static bool is_first(const trainer *t)
+{
+    return ol_comm_rank(t->setup->comm) == 0;
+}
+
+/* Work of an episode in flop, up to a common factor; see meta/learner.h for the weights. */
+static double predicted_cost(const trainer *t, const ol_episode_cost *c)
+{
+    const ol_model_spec *m = &t->setup->model->spec;
+    const double per_token = 12.0 * m->layers * m->width * m->width;
+    const double per_square = (double)m->layers * m->width;
+    const double support =
+        per_token * (double)c->support_tokens + per_square * (double)c->support_squares;
+    const double query =
+        per_token * (double)c->query_tokens + per_square * (double)c->query_squares;
+    const int K = ol_learner_steps(&t->learner);
+    const bool second = t->learner.algorithm == OL_MAML && t->learner.order == 2;
+
+    return K == 0 ? support + query : support * K * (second ? 3.0 : 1.0) + query;
+}
+
+static ol_status predict_costs(trainer *t, int64_t step)
+{
+    const int N = t->arm->job->learner.episodes;
+
+    for (int n = 0; n < N; n++) {
+        ol_episode_cost cost;
+
+        OL_TRY(ol_sampler_cost(t->arm->sampler, (uint32_t)step, N, n, &cost));
+        t->costs[n] = predicted_cost(t, &cost);
+    }
+    return OL_OK;
+}
+
+/* An ol_episode_source; a request to stop is heeded before each episode. */
+static ol_status draw(void *payload, int64_t step, int n, ol_episode *episode)
+{
+    const trainer *t = payload;
+
+    if (ol_stop_wanted())
+        return ol_fail(OL_ESTOPPED, "asked to stop");
+    return ol_sampler_draw(t->arm->sampler, (uint32_t)step, t->arm->job->learner.episodes, n,
+                           episode);
+}
+
+static ol_outer_spec outer_of(const ol_job *job, int64_t step)
+{
+    static const ol_schedule_shape shapes[] = {
+        [OL_JOB_CONSTANT] = OL_CONSTANT,
+        [OL_JOB_LINEAR] = OL_LINEAR,
+        [OL_JOB_COSINE] = OL_COSINE,
+    };
+    const ol_job_outer *o = &job->learner.outer;
+
+    return (ol_outer_spec){.adam = {.lr = ol_schedule_rate(shapes[o->schedule], o->lr, o->warmup,
+                                                           job->train.steps, step),
+                                    .beta1 = o->beta1,
+                                    .beta2 = o->beta2,
+                                    .eps = o->eps,
+                                    .weight_decay = o->weight_decay},
+                           .max_grad_norm = o->max_grad_norm};
+}
+
+static void digest_theta(const trainer *t, char digest[OL_DIGEST_TEXT])
+{
+    ol_digest(t->setup->state.theta, t->setup->model->P * sizeof(ol_real), digest);
+}
+
+/* Rank 0: the rows of a meta-step, and a word about episodes that were dropped. */
+static ol_status record(trainer *t, const ol_step_report *report, double lr, double seconds)
+{
+    const ol_episode_record *records = ol_meta_stepper_records(t->stepper);
+    const int64_t step = t->mark->step;
+    char digest[OL_DIGEST_TEXT];
+
+    for (int n = 0; n < t->arm->job->learner.episodes; n++) {
+        const ol_episode_record *r = &records[n];
+        const char *task = ol_sampler_task(t->arm->sampler, r->task);
+
+        if (r->dropped)
+            ol_log_warn("meta-step %lld: episode %d (task %s, rank %d) is dropped: a loss or "
+                        "gradient is not finite",
+                        (long long)step, n, task, r->rank);
+        OL_TRY(ol_metrics_episode(t->metrics, step, r, ol_meta_stepper_inner_losses(t->stepper, n),
+                                  task));
+    }
+    digest_theta(t, digest);
+    return ol_metrics_step(
+        t->metrics,
+        &(ol_step_row){
+            .step = step, .lr = lr, .seconds = seconds, .digest = digest, .report = report});
+}
+
+/* All ranks must hold the same θ: anything else is broken memory, or a broken MPI. */
+static ol_status compare_ranks(const trainer *t)
+{
+    char first[OL_DIGEST_TEXT], mine[OL_DIGEST_TEXT];
+    ol_status status = OL_OK;
+
+    digest_theta(t, mine);
+    memcpy(first, mine, sizeof first);
+    OL_TRY(ol_comm_broadcast(t->setup->comm, first, sizeof first, 0));
+    if (strcmp(first, mine) != 0)
+        status =
+            ol_fail(OL_EMPI,
+                    "meta-step %lld: this rank's parameters (%s) are not those of rank 0 (%s): "
+                    "do all hosts have the same processors and libraries? Nothing is saved; "
+                    "--resume goes on from the last checkpoint",
+                    (long long)t->mark->step, mine, first);
+    return ol_comm_agree(t->setup->comm, status);
+}
+
+/* Write a checkpoint. Collective; fails on all ranks when it cannot be written. */
+static ol_status save(trainer *t)
+{
+    char path[PATH_MAX];
+    ol_status status = OL_OK;
+
+    OL_TRY(compare_ranks(t));
+    if (is_first(t)) {
+        ol_metrics_flush(t->metrics, true); /* never fewer rows than the checkpoint has steps */
+        status = ol_snapshot_write(t->arm->folder.checkpoints, t->arm->job, t->setup->model,
+                                   &t->setup->state, t->mark, path);
+    }
+    return ol_comm_agree(t->setup->comm, status);
+}
+
+static ol_status save_if_due(trainer *t)
+{
+    const ol_job_train *train = &t->arm->job->train;
+    const int64_t step = t->mark->step;
+    bool due = train->checkpoint_every > 0 && step % train->checkpoint_every == 0;
+    double now = 0;
+    ol_status status;
+
+    if (step >= train->steps)
+        return OL_OK; /* the last one is on its way */
+    OL_TRY(ol_comm_seconds(t->setup->comm, &now));
+    due = due ||
+          (train->checkpoint_minutes > 0 && now - t->saved_at >= 60.0 * train->checkpoint_minutes);
+    if (!due)
+        return OL_OK;
+    status = save(t);
+    if (status == OL_EIO) { /* a full disk does not end a run */
+        ol_log_warn("no checkpoint at meta-step %lld, training goes on: %s", (long long)step,
+                    ol_status_message());
+        status = OL_OK;
+    }
+    t->saved_at = now;
+    return status;
+}
+
+static ol_status too_many_dropped(trainer *t)
+{
+    const ol_job_learner *l = &t->arm->job->learner;
+
+    OL_TRY(save(t));
+    return ol_fail(OL_ENONFINITE,
+                   "%s: episodes were dropped in %d meta-steps in a row, the last of them %lld: "
+                   "lower learner.inner.lr (%g) or learner.outer.lr (%g), or set "
+                   "learner.outer.max_grad_norm; the state is saved in %s",
+                   t->arm->job->name, t->dropped_in_row, (long long)t->mark->step, l->inner.lr,
+                   l->outer.lr, t->arm->folder.checkpoints);
+}
+
+static ol_status meta_step(trainer *t)
+{
+    const int64_t step = t->mark->step;
+    const ol_outer_spec outer = outer_of(t->arm->job, step);
+    const double began = ol_clock_seconds();
+    ol_step_report report;
+    double seconds;
+
+    OL_TRY(ol_comm_agree(t->setup->comm, predict_costs(t, step)));
+    OL_TRY(ol_meta_step(t->stepper, &outer, step, t->costs, draw, t, &t->setup->state, &report));
+    seconds = ol_clock_seconds() - began;
+    t->mark->step = step + 1;
+    t->mark->tokens += report.tokens;
+    t->mark->seconds += seconds;
+    if (ol_learner_steps(&t->learner) == 0)
+        report.query_before = report.query_after;
+    t->dropped_in_row = report.dropped > 0 ? t->dropped_in_row + 1 : 0;
+    if (!is_first(t))
+        return OL_OK;
+    ol_progress_step(&t->progress, step + 1,
+                     ol_learner_steps(&t->learner) == 0 ? (double)NAN : report.query_before,
+                     report.query_after, report.tokens, seconds);
+    OL_TRY(record(t, &report, outer.adam.lr, seconds));
+    ol_metrics_flush(t->metrics, false);
+    return OL_OK;
+}
+
+static ol_status stop_here(trainer *t)
+{
+    OL_TRY(save(t));
+    return ol_fail(OL_ESTOPPED,
+                   "%s: stopped at meta-step %lld of %d, everything is saved; go on with --resume",
+                   t->arm->job->name, (long long)t->mark->step, t->arm->job->train.steps);
+}
+
+static ol_status loop(trainer *t)
+{
+    ol_comm *comm = t->setup->comm;
+    bool stop = false;
+
+    while (t->mark->step < t->arm->job->train.steps) {
+        ol_status status;
+
+        OL_TRY(ol_stop_agree(comm, &stop));
+        if (stop)
+            return stop_here(t);
+        status = meta_step(t);
+        if (status == OL_ESTOPPED) { /* the meta-step was given up, the state is as before it */
+            OL_TRY(ol_stop_agree(comm, &stop));
+            return stop_here(t);
+        }
+        OL_TRY(ol_comm_agree(comm, status));
+        if (t->dropped_in_row >= t->arm->job->train.max_dropped)
+            return too_many_dropped(t);
+        OL_TRY(save_if_due(t));
+    }
+    return save(t);
+}
+
+ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_run_mark *mark)
+{
+    const ol_job *job = arm->job;
+    trainer t = {.setup = setup,
+                 .arm = arm,
+                 .metrics = metrics,
+                 .mark = mark,
+                 .learner = ol_setup_learner(job)};
+    ol_status status = OL_OK;
+
+    t.progress = ol_progress_start(job->name, mark->step, job->train.steps, job->train.log_seconds);
+    t.costs = calloc((size_t)job->learner.episodes, sizeof *t.costs);
+    if (!t.costs)
+        status = ol_fail(OL_ENOMEM, "no memory for %d episodes", job->learner.episodes);
+    status = ol_comm_agree(setup->comm, status);
+    if (status == OL_OK)
+        status = ol_meta_stepper_create(setup->comm, setup->model, job->learner.episodes,
+                                        &t.learner, arm->support, arm->query, &t.stepper);
+    if (status == OL_OK)
+        status = ol_comm_seconds(setup->comm, &t.saved_at);
+    if (status == OL_OK)
+        status = loop(&t);
+    ol_progress_end();
+    ol_metrics_flush(metrics, true);
+    ol_meta_stepper_destroy(t.stepper);
+    free(t.costs);
+    return status;
+}

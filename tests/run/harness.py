@@ -1,0 +1,189 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What the tests of whole runs share: small tasks, a small job, ranks, and TAP."""
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from pathlib import Path
+
+import h5py
+
+PROGRAM = sys.argv[1]
+ENV = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
+           OMPI_MCA_btl_vader_single_copy_mechanism="none", OMPI_MCA_hwloc_base_binding_policy="none",
+           OMPI_MCA_mpi_yield_when_idle="1", OPENBLAS_NUM_THREADS="1")
+SEEDS = (13, 21)
+WORDS = ("red blue green black white old new big small warm cold soft loud quiet bright dark "
+         "round flat long short").split()
+
+
+class Failed(Exception):
+    """A check that did not hold."""
+
+
+def check(holds, text):
+    if not holds:
+        raise Failed(text)
+
+
+# --- data -----------------------------------------------------------------------------------
+
+def byte_alphabet():
+    """GPT-2's letter for each byte, in the order of its vocabulary."""
+    plain = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    rest = [b for b in range(256) if b not in plain]
+    letters = {b: chr(b) for b in plain} | {b: chr(256 + i) for i, b in enumerate(rest)}
+    return [letters[b] for b in plain + rest]
+
+
+def write_tokenizer(folder):
+    """A vocabulary of the 256 bytes, without merges."""
+    folder.mkdir(parents=True)
+    vocab = {letter: i for i, letter in enumerate(byte_alphabet())}
+    (folder / "vocab.json").write_text(json.dumps(vocab, ensure_ascii=False))
+    (folder / "merges.txt").write_text("#version: 0.2\n")
+
+
+def row(task, i):
+    """Whether two words are in the order of the list; the task turns the answer around."""
+    a, b = WORDS[(7 * i + 3) % 20], WORDS[(11 * i + i // 20 + 5) % 20]
+    yes = (WORDS.index(a) < WORDS.index(b)) != (len(task) % 2 == 0)
+    return {"task": task, "input": f"{a} {b} {i}", "output": "yes" if yes else "no",
+            "options": ["yes", "no"]}
+
+
+def write_rows(root, task, k, seed, split, numbers):
+    folder = root / "data" / task
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = [json.dumps(row(task, i)) for i in numbers]
+    (folder / f"{task}_{k}_{seed}_{split}.jsonl").write_text("\n".join(lines) + "\n")
+
+
+def write_tasks(root):
+    """Four training and two target tasks in MetaICL's layout, with a tokenizer beside them."""
+    train, test = ["even", "odd", "first", "second"], ["third", "later"]
+    (root / "config" / "tasks").mkdir(parents=True)
+    (root / "config" / "mini.json").write_text(
+        json.dumps({"train": train, "test": test, "unseen_domain_test": ["later"]}))
+    for task in train + test:
+        (root / "config" / "tasks" / f"{task}.json").write_text(
+            json.dumps({"task_type": "classification", "options": ["yes", "no"]}))
+    for task in train:
+        write_rows(root, task, 16384, 100, "train", range(60))
+    for task in test:
+        for seed in SEEDS:
+            write_rows(root, task, 16, seed, "train", range(seed, seed + 16))
+            write_rows(root, task, 16, seed, "test", range(100, 110))
+    write_tokenizer(root / "tokenizer")
+    return root
+
+
+JOB = """
+seed = 5;
+model = { layers = 1; width = 16; heads = 2; context = 160; };
+data = { root = "%s"; tokenizer = "%s/tokenizer"; setting = "mini"; shots = 2; max_tokens = 160;
+         max_tokens_per_example = 80; };
+learner = { episodes = 4; support = 3; query = 2; inner = { steps = 2; lr = 1e-3; };
+            outer = { lr = 2e-3; warmup = 5; }; };
+train = { steps = 40; checkpoint_minutes = 0.0; };
+eval = { seeds = [13, 21]; adapt_steps = [1, 3]; };
+"""
+
+ARMS = """
+arms = ( { name = "maml"; }, { name = "first"; learner = { order = 1; }; },
+         { name = "reptile"; learner = { algorithm = "reptile"; inner = { moments = "read"; }; }; },
+         { name = "metaicl"; learner = { algorithm = "metaicl"; }; } );
+"""
+
+
+class Place:
+    """A folder with tasks and jobs of one test."""
+
+    def __init__(self):
+        self.path = Path(tempfile.mkdtemp(prefix="outerloop-test-"))
+        self.root = write_tasks(self.path / "tasks")
+
+    def job(self, name="job", more=""):
+        path = self.path / f"{name}.cfg"
+        path.write_text(JOB % (self.root, self.root) + more)
+        return path
+
+    def clear(self):
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+# --- runs -----------------------------------------------------------------------------------
+
+def command(ranks, job, output, *arguments, sets=()):
+    launch = ["mpirun", "--oversubscribe", "-n", str(ranks)] if ranks else []
+    flags = [w for s in (f"output={output}", *sets) for w in ("--set", s)]
+    return [*launch, PROGRAM, "run", str(job), *flags, *arguments]
+
+
+def run(ranks, job, output, *arguments, sets=(), code=0, timeout=120):
+    """Run to the end; the exit code must be `code`, and a failure one message of all ranks."""
+    done = subprocess.run(command(ranks, job, output, *arguments, sets=sets), env=ENV, text=True,
+                          capture_output=True, timeout=timeout)
+    said = done.stdout + done.stderr
+    check(done.returncode == code, f"exit code {done.returncode}, not {code}:\n{said}")
+    messages = [line for line in said.splitlines() if "outerloop: " in line]
+    check(len(messages) == (code != 0), f"{len(messages)} messages:\n{said}")
+    return done
+
+
+def start(ranks, job, output, *arguments, sets=()):
+    return subprocess.Popen(command(ranks, job, output, *arguments, sets=sets), env=ENV, text=True,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def wait_for(condition, process, seconds=60):
+    """Until condition() holds; the process must not end before."""
+    end = time.time() + seconds
+    while not condition():
+        check(process.poll() is None, "the run ended too early for this test")
+        check(time.time() < end, "what this test waits for did not come")
+        time.sleep(0.01)
+
+
+def journal_lines(folder, table="train/step"):
+    path = Path(folder) / "metrics.jsonl"
+    if not path.exists():
+        return []
+    lines = path.read_text().splitlines()
+    return [line for line in lines if line.startswith('{"table":"%s"' % table)]
+
+
+def column(folder, name):
+    with h5py.File(Path(folder) / "metrics.h5", "r") as file:
+        values = file[name][...]
+    return [v.decode() if isinstance(v, bytes) else v for v in values.tolist()]
+
+
+def digests(folder):
+    return column(folder, "train/step/digest")
+
+
+# --- TAP ------------------------------------------------------------------------------------
+
+def main(tests):
+    """Run functions that take a Place; print TAP; exit 1 when one failed."""
+    failed = 0
+    print(f"1..{len(tests)}", flush=True)
+    for number, test in enumerate(tests, 1):
+        place = Place()
+        try:
+            test(place)
+            print(f"ok {number} - {test.__name__}", flush=True)
+        except Exception as error:  # a broken test is a failed one, not the end of the others
+            failed += 1
+            text = str(error) if isinstance(error, Failed) else traceback.format_exc()
+            for line in text.splitlines():
+                print(f"# {line}")
+            print(f"not ok {number} - {test.__name__}", flush=True)
+        finally:
+            place.clear()
+    sys.exit(failed > 0)

@@ -1,0 +1,162 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a run leaves behind: metrics.h5 for any HDF5 program, the journal, job.cfg, the log. TAP.
+
+usage: test_metrics_file.py PROGRAM
+"""
+import json
+import math
+import shutil
+import subprocess
+
+import h5py
+
+from harness import ARMS, ENV, Failed, check, column, journal_lines, main, run, start, wait_for
+
+TABLES = ("train/step", "train/episode", "eval/score", "eval/prediction", "data/overlap",
+          "data/check")
+
+
+def test_tables(place):
+    out = place.path / "out"
+    run(2, place.job(), out)
+    with h5py.File(out / "metrics.h5", "r") as file:
+        for table in TABLES:
+            lengths = {name: item.shape for name, item in file[table].items()}
+            check(len(set(lengths.values())) == 1 and len(next(iter(lengths.values()))) == 1,
+                  f"{table}: {lengths}")
+            for name, item in file[table].items():
+                check(item.chunks and item.maxshape == (None,), f"{table}/{name} cannot grow")
+                for attribute in ("units", "long_name", "description"):
+                    check(attribute in item.attrs, f"{table}/{name} lacks {attribute}")
+        for attribute in ("creator", "version", "schema_version", "run_id", "created", "host",
+                          "ranks", "threads", "blas", "mpi", "seed"):
+            check(attribute in file.attrs, f"the root lacks {attribute}")
+        check("moments" in file["job"][()].decode(), "the job is not in the file")
+        check(int(file.attrs["ranks"]) == 2 and int(file.attrs["seed"]) == 5, "wrong root")
+    check(len(column(out, "train/step/step")) == 40, "not a row a meta-step")
+    check(len(column(out, "train/episode/step")) == 160, "not a row an episode")
+    check(len(column(out, "eval/score/score")) == 2 * 2 * 3, "not a row a scoring")
+    check(len(column(out, "eval/prediction/row")) == 2 * 2 * 3 * 10, "not a row a test row")
+
+
+def test_values(place):
+    out = place.path / "out"
+    run(2, place.job(), out, sets=["train.second_order_share=true"])
+    for name in ("support_loss_0", "support_loss_1", "query_loss_before", "query_loss_after",
+                 "grad_norm", "second_order_share", "seconds"):
+        values = column(out, f"train/episode/{name}")
+        check(all(math.isfinite(v) and v >= 0 for v in values) and sum(values) > 0,
+              f"{name}: {values[:5]}")
+    tokens = column(out, "train/episode/tokens")
+    check(sum(tokens[:4]) == column(out, "train/step/tokens")[0], "tokens do not add up")
+    after, means = column(out, "train/episode/query_loss_after"), column(out, "train/step/loss_after")
+    check(abs(sum(after[:4]) / 4 - means[0]) < 1e-12, "losses do not add up")
+    rates = column(out, "train/step/lr")
+    check(abs(rates[4] - 2e-3) < 1e-12 and rates[0] < rates[4] > rates[39] > 0, f"rates {rates}")
+    check(after[-1] < after[0], "nothing was learned")
+    check(set(column(out, "train/episode/rank")) == {0, 1}, "one rank did it all")
+    check(set(column(out, "train/episode/task")) == {"even", "odd", "first", "second"}, "tasks")
+
+
+def test_scores_follow_from_predictions(place):
+    out = place.path / "out"
+    run(2, place.job(), out)
+    rows = list(zip(*(column(out, f"eval/prediction/{name}") for name in
+                      ("task", "seed", "adapt_steps", "predicted_index", "option_losses"))))
+    for *_, predicted, losses in rows:
+        check(predicted == min(range(len(losses)), key=lambda i: losses[i]), "not the lowest")
+    stages = dict(zip(column(out, "eval/score/adapt_steps"), column(out, "eval/score/stage")))
+    check(stages == {0: "eval", 1: "adapt", 3: "adapt"}, f"stages {stages}")
+
+
+def test_journal_holds_the_same(place):
+    out = place.path / "out"
+    run(2, place.job(), out)
+    for table in TABLES:
+        lines = [json.loads(line) for line in journal_lines(out, table)]
+        with h5py.File(out / "metrics.h5", "r") as file:
+            names = list(file[table])
+        for name in names:
+            values = column(out, f"{table}/{name}")
+            check(len(values) == len(lines), f"{table}: {len(lines)} lines, {len(values)} rows")
+            for line, value in zip(lines, values):
+                there = line[name]
+                if there is None:
+                    check(math.isnan(value), f"{table}/{name}")
+                elif isinstance(there, list):
+                    check(there == list(value), f"{table}/{name}: {there} {value}")
+                else:
+                    check(there == value, f"{table}/{name}: {there} {value}")
+
+
+def test_h5dump_reads_it(place):
+    out = place.path / "out"
+    run(1, place.job(), out)
+    if not shutil.which("h5dump"):
+        return
+    dumped = subprocess.run(["h5dump", "-d", "/train/step/loss_after", out / "metrics.h5"],
+                            capture_output=True, text=True, timeout=30)
+    check(dumped.returncode == 0 and "DATA {" in dumped.stdout, dumped.stderr)
+
+
+def test_a_reader_never_stops_a_run(place):
+    out = place.path / "out"
+    process = start(2, place.job(), out, sets=["train.steps=400", 'stages=["train"]'])
+    wait_for(lambda: len(journal_lines(out)) > 5, process)
+    with h5py.File(out / "metrics.h5", "r"):
+        said, _ = process.communicate(timeout=60)
+    check(process.returncode == 0, said)
+    check(len(column(out, "train/step/step")) == 400, "rows are missing")
+
+
+def test_overlap_is_found_and_recorded(place):
+    task = place.root / "data" / "third" / "third_16_13_test.jsonl"
+    train = place.root / "data" / "odd" / "odd_16384_100_train.jsonl"
+    rows = [json.loads(line) for line in task.read_text().splitlines()[:3]]
+    with open(train, "a") as file:
+        for row in rows:
+            file.write(json.dumps(row | {"task": "odd"}) + "\n")
+    out = place.path / "out"
+    run(2, place.job(), out)
+    # The two target tasks ask the same of the same words.
+    check(column(out, "data/overlap/train_task") == ["odd", "odd"], "training task")
+    check(column(out, "data/overlap/test_task") == ["third", "later"], "test task")
+    check(column(out, "data/overlap/shared_rows") == [3, 3], "rows")
+    check(column(out, "data/check/shared_rows") == [6], "rows in all")
+
+
+def test_job_as_resolved_runs_again(place):
+    out, again = place.path / "out", place.path / "again"
+    run(2, place.job(more=ARMS), out, sets=["train.steps=6", "learner.outer.warmup=2"])
+    run(1, out / "first" / "job.cfg", again)
+    check(column(again, "train/step/digest") == column(out / "first", "train/step/digest"),
+          "an arm's job.cfg alone is another run")
+    check((out / "job.cfg").exists() and (out / "log.txt").exists(), "the job's own files")
+    check("meta-steps" in (out / "log.txt").read_text(), "the log is empty")
+    check("15/15" in (out / "first" / "log.txt").read_text(), "the arm's log")
+
+
+def test_stages_alone(place):
+    job, out = place.job(), place.path / "out"
+    run(1, job, out, sets=['stages=["train"]'])
+    check(len(column(out, "eval/score/score")) == 0, "scored without being asked")
+    said = run(2, job, out, "--resume", sets=['stages=["eval"]']).stdout
+    check("in context" in said and "step" not in said.split("wall")[0].split("context")[1], said)
+    whole = place.path / "whole"
+    run(1, job, whole, sets=['stages=["train", "eval"]'])
+    check(column(out, "eval/score/score") == column(whole, "eval/score/score"), "scores differ")
+
+
+def test_plain_progress_lines(place):
+    out = place.path / "out"
+    said = run(2, place.job(), out, sets=["train.log_seconds=0", 'stages=["train"]']).stderr
+    lines = [line for line in said.splitlines() if "tokens/s" in line]
+    check(len(lines) == 40 and "→" in lines[0], f"{len(lines)} lines")
+    said = run(2, place.job(), place.path / "quiet",
+               sets=["train.log_seconds=1000", 'stages=["train"]']).stderr
+    check(len([line for line in said.splitlines() if "tokens/s" in line]) == 1, said)
+    check("\r" not in said, "a live line in a log")
+
+
+if __name__ == "__main__":
+    main([test for name, test in sorted(globals().items()) if name.startswith("test_")])
