@@ -75,7 +75,7 @@ static inline int world_setup(void **state)
     char folder[PATH_MAX];
 
     (void)state;
-    snprintf(world_root, sizeof world_root, "/tmp/outerloop-test-XXXXXX");
+    snprintf(world_root, sizeof world_root, "outerloop-test-XXXXXX");
     assert_non_null(mkdtemp(world_root));
     assert_int_equal(ol_path_format(folder, "%s/tokenizer", world_root), OL_OK);
     assert_int_equal(ol_tokenizer_train("", 0, 256, folder), OL_OK);

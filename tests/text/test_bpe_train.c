@@ -16,7 +16,7 @@
 #include "outerloop/text/bpe_train.h"
 #include "outerloop/text/tokenizer.h"
 
-static char folder[] = "/tmp/outerloop-test-XXXXXX";
+static char folder[] = "outerloop-test-XXXXXX";
 
 static int make_folder(void **state)
 {
