@@ -201,6 +201,11 @@ ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec
     return OL_OK;
 }
 
+bool ol_checkpoint_is_one(const char *path)
+{
+    return ol_seal_is_there(path);
+}
+
 struct ol_checkpoint {
     ol_archive *archive;
     int64_t step, moments_step, seed;

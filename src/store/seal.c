@@ -82,6 +82,15 @@ static ol_status read_block(const char *path, char block[OL_SEAL_BYTES + 1], uin
     return OL_OK;
 }
 
+bool ol_seal_is_there(const char *path)
+{
+    char block[OL_SEAL_BYTES + 1] = "";
+    uint64_t size = 0;
+
+    return read_block(path, block, &size) == OL_OK &&
+           strncmp(block, FIRST_LINE, strlen(FIRST_LINE)) == 0;
+}
+
 ol_status ol_seal_read(const char *path, ol_seal *seal)
 {
     char block[OL_SEAL_BYTES + 1] = "";

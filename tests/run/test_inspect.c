@@ -229,7 +229,7 @@ static void a_flipped_byte_of_a_tensor_is_found_and_named(void **state)
     assert_int_equal(inspect(path, true, &text), OL_OK);
     assert_says(&text, "1 file, all whole");
     flip(path, inside, sizeof inside);
-    assert_int_equal(inspect(path, false, &text), OL_OK); /* nobody looked at the tensor */
+    assert_int_equal(inspect(path, false, &text), OL_EDATA); /* refused before it is used */
     assert_int_equal(inspect(path, true, &text), OL_ECHECK);
     assert_says(&text, "BROKEN");
     assert_int_equal(inspect(*state, true, &text), OL_ECHECK);

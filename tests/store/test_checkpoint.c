@@ -126,6 +126,7 @@ static void test_all_comes_back(void **state)
     (void)state;
     write_step(12, "run-a", OL_CHECKPOINT_NO_FAULT);
     assert_int_equal(ol_checkpoint_verify(step_path(12)), OL_OK);
+    assert_true(ol_checkpoint_is_one(step_path(12)));
     assert_int_equal(ol_checkpoint_open(step_path(12), &c), OL_OK);
     assert_int_equal(ol_checkpoint_step(c), 12);
     assert_int_equal(ol_checkpoint_moments_step(c), 36);
@@ -291,6 +292,8 @@ static void test_other_files_are_refused(void **state)
     assert_int_equal(ol_checkpoint_open(step_path(1), &c), OL_EDATA);
     assert_says("is not a checkpoint");
     assert_null(c);
+    assert_false(ol_checkpoint_is_one(step_path(1)));
+    assert_false(ol_checkpoint_is_one(step_path(2)));
     assert_int_equal(ol_write_file(step_path(1), "outerloop checkpoint 2\nstep 1\n", 29), OL_OK);
     assert_int_equal(ol_checkpoint_open(step_path(1), &c), OL_EDATA);
     assert_says("is a checkpoint of version 2");

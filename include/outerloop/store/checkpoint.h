@@ -97,6 +97,10 @@ typedef struct ol_checkpoint_spec {
 ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec,
                               char path[PATH_MAX]);
 
+/** True when the file begins as a checkpoint does, whole or not. Looks at its first bytes only, and
+ *  is safe on any file. */
+bool ol_checkpoint_is_one(const char *path);
+
 /** An open checkpoint. */
 typedef struct ol_checkpoint ol_checkpoint;
 
