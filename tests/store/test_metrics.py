@@ -1,0 +1,199 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""What other programs make of metrics.h5: h5py, h5dump, pandas where it is; while it is written,
+while somebody else holds it open, and after its writer was killed.
+
+usage: test_metrics.py METRICS_WRITER"""
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+writer = sys.argv[1]
+count = 0
+failed = False
+
+
+def report(ok, name, detail=""):
+    global count, failed
+    count += 1
+    failed |= not ok
+    print(("ok" if ok else "not ok"), count, "-", name)
+    for line in str(detail).splitlines() if not ok else []:
+        print("#", line)
+
+
+try:
+    import h5py
+except ImportError:
+    print("1..0 # SKIP h5py is not installed")
+    sys.exit(0)
+
+
+def text(value):
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+def whole_rows(path):
+    """Rows of the step table; every column must have at least as many as the index."""
+    with h5py.File(path, "r") as f:
+        table = f["train/step"]
+        rows = len(table["step"])
+        assert all(len(table[c]) >= rows for c in table), "a column is shorter than the index"
+        assert list(table["step"][:rows]) == list(range(rows)), "rows are not 0, 1, 2, ..."
+        assert list(table["loss"][:rows]) == [0.5 * i for i in range(rows)], "wrong losses"
+        assert all(len(v) == 1 + i % 3 for i, v in
+                   enumerate(f["eval/prediction/option_losses"][:rows])), "wrong lists"
+        return rows
+
+
+def describes_itself(f):
+    root = dict(f.attrs)
+    for name in ("creator", "version", "schema", "schema_version", "run_id", "created", "host",
+                 "slurm_job_id", "restart_count", "ranks", "threads", "blas", "mpi", "seed",
+                 "job_digest", "title", "description"):
+        assert name in root, f"the root has no {name}"
+    assert text(f["job"][()]) == 'name = "θ";\n'
+    for table in (f["train/step"], f["eval/prediction"]):
+        for name, column in table.items():
+            assert column.ndim == 1 and column.maxshape == (None,) and column.chunks
+            for attribute in ("units", "long_name", "description"):
+                assert text(column.attrs[attribute]), f"{name} has no {attribute}"
+    assert text(f["train/step/digest"].attrs["long_name"]) == "digest of θ"
+    assert f["train/step/loss"].fletcher32
+
+
+def plots_itself(f):
+    """From the root, by NeXus defaults alone, to columns of the same group."""
+    assert text(f.attrs["NX_class"]) == "NXroot"
+    entry = f[text(f.attrs["default"])]
+    assert text(entry.attrs["NX_class"]) == "NXentry"
+    data = entry[text(entry.attrs["default"])]
+    assert text(data.attrs["NX_class"]) == "NXdata"
+    names = [text(data.attrs["signal"])] + [text(a) for a in data.attrs["axes"]] + \
+            [text(a) for a in data.attrs["auxiliary_signals"]]
+    assert names == ["loss", "step", "loss_before"], names
+    assert all(len(data[n]) == len(data["loss"]) for n in names)
+    assert "signal" not in f["eval/prediction"].attrs
+
+
+def has_scales(f):
+    for table in (f["train/step"], f["eval/prediction"]):
+        index = next(c for c in table.values() if h5py.h5ds.is_scale(c.id))
+        for column in table.values():
+            if column != index:
+                assert column.dims[0][0] == index, f"{column.name} has not the index as scale"
+                assert column.dims[0].label == index.name.split("/")[-1]
+
+
+def is_a_frame(f):
+    g = f["train/step"]
+    frame = {k: g[k][...] for k in g}
+    try:
+        import pandas as pd
+        frame = pd.DataFrame({k: g[k][...] for k in g})
+        assert len(frame) == 600 and frame["loss"].iloc[-1] == 299.5
+        p = f["eval/prediction"]
+        assert len(pd.DataFrame({k: p[k][...] for k in p})) == 600
+    except ImportError:
+        assert all(len(c) == 600 for c in frame.values())
+    assert frame["digest"][1].decode() == "café"
+    assert list(f["eval/prediction/option_losses"][2]) == [2, 2.5, 2.75]
+    assert f["eval/prediction/predicted"][5].decode() == "größer"
+
+
+def check(name, test, *arguments):
+    try:
+        test(*arguments)
+        report(True, name)
+    except Exception as e:
+        report(False, name, repr(e))
+
+
+def dumps(path):
+    tool = shutil.which("h5dump")
+    if tool:
+        end = subprocess.run([tool, path], capture_output=True, text=True, timeout=60)
+        assert end.returncode == 0 and not end.stderr, end.stderr[:300]
+
+
+def held_open(folder):
+    """A reader with default locking that never closes the file."""
+    path = os.path.join(folder, "metrics.h5")
+    child = subprocess.Popen([writer, "write", folder, "0", "200"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+    child.stdout.readline()
+    with h5py.File(path, "r") as held:
+        held["train/step/loss"][...]
+        out, err = child.communicate(timeout=60)
+        assert child.returncode == 0 and not err, err
+    assert whole_rows(path) == 200
+
+
+def polled(folder):
+    """A reader that opens and reads all the time. It may catch a moment between two pages."""
+    path = os.path.join(folder, "metrics.h5")
+    child = subprocess.Popen([writer, "write", folder, "0", "300"], stdout=subprocess.PIPE,
+                             stderr=subprocess.PIPE, text=True)
+    child.stdout.readline()
+    good = bad = 0
+    while child.poll() is None:
+        try:
+            with h5py.File(path, "r") as f:
+                f["train/step/loss"][...]
+            good += 1
+        except (OSError, KeyError):
+            bad += 1
+    err = child.communicate()[1]
+    assert child.returncode == 0 and not err, err
+    assert whole_rows(path) == 300
+    assert good >= 5 and bad <= good // 5, f"{good} reads succeeded, {bad} failed"
+
+
+def killed(folder, seed):
+    """kill -9 at any instant: rows that were said to be written are there, or can be had."""
+    child = subprocess.Popen([writer, "write", folder, "0", "100000"], stdout=subprocess.PIPE,
+                             text=True)
+    last = int(child.stdout.readline())
+    end = time.monotonic() + 0.03 + random.Random(seed).random() / 10
+    while time.monotonic() < end:
+        last = int(child.stdout.readline())
+    child.send_signal(signal.SIGKILL)
+    rest = child.stdout.read().split()
+    child.wait()
+    last = int(rest[-1]) if rest and rest[-1].isdigit() else last
+    end = subprocess.run([writer, "resume", folder], capture_output=True, text=True, timeout=60)
+    assert end.returncode == 0, end.stderr
+    rows = whole_rows(os.path.join(folder, "metrics.h5"))
+    assert rows >= last, f"{rows} rows, {last} were written ({end.stdout})"
+    return end.stdout.strip()
+
+
+with tempfile.TemporaryDirectory() as top:
+    def folder(name):
+        path = os.path.join(top, name)
+        os.makedirs(path)
+        return path
+
+    end = subprocess.run([writer, "write", folder("plain"), "0", "600"], capture_output=True,
+                         text=True, timeout=60)
+    report(end.returncode == 0, "600 rows are written", end.stderr)
+    path = os.path.join(top, "plain", "metrics.h5")
+    with h5py.File(path, "r") as f:
+        check("the file describes itself", describes_itself, f)
+        check("viewers find a plot by its defaults", plots_itself, f)
+        check("the index is a dimension scale", has_scales, f)
+        check("a table is a data frame in one line", is_a_frame, f)
+    check("h5dump reads it", dumps, path)
+    check("a reader that holds it open stops nothing", held_open, folder("held"))
+    check("a reader that polls stops nothing", polled, folder("polled"))
+    for seed in range(8):
+        check(f"its writer may be killed at any instant ({seed})", killed,
+              folder(f"killed{seed}"), seed)
+
+print(f"1..{count}")
+sys.exit(1 if failed else 0)
