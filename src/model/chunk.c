@@ -48,6 +48,7 @@ ol_chunk ol_chunk_layout(ol_arena *arena, ol_extent bounds)
     chunk.target = ol_arena_take(arena, M * sizeof *chunk.target);
     chunk.weight = ol_arena_reals(arena, M);
     chunk.loss = ol_arena_take(arena, M * sizeof *chunk.loss);
+    chunk.path = ol_arena_take(arena, (size_t)bounds.longest * sizeof *chunk.path);
     return chunk;
 }
 
@@ -61,42 +62,90 @@ static int rows_of(const ol_batch *batch, int b)
     return (int)(j - batch->offsets[b]);
 }
 
-static void add_prompt(ol_chunk *chunk, const ol_batch *batch, int b, int rows)
+/* Add prompt b; the rows of its first `shared` tokens stand already, on the path. */
+static void add_prompt(ol_chunk *chunk, const ol_batch *batch, int b, int rows, int shared)
 {
     const int32_t *tokens = batch->tokens + batch->offsets[b];
     const uint8_t *mask = batch->loss_mask + batch->offsets[b];
     const int first = chunk->M;
 
-    for (int j = 0; j < rows; j++) {
-        const int i = chunk->n + j;
+    for (int j = shared; j < rows; j++) {
+        const int i = chunk->n++;
 
         chunk->token[i] = tokens[j];
         chunk->position[i] = j;
+        chunk->path[j] = i;
+    }
+    for (int j = 0; j < rows; j++) {
         if (!mask[j + 1])
             continue;
-        chunk->row[chunk->M] = i;
+        chunk->row[chunk->M] = chunk->path[j];
         chunk->row_position[chunk->M] = j;
         chunk->target[chunk->M++] = tokens[j + 1];
     }
     for (int i = first; i < chunk->M; i++)
         chunk->weight[i] = (ol_real)(1.0 / ((double)batch->B * (chunk->M - first)));
-    chunk->n += rows;
     chunk->start[++chunk->B] = chunk->n;
     chunk->scored_start[chunk->B] = chunk->M;
+}
+
+static void clear(ol_chunk *chunk, bool shared)
+{
+    chunk->B = chunk->n = chunk->M = 0;
+    chunk->shared = shared;
+    chunk->start[0] = chunk->scored_start[0] = 0;
 }
 
 int ol_chunk_fill(ol_chunk *chunk, const ol_batch *batch, int b0, int64_t limit)
 {
     int b = b0;
 
-    chunk->B = chunk->n = chunk->M = 0;
-    chunk->start[0] = chunk->scored_start[0] = 0;
+    clear(chunk, false);
     for (; b < batch->B; b++) {
         const int rows = rows_of(batch, b);
 
         if (b > b0 && chunk->n + rows > limit)
             break;
-        add_prompt(chunk, batch, b, rows);
+        add_prompt(chunk, batch, b, rows, 0);
+    }
+    return b;
+}
+
+/* Tokens that prompts a and b begin with alike, at most n. */
+static int common_start(const ol_batch *batch, int a, int b, int n)
+{
+    const int32_t *x = batch->tokens + batch->offsets[a];
+    const int32_t *y = batch->tokens + batch->offsets[b];
+    int j = 0;
+
+    while (j < n && x[j] == y[j])
+        j++;
+    return j;
+}
+
+static int64_t scored_of(const ol_batch *batch, int b)
+{
+    int64_t scored = 0;
+
+    for (int64_t j = batch->offsets[b] + 1; j < batch->offsets[b + 1]; j++)
+        scored += batch->loss_mask[j] != 0;
+    return scored;
+}
+
+int ol_chunk_fill_shared(ol_chunk *chunk, const ol_batch *batch, int b0, ol_extent bounds)
+{
+    int b = b0, before = 0;
+
+    clear(chunk, true);
+    for (; b < batch->B; b++) {
+        const int rows = rows_of(batch, b);
+        const int shared = b > b0 ? common_start(batch, b - 1, b, (int)smaller(before, rows)) : 0;
+
+        if (b > b0 && (chunk->n + rows - shared > bounds.tokens ||
+                       chunk->M + scored_of(batch, b) > bounds.scored))
+            break;
+        add_prompt(chunk, batch, b, rows, shared);
+        before = rows;
     }
     return b;
 }

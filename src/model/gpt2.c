@@ -92,6 +92,41 @@ static ol_attention_io attention_io(const ol_walk *w, const block *b)
                              .lse = w->statistics->lse[b->l]};
 }
 
+/* Attention of prompts that share rows: the keys and values of a prompt are brought together in
+ * order of position. Those it shares stand there from the prompt before. */
+static void attend_shared(const ol_walk *w, const block *b)
+{
+    const ol_chunk *c = w->chunk;
+    const size_t pair = 2 * (size_t)b->C;
+    const ol_real *kv = ACTIVATION(b, kv).v;
+    ol_attention_dim dim = attention_dim(w, b);
+    ol_attention_io io = attention_io(w, b);
+    const int *query_start = dim.query_start;
+    int keys[2] = {0};
+
+    io.k = (ol_dual){w->path_kv, NULL};
+    io.v = (ol_dual){w->path_kv + b->C, NULL};
+    dim.B = 1;
+    dim.ldkv = 2 * b->C;
+    dim.key_start = keys;
+    for (int p = 0; p < c->B; p++) {
+        for (int i = c->start[p]; i < c->start[p + 1]; i++)
+            memcpy(w->path_kv + (size_t)c->position[i] * pair, kv + (size_t)i * (size_t)b->ldkv,
+                   pair * sizeof *kv);
+        dim.query_start = query_start + p;
+        ol_attention_forward(OL_PRIMAL, dim, io, ACTIVATION(b, att), w->scratch);
+    }
+}
+
+static void attend(ol_pass pass, const ol_walk *w, const block *b)
+{
+    if (w->chunk->shared)
+        attend_shared(w, b);
+    else
+        ol_attention_forward(pass, attention_dim(w, b), attention_io(w, b), ACTIVATION(b, att),
+                             w->scratch);
+}
+
 /* q, k and v from norm1: one product, or two in the last block, whose queries are few. */
 static void project_qkv(ol_pass pass, const ol_walk *w, const block *b)
 {
@@ -149,8 +184,7 @@ static void forward_block(ol_pass pass, const ol_walk *w, const block *b)
                          tensor(w->theta, model, p->ln_1_bias), s->mean1[b->l], s->rstd1[b->l],
                          ACTIVATION(b, norm1));
     project_qkv(pass, w, b);
-    ol_attention_forward(pass, attention_dim(w, b), attention_io(w, b), ACTIVATION(b, att),
-                         w->scratch);
+    attend(pass, w, b);
     ol_linear_forward(pass, (ol_linear_dim){m, C, C, C, C}, ACTIVATION(b, att),
                       tensor(w->theta, model, p->proj_weight),
                       tensor(w->theta, model, p->proj_bias), mid);

@@ -70,6 +70,7 @@ typedef struct ol_walk {
     ol_dual theta_bar;       /* [P] added to; .v NULL when not wanted      */
     ol_buffers value, dot;   /* activations and their tangents             */
     ol_buffers bar, bar_dot; /* adjoints and their tangents                */
+    ol_real *path_kv;        /* [longest,2C] where prompts share rows: keys and values of one */
     ol_real *scratch;        /* ol_walk_scratch                            */
 } ol_walk;
 

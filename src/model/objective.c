@@ -20,10 +20,19 @@ struct ol_tape {
 /* One walk's buffers: `kept` or parts of the arena. */
 typedef enum purpose { LOSSES, GRADIENT, PRODUCT } purpose;
 
+/* Bounds of one chunk. Of losses, whose prompts share rows, at least half are not the start that
+ * each chunk repeats. */
+static ol_extent chunk_bounds(ol_extent extent, purpose what)
+{
+    const int64_t twice = 2 * extent.longest;
+
+    return ol_chunk_bounds(extent, what == LOSSES && twice > CHUNK_ROWS ? twice : CHUNK_ROWS);
+}
+
 static ol_walk walk_layout(ol_arena *arena, const ol_model *model, ol_extent extent, purpose what,
                            ol_tape *tape, bool with_tape, ol_chunk *chunk, ol_statistics *rows)
 {
-    const ol_extent bounds = with_tape ? extent : ol_chunk_bounds(extent, CHUNK_ROWS);
+    const ol_extent bounds = with_tape ? extent : chunk_bounds(extent, what);
     ol_walk walk = {.model = model, .chunk = chunk, .statistics = rows};
 
     if (!with_tape) {
@@ -43,6 +52,9 @@ static ol_walk walk_layout(ol_arena *arena, const ol_model *model, ol_extent ext
         walk.dot = ol_buffers_layout(arena, model, bounds, OL_ACTIVATIONS, OL_OWN);
         walk.bar_dot = ol_buffers_layout(arena, model, bounds, OL_ADJOINTS, OL_ALTERNATE);
     }
+    if (what == LOSSES)
+        walk.path_kv =
+            ol_arena_reals(arena, 2 * (size_t)bounds.longest * (size_t)model->spec.width);
     walk.scratch = ol_arena_reals(arena, ol_walk_scratch(model, bounds));
     return walk;
 }
@@ -94,14 +106,14 @@ void ol_objective_losses(const ol_model *model, const ol_batch *batch, const ol_
                          ol_arena *ws, double *losses)
 {
     const ol_mark mark = ol_arena_mark(ws);
+    const ol_extent extent = ol_batch_extent(batch), bounds = chunk_bounds(extent, LOSSES);
     ol_chunk chunk;
     ol_statistics rows;
-    ol_walk walk =
-        walk_layout(ws, model, ol_batch_extent(batch), LOSSES, NULL, false, &chunk, &rows);
+    ol_walk walk = walk_layout(ws, model, extent, LOSSES, NULL, false, &chunk, &rows);
 
     walk.theta.v = (ol_real *)theta; /* inputs of a walk are never written */
     for (int b = 0; b < batch->B;) {
-        const int next = ol_chunk_fill(&chunk, batch, b, CHUNK_ROWS);
+        const int next = ol_chunk_fill_shared(&chunk, batch, b, bounds);
 
         ol_walk_forward(OL_PRIMAL, &walk);
         ol_walk_losses(&walk);

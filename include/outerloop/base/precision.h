@@ -21,6 +21,7 @@
 #define ol_buffers_layout ol_buffers_layout_f64
 #define ol_chunk_bounds ol_chunk_bounds_f64
 #define ol_chunk_fill ol_chunk_fill_f64
+#define ol_chunk_fill_shared ol_chunk_fill_shared_f64
 #define ol_chunk_layout ol_chunk_layout_f64
 #define ol_cross_entropy_adjoint ol_cross_entropy_adjoint_f64
 #define ol_cross_entropy_loss ol_cross_entropy_loss_f64

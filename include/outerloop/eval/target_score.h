@@ -19,9 +19,10 @@
  * and those after it score 0, with predicted = -1 and NaN as option losses, and `diverged` says so.
  * It is the score of this rate on this task, and no reason to lose the other results of a run.
  *
- * Cost in forward passes of a prompt: options of all rows for each J scored, and 3 k a step.
- * Prompts share no work: the k demonstrations are run through again for every row and option.
- * Memory does not grow with the rows: the objective takes a batch in chunks of whole prompts.
+ * Cost in forward passes of a prompt: options of all rows for each J scored, and 3 k a step. Of
+ * the prompts scored, tokens that consecutive ones begin with alike, demonstrations and the input
+ * of a row, go through the model once for a chunk of them (objective.h); those of adaptation, each
+ * with a demonstration less, share nothing. Memory does not grow with the rows.
  *
  * Local, no MPI; one thread.
  */

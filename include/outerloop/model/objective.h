@@ -56,7 +56,9 @@ ol_tape *ol_tape_layout(ol_arena *arena, const ol_model *model, ol_extent extent
 size_t ol_objective_bytes(const ol_model *model, ol_extent extent, bool tape);
 
 /**
- * (1) for each prompt: mean nats per scored token.
+ * (1) for each prompt: mean nats per scored token. What consecutive prompts begin with alike (the
+ * demonstrations of a task, the input before its options) is computed once for a chunk of them, so
+ * prompts that share much should stand together.
  * @param theta   [P] borrowed
  * @param ws      scratch, ol_objective_bytes; rewound
  * @param losses  [B] overwritten
