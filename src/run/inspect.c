@@ -275,24 +275,30 @@ static ol_status inspect_archive(inspection *s, const ol_archive *archive, const
     return check_file(s, archive, false);
 }
 
-/* True when a file has a name that this program gives. */
-static bool is_our_name(const char *path)
+static const char *name_of(const char *path)
 {
     const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
+
+    return slash ? slash + 1 : path;
+}
+
+static bool names_checkpoint(const char *name)
+{
     const size_t n = strlen(name);
 
-    return strcmp(name, "metrics.h5") == 0 ||
-           (n > 8 && strncmp(name, "step-", 5) == 0 && strcmp(name + n - 3, ".h5") == 0);
+    return n > 8 && strncmp(name, "step-", 5) == 0 && strcmp(name + n - 3, ".h5") == 0;
 }
 
 static ol_status inspect_file(inspection *s, const char *path, score_book *book)
 {
     ol_archive *archive;
     char *kind = NULL;
-    ol_status status = ol_archive_open(path, &archive);
+    ol_status status;
 
-    if (status == OL_EDATA && s->check && is_our_name(path))
+    if (names_checkpoint(name_of(path)))
+        return inspect_checkpoint(s, path); /* which checks it before HDF5 sees it */
+    status = ol_archive_open(path, &archive);
+    if (status == OL_EDATA && s->check && strcmp(name_of(path), "metrics.h5") == 0)
         return note_broken(s, path);
     OL_TRY(status);
     status = kind_of(archive, &kind);
@@ -306,7 +312,7 @@ static ol_status inspect_file(inspection *s, const char *path, score_book *book)
 /* One line for a checkpoint in a folder; a damaged one is said to be so. */
 static ol_status list_checkpoint(inspection *s, const char *path)
 {
-    const char *name = strrchr(path, '/') + 1;
+    const char *name = name_of(path);
     ol_checkpoint *file;
     char size[24];
     ol_status status;
@@ -326,7 +332,7 @@ static ol_status list_checkpoint(inspection *s, const char *path)
 
 static int is_checkpoint_name(const struct dirent *entry)
 {
-    return strcmp(entry->d_name, "metrics.h5") != 0 && is_our_name(entry->d_name);
+    return names_checkpoint(entry->d_name);
 }
 
 static ol_status list_checkpoints(inspection *s, const char *folder)
@@ -342,8 +348,7 @@ static ol_status list_checkpoints(inspection *s, const char *folder)
         free(entries);
         return OL_OK;
     }
-    status = ol_inspect_line(s->out, "checkpoints", "%d%s", n,
-                             s->check ? "" : " (--check reads all of their tensors)");
+    status = ol_inspect_line(s->out, "checkpoints", "%d", n);
     for (int i = 0; i < n; i++) {
         if (status == OL_OK)
             status = ol_path_format(path, "%s/checkpoints/%s", folder, entries[i]->d_name);
