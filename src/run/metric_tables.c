@@ -46,7 +46,7 @@ static const ol_table_spec step_table = {
 static const ol_column episode_head[EPISODE_HEAD] = {
     {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
     {"episode", OL_COLUMN_I64, 0, "1", "episode", "number within the meta-step, from 0"},
-    {"task", OL_COLUMN_TEXT, 0, "1", "task", "training task that was drawn"},
+    {"task", OL_COLUMN_TEXT, 96, "1", "task", "training task that was drawn"},
     {"rank", OL_COLUMN_I64, 0, "1", "rank", "rank that ran the episode"},
     {"dropped", OL_COLUMN_I64, 0, "1", "dropped", "1 when a loss was not finite, else 0"},
 };
