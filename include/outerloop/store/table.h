@@ -14,6 +14,12 @@
  * file locks. So the file is closed, and whole, at all times but these; a reader never stops a run.
  * Rows that cannot be written (disk full, folder gone) stay buffered for the next flush.
  *
+ * A reader that opens the file in the very middle of an append may be refused; it tries again.
+ *
+ * Lists and texts of variable length live in heaps of HDF5's, of which every flush that has such
+ * rows begins a new one: 4 KiB at least, without a checksum. Tables that grow by a few rows a flush
+ * should have texts of fixed width and no lists.
+ *
  * A table is described once, as a constant; the same description serves metrics.jsonl (journal.h):
  *
  *     static const ol_column step_columns[] = {
