@@ -2,9 +2,10 @@
 # What building, running and testing need, by the names of Debian 12 and Ubuntu 24.04, and how the
 # tools install it. Sourced by tools/check and tools/quickstart.
 
+# mpirun 4.1 does not start without ssh, not even on one machine.
 build_packages=(
     build-essential pkg-config meson ninja-build
-    libopenmpi-dev openmpi-bin libopenblas-dev libhdf5-dev libconfig-dev
+    libopenmpi-dev openmpi-bin openssh-client libopenblas-dev libhdf5-dev libconfig-dev
     libjansson-dev libpcre2-dev libxxhash-dev libsleef-dev libcmocka-dev
 )
 test_packages=(python3 python3-h5py)
