@@ -265,7 +265,7 @@ int ol_cmd_prompts(int argc, char **argv)
     ol_target *target = NULL;
     ol_status status;
 
-    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    ol_cli_parse(&argp, argc, argv, &o);
     status = ol_tokenizer_load(o.tokenizer, &tokenizer);
     if (status == OL_OK)
         status = ol_target_create(&o.target, tokenizer, &target);

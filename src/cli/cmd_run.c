@@ -72,14 +72,16 @@ int ol_cmd_run(int argc, char **argv)
         .parser = parse,
         .args_doc = "JOB.cfg",
         .doc = "Run the stages of a job: alone, or on several ranks under mpirun or srun.\v"
-               "outerloop reference prints every key of a job file.",
+               "outerloop reference prints every key of a job file. SIGUSR1, SIGUSR2, SIGTERM, "
+               "Ctrl-C or a file STOP in the output folder end the present step, save, and exit "
+               "with 85; --resume goes on from there, on any number of ranks.",
     };
     struct options o = {.sets = calloc((size_t)argc, sizeof(char *))};
     int code;
 
     if (!o.sets)
         return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
-    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    ol_cli_parse(&argp, argc, argv, &o);
     code = run(&o);
     free(o.sets);
     return code;
