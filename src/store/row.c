@@ -109,7 +109,8 @@ void ol_row_list_drop(ol_row_list *rows, size_t n)
     for (size_t r = 0; r < n; r++)
         free_row(rows->spec, rows->cells + r * width);
     rows->n -= n;
-    memmove(rows->cells, rows->cells + n * width, rows->n * width * sizeof *rows->cells);
+    if (rows->n > 0)
+        memmove(rows->cells, rows->cells + n * width, rows->n * width * sizeof *rows->cells);
 }
 
 void ol_row_list_finish(ol_row_list *rows)

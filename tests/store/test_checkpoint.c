@@ -371,18 +371,20 @@ static void test_killed_while_writing(void **state)
         int64_t step;
 
         if (child == 0) {
-            for (int64_t s = round * 1000 + 1;; s++) {
+            for (int64_t s = (round + 1) * 1000;; s++) {
                 const ol_checkpoint_spec spec = spec_of(s);
 
                 ol_checkpoint_write(folder, &spec, path);
-                ol_checkpoint_prune(folder, path, (ol_checkpoint_keep){2, 0}, NULL);
+                ol_checkpoint_prune(folder, path, (ol_checkpoint_keep){2, 1000}, NULL);
             }
         }
-        usleep(60000 + (useconds_t)round * 7919);
+        while (!there((round + 1) * 1000))
+            usleep(1000);
+        usleep(10000 + (useconds_t)round * 7919);
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         assert_int_equal(ol_checkpoint_newest(folder, path, &step), OL_OK);
-        assert_true(step > round * 1000);
+        assert_true(step >= (round + 1) * 1000);
         assert_int_equal(ol_checkpoint_sweep(folder, NULL), OL_OK);
         assert_int_equal(count_files(".h5.tmp-"), 0);
     }
