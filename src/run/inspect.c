@@ -46,9 +46,12 @@ static ol_status describe_learner(const ol_job *job, ol_text *out)
     const ol_job_learner *l = &job->learner;
     const ol_job_inner *i = &l->inner;
 
-    OL_TRY(ol_inspect_line(out, "learner", "%s, order %d; %d episodes of %d + %d prompts",
-                           ol_job_algorithm_name(l->algorithm), l->order, l->episodes, l->support,
-                           l->query));
+    OL_TRY(ol_inspect_line(out, "learner", "%s%s; %d episodes of %d + %d prompts",
+                           ol_job_algorithm_name(l->algorithm),
+                           l->algorithm != OL_JOB_MAML ? ""
+                           : l->order == 1             ? ", order 1"
+                                                       : ", order 2",
+                           l->episodes, l->support, l->query));
     return ol_inspect_line(out, "inner", "%d steps of %s, lr %g, moments %s; outer lr %g", i->steps,
                            ol_job_optimizer_name(i->optimizer), i->lr,
                            ol_job_moments_name(i->moments), l->outer.lr);
@@ -295,7 +298,7 @@ static ol_status inspect_file(inspection *s, const char *path, score_book *book)
     char *kind = NULL;
     ol_status status;
 
-    if (names_checkpoint(name_of(path)))
+    if (ol_checkpoint_is_one(path) || names_checkpoint(name_of(path)))
         return inspect_checkpoint(s, path); /* which checks it before HDF5 sees it */
     status = ol_archive_open(path, &archive);
     if (status == OL_EDATA && s->check && strcmp(name_of(path), "metrics.h5") == 0)

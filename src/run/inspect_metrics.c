@@ -52,11 +52,11 @@ static double sum(const double *x, size_t n)
     return total;
 }
 
-/* "4.8210 -> 4.7102", or the one that was measured. */
+/* "4.8210 -> 4.7102"; one number where nothing was adapted, or before was not measured. */
 static ol_status add_losses(double before, double after, ol_text *out)
 {
-    return isnan(before) ? ol_text_format(out, "%.4f", after)
-                         : ol_text_format(out, "%.4f -> %.4f", before, after);
+    return isnan(before) || before == after ? ol_text_format(out, "%.4f", after)
+                                            : ol_text_format(out, "%.4f -> %.4f", before, after);
 }
 
 static ol_status describe_steps(const steps *s, ol_text *out)
@@ -130,7 +130,7 @@ static ol_status describe_task(const episodes *e, size_t from, size_t *next, ol_
         after += loss;
         counted++;
     }
-    OL_TRY(ol_text_format(out, "  %-40s %8zu   ", task, to - from));
+    OL_TRY(ol_text_format(out, "  %-36s %8zu   ", task, to - from));
     OL_TRY(add_losses(before / counted, after / counted, out));
     *next = to;
     return ol_text_append(out, "\n", 1);
@@ -149,7 +149,7 @@ static ol_status describe_episodes(const ol_archive *metrics, episodes *e, ol_te
     for (size_t i = 0; i < e->n; i++)
         e->order[i] = i;
     qsort_r(e->order, e->n, sizeof *e->order, compare_rows, e);
-    OL_TRY(ol_text_format(out, "\n  %-40s %8s   %s\n", "training task", "episodes",
+    OL_TRY(ol_text_format(out, "\n  %-36s %8s   %s\n", "training task", "episodes",
                           "query loss before -> after (mean of the latest 10)"));
     for (size_t i = 0; i < e->n;)
         OL_TRY(describe_task(e, i, &i, out));

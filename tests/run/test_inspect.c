@@ -186,7 +186,7 @@ static void a_run_is_told_with_losses_tasks_and_table(void **state)
     assert_says(&text, "tasks of unseen domains (1 task, 1 seed;");
     assert_says(&text, "lamp                 62.5   62.5   30 s");
     /* of 150 episodes each, the latest ten: five at 99 and five at 1.25 */
-    assert_says(&text, "  even                                          150   3.5000 -> 50.1250");
+    assert_says(&text, "  even                                      150   3.5000 -> 50.1250");
     assert_int_equal(inspect(*state, true, &text), OL_OK);
     assert_says(&text, "2 files, all whole");
     ol_text_finish(&text);
