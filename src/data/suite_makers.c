@@ -78,14 +78,21 @@ static int draw_category(ol_rng *rng, uint64_t mask, uint64_t without)
     return found[ol_rng_below(rng, (uint32_t)n)];
 }
 
-/* k distinct words of one category. */
+/* k distinct words of one category. The first ones of the table come up more often, as in any
+ * language: the lesser of two draws. */
 static void draw_words(ol_rng *rng, int category, int k, const char **words)
 {
-    int scratch[SUITE_WORDS], drawn[SUITE_WORDS];
+    uint32_t drawn = 0;
 
-    ol_rng_choose(rng, SUITE_WORDS, k, scratch, drawn);
-    for (int i = 0; i < k; i++)
-        words[i] = suite_categories[category].words[drawn[i]].text;
+    for (int i = 0; i < k;) {
+        const uint32_t a = ol_rng_below(rng, SUITE_WORDS), b = ol_rng_below(rng, SUITE_WORDS);
+        const uint32_t word = a < b ? a : b;
+
+        if (drawn >> word & 1)
+            continue;
+        drawn |= 1u << word;
+        words[i++] = suite_categories[category].words[word].text;
+    }
 }
 
 static const char *draw_word(ol_rng *rng, int category)
@@ -102,6 +109,17 @@ void suite_make_sort(const suite_task *task, int want, ol_rng *rng, suite_row *r
     blanks in = {0};
 
     draw_words(rng, draw_category(rng, task->masks[want], 0), 4, in.words);
+    fill(task, rng, &in, row);
+    label(task, want, row);
+}
+
+/* What is said of $2, of masks[2], turns on $1: a word of masks[0] or of masks[1]. */
+void suite_make_cue(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    blanks in = {0};
+
+    in.words[0] = draw_word(rng, draw_category(rng, task->masks[want], 0));
+    draw_words(rng, draw_category(rng, task->masks[2], 0), 3, in.words + 1);
     fill(task, rng, &in, row);
     label(task, want, row);
 }
@@ -190,8 +208,8 @@ void suite_make_size(const suite_task *task, int want, ol_rng *rng, suite_row *r
     offer(row, in.choices, 2, want);
 }
 
-static const suite_pair *const relations[] = {suite_opposites, suite_synonyms, suite_moves};
-static const int relation_sizes[] = {SUITE_OPPOSITES, SUITE_SYNONYMS, SUITE_MOVES};
+static const suite_pair *const relations[] = {suite_opposites, suite_synonyms};
+static const int relation_sizes[] = {SUITE_OPPOSITES, SUITE_SYNONYMS};
 
 /* k pairs of a relation, each at random the right or the wrong way round. */
 static void draw_pairs(ol_rng *rng, int relation, int k, suite_pair *pairs)
@@ -206,7 +224,7 @@ static void draw_pairs(ol_rng *rng, int relation, int k, suite_pair *pairs)
     }
 }
 
-/* Which option is the opposite of (variant 0) or means the same as (1, 2) the asked word? */
+/* Which option is the opposite of (variant 0) or means the same as (1) the asked word? */
 void suite_make_relation(const suite_task *task, int want, ol_rng *rng, suite_row *row)
 {
     suite_pair pairs[SUITE_OPTIONS];
@@ -234,20 +252,6 @@ void suite_make_entail_kind(const suite_task *task, int want, ol_rng *rng, suite
     label(task, want, row);
 }
 
-/* A thing has a quality; the claim gives it the opposite (does not follow) or a synonym. */
-void suite_make_entail_quality(const suite_task *task, int want, ol_rng *rng, suite_row *row)
-{
-    suite_pair pair;
-    blanks in = {0};
-
-    draw_pairs(rng, want == 0 ? 1 : 0, 1, &pair);
-    in.words[0] = pair.a;
-    in.words[1] = pair.b;
-    in.words[2] = draw_word(rng, draw_category(rng, task->masks[0], 0));
-    fill(task, rng, &in, row);
-    label(task, want, row);
-}
-
 /* Three things are listed; the claim names one of them, or another of the same category. */
 void suite_make_entail_mention(const suite_task *task, int want, ol_rng *rng, suite_row *row)
 {
@@ -257,20 +261,6 @@ void suite_make_entail_mention(const suite_task *task, int want, ol_rng *rng, su
     draw_words(rng, draw_category(rng, task->masks[0], 0), 4, words);
     memcpy(in.words, words, sizeof words);
     in.asked = want == 0 ? words[ol_rng_below(rng, 3)] : words[3];
-    fill(task, rng, &in, row);
-    label(task, want, row);
-}
-
-/* "$1 is bigger than $2": true of the sizes, or not. Variant 1 says smaller. */
-void suite_make_entail_size(const suite_task *task, int want, ol_rng *rng, suite_row *row)
-{
-    const char *words[2];
-    const int first = want ^ task->variant;
-    blanks in = {0};
-
-    draw_sizes(rng, task->masks[0], words);
-    in.words[0] = words[first];
-    in.words[1] = words[1 - first];
     fill(task, rng, &in, row);
     label(task, want, row);
 }
@@ -293,20 +283,6 @@ void suite_make_same_list(const suite_task *task, int want, ol_rng *rng, suite_r
     label(task, want, row);
 }
 
-/* $1 and $2 are of one category or of two. */
-void suite_make_same_kind(const suite_task *task, int want, ol_rng *rng, suite_row *row)
-{
-    const int c = draw_category(rng, task->masks[0], 0);
-    blanks in = {0};
-
-    draw_words(rng, c, 2, in.words);
-    in.words[2] = suite_opposites[ol_rng_below(rng, SUITE_OPPOSITES)].b;
-    if (want != 0)
-        in.words[1] = draw_word(rng, draw_category(rng, task->masks[1], UINT64_C(1) << c));
-    fill(task, rng, &in, row);
-    label(task, want, row);
-}
-
 /* $1 and $2 mean the same (by the relation `variant`), or are unrelated; both qualify $3. */
 void suite_make_same_quality(const suite_task *task, int want, ol_rng *rng, suite_row *row)
 {
@@ -321,43 +297,27 @@ void suite_make_same_quality(const suite_task *task, int want, ol_rng *rng, suit
     label(task, want, row);
 }
 
-/* What suite_make_list does to its words. */
-enum { LIST_REPEAT, LIST_REVERSE, LIST_KINDS, LIST_OPPOSITES, LIST_SYNONYMS, LIST_ORDER };
-
-/* Words are listed; the output is a list made from them, one for one. */
+/* Words are given; the output is the name of their category (variant SUITE_NAME), the opposite of
+ * the adjective $1 (SUITE_TURN), or the words again (SUITE_REPEAT). */
 void suite_make_list(const suite_task *task, int want, ol_rng *rng, suite_row *row)
 {
-    const char *out[3];
-    blanks in = {.n_choices = 3};
-    uint64_t used = 0;
-    suite_pair pairs[3];
+    blanks in = {.n_choices = 2};
+    suite_pair pair;
+    int c;
 
     (void)want;
-    if (task->variant == LIST_ORDER) {
-        in.n_choices = 2;
-        draw_sizes(rng, task->masks[0], out);
-        const uint32_t first = ol_rng_below(rng, 2);
-        in.choices[0] = out[first];
-        in.choices[1] = out[1 - first];
-    } else if (task->variant == LIST_OPPOSITES || task->variant == LIST_SYNONYMS) {
-        draw_pairs(rng, task->variant == LIST_OPPOSITES ? 0 : 1, 3, pairs);
-        for (int i = 0; i < 3; i++) {
-            in.choices[i] = pairs[i].a;
-            out[i] = pairs[i].b;
-        }
+    if (task->variant == SUITE_TURN) {
+        draw_pairs(rng, SUITE_OPPOSITE, 1, &pair);
+        in.words[0] = pair.a;
+        in.words[1] = draw_word(rng, draw_category(rng, task->masks[0], 0));
+        put(row->output, sizeof row->output, pair.b);
     } else {
-        for (int i = 0; i < 3; i++) {
-            const int c = draw_category(rng, task->masks[0], used);
-
-            used |= UINT64_C(1) << c;
-            in.choices[i] = draw_word(rng, c);
-            out[i] = task->variant == LIST_KINDS ? suite_categories[c].name : in.choices[i];
-        }
-        if (task->variant == LIST_REVERSE) {
-            out[0] = in.choices[2];
-            out[2] = in.choices[0];
-        }
+        c = draw_category(rng, task->masks[0], 0);
+        draw_words(rng, c, 2, in.choices);
+        if (task->variant == SUITE_NAME)
+            put(row->output, sizeof row->output, suite_categories[c].name);
+        else
+            put_joined(row->output, sizeof row->output, in.choices, 2);
     }
     fill(task, rng, &in, row);
-    put_joined(row->output, sizeof row->output, out, in.n_choices);
 }
