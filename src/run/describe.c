@@ -4,7 +4,8 @@
 
 #include <stdio.h>
 
-#include "outerloop/base/log.h" /* ol_log_info */
+#include "outerloop/base/log.h"         /* ol_log_info */
+#include "outerloop/comm/ordered_sum.h" /* ol_ordered_sum_bytes */
 
 static void count_text(double count, char text[32])
 {
@@ -32,8 +33,8 @@ static void describe_model(const ol_setup *s)
 
     count_text((double)s->model->P, count);
     ol_log_info(
-        "model: gpt2, %d layers, width %d, %d heads, context %d, vocab %d: %s parameters, %s",
-        m->layers, m->width, m->heads, m->context, m->vocab, count,
+        "model: gpt2, %d layer%s, width %d, %d heads, context %d, vocab %d: %s parameters, %s",
+        m->layers, m->layers > 1 ? "s" : "", m->width, m->heads, m->context, m->vocab, count,
         s->job->model.init == OL_INIT_RANDOM ? "random" : s->job->model.path);
 }
 
@@ -44,11 +45,14 @@ static double episode_mib(const ol_setup *s)
 
     for (int i = 0; i < s->n_arms; i++) {
         const ol_learner_spec spec = ol_setup_learner(s->arms[i].job);
-        const size_t carried =
+        const size_t P = s->model->P;
+        const size_t vectors =
             (size_t)(1 + ol_learner_carries_m(&spec) + ol_learner_carries_v(&spec));
+        const size_t sum =
+            ol_ordered_sum_bytes(P, (ol_sum_type)sizeof(ol_real), ol_comm_size(s->comm));
         const size_t bytes =
             ol_learner_bytes(s->model, &spec, s->arms[i].support, s->arms[i].query) +
-            2 * carried * s->model->P * sizeof(ol_real);
+            vectors * (sum + P * sizeof(ol_real));
 
         most = bytes > most ? bytes : most;
     }

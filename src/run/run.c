@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/clock.h"   /* ol_clock_peak_bytes */
 #include "outerloop/base/log.h"     /* ol_log_* */
 #include "outerloop/eval/table.h"   /* ol_eval_table */
 #include "outerloop/kernel/gemm.h"  /* ol_gemm_library */
@@ -94,6 +95,14 @@ static void start_state(ol_setup *s)
     s->state.t = 0;
 }
 
+/* The start is asked as the job's own learner would be, where any arm is asked so. */
+static ol_targets *untrained_targets(const ol_setup *s)
+{
+    ol_targets *own = s->targets[s->job->learner.algorithm != OL_JOB_MULTITASK];
+
+    return own ? own : s->arms[0].targets;
+}
+
 static ol_status run_untrained(runner *r, result *out)
 {
     ol_setup *s = r->setup;
@@ -112,7 +121,7 @@ static ol_status run_untrained(runner *r, result *out)
         status = ol_score_targets(s,
                                   &(ol_scoring){.name = out->name,
                                                 .job = s->job,
-                                                .targets = s->arms[0].targets,
+                                                .targets = untrained_targets(s),
                                                 .state = ol_state_borrow(&s->state),
                                                 .folder = &s->untrained,
                                                 .metrics = metrics},
@@ -226,7 +235,10 @@ static ol_status print_table(const runner *r)
 
 static ol_status run(runner *r)
 {
+    const double began = ol_clock_seconds();
     ol_setup *s = r->setup;
+    ol_comm_stats peak;
+    char spent[32];
     ol_status status = OL_OK;
 
     if (r->first) {
@@ -240,7 +252,12 @@ static ol_status run(runner *r)
         ol_stop_watch(s->folder.path, NULL);
     ol_setup_describe(s);
     OL_TRY(run_all(r));
-    return ol_comm_agree(s->comm, r->first ? print_table(r) : OL_OK);
+    OL_TRY(ol_comm_agree(s->comm, r->first ? print_table(r) : OL_OK));
+    OL_TRY(ol_comm_reduce(s->comm, (double)ol_clock_peak_bytes(), &peak));
+    ol_clock_duration(ol_clock_seconds() - began, spent);
+    ol_log_info("done in %s; peak memory %.0f MiB (rank %d), data and libraries included", spent,
+                peak.max.value / 1048576.0, peak.max.rank);
+    return OL_OK;
 }
 
 ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,

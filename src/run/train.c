@@ -23,7 +23,10 @@ typedef struct trainer {
     ol_progress progress;
     double *costs; /* [N] */
     int dropped_in_row;
-    double saved_at; /* on the common clock */
+    double saved_at;     /* on the common clock */
+    double save_seconds; /* spent on checkpoints since began */
+    double began;
+    bool warned_of_saving;
 } trainer;
 
 static bool is_first(const trainer *t)
@@ -104,13 +107,16 @@ static ol_status record(trainer *t, const ol_step_report *report, double lr, dou
     for (int n = 0; n < t->arm->job->learner.episodes; n++) {
         const ol_episode_record *r = &records[n];
         const char *task = ol_sampler_task(t->arm->sampler, r->task);
+        ol_episode_record row = *r;
 
+        if (ol_learner_steps(&t->learner) == 0) /* not measured twice */
+            row.report.query_before = row.report.query_after;
         if (r->dropped)
             ol_log_warn("meta-step %lld: episode %d (task %s, rank %d) is dropped: a loss or "
                         "gradient is not finite",
                         (long long)step, n, task, r->rank);
-        OL_TRY(ol_metrics_episode(t->metrics, step, r, ol_meta_stepper_inner_losses(t->stepper, n),
-                                  task));
+        OL_TRY(ol_metrics_episode(t->metrics, step, &row,
+                                  ol_meta_stepper_inner_losses(t->stepper, n), task));
     }
     digest_theta(t, digest);
     return ol_metrics_step(
@@ -138,9 +144,24 @@ static ol_status compare_ranks(const trainer *t)
     return ol_comm_agree(t->setup->comm, status);
 }
 
+/* Checkpoints are insurance: say so, once, when the premium gets high. */
+static void weigh_saving(trainer *t)
+{
+    const double spent = ol_clock_seconds() - t->began;
+
+    if (t->warned_of_saving || spent < 60.0 || t->save_seconds < 0.05 * spent)
+        return;
+    t->warned_of_saving = true;
+    ol_log_warn("checkpoints take %.0f %% of the time: raise train.checkpoint_every (%d) or "
+                "train.checkpoint_minutes (%g)",
+                100.0 * t->save_seconds / spent, t->arm->job->train.checkpoint_every,
+                t->arm->job->train.checkpoint_minutes);
+}
+
 /* Write a checkpoint. Collective; fails on all ranks when it cannot be written. */
 static ol_status save(trainer *t)
 {
+    const double begin = ol_clock_seconds();
     char path[PATH_MAX];
     ol_status status = OL_OK;
 
@@ -150,6 +171,7 @@ static ol_status save(trainer *t)
         status = ol_snapshot_write(t->arm->folder.checkpoints, t->arm->job, t->setup->model,
                                    &t->setup->state, t->mark, path);
     }
+    t->save_seconds += ol_clock_seconds() - begin;
     return ol_comm_agree(t->setup->comm, status);
 }
 
@@ -175,6 +197,7 @@ static ol_status save_if_due(trainer *t)
         status = OL_OK;
     }
     t->saved_at = now;
+    weigh_saving(t);
     return status;
 }
 
@@ -257,7 +280,8 @@ ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_r
                  .arm = arm,
                  .metrics = metrics,
                  .mark = mark,
-                 .learner = ol_setup_learner(job)};
+                 .learner = ol_setup_learner(job),
+                 .began = ol_clock_seconds()};
     ol_status status = OL_OK;
 
     t.progress = ol_progress_start(job->name, mark->step, job->train.steps, job->train.log_seconds);

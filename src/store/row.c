@@ -106,6 +106,8 @@ void ol_row_list_drop(ol_row_list *rows, size_t n)
 {
     const size_t width = (size_t)rows->spec->n;
 
+    if (n == 0) /* an empty list has no cells */
+        return;
     for (size_t r = 0; r < n; r++)
         free_row(rows->spec, rows->cells + r * width);
     rows->n -= n;

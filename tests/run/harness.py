@@ -15,7 +15,8 @@ import h5py
 PROGRAM = sys.argv[1]
 ENV = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
            OMPI_MCA_btl_vader_single_copy_mechanism="none", OMPI_MCA_hwloc_base_binding_policy="none",
-           OMPI_MCA_mpi_yield_when_idle="1", OPENBLAS_NUM_THREADS="1")
+           OMPI_MCA_mpi_yield_when_idle="1", OMPI_MCA_odls_base_sigkill_timeout="0",
+           OPENBLAS_NUM_THREADS="1")
 SEEDS = (13, 21)
 WORDS = ("red blue green black white old new big small warm cold soft loud quiet bright dark "
          "round flat long short").split()

@@ -43,7 +43,7 @@ def test_keys(place):
 def test_folders(place):
     refused(place, "nowhere", sets=[f"data.root={place.path}/nowhere"])
     refused(place, "nosuch", "mini", sets=["data.setting=nosuch"])
-    refused(place, "/nonexistent/t/vocab.json", sets=["data.tokenizer=/nonexistent/t"])
+    refused(place, "/nonexistent/t", "vocab.json", sets=["data.tokenizer=/nonexistent/t"])
 
 
 def test_task_without_files(place):
