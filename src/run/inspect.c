@@ -263,8 +263,9 @@ static ol_status inspect_metrics_file(inspection *s, const ol_archive *archive, 
 static ol_status inspect_archive(inspection *s, const ol_archive *archive, const char *kind,
                                  score_book *book)
 {
-    static const char *const others[] = {"meta-step-verification", "metaicl-parity", "option-losses",
-                                         "outerloop-prompts", "outerloop-model", NULL};
+    static const char *const others[] = {"meta-step-verification", "metaicl-parity",
+                                         "option-losses",          "outerloop-prompts",
+                                         "outerloop-model",        NULL};
 
     if (strcmp(kind, "outerloop-metrics") == 0)
         return inspect_metrics_file(s, archive, book, true);
