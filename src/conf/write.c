@@ -86,9 +86,9 @@ static ol_status write_variants(ol_conf_table table, const ol_conf *conf, ol_tex
     OL_TRY(ol_text_format(text, "%s = (", table.list));
     for (size_t i = 0; i < conf->n_variants; i++) {
         const struct variant *variant = &conf->variants[i];
-        struct writer writer = {.text = text, .indent = 1};
+        struct writer writer = {.text = text, .indent = 2};
 
-        OL_TRY(ol_text_format(text, "%s\n    { name = ", i > 0 ? "," : ""));
+        OL_TRY(ol_text_format(text, "%s\n    {\n        name = ", i > 0 ? "," : ""));
         OL_TRY(ol_conf_quote(text, variant->name));
         OL_TRY(ol_text_append(text, ";\n", 2));
         for (size_t key = 0; key < table.n; key++)
