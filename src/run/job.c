@@ -111,14 +111,6 @@ static void check_job(const ol_job *job, ol_conf_mistakes *mistakes)
     check_eval(job, mistakes);
 }
 
-static void check_schedule(const ol_job *job, const char *what, ol_conf_mistakes *mistakes)
-{
-    if (job->stages & OL_STAGE_TRAIN && job->learner.outer.warmup > job->train.steps)
-        ol_conf_mistake(mistakes, place(job, "learner.outer.warmup"),
-                        "learner.outer.warmup = %d is more than the %d meta-steps of %s",
-                        job->learner.outer.warmup, job->train.steps, what);
-}
-
 /* An arm's name is a folder beside the files of a run, and a row beside "untrained". */
 static bool usable_name(const char *name)
 {
@@ -217,10 +209,6 @@ static ol_status complete(ol_job *job, const char *path)
     OL_TRY(make_arms(job));
     check_job(job, &mistakes);
     check_arm_names(job, &mistakes);
-    if (job->n_arms == 0)
-        check_schedule(job, "the job", &mistakes);
-    for (int i = 0; i < job->n_arms; i++)
-        check_schedule(job->arms[i], job->arms[i]->name, &mistakes);
     return ol_conf_report(&mistakes, path);
 }
 

@@ -189,7 +189,6 @@ static void test_checks(void **state)
     refused("eval = { seeds = [13, 13]; };", "13 twice");
     refused("eval = { adapt_steps = []; };", "eval.adapt_steps is empty");
     refused("eval = { adapt_steps = [4, 4]; };", "must ascend");
-    refused("learner = { outer = { warmup = 101; }; };", "100 meta-steps");
     refused("arms = ( { name = \"a\"; },\n { name = \"a\"; } );", "jobs/a.cfg:2: two arms");
     refused("arms = ( { name = \"../a\"; } );", "cannot name an arm");
     refused("arms = ( { name = \"checkpoints\"; } );", "cannot name an arm");
