@@ -90,7 +90,9 @@ static void describe_tasks(const ol_setup *s)
             ;
         if (*end)
             *end++ = '\0';
-        if (*line)
+        if (*line && s->overlap.n > 0 && line == text.data)
+            ol_log_warn("%s", line);
+        else if (*line)
             ol_log_info("%s", line);
     }
     ol_text_finish(&text);

@@ -227,7 +227,7 @@ static ol_status stopped(const ol_scoring *scoring, int done, int tasks)
 {
     return ol_fail(OL_ESTOPPED,
                    "%s: stopped with %d of %d target tasks scored, everything is saved; go on "
-                   "with --resume",
+                   "with --resume (exit code 85 is no failure)",
                    scoring->name, done, tasks);
 }
 

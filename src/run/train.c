@@ -245,7 +245,8 @@ static ol_status stop_here(trainer *t)
 {
     OL_TRY(save(t));
     return ol_fail(OL_ESTOPPED,
-                   "%s: stopped at meta-step %lld of %d, everything is saved; go on with --resume",
+                   "%s: stopped at meta-step %lld of %d, everything is saved; go on with --resume "
+                   "(exit code 85 is no failure)",
                    t->arm->job->name, (long long)t->mark->step, t->arm->job->train.steps);
 }
 

@@ -12,8 +12,8 @@
  * a person does not in so short a time.) A STOP file is removed when it is obeyed, so that the run
  * can be resumed without a thought.
  *
- * mpirun ends its ranks one second after a SIGTERM or SIGINT of its own; SIGUSR1 gives them all the
- * time they need.
+ * mpirun kills its ranks one second after a SIGTERM or SIGINT of its own, and then reports 1 whatever
+ * they say; it passes SIGUSR1 on and gives them all the time they need.
  *
  * One per process. ol_stop_agree is collective, all else local.
  */
