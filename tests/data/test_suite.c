@@ -215,8 +215,7 @@ static void test_files_of_all_seeds_are_equal(void **state)
     ol_setting_finish(&setting);
 }
 
-/* Some words of every unseen domain; "disco/ferry" would be found in "discover" too, so whole ones
- * between the marks that rows put around words. */
+/* Some words of every unseen domain, none of which is a part of another word. */
 static void unseen_domains_are_unseen(void **state)
 {
     static const char *const words[] = {"drum", "tango", "ruby", "euro", "raft", "mars"};

@@ -3,10 +3,16 @@
  * @file outerloop/data/suite.h
  * The built-in task suite: generated tasks in MetaICL's layout, so that nothing need be fetched.
  *
- * A few dozen small tasks are written over one lexicon of some three hundred English words in
- * thirty-two categories: classification (which class is this a list of?), questions with options
+ * Fifty-six small tasks are written over one lexicon of some three hundred English words in
+ * thirty-four categories: classification (which class is this a list of?), questions with options
  * (category, odd one out, properties, sizes, opposites, synonyms), inference (kind, mention,
- * quality, size), paraphrase, and free-form lists. Rows are short and readable.
+ * denial), paraphrase, and free-form names. Rows are short and readable, for instance
+ *
+ *     "trout/oak/plum: find the fruit"  ->  "plum"
+ *     "owl sleeps so it sleeps (never)"  ->  "false"
+ *
+ * A word follows a bracket or a slash or begins the input, never a space, so that GPT-2's splitter
+ * makes it the same token in inputs and outputs; and the vocabulary has them whole.
  *
  *     ROOT/suite.json                                   version and seed; written last
  *     ROOT/config/<setting>.json                        train, test, unseen_domain_test
@@ -17,15 +23,16 @@
  *
  * Settings are MetaICL's seven: hr_to_lr, class_to_class, non_class_to_class, qa_to_qa,
  * non_qa_to_qa, non_nli_to_nli, non_paraphrase_to_paraphrase. No task is in both train and test of
- * one setting. Target seeds are 100, 13, 21, 42 and 87; the test file is the same for all five. A
- * target task needs what training tasks teach (which words belong together, which thing is bigger)
- * but asks for it in other words and with other labels; the unseen domains (music, treasure, boats,
- * planets) are words that no training task uses.
+ * one setting. hr_to_lr leaves out eight training tasks that are slow to learn. Target seeds are
+ * 100, 13, 21, 42 and 87; the test file is the same for all five. A target task needs what training
+ * tasks teach (which words belong together, which thing is bigger) but asks for it in other words
+ * or with labels that this step was not taught with; or it does so in an unseen domain (music,
+ * treasure, boats, planets), of which no training task has a word.
  *
  * Within a task no input occurs twice, in whatever files; labels and the places of right options
  * are balanced. Every byte follows from the seed and OL_SUITE_VERSION.
  *
- * Local: one process writes. Cost: well under three seconds, about 6 MB of files.
+ * Local: one process writes. Cost: about a second, 6 MB of files.
  */
 #ifndef OUTERLOOP_DATA_SUITE_H
 #define OUTERLOOP_DATA_SUITE_H
