@@ -32,7 +32,7 @@ static const int target_seeds[] = {100, 13, 21, 42, 87};
 
 enum { TARGET_SEEDS = sizeof target_seeds / sizeof target_seeds[0] };
 
-/* Inputs that a task has used, by hash; two inputs of one hash count as equal, which costs a row. */
+/* Inputs that a task has used, by hash. Two of one hash count as equal, which costs one row. */
 typedef struct seen_set {
     uint64_t slots[TABLE_SIZE];
 } seen_set;
@@ -272,8 +272,9 @@ static ol_status write_task(suite_writer *writer, uint32_t number)
 #define QUESTIONS GROUP(SUITE_QA)
 #define ALL (CLASSES | QUESTIONS | GROUP(SUITE_OTHER))
 
-/* A setting as two sets of groups. In a `whole` one, whose two sets are disjoint, the training tasks
- * of the tested group are targets too; a `frugal` one leaves out the tasks that are slow to learn. */
+/* A setting as two sets of groups. In a `whole` one, whose two sets are disjoint, the training
+ * tasks of the tested group are targets too; a `frugal` one leaves out the tasks that are slow to
+ * learn. */
 typedef struct suite_setting {
     const char *name;
     unsigned train, test;
@@ -331,8 +332,8 @@ static ol_status append_word(ol_text *text, const char *before, const char *word
     return OL_OK;
 }
 
-/* The lexicon and the labels, each word as often as it takes to be worth a token: words of the unseen
- * domains are in no training row, and would otherwise fall to pieces. */
+/* The lexicon and the labels, each word as often as it takes to be worth a token: words of the
+ * unseen domains are in no training row, and would otherwise fall to pieces. */
 static ol_status append_lexicon(ol_text *text)
 {
     for (int c = 0; c < SUITE_CATEGORIES; c++) {

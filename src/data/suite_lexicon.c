@@ -347,7 +347,7 @@ const suite_pair suite_opposites[SUITE_OPPOSITES] = {
     {"early", "late"},  {"open", "shut"},   {"wide", "narrow"}, {"rough", "smooth"},
 };
 
-/* First words are those of the opposites where there is a synonym, so that both teach each other. */
+/* First words are those of the opposites that have a synonym, so that both teach each other. */
 const suite_pair suite_synonyms[SUITE_SYNONYMS] = {
     {"big", "large"},    {"small", "little"}, {"fast", "quick"},  {"rich", "wealthy"},
     {"hard", "tough"},   {"wet", "damp"},     {"cold", "chilly"}, {"loud", "noisy"},
