@@ -273,6 +273,34 @@ static void test_rows_after_the_last_score(void **state)
         free(g[i]), free(hu[i]);
 }
 
+/* Nothing precedes a first token, so a mark on it changes no bit. */
+static void test_mark_on_the_first_token(void **state)
+{
+    setting s = set_up(2, tiny_batch(5, 2, 40, 13, 8)), marked;
+    ol_batch batch = tiny_batch(5, 2, 40, 13, 8);
+    ol_real *g[2], *hu[2];
+
+    (void)state;
+    for (int b = 0; b < batch.B; b++)
+        batch.loss_mask[batch.offsets[b]] = 1;
+    marked = set_up(2, batch);
+    ol_real *u = tiny_normals(s.model->P, 60);
+
+    assert_true(loss_of(&s, s.theta) == loss_of(&marked, s.theta));
+    for (int taped = 0; taped < 2; taped++) {
+        g[0] = gradient(&s, s.theta, taped ? s.tape : NULL);
+        g[1] = gradient(&marked, s.theta, taped ? marked.tape : NULL);
+        hu[0] = product(&s, u, taped ? s.tape : NULL);
+        hu[1] = product(&marked, u, taped ? marked.tape : NULL);
+        assert_memory_equal(g[0], g[1], s.model->P * sizeof *u);
+        assert_memory_equal(hu[0], hu[1], s.model->P * sizeof *u);
+        free(g[0]), free(g[1]), free(hu[0]), free(hu[1]);
+    }
+    free(u);
+    tear_down(&s);
+    tear_down(&marked);
+}
+
 /* A prompt's loss does not depend on the prompts beside it, but for the order of sums. */
 static void test_company(void **state)
 {
@@ -333,10 +361,15 @@ static void test_not_finite(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_losses),  cmocka_unit_test(test_gradient),
-        cmocka_unit_test(test_chunks),  cmocka_unit_test(test_hessian_product),
-        cmocka_unit_test(test_company), cmocka_unit_test(test_rows_after_the_last_score),
-        cmocka_unit_test(test_inputs),  cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_losses),
+        cmocka_unit_test(test_gradient),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_hessian_product),
+        cmocka_unit_test(test_company),
+        cmocka_unit_test(test_rows_after_the_last_score),
+        cmocka_unit_test(test_mark_on_the_first_token),
+        cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_not_finite),
     };
 
     return cmocka_run_group_tests_name("objective", tests, NULL, NULL);

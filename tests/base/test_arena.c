@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Arenas: a layout counts the same dry and placed, rewinds give back, blocks are aligned. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "outerloop/base/arena.h"
+
+/* A layout as the rooms write them: once, for both kinds of arena. */
+static void layout(ol_arena *arena, char *blocks[4])
+{
+    static const size_t sizes[4] = {1, 0, 64, 1000};
+
+    for (int i = 0; i < 4; i++)
+        blocks[i] = ol_arena_take(arena, sizes[i]);
+}
+
+static void test_dry_counts_what_real_places(void **state)
+{
+    ol_arena dry = ol_arena_dry("test"), arena;
+    char *blocks[4];
+
+    (void)state;
+    layout(&dry, blocks);
+    for (int i = 0; i < 4; i++)
+        assert_null(blocks[i]);
+    assert_true(ol_arena_is_dry(&dry));
+    assert_int_equal(ol_arena_init(&arena, "test", dry.peak), OL_OK);
+    assert_false(ol_arena_is_dry(&arena));
+    layout(&arena, blocks);
+    assert_int_equal(arena.used, dry.used);
+    assert_int_equal(arena.peak, dry.peak);
+    for (int i = 0; i < 4; i++)
+        assert_int_equal((uintptr_t)blocks[i] % 64, 0);
+    memset(blocks[0], 1, 1);
+    memset(blocks[2], 2, 64);
+    memset(blocks[3], 3, 1000);
+    assert_int_equal(blocks[0][0], 1);
+    assert_int_equal(blocks[2][63], 2);
+    ol_arena_finish(&dry);
+    ol_arena_finish(&arena);
+}
+
+static void test_rewind(void **state)
+{
+    ol_arena arena;
+    ol_mark mark;
+    char *kept, *first, *second;
+
+    (void)state;
+    assert_int_equal(ol_arena_init(&arena, "test", 4096), OL_OK);
+    kept = ol_arena_take(&arena, 100);
+    memset(kept, 7, 100);
+    mark = ol_arena_mark(&arena);
+    first = ol_arena_take(&arena, 500);
+    ol_arena_rewind(&arena, mark);
+    assert_int_equal(ol_arena_mark(&arena), mark);
+    second = ol_arena_take(&arena, 200);
+    assert_ptr_equal(first, second);
+    assert_true(arena.peak > arena.used); /* the most there ever was */
+    for (int i = 0; i < 100; i++)
+        assert_int_equal(kept[i], 7);
+    ol_arena_rewind(&arena, 0);
+    assert_int_equal(arena.used, 0);
+    ol_arena_finish(&arena);
+}
+
+/* The peak of alternatives is that of the larger, not their sum. */
+static void test_peak_of_alternatives(void **state)
+{
+    ol_arena dry = ol_arena_dry("test");
+    size_t larger;
+
+    (void)state;
+    ol_arena_take(&dry, 10000);
+    larger = dry.peak;
+    ol_arena_rewind(&dry, 0);
+    ol_arena_take(&dry, 3000);
+    assert_int_equal(dry.peak, larger);
+    assert_true(larger >= 10000 && larger < 10000 + 256);
+}
+
+static void test_no_memory(void **state)
+{
+    ol_arena arena;
+
+    (void)state;
+    assert_int_equal(ol_arena_init(&arena, "activations", SIZE_MAX - 10), OL_ENOMEM);
+    assert_non_null(strstr(ol_status_message(), "activations"));
+    assert_non_null(strstr(ol_status_message(), "18446744073709551605 bytes"));
+    ol_arena_finish(&arena);
+    ol_arena_finish(&(ol_arena){0});
+    ol_arena_finish(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_dry_counts_what_real_places),
+        cmocka_unit_test(test_rewind),
+        cmocka_unit_test(test_peak_of_alternatives),
+        cmocka_unit_test(test_no_memory),
+    };
+
+    return cmocka_run_group_tests_name("arena", tests, NULL, NULL);
+}
