@@ -58,6 +58,18 @@ static ol_status read_format(const ol_archive *a)
     return OL_OK;
 }
 
+/* An impossible shape is a mistake of the file here, which the message has to name. */
+static ol_status create_model(const ol_archive *a, const ol_model_spec *spec, ol_model **out)
+{
+    const ol_status status = ol_model_create(spec, out);
+    char said[512];
+
+    if (status != OL_EUSAGE)
+        return status;
+    snprintf(said, sizeof said, "%s", ol_status_message());
+    return ol_fail(OL_EDATA, "%s: /%s", ol_archive_path(a), said);
+}
+
 static ol_status read_model(const ol_archive *a, ol_model **out)
 {
     static const char *const arches[] = {"gpt2"};
@@ -71,7 +83,7 @@ static ol_status read_model(const ol_archive *a, ol_model **out)
     OL_TRY(read_int(a, "/model", "n_vocab", &spec.vocab));
     OL_TRY(read_int(a, "/model", "n_ctx", &spec.context));
     OL_TRY(ol_archive_get_f64(a, "/model", "ln_eps", &spec.ln_eps));
-    return ol_model_create(&spec, out);
+    return create_model(a, &spec, out);
 }
 
 static ol_status read_adam(const ol_archive *a, const char *group, ol_adam_spec *out)
