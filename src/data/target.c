@@ -261,14 +261,23 @@ ol_status ol_target_row_prompts(ol_target *target, int row, ol_batch *out)
     return status;
 }
 
+/* True when row i is one of the demonstrations of the row left out: of the `shots` rows that follow
+ * it, going round. */
+static bool demonstrates(const ol_target *t, int i, int left_out)
+{
+    const int after = (i - left_out + t->adapt_rows) % t->adapt_rows;
+
+    return after >= 1 && after <= t->prompt.shots;
+}
+
 static ol_status append_left_out(ol_target *t, int left_out, ol_batch *out)
 {
     const int32_t *pool = t->pool.ids;
     int n = 0;
     ol_example_view view = {0};
 
-    for (int i = 0; i < t->adapt_rows && t->prompt.shots > 0; i++) {
-        if (i == left_out)
+    for (int i = 0; i < t->adapt_rows; i++) {
+        if (!demonstrates(t, i, left_out))
             continue;
         if (!ol_prompt_view(&t->prompt, pool, &t->examples[i], n == 0, 0, &t->others[n]))
             return too_long(t, &t->shots, &t->shots.rows[i]);

@@ -12,7 +12,8 @@
 
 enum { BLOCK_TENSORS = 12, OTHER_TENSORS = 4 };
 
-static const double INIT_STD = 0.02; /* GPT-2's initializer_range */
+/* GPT-2's initializer_range, and the width of the model it was chosen for. */
+static const double GPT2_STD = 0.02, GPT2_WIDTH = 768;
 
 /* Append a tensor to the table; cols 0 makes a vector. Returns its index. */
 __attribute__((format(printf, 6, 7))) static int
@@ -34,21 +35,26 @@ add(ol_model *model, int rows, int cols, double init, double init_at, const char
     return model->n_params++;
 }
 
+static double init_std(const ol_model_spec *spec)
+{
+    return spec->init_std > 0 ? spec->init_std : GPT2_STD * sqrt(GPT2_WIDTH / spec->width);
+}
+
 static ol_block_params add_block(ol_model *model, int l)
 {
     const int C = model->spec.width, F = 4 * C;
-    const double residual = INIT_STD / sqrt(2.0 * model->spec.layers);
+    const double std = init_std(&model->spec), residual = std / sqrt(2.0 * model->spec.layers);
     ol_block_params b;
 
     b.ln_1_weight = add(model, C, 0, 0, 1, "h.%d.ln_1.weight", l);
     b.ln_1_bias = add(model, C, 0, 0, 0, "h.%d.ln_1.bias", l);
-    b.attn_weight = add(model, C, 3 * C, INIT_STD, 0, "h.%d.attn.c_attn.weight", l);
+    b.attn_weight = add(model, C, 3 * C, std, 0, "h.%d.attn.c_attn.weight", l);
     b.attn_bias = add(model, 3 * C, 0, 0, 0, "h.%d.attn.c_attn.bias", l);
     b.proj_weight = add(model, C, C, residual, 0, "h.%d.attn.c_proj.weight", l);
     b.proj_bias = add(model, C, 0, 0, 0, "h.%d.attn.c_proj.bias", l);
     b.ln_2_weight = add(model, C, 0, 0, 1, "h.%d.ln_2.weight", l);
     b.ln_2_bias = add(model, C, 0, 0, 0, "h.%d.ln_2.bias", l);
-    b.fc_weight = add(model, C, F, INIT_STD, 0, "h.%d.mlp.c_fc.weight", l);
+    b.fc_weight = add(model, C, F, std, 0, "h.%d.mlp.c_fc.weight", l);
     b.fc_bias = add(model, F, 0, 0, 0, "h.%d.mlp.c_fc.bias", l);
     b.mlp_proj_weight = add(model, F, C, residual, 0, "h.%d.mlp.c_proj.weight", l);
     b.mlp_proj_bias = add(model, C, 0, 0, 0, "h.%d.mlp.c_proj.bias", l);
@@ -88,8 +94,8 @@ ol_status ol_model_create(const ol_model_spec *spec, ol_model **out)
         ol_model_destroy(model);
         return ol_fail(OL_ENOMEM, "no memory for the table of %zu parameters", room);
     }
-    model->wte = add(model, spec->vocab, spec->width, INIT_STD, 0, "wte.weight");
-    model->wpe = add(model, spec->context, spec->width, INIT_STD, 0, "wpe.weight");
+    model->wte = add(model, spec->vocab, spec->width, init_std(spec), 0, "wte.weight");
+    model->wpe = add(model, spec->context, spec->width, init_std(spec), 0, "wpe.weight");
     for (int l = 0; l < spec->layers; l++)
         model->blocks[l] = add_block(model, l);
     model->ln_f_weight = add(model, spec->width, 0, 0, 1, "ln_f.weight");

@@ -31,7 +31,8 @@ static bool same_evaluation(const ol_job *job, const ol_job *before)
     const ol_job_eval *a = &job->eval, *b = &before->eval;
 
     return (job->stages & scored) == (before->stages & scored) && same_ints(&a->seeds, &b->seeds) &&
-           a->shots == b->shots && same_ints(&a->adapt_steps, &b->adapt_steps) &&
+           a->shots == b->shots && a->adapt_rows == b->adapt_rows &&
+           same_ints(&a->adapt_steps, &b->adapt_steps) &&
            ol_job_adapt_lr(job) == ol_job_adapt_lr(before) && a->rows == b->rows;
 }
 

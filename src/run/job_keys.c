@@ -48,6 +48,8 @@ static const ol_conf_key keys[] = {
     INT("model.context", model.context, "1024", 2, 1048576, "tokens", "positions the model has"),
     INT("model.vocab", model.vocab, "0", 0, 16777216, "tokens",
         "rows of the embedding; 0 = as many as the tokenizer has"),
+    REAL("model.init_std", model.init_std, "0.0", 0, 10, 0, "",
+         "standard deviation of random weights; 0 = 0.02 sqrt(768/width), GPT-2's at its width"),
 
     STRING("data.root", data.root, "\"\"",
            "folder in MetaICL's layout (config/, data/); \"\" = the built-in suite"),
@@ -128,6 +130,8 @@ static const ol_conf_key keys[] = {
      "of the k-shot files to score with"},
     INT("eval.shots", eval.shots, "-1", -1, 16384, "examples",
         "demonstrations when scoring; -1 = data.shots"),
+    INT("eval.adapt_rows", eval.adapt_rows, "16", 1, 16384, "rows",
+        "rows of a target's k-shot file to adapt on, each the target of one prompt"),
     {"eval.adapt_steps", OL_CONF_INTS, AT(eval.adapt_steps), "[4, 16]", 1, 100000, 0, NULL,
      "steps", "of adaptation after which to score, ascending"},
     REAL("eval.adapt_lr", eval.adapt_lr, "0.0", 0, INFINITY, 0, "",

@@ -159,6 +159,7 @@ static ol_status make_model(ol_setup *s)
     spec.width = m->width;
     spec.heads = m->heads;
     spec.context = m->context;
+    spec.init_std = m->init_std;
     spec.vocab = m->vocab ? m->vocab : V;
     return ol_model_create(&spec, &s->model);
 }
@@ -211,7 +212,7 @@ static ol_status make_targets(ol_setup *s, ol_arm *arm)
         .seeds = job->eval.seeds.items,
         .n_seeds = job->eval.seeds.n,
         .demonstrations = with,
-        .adapt = (job->stages & OL_STAGE_ADAPT) != 0,
+        .adapt_rows = job->stages & OL_STAGE_ADAPT ? job->eval.adapt_rows : 0,
         .context = s->model->spec.context,
     };
 

@@ -51,7 +51,7 @@ static ol_status read_target(ol_targets *t, int task, int seed)
         .max_tokens = s->max_tokens,
         .max_tokens_per_example = s->max_tokens_per_example,
         .rows = s->rows,
-        .adapt_rows = s->adapt ? s->shots : 0,
+        .adapt_rows = s->adapt_rows,
     };
 
     put_away(t);
@@ -59,7 +59,7 @@ static ol_status read_target(ol_targets *t, int task, int seed)
     OL_TRY(ol_target_create(&spec, t->tokenizer, &t->target));
     for (int row = 0; row < ol_target_rows(t->target); row++)
         OL_TRY(ol_target_row_prompts(t->target, row, &t->prompts));
-    return s->adapt ? ol_target_adaptation(t->target, &t->support) : OL_OK;
+    return s->adapt_rows > 0 ? ol_target_adaptation(t->target, &t->support) : OL_OK;
 }
 
 /* Texts of options and right answers, as eval wants them. */
@@ -96,7 +96,7 @@ static ol_status give_target(void *payload, int task, int seed, ol_eval_target *
         .options = t->options,
         .gold = t->gold,
         .prompts = &t->prompts,
-        .support = t->spec.adapt ? &t->support : NULL,
+        .support = t->spec.adapt_rows > 0 ? &t->support : NULL,
     };
     return OL_OK;
 }
@@ -162,9 +162,6 @@ ol_status ol_targets_open(const ol_targets_spec *spec, ol_tokenizer *tokenizer, 
     OL_CHECK(t, OL_ENOMEM, "no memory for targets");
     t->tokenizer = tokenizer;
     status = copy_spec(t, spec);
-    if (status == OL_OK && spec->adapt && spec->shots == 0)
-        status = ol_fail(OL_EUSAGE, "the stage adapt has nothing to adapt on: eval.shots is 0; "
-                                    "raise it, or leave the stage out");
     if (status == OL_OK)
         status = read_setting(t);
     if (status == OL_OK)

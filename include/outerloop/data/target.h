@@ -8,11 +8,12 @@
  * option after the input, channel the input after the option. The lowest mean loss wins.
  *
  * Adapting. Leave-one-out over the first `adapt_rows` rows of the k-shot file: row i is the
- * target, with its own output; the others, in file order, are its demonstrations (none when shots
- * is 0). The caps are those of scoring.
+ * target, with its own output; its demonstrations are `shots` of the others, or all where there are
+ * no more: the rows that follow it, going round, in file order. So adaptation prompts have the form
+ * of those that are scored, whatever the number of rows. The caps are those of scoring.
  *
- * The k-shot file is that of max(shots, adapt_rows). Rows are kept as text and tokenized when asked for, so that memory does not grow with the number
- * of options. Files: ol_task_target_paths. A row without options takes those of the task's
+ * The k-shot file is that of max(shots, adapt_rows). Rows are kept as text and tokenized when asked
+ * for, so that memory does not grow with the number of options. Files: ol_task_target_paths. A row without options takes those of the task's
  * description; a test row needs at least two. Local.
  */
 #ifndef OUTERLOOP_DATA_TARGET_H

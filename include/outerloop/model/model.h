@@ -27,6 +27,8 @@ typedef struct ol_model_spec {
     int vocab;     /**< V                                         */
     int context;   /**< most tokens of a prompt                   */
     double ln_eps; /**< added to the variance of every LayerNorm  */
+    double
+        init_std; /**< of random weights; 0 = 0.02·√(768/C), which is GPT-2's 0.02 at its width */
 } ol_model_spec;
 
 #define OL_MODEL_SPEC_INIT                                                                         \
@@ -74,7 +76,7 @@ void ol_model_destroy(ol_model *model);
 const ol_param *ol_model_param(const ol_model *model, const char *name);
 
 /**
- * Draw random parameters as GPT-2 does: N(0, 0.02²), output projections of blocks scaled by
+ * Draw random parameters as GPT-2 does: N(0, init_std²), output projections of blocks scaled by
  * 1/√(2L), LayerNorm weights 1 and biases 0. Depends on the seed and the tensor number alone.
  * @param theta  [P], overwritten
  */

@@ -67,7 +67,8 @@ typedef struct ol_job_model {
     char *path; /**< folder or checkpoint; "" when random                                 */
     int arch;   /**< ol_job_arch                                                          */
     int layers, width, heads, context; /**< of a random model; an imported one has its own */
-    int vocab; /**< 0 = the tokenizer's                                                  */
+    int vocab;       /**< 0 = the tokenizer's                                                  */
+    double init_std; /**< of random weights; 0 = 0.02·√(768/width)                       */
 } ol_job_model;
 
 /** data: tasks and how they become prompts. */
@@ -127,6 +128,7 @@ typedef struct ol_job_train {
 typedef struct ol_job_eval {
     ol_conf_ints seeds;       /**< of the k-shot files                                   */
     int shots;                /**< k, resolved: data.shots where the file says -1        */
+    int adapt_rows;           /**< rows of the k-shot file that adaptation learns from   */
     ol_conf_ints adapt_steps; /**< step counts, ascending, each scored; the adapt stage  */
     double adapt_lr;          /**< 0 = inner.lr; read it with ol_job_adapt_lr            */
     int rows;                 /**< most test rows of a task and seed, 0 = all            */

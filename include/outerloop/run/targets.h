@@ -10,7 +10,7 @@
  *
  * Demonstrations belong to what a learner was trained on: with them, the first `shots` rows of the
  * k-shot file stand before every test row; without (multitask), a test row stands alone, in context
- * means zero-shot, and adaptation goes over the same `shots` rows, each alone.
+ * means zero-shot, and adaptation takes each row of the k-shot file alone.
  *
  * Local: every rank opens the same targets.
  */
@@ -26,14 +26,14 @@ typedef struct ol_targets ol_targets;
 typedef struct ol_targets_spec {
     const char *root, *setting;
     ol_variant variant;
-    int shots;                  /**< k: demonstrations, and rows to adapt on                 */
+    int shots;                  /**< k: demonstrations before a test row                     */
     int max_tokens;             /**< a prompt's cap                                          */
     int max_tokens_per_example; /**< an example's cap                                        */
     int rows;                   /**< first test rows of each task and seed; 0 = all          */
     const int *seeds;           /**< [n_seeds]                                               */
     int n_seeds;
     bool demonstrations; /**< false for learners trained without them                        */
-    bool adapt;          /**< rows to adapt on will be needed                                */
+    int adapt_rows;      /**< rows of the k-shot file to adapt on; 0 = none are needed       */
     int context;         /**< of the model, which every prompt must fit                      */
 } ol_targets_spec;
 
@@ -41,7 +41,7 @@ typedef struct ol_targets_spec {
  * Read and check all targets.
  * @param tokenizer  borrowed for the life of the targets
  * @param out        *owned by the caller* (ol_targets_close)
- * Errors: OL_EUSAGE (nothing to adapt on: shots is 0), OL_EDATA with file and line, OL_ENOMEM.
+ * Errors: OL_EDATA with file and line, OL_ENOMEM.
  * Cost: tokenizing all prompts once.
  */
 ol_status ol_targets_open(const ol_targets_spec *spec, ol_tokenizer *tokenizer, ol_targets **out);
