@@ -86,8 +86,8 @@ static void random_state(workload *w, ol_rng *rng)
 
 static ol_status prepare(const ol_bench_spec *spec, workload *w)
 {
-    const ol_model_spec shape = {spec->layers, spec->heads,   spec->width,
-                                 spec->vocab,  spec->seq + 1, 1e-5, 0};
+    const ol_model_spec shape = {
+        spec->layers, spec->heads, spec->width, spec->vocab, spec->seq + 1, 1e-5, 0};
     ol_rng rng = ol_rng_stream(SEED, OL_RNG_BENCH, 0, 0);
     ol_arena dry = ol_arena_dry("state");
 
