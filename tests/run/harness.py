@@ -138,7 +138,8 @@ def run(ranks, job, output, *arguments, sets=(), code=0, timeout=120):
 
 def start(ranks, job, output, *arguments, sets=()):
     return subprocess.Popen(command(ranks, job, output, *arguments, sets=sets), env=ENV, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                            restore_signals=False)
 
 
 def wait_for(condition, process, seconds=60):

@@ -10,7 +10,7 @@ import subprocess
 
 import h5py
 
-from harness import ARMS, ENV, Failed, check, column, journal_lines, main, run, start, wait_for
+from harness import ARMS, check, column, journal_lines, main, run, start, wait_for
 
 TABLES = ("train/step", "train/episode", "eval/score", "eval/prediction", "data/overlap",
           "data/check")
@@ -134,6 +134,20 @@ def test_job_as_resolved_runs_again(place):
     check((out / "job.cfg").exists() and (out / "log.txt").exists(), "the job's own files")
     check("meta-steps" in (out / "log.txt").read_text(), "the log is empty")
     check("15/15" in (out / "first" / "log.txt").read_text(), "the arm's log")
+
+
+def test_channel_and_multitask(place):
+    job = place.job(more='arms = ( { name = "m"; learner = { algorithm = "multitask"; }; },'
+                         ' { name = "maml"; } );')
+    for ranks in (1, 3):
+        run(ranks, job, place.path / f"r{ranks}", sets=["data.variant=channel", "train.steps=8"])
+    for arm in ("m", "maml"):
+        for name in ("train/step/digest", "eval/score/score"):
+            check(column(place.path / "r1" / arm, name) == column(place.path / "r3" / arm, name),
+                  f"{arm}: {name} differs")
+    short = max(column(place.path / "r1" / "m", "train/step/tokens"))
+    check(short < min(column(place.path / "r1" / "maml", "train/step/tokens")),
+          "multitask has demonstrations")
 
 
 def test_stages_alone(place):

@@ -4,13 +4,14 @@
 usage: test_resume.py PROGRAM
 """
 import os
+import resource
 import signal
 import subprocess
 from pathlib import Path
 
 import h5py
 
-from harness import ARMS, Failed, check, column, digests, journal_lines, main, run, start, wait_for
+from harness import ARMS, check, column, digests, journal_lines, main, run, start, wait_for
 
 LONG = ("train.steps=300", "train.checkpoint_every=50", 'stages=["train"]')
 
@@ -149,6 +150,26 @@ def test_altered_byte(place):
         file.write(bytes([byte ^ 1]))
     run(1, job, out, "--resume", sets=sets)
     check_whole(out, unbroken, 60)
+
+
+def test_checkpoints_that_cannot_be_written(place):
+    """A limit on the size of files, set on the way: below a checkpoint's and above all others."""
+    job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
+    sets = ("train.steps=400", "train.checkpoint_every=150", "model.width=96", 'stages=["train"]')
+    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the run inherits it
+    process = start(0, job, out, sets=sets)
+    signal.signal(signal.SIGXFSZ, former)
+    wait_for(lambda: len(journal_lines(out)) > 3, process)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1500000, 1500000))
+    said, _ = process.communicate(timeout=60)
+    check(process.returncode == 1, f"exit code {process.returncode}, not 1:\n{said}")
+    check(said.count("warning: no checkpoint at meta-step") == 2, said)
+    check(said.count("outerloop: ") == 1, said)
+    check(len(digests(out)) == 400, "training did not go on")
+    check(not list((out / "checkpoints").glob("step-*")), "something is there")
+    run(1, job, out, "--resume", sets=sets)
+    run(2, job, unbroken, sets=sets)
+    check_whole(out, unbroken, 400)
 
 
 def test_lost_metrics_are_made_again(place):

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Whose a run folder is, and being asked to stop. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "outerloop/base/file.h"
+#include "outerloop/run/folder.h"
+#include "outerloop/run/stop.h"
+
+static char scratch[64];
+static ol_run_folder folder;
+
+static int set_up(void **state)
+{
+    char command[192];
+
+    (void)state;
+    snprintf(scratch, sizeof scratch, "test-folder-%ld", (long)getpid());
+    snprintf(command, sizeof command, "rm -rf %s && mkdir %s", scratch, scratch);
+    return system(command) != 0 || ol_run_folder_name(scratch, &folder) != OL_OK;
+}
+
+static int tear_down(void **state)
+{
+    char command[192];
+
+    (void)state;
+    snprintf(command, sizeof command, "rm -rf %s", scratch);
+    return system(command);
+}
+
+static ol_job *read_job(const char *text)
+{
+    ol_job *job = NULL;
+
+    if (ol_job_read_text("a.cfg", text, strlen(text), &job) != OL_OK)
+        fail_msg("%s", ol_status_message());
+    return job;
+}
+
+static ol_run_claim claim(const char *text, bool resume)
+{
+    ol_job *job = read_job(text);
+    ol_run_claim got;
+
+    if (ol_run_folder_claim(&folder, job, resume, &got) != OL_OK)
+        fail_msg("%s", ol_status_message());
+    ol_job_destroy(job);
+    return got;
+}
+
+static void refused(const char *text, bool resume, const char *said)
+{
+    ol_job *job = read_job(text);
+    ol_run_claim got;
+
+    assert_int_equal(ol_run_folder_claim(&folder, job, resume, &got), OL_EUSAGE);
+    assert_false(got.continues);
+    if (!strstr(ol_status_message(), said))
+        fail_msg("no \"%s\" in: %s", said, ol_status_message());
+    ol_job_destroy(job);
+}
+
+static void write_job(const char *text)
+{
+    ol_job *job = read_job(text);
+
+    assert_int_equal(ol_run_folder_write_job(&folder, job), OL_OK);
+    ol_job_destroy(job);
+}
+
+static void a_new_folder_is_free(void **state)
+{
+    (void)state;
+    assert_false(claim("", false).continues);
+    assert_false(claim("", true).continues);
+    assert_int_equal(ol_write_file(folder.log, "x", 1), OL_OK); /* a log is nobody's */
+    assert_false(claim("", false).continues);
+}
+
+static void a_folder_belongs_to_its_job(void **state)
+{
+    (void)state;
+    write_job("seed = 3;");
+    refused("seed = 3;", false, "--resume");
+    assert_true(claim("seed = 3;", true).continues);
+    assert_true(claim("seed = 3; train = { steps = 7; };", true).continues);
+    refused("seed = 4;", true, "seed");
+    refused("seed = 3; model = { width = 64; };", true, "model.width");
+    refused("seed = 3; learner = { inner = { lr = 0.3; }; };", true, "learner.inner.lr");
+}
+
+static void scores_count_while_the_same_is_asked(void **state)
+{
+    static const char *const others[] = {
+        "eval = { seeds = [13]; };",     "eval = { adapt_steps = [1]; };",
+        "eval = { adapt_lr = 0.125; };", "eval = { rows = 5; };",
+        "eval = { shots = 2; };",        "stages = [\"train\", \"eval\"];",
+    };
+
+    (void)state;
+    write_job("");
+    assert_true(claim("", true).same_evaluation);
+    assert_true(claim("train = { keep_last = 9; };", true).same_evaluation);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (claim(others[i], true).same_evaluation)
+            fail_msg("%s is taken for the same", others[i]);
+}
+
+static void results_without_a_job_are_refused(void **state)
+{
+    (void)state;
+    assert_int_equal(ol_write_file(folder.metrics, "x", 1), OL_OK);
+    refused("", true, "job.cfg");
+    refused("", false, "job.cfg");
+    assert_int_equal(ol_write_file(folder.job, "seed = ", 7), OL_OK); /* torn */
+    refused("", true, "job.cfg");
+}
+
+static void a_folder_must_be_one_that_can_be_written(void **state)
+{
+    char path[PATH_MAX];
+    ol_run_folder bad;
+
+    (void)state;
+    assert_int_equal(ol_path_format(path, "%s/file", scratch), OL_OK);
+    assert_int_equal(ol_write_file(path, "x", 1), OL_OK);
+    assert_int_equal(ol_run_folder_name(path, &bad), OL_OK);
+    assert_int_equal(ol_run_folder_make(&bad), OL_EIO);
+    assert_non_null(strstr(ol_status_message(), "file"));
+    assert_int_equal(ol_run_folder_make(&folder), OL_OK);
+}
+
+static void signals_only_raise_a_flag(void **state)
+{
+    static const int numbers[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        ol_stop_install();
+        assert_false(ol_stop_wanted());
+        raise(numbers[i]);
+        raise(numbers[i]); /* at once: the same request, delivered twice */
+        assert_true(ol_stop_wanted());
+        ol_stop_remove();
+    }
+    ol_stop_install();
+    assert_false(ol_stop_wanted());
+    ol_stop_remove();
+}
+
+/* Ends by the signal, as nobody caught it. */
+static int status_of_child(unsigned pause)
+{
+    const pid_t child = fork();
+    int status;
+
+    if (child == 0) {
+        ol_stop_install();
+        raise(SIGUSR2);
+        sleep(pause);
+        raise(SIGUSR2);
+        _exit(7);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return status;
+}
+
+static void a_second_signal_takes_its_default_effect(void **state)
+{
+    int status = status_of_child(0);
+
+    (void)state;
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    status = status_of_child(4);
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR2);
+}
+
+static void a_stop_file_is_seen(void **state)
+{
+    char path[PATH_MAX];
+
+    (void)state;
+    ol_stop_install();
+    ol_stop_watch("no-such-folder", scratch);
+    assert_false(ol_stop_wanted());
+    assert_int_equal(ol_path_format(path, "%s/STOP", scratch), OL_OK);
+    assert_int_equal(ol_write_file(path, "", 0), OL_OK);
+    usleep(300000); /* it looks four times a second */
+    assert_true(ol_stop_wanted());
+    ol_stop_remove();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_new_folder_is_free, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_belongs_to_its_job, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(scores_count_while_the_same_is_asked, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(results_without_a_job_are_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_folder_must_be_one_that_can_be_written, set_up,
+                                        tear_down),
+        cmocka_unit_test(signals_only_raise_a_flag),
+        cmocka_unit_test(a_second_signal_takes_its_default_effect),
+        cmocka_unit_test_setup_teardown(a_stop_file_is_seen, set_up, tear_down),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
