@@ -106,6 +106,7 @@ static void scores_count_while_the_same_is_asked(void **state)
         "eval = { seeds = [13]; };",     "eval = { adapt_steps = [1]; };",
         "eval = { adapt_lr = 0.125; };", "eval = { rows = 5; };",
         "eval = { shots = 2; };",        "stages = [\"train\", \"eval\"];",
+        "eval = { adapt_rows = 3; };",
     };
 
     (void)state;
