@@ -88,11 +88,26 @@ void ol_log_error(const char *format, ...)
     write_line(prefix, text);
 }
 
+/* mpirun gives its ranks a pipe and copies what comes out to its own standard error; when that is a
+ * terminal, it is as good as ours. */
+static bool parent_has_terminal(void)
+{
+    char link[64], target[64];
+    ssize_t n;
+
+    snprintf(link, sizeof link, "/proc/%ld/fd/%d", (long)getppid(), STDERR_FILENO);
+    n = readlink(link, target, sizeof target - 1);
+    target[n > 0 ? n : 0] = '\0';
+    return strncmp(target, "/dev/pts/", 9) == 0 || strncmp(target, "/dev/tty", 8) == 0;
+}
+
 bool ol_log_is_live(void)
 {
     const char *term = getenv("TERM");
 
-    return own_rank == 0 && isatty(STDERR_FILENO) && (!term || strcmp(term, "dumb") != 0);
+    if (own_rank != 0 || !term || strcmp(term, "dumb") == 0)
+        return false;
+    return isatty(STDERR_FILENO) || (getenv("OMPI_COMM_WORLD_RANK") && parent_has_terminal());
 }
 
 void ol_log_live(const char *line)

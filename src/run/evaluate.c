@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "outerloop/base/clock.h" /* ol_clock_seconds */
-#include "outerloop/base/log.h"   /* ol_log_live */
 
 /* Who does what: items from the dearest to the cheapest, and the rank of each. */
 typedef struct share {
@@ -98,7 +97,6 @@ static ol_status score_share(int rank, const ol_model *model, ol_state_view stat
     for (int i = 0; i < n; i++)
         mine += s->owner[i] == rank;
     for (int i = 0; i < n && status == OL_OK; i++) {
-        char line[96];
         if (s->owner[s->order[i]] != rank)
             continue;
         if (spec->stop && spec->stop(spec->stop_payload)) {
@@ -106,10 +104,8 @@ static ol_status score_share(int rank, const ol_model *model, ol_state_view stat
             break;
         }
         status = score_item(model, state, spec, s->order[i], &ws, bytes);
-        snprintf(line, sizeof line, "evaluating: %d of %d (task, seed) of this rank", ++done, mine);
-        ol_log_live(line);
+        done++;
     }
-    ol_log_live("");
     ol_arena_finish(&ws);
     return status;
 }

@@ -34,7 +34,7 @@ void ol_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)))
  *  Does nothing where standard error is not a terminal. "" clears. */
 void ol_log_live(const char *line);
 
-/** True when standard error is a terminal that a live line can be drawn on. */
+/** True when standard error is a terminal that a live line can be drawn on, also through mpirun. */
 bool ol_log_is_live(void);
 
 #endif
