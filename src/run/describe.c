@@ -59,6 +59,21 @@ static double episode_mib(const ol_setup *s)
     return (double)most / 1048576.0;
 }
 
+/* Say when ranks have nothing to do in a meta-step. */
+static void describe_idle(const ol_setup *s)
+{
+    const int size = ol_comm_size(s->comm);
+    int most = 0;
+
+    for (int i = 0; i < s->n_arms; i++)
+        if (s->arms[i].job->learner.episodes > most)
+            most = s->arms[i].job->learner.episodes;
+    if (size > most)
+        ol_log_warn("%d of %d ranks have no episode: raise learner.episodes (%d), or start fewer "
+                    "ranks",
+                    size - most, size, most);
+}
+
 static void describe_ranks(const ol_setup *s)
 {
     const double state = (double)s->arena.size / 1048576.0;
@@ -68,6 +83,8 @@ static void describe_ranks(const ol_setup *s)
         ol_log_warn("ranks × threads exceed the cores of %d host%s: start fewer ranks, or lower "
                     "`threads`",
                     s->layout.crowded, s->layout.crowded > 1 ? "s" : "");
+    if (s->job->stages & OL_STAGE_TRAIN)
+        describe_idle(s);
     if (s->job->stages & OL_STAGE_TRAIN)
         ol_log_info("memory: about %.0f MiB a rank (%.0f parameters and moments, %.0f an episode)",
                     state + episode_mib(s), state, episode_mib(s));
