@@ -83,11 +83,11 @@ static void describe_ranks(const ol_setup *s)
         ol_log_warn("ranks × threads exceed the cores of %d host%s: start fewer ranks, or lower "
                     "`threads`",
                     s->layout.crowded, s->layout.crowded > 1 ? "s" : "");
-    if (s->job->stages & OL_STAGE_TRAIN)
-        describe_idle(s);
-    if (s->job->stages & OL_STAGE_TRAIN)
-        ol_log_info("memory: about %.0f MiB a rank (%.0f parameters and moments, %.0f an episode)",
-                    state + episode_mib(s), state, episode_mib(s));
+    if (!(s->job->stages & OL_STAGE_TRAIN))
+        return;
+    describe_idle(s);
+    ol_log_info("memory: about %.0f MiB a rank (%.0f parameters and moments, %.0f an episode)",
+                state + episode_mib(s), state, episode_mib(s));
 }
 
 static void describe_tasks(const ol_setup *s)
