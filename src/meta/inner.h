@@ -31,12 +31,13 @@ ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
                                    const ol_learner_spec *spec, ol_extent support);
 
 /* Walk forward: x becomes θ_K, m and v the adapted moments. losses [K].
- * Errors: OL_ENONFINITE. */
+ * Errors: OL_ENONFINITE, OL_ESTOPPED. */
 ol_status ol_trajectory_forward(ol_trajectory *t, const ol_batch *support, ol_state_view state,
                                 ol_arena *ws, double *losses);
 
-/* Walk back: lx = dq/dθ_K becomes dq/dθ. Leaves x at θ_0. */
-void ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws, ol_real *lx);
+/* Walk back: lx = dq/dθ_K becomes dq/dθ. Leaves x at θ_0. Errors: OL_ESTOPPED. */
+ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws,
+                                 ol_real *lx);
 
 /* The same with the inner gradients taken as data: what remains is the decay of each step. */
 void ol_trajectory_first_order(const ol_trajectory *t, ol_real *lx);

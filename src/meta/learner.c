@@ -50,16 +50,17 @@ static void carry_out(const task *t, const ol_trajectory *path)
 }
 
 /* Walk back, and measure how much the exact Δ differs from the first-order one. */
-static void measured_backward(const task *t, ol_trajectory *path)
+static ol_status measured_backward(const task *t, ol_trajectory *path)
 {
     const size_t P = t->model->P;
     ol_real *first = ol_arena_reals(t->ws, P);
 
     memcpy(first, t->out->delta, P * sizeof *first);
     ol_trajectory_first_order(path, first);
-    ol_trajectory_backward(path, &t->episode->support, t->ws, t->out->delta);
+    OL_TRY(ol_trajectory_backward(path, &t->episode->support, t->ws, t->out->delta));
     t->report->second_order =
         ol_vector_distance(P, t->out->delta, first) / ol_vector_norm(P, first);
+    return OL_OK;
 }
 
 /* (1) to (3): Δ exact, or its first-order part. */
@@ -79,9 +80,9 @@ static ol_status maml(const task *t)
     if (t->spec->order == 1) {
         ol_trajectory_first_order(&path, t->out->delta);
     } else if (t->spec->measure_share) {
-        measured_backward(t, &path);
+        OL_TRY(measured_backward(t, &path));
     } else {
-        ol_trajectory_backward(&path, &t->episode->support, t->ws, t->out->delta);
+        OL_TRY(ol_trajectory_backward(&path, &t->episode->support, t->ws, t->out->delta));
     }
     t->report->outer_seconds = ol_clock_seconds() - begin - t->report->inner_seconds;
     return OL_OK;

@@ -84,6 +84,12 @@ static ol_adam_path path_of(const ol_trajectory *t)
                           .g = (const ol_real *const *)t->g};
 }
 
+static ol_status heed_stop(const ol_learner_spec *spec)
+{
+    OL_CHECK(!spec->stop || !spec->stop(), OL_ESTOPPED, "asked to stop");
+    return OL_OK;
+}
+
 ol_status ol_trajectory_forward(ol_trajectory *t, const ol_batch *support, ol_state_view state,
                                 ol_arena *ws, double *losses)
 {
@@ -99,6 +105,7 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_batch *support, ol_st
     for (int k = 0; k < K; k++) {
         ol_real *g = t->g[k < t->K ? k : 0];
 
+        OL_TRY(heed_stop(t->spec));
         losses[k] = ol_objective_grad(t->model, support, t->x, k == K - 1 ? t->tape : NULL, ws, g);
         OL_CHECK(isfinite(losses[k]), OL_ENONFINITE, "support loss is %g before inner step %d",
                  losses[k], k);
@@ -127,7 +134,8 @@ static void rewind_to(ol_trajectory *t, int k)
         ol_sgd_step(t->model->P, t->spec->adam.lr, t->g[j], t->x);
 }
 
-void ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws, ol_real *lx)
+ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws,
+                                 ol_real *lx)
 {
     const size_t P = t->model->P;
     const int K = t->spec->steps;
@@ -137,6 +145,7 @@ void ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena 
         ol_vector_zero(P, t->lv);
     }
     for (int k = K - 1; k >= 0; k--) {
+        OL_TRY(heed_stop(t->spec));
         rewind_to(t, k);
         if (t->spec->inner == OL_ADAMW) {
             const ol_adam_path path = path_of(t);
@@ -150,6 +159,7 @@ void ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena 
         }
         ol_objective_hvp(t->model, support, t->x, t->lg, k == K - 1 ? t->tape : NULL, ws, lx);
     }
+    return OL_OK;
 }
 
 void ol_trajectory_first_order(const ol_trajectory *t, ol_real *lx)

@@ -63,7 +63,8 @@ static ol_status predict_costs(trainer *t, int64_t step)
     return OL_OK;
 }
 
-/* An ol_episode_source; a request to stop is heeded before each episode. */
+/* An ol_episode_source; a request to stop is heeded before each episode, and by the learner before
+ * each inner step. */
 static ol_status draw(void *payload, int64_t step, int n, ol_episode *episode)
 {
     const trainer *t = payload;
@@ -285,6 +286,7 @@ ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_r
                  .began = ol_clock_seconds()};
     ol_status status = OL_OK;
 
+    t.learner.stop = ol_stop_wanted;
     t.progress = ol_progress_start(job->name, mark->step, job->train.steps, job->train.log_seconds);
     t.costs = calloc((size_t)job->learner.episodes, sizeof *t.costs);
     if (!t.costs)

@@ -398,6 +398,33 @@ static void test_inputs(void **state)
     world_finish(&copy);
 }
 
+static int questions, patience;
+
+static bool out_of_patience(void)
+{
+    return ++questions > patience;
+}
+
+/* A request to stop is heeded before every inner step, on the way there and back. */
+static void test_stop(void **state)
+{
+    world w = world_make();
+    ol_learner_spec spec = world_learner(OL_ADAMW, OL_MOMENTS_READ, 3);
+
+    (void)state;
+    spec.stop = out_of_patience;
+    for (patience = 0; patience <= 6; patience++) {
+        outcome o;
+
+        questions = 0;
+        o = world_run(&w, &spec);
+        assert_int_equal(o.status, patience < 6 ? OL_ESTOPPED : OL_OK);
+        assert_int_equal(questions, patience < 6 ? patience + 1 : 6);
+        outcome_finish(&o);
+    }
+    world_finish(&w);
+}
+
 /* Adapting to a target: the same loop, in two calls or in one. */
 static void test_adapt(void **state)
 {
@@ -449,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_measurements),
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_inputs),
+        cmocka_unit_test(test_stop),
         cmocka_unit_test(test_adapt),
     };
 

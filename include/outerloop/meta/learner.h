@@ -62,6 +62,8 @@ typedef struct ol_learner_spec {
     bool measure_before; /**< also evaluate the query loss at θ: one forward pass         */
     bool measure_share; /**< also measure ‖Δ-Δ₁‖/‖Δ₁‖ against the first-order gradient: memory of
                               one more gradient                                             */
+    bool (*stop)(void); /**< asked before every inner step, forward and back: true ends the episode
+                             with OL_ESTOPPED. NULL: never                                        */
 } ol_learner_spec;
 
 /** θ and the shared moments as an episode sees them. Borrowed; nobody writes to them. */
@@ -107,8 +109,8 @@ size_t ol_learner_bytes(const ol_model *model, const ol_learner_spec *spec, ol_e
  * Run one episode.
  * @param ws            scratch, ol_learner_bytes; rewound on success
  * @param inner_losses  [K] overwritten: support loss before each inner step; may be NULL if K = 0
- * Errors: OL_ENONFINITE, the message naming the inner step or the query loss; `out` and `report`
- * are then undefined. Local.
+ * Errors: OL_ENONFINITE, the message naming the inner step or the query loss; OL_ESTOPPED; `out` and
+ * `report` are then undefined. Local.
  * Cost in forward passes of the batches: maml order 2: K·(3+6..8) support + 3 query.
  */
 ol_status ol_learner_episode(const ol_model *model, const ol_learner_spec *spec,
