@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""slurm/run.sbatch on a real cluster of two nodes on this machine. TAP.
+
+usage: test_slurm.py PROGRAM ROOT
+
+Skips without root, SLURM or munge. The cluster is shut down at the end, whatever happens.
+"""
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+NEEDED = ("slurmctld", "slurmd", "sbatch", "srun", "scontrol", "munged", "mungekey")
+MISSING = [name for name in NEEDED if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")]
+if os.geteuid() != 0 or MISSING:
+    reason = "needs " + ", ".join(MISSING) if MISSING else "must be root to start a cluster"
+    print(f"1..0 # SKIP {reason}")
+    sys.exit(0)
+
+ROOT = Path(sys.argv[2])
+sys.path.insert(0, str(ROOT / "tests" / "run"))
+from harness import ENV, Failed, Place, check, column, digests, journal_lines, run  # noqa: E402
+
+PROGRAM = str(Path(sys.argv[1]).resolve())
+CLUSTER = str(ROOT / "tests" / "slurm" / "cluster.sh")
+# What real clusters do not need: two nodes that are one host must not share memory.
+JOB_ENV = dict(ENV, OUTERLOOP=PROGRAM, OMPI_MCA_btl="self,tcp", PATH=ENV["PATH"] + ":/usr/sbin")
+ENDED = ("COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "OUT_OF_MEMORY")
+TRAIN = ("--set", 'stages=["train"]', "--set")
+
+
+def slurm(*words, **env):
+    done = subprocess.run(list(map(str, words)), env=JOB_ENV | env, text=True, capture_output=True,
+                          timeout=60)
+    check(done.returncode == 0, f"{words}: exit {done.returncode}: {done.stderr}")
+    return done.stdout.strip()
+
+
+def submit(place, job, *words, options=(), **env):
+    """sbatch from the folder of the test; the number of the job."""
+    return slurm("sbatch", "--parsable", f"--chdir={place.path}", "--nodes=2", "--ntasks=2",
+                 "--ntasks-per-node=1", "--output=%x-%A_%a.out", *options,
+                 ROOT / "slurm" / "run.sbatch", job, *words, **env)
+
+
+def field(number, name):
+    """One field of a job, "" once SLURM has forgotten it."""
+    text = slurm("scontrol", "show", "job", number)
+    found = [word.split("=", 1)[1] for word in text.split() if word.startswith(f"{name}=")]
+    return found[0] if found else ""
+
+
+def said(place):
+    return "".join(f"--- {path.name}\n{path.read_text()}" for path in place.path.glob("*.out"))
+
+
+def wait_for(holds, place, seconds):
+    end = time.time() + seconds
+    while not holds():
+        check(time.time() < end, f"not within {seconds} s:\n{said(place)}")
+        time.sleep(0.2)
+
+
+def wait_for_end(number, place, seconds=120, state="COMPLETED", code="0:0"):
+    wait_for(lambda: field(number, "JobState") in ENDED, place, seconds)
+    got = field(number, "JobState"), field(number, "ExitCode")
+    check(got == (state, code), f"the job ended {got}:\n{said(place)}")
+
+
+def same_as_alone(place, job, out, sets):
+    """The digests of θ after every meta-step are those of one process without SLURM."""
+    run(0, job, place.path / "alone", sets=sets)
+    check(digests(out) == digests(place.path / "alone"), "the digests of θ differ")
+    steps = len(digests(out))
+    check(column(out, "train/step/step") == list(range(1, steps + 1)), "train/step has gaps")
+
+
+def on_two_tasks(place, launcher):
+    job, out = place.job(), place.path / "out"
+    number = submit(place, job, "--set", f"output={out}", OUTERLOOP_LAUNCHER=launcher)
+    wait_for_end(number, place)
+    check("2 ranks × 1 thread" in said(place), f"it did not run on two ranks:\n{said(place)}")
+    same_as_alone(place, job, out, ())
+    check(column(out, "eval/score/score") == column(place.path / "alone", "eval/score/score"),
+          "the scores differ")
+
+
+def test_srun(place):
+    on_two_tasks(place, "srun")
+
+
+def test_mpirun_in_the_batch_step(place):
+    on_two_tasks(place, "mpirun")
+
+
+def stopped_and_requeued(place, launcher):
+    """USR1 on the way: saved, requeued, gone on with, and the bits of an unbroken run."""
+    job, out, sets = place.job(), place.path / "out", ("train.steps=1500", 'stages=["train"]')
+    words = [word for text in sets for word in ("--set", text)]
+    number = submit(place, job, *words, "--set", f"output={out}", OUTERLOOP_LAUNCHER=launcher)
+    wait_for(lambda: len(journal_lines(out)) > 50, place, 60)
+    slurm("scancel", "--signal=USR1", number)
+    wait_for(lambda: field(number, "Restarts") == "1", place, 60)
+    check(50 < len(journal_lines(out)) < 1500, "it did not stop on the way")
+    wait_for_end(number, place, 180)
+    text = said(place)
+    check("everything is saved" in text and "going on from" in text, text)
+    check("requeued, restart 1" in text, text)
+    same_as_alone(place, job, out, sets)
+
+
+def test_stopped_and_requeued_by_srun(place):
+    stopped_and_requeued(place, "srun")
+
+
+def test_stopped_and_requeued_by_mpirun(place):
+    stopped_and_requeued(place, "mpirun")
+
+
+def test_time_limit(place):
+    """The signal that --signal asks for before --time ends comes to the ranks, and the job goes on
+    in its next start. A minute is the least limit there is; asked for so early, the signal comes
+    after some seconds."""
+    job, out = place.job(), place.path / "out"
+    number = submit(place, job, *TRAIN, "train.steps=1000000", "--set", f"output={out}",
+                    options=("--time=1", "--signal=USR1@55"))
+    wait_for(lambda: "going on from" in said(place), place, 120)
+    check(field(number, "Restarts") == "1", f"restarts: {field(number, 'Restarts')}")
+    done = len(journal_lines(out))
+    wait_for(lambda: len(journal_lines(out)) > done, place, 60)
+
+
+def test_array(place):
+    """%a is the task's number; a stop requeues that task alone."""
+    job, sets = place.job(), ("train.steps=1500", 'stages=["train"]')
+    words = [word for text in sets for word in ("--set", text)]
+    number = submit(place, job, *words, "--set", "seed=%a", "--set", f"output={place.path}/out-%a",
+                    options=("--array=7-8",))
+    wait_for(lambda: len(journal_lines(place.path / "out-8")) > 50, place, 60)
+    slurm("scancel", "--signal=USR1", f"{number}_8")
+    wait_for(lambda: "Restarts=1" in slurm("scontrol", "show", "job", f"{number}_8"), place, 60)
+    for task in (7, 8):
+        wait_for_end(f"{number}_{task}", place, 180)
+        check(len(digests(place.path / f"out-{task}")) == 1500, f"task {task} is not done")
+    check(field(f"{number}_7", "Restarts") == "0", "the whole array was requeued")
+    check(digests(place.path / "out-7") != digests(place.path / "out-8"), "seeds are the same")
+
+
+def test_mistakes_are_not_requeued(place):
+    number = submit(place, place.job(more="nonsense = 1;\n"), "--set", f"output={place.path}/out")
+    wait_for_end(number, place, state="FAILED", code="2:0")
+    check("nonsense" in said(place) and "requeued" not in said(place), said(place))
+    number = submit(place, place.job(), OUTERLOOP=str(place.path / "none"))
+    wait_for_end(number, place, state="FAILED", code="2:0")
+    check("set OUTERLOOP" in said(place), said(place))
+    done = subprocess.run([str(ROOT / "slurm" / "run.sbatch")], text=True, capture_output=True)
+    check(done.returncode == 2 and "which job?" in done.stderr, done.stderr)
+
+
+def test_restarts_are_capped(place):
+    job, out = place.job(), place.path / "out"
+    number = submit(place, job, *TRAIN, "train.steps=100000", "--set", f"output={out}",
+                    OUTERLOOP_MOST_RESTARTS="0")
+    wait_for(lambda: len(journal_lines(out)) > 50, place, 60)
+    slurm("scancel", "--signal=USR1", number)
+    wait_for_end(number, place, state="FAILED", code="85:0")
+    check("0 restarts; not requeued" in said(place), said(place))
+
+
+def test_stopped_for_good(place):
+    """With Requeue=0 a stop is the end; submitting the same line again goes on."""
+    job, out, sets = place.job(), place.path / "out", ("train.steps=1500", 'stages=["train"]')
+    words = [word for text in (*sets, f"output={out}") for word in ("--set", text)]
+    number = submit(place, job, *words)
+    wait_for(lambda: len(journal_lines(out)) > 50, place, 60)
+    slurm("scontrol", "update", f"JobId={number}", "Requeue=0")
+    (out / "STOP").touch()
+    wait_for_end(number, place, state="FAILED", code="85:0")
+    check("not requeued; submit the same line again" in said(place), said(place))
+    check(len(journal_lines(out)) < 1500, "it did not stop on the way")
+    wait_for_end(submit(place, job, *words), place)
+    check("going on from" in said(place), said(place))
+    same_as_alone(place, job, out, sets)
+
+
+def test_lost_rank(place):
+    """A rank that is killed ends the job: the others do not wait for it for ever."""
+    job, out = place.job(), place.path / "out"
+    number = submit(place, job, *TRAIN, "train.steps=1000000", "--set", f"output={out}")
+    wait_for(lambda: len(journal_lines(out)) > 50, place, 60)
+    slurm("scancel", "--signal=KILL", f"{number}.0")
+    wait_for(lambda: field(number, "JobState") in ENDED, place, 60)
+    check(field(number, "JobState") == "FAILED", field(number, "JobState"))
+
+
+def main():
+    tests = [item for name, item in globals().items() if name.startswith("test_")]
+    tests = [test for test in tests if not sys.argv[3:] or test.__name__ in sys.argv[3:]]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # also then the cluster is shut down
+    folder = tempfile.mkdtemp(prefix="outerloop-slurm-")
+    JOB_ENV["SLURM_CONF"] = f"{folder}/slurm.conf"
+    failed = 0
+    print(f"1..{len(tests)}", flush=True)
+    try:
+        started = subprocess.run([CLUSTER, "start", folder], env=JOB_ENV, text=True, timeout=90,
+                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        for number, test in enumerate(tests, 1):
+            place = Place()
+            try:
+                check(started.returncode == 0, started.stderr)
+                test(place)
+                print(f"ok {number} - {test.__name__}", flush=True)
+            except (Failed, subprocess.TimeoutExpired) as failure:
+                failed += 1
+                for line in str(failure).splitlines():
+                    print(f"# {line}")
+                print(f"not ok {number} - {test.__name__}", flush=True)
+            finally:
+                subprocess.run(["scancel", "--user=root"], env=JOB_ENV, timeout=30,
+                               capture_output=True)
+                place.clear()
+    finally:
+        subprocess.run([CLUSTER, "stop", folder], env=JOB_ENV, timeout=120, capture_output=True)
+        shutil.rmtree(folder, ignore_errors=True)
+    return 1 if failed else 0
+
+
+sys.exit(main())
