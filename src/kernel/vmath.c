@@ -10,7 +10,6 @@
 #include <immintrin.h>
 #include <sleef.h>
 enum { LANES = 16 };
-typedef __m512 vec;
 #define LOAD _mm512_loadu_ps
 #define STORE _mm512_storeu_ps
 #define EXP Sleef_expf16_u10
@@ -19,11 +18,18 @@ typedef __m512 vec;
 #include <immintrin.h>
 #include <sleef.h>
 enum { LANES = 8 };
-typedef __m256 vec;
 #define LOAD _mm256_loadu_ps
 #define STORE _mm256_storeu_ps
 #define EXP Sleef_expf8_u10
 #define TANH Sleef_tanhf8_u10
+#elif defined(OL_SLEEF) && !defined(OL_F64) && defined(__SSE2__)
+#include <immintrin.h>
+#include <sleef.h>
+enum { LANES = 4 };
+#define LOAD _mm_loadu_ps
+#define STORE _mm_storeu_ps
+#define EXP Sleef_expf4_u10
+#define TANH Sleef_tanhf4_u10
 #endif
 
 #ifdef EXP

@@ -182,7 +182,8 @@ static ol_status read_batch(const ol_archive *a, const char *group, const ol_mod
     OL_TRY(ol_archive_count(a, object, &B));
     OL_CHECK(B >= 2 && B < INT32_MAX && n >= 1, OL_EDATA, "%s: %s has no prompts",
              ol_archive_path(a), group);
-    *out = (ol_batch){.B = (int)--B,
+    B--; /* there is one more offset than prompts */
+    *out = (ol_batch){.B = (int)B,
                       .offsets = malloc((B + 1) * sizeof *out->offsets),
                       .tokens = malloc(n * sizeof *out->tokens),
                       .loss_mask = malloc(n)};

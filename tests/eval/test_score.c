@@ -102,10 +102,7 @@ static void no_prediction_is_wrong_and_of_no_class(void **state)
 
 static void classes_are_compared_stripped(void **state)
 {
-    const char *const predicted[] = {" a", "a\t",
-                                     "\xc2\xa0\xe3\x80\x80"
-                                     "b",
-                                     "b"};
+    const char *const predicted[] = {" a", "a\t", "\xc2\xa0\xe3\x80\x80\x62", "b"}; /* \x62 is b */
     const char *const gold[] = {"a\n", "a", "b", "b\xe2\x80\xa9 "};
 
     (void)state;
