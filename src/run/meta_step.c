@@ -299,13 +299,3 @@ const double *ol_meta_stepper_inner_losses(const ol_meta_stepper *stepper, int n
 {
     return stepper->rows + (size_t)n * (size_t)stepper->width + INNER_LOSSES;
 }
-
-size_t ol_meta_stepper_bytes(const ol_meta_stepper *s)
-{
-    const size_t P = s->model->P;
-    const int size = ol_comm_size(s->comm);
-    const size_t sum = ol_ordered_sum_bytes(P, (ol_sum_type)sizeof(ol_real), size);
-
-    return s->vectors.size + s->scratch.size +
-           sum * (size_t)(1 + (s->m_sum != NULL) + (s->v_sum != NULL));
-}

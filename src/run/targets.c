@@ -16,7 +16,6 @@ struct ol_targets {
     const char **tasks;      /* [n_tasks] names, of `setting` */
     bool *unseen;            /* [n_tasks] */
     double *costs;           /* [n_tasks, n_seeds] tokens of all prompts */
-    int64_t tokens;
 
     ol_target *target; /* the item at hand, and what eval borrows of it */
     ol_batch prompts, support;
@@ -147,7 +146,6 @@ static ol_status check_all(ol_targets *t)
                 OL_TRY(ol_target_check_context(t->target, t->spec.context));
             tokens = ol_batch_tokens(&t->prompts) + ol_batch_tokens(&t->support);
             t->costs[task * t->spec.n_seeds + seed] = (double)tokens;
-            t->tokens += tokens;
         }
     put_away(t);
     return OL_OK;
@@ -201,9 +199,4 @@ ol_evaluation_spec ol_targets_evaluation(ol_targets *t)
                                 .costs = t->costs,
                                 .source = give_target,
                                 .payload = t};
-}
-
-int64_t ol_targets_tokens(const ol_targets *t)
-{
-    return t->tokens;
 }

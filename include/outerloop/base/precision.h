@@ -52,7 +52,6 @@
 #define ol_linear_backward ol_linear_backward_f64
 #define ol_linear_forward ol_linear_forward_f64
 #define ol_meta_step ol_meta_step_f64
-#define ol_meta_stepper_bytes ol_meta_stepper_bytes_f64
 #define ol_meta_stepper_create ol_meta_stepper_create_f64
 #define ol_meta_stepper_destroy ol_meta_stepper_destroy_f64
 #define ol_meta_stepper_inner_losses ol_meta_stepper_inner_losses_f64

@@ -23,7 +23,6 @@ typedef enum ol_rng_purpose {
     OL_RNG_INIT = 1,    /**< random parameters; a = parameter number               */
     OL_RNG_EPISODE = 2, /**< task and prompts of an episode; a = step, b = episode */
     OL_RNG_SUITE = 3,   /**< rows of the built-in suite; a = task, b = split       */
-    OL_RNG_ADAPT = 4,   /**< order of adaptation prompts                           */
     OL_RNG_BENCH = 5,   /**< tokens of a benchmark episode                         */
     OL_RNG_FAULT = 6,   /**< injected faults                                       */
     OL_RNG_TEST = 7,    /**< tests                                                 */

@@ -87,7 +87,4 @@ typedef void ol_episode_observer(void *payload, int n, const ol_real *delta);
 void ol_meta_stepper_observe(ol_meta_stepper *stepper, ol_episode_observer *observer,
                              void *payload);
 
-/** Bytes that this rank's stepper holds, for reports. */
-size_t ol_meta_stepper_bytes(const ol_meta_stepper *stepper);
-
 #endif

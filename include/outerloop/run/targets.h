@@ -53,7 +53,4 @@ void ol_targets_close(ol_targets *targets);
  *  are also its payload: one evaluation at a time. */
 ol_evaluation_spec ol_targets_evaluation(ol_targets *targets);
 
-/** Tokens of all prompts of all items: what scoring them once runs through the model. */
-int64_t ol_targets_tokens(const ol_targets *targets);
-
 #endif
