@@ -207,34 +207,6 @@ ol_status ol_comm_broadcast(ol_comm *comm, void *bytes, size_t n, int root)
     return OL_OK;
 }
 
-ol_status ol_comm_broadcast_text(ol_comm *comm, char **text, int root)
-{
-    uint64_t size = comm->rank == root ? strlen(*text) : 0;
-    char *bytes = *text;
-    ol_status status = OL_OK;
-
-    OL_TRY(ol_comm_broadcast(comm, &size, sizeof size, root));
-    if (comm->rank != root) {
-        bytes = calloc((size_t)size + 1, 1);
-        if (!bytes)
-            status = ol_fail(OL_ENOMEM, "no memory for a text of %zu bytes", (size_t)size);
-    }
-    status = ol_comm_agree(comm, status);
-    if (status == OL_OK)
-        status = ol_comm_broadcast(comm, bytes, (size_t)size, root);
-    if (status == OL_OK)
-        *text = bytes;
-    else if (comm->rank != root)
-        free(bytes);
-    return status;
-}
-
-ol_status ol_comm_barrier(ol_comm *comm)
-{
-    OL_TRY_MPI(MPI_Barrier(comm->handle));
-    return OL_OK;
-}
-
 ol_status ol_comm_reduce(ol_comm *comm, double mine, ol_comm_stats *out)
 {
     struct {

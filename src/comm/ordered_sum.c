@@ -16,7 +16,6 @@ struct ol_ordered_sum {
     char *received; /* [segment] the same slice from each rank         */
     char *present;  /* [size] who adds in this round                   */
     int *counts;    /* [4·size] of alltoallv: send, at, receive, at    */
-    int count;      /* vectors added since begin                       */
 };
 
 /* First element of rank r's slice of a segment of `length`; that of rank `size` is `length`. */
@@ -119,12 +118,6 @@ void ol_ordered_sum_begin(ol_ordered_sum *sum)
     memset(sum->acc, 0,
            owned_elements(sum->n, sum->segment, sum->comm->rank, sum->comm->size) *
                sizeof *sum->acc);
-    sum->count = 0;
-}
-
-int ol_ordered_sum_count(const ol_ordered_sum *sum)
-{
-    return sum->count;
 }
 
 /* acc += x, element by element: the one place where contributions meet. */
@@ -199,20 +192,19 @@ ol_status ol_ordered_sum_add(ol_ordered_sum *sum, const void *x)
 {
     const int size = sum->comm->size;
     char mine = x != NULL;
-    int adding = mine;
 
     if (size == 1) {
         if (x)
             accumulate(sum->type, sum->n, x, sum->acc);
     } else {
         OL_TRY_MPI(MPI_Allgather(&mine, 1, MPI_CHAR, sum->present, 1, MPI_CHAR, sum->comm->handle));
-        adding = 0;
+        int adding = 0;
+
         for (int r = 0; r < size; r++)
             adding += sum->present[r];
         if (adding > 0)
             OL_TRY(exchange(sum, x));
     }
-    sum->count += adding;
     return OL_OK;
 }
 

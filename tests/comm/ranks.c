@@ -72,7 +72,6 @@ static void sum_episodes(ol_schedule *schedule, ol_sum_type type, size_t count, 
                 fill(x, type, count, n);
             CHECK(ol_ordered_sum_add(sum, n >= 0 && n != dropped ? x : NULL) == OL_OK);
         }
-        CHECK(ol_ordered_sum_count(sum) == (dropped < 0 ? N : N - 1));
         CHECK(ol_ordered_sum_finish(sum, 1.0 / 3, out) == OL_OK);
     }
     ol_ordered_sum_destroy(sum);
@@ -140,7 +139,7 @@ static void test_episode_rows(ol_schedule *schedule)
 static void test_broadcast(void)
 {
     const size_t n = ((size_t)20 << 20) + 17; /* more than two pieces */
-    char *bytes = malloc(n), *text = NULL;
+    char *bytes = malloc(n);
     const int root = ol_comm_size(comm) - 1;
 
     CHECK(bytes);
@@ -150,11 +149,6 @@ static void test_broadcast(void)
     CHECK(ol_comm_broadcast(comm, bytes, n, root) == OL_OK);
     CHECK(bytes[0] == 'x' && bytes[n / 2] == 'x' && bytes[n - 1] == 'z');
     free(bytes);
-    if (ol_comm_rank(comm) == 0)
-        text = strdup("checkpoints/step-000010.h5");
-    CHECK(ol_comm_broadcast_text(comm, &text, 0) == OL_OK);
-    CHECK(strcmp(text, "checkpoints/step-000010.h5") == 0);
-    free(text);
 }
 
 static void test_gather(void)
@@ -194,7 +188,6 @@ static void test_reductions(void)
     CHECK(ol_comm_seconds(comm, &seconds[0]) == OL_OK && seconds[0] >= 0);
     CHECK(ol_comm_reduce(comm, seconds[0], &stats) == OL_OK);
     CHECK(stats.min.value == stats.max.value);
-    CHECK(ol_comm_barrier(comm) == OL_OK);
 }
 
 static void test_layout(void)

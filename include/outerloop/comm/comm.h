@@ -65,16 +65,6 @@ ol_status ol_comm_agree(ol_comm *comm, ol_status mine);
 /** Copy n bytes of `root` to all ranks; n is the same on all and may exceed 2 GiB. Collective. */
 ol_status ol_comm_broadcast(ol_comm *comm, void *bytes, size_t n, int root);
 
-/**
- * Give every rank root's text. @param text  on root *text is read and stays the caller's; on the
- * others *text is set, *owned by the caller* (free). Collective. Errors: OL_EMPI, OL_ENOMEM (on
- * all ranks).
- */
-ol_status ol_comm_broadcast_text(ol_comm *comm, char **text, int root);
-
-/** Wait for all ranks. Collective. */
-ol_status ol_comm_barrier(ol_comm *comm);
-
 /** A number of one rank, and whose it is. */
 typedef struct ol_comm_extreme {
     double value;

@@ -59,9 +59,6 @@ void ol_ordered_sum_begin(ol_ordered_sum *sum);
  */
 ol_status ol_ordered_sum_add(ol_ordered_sum *sum, const void *x);
 
-/** Vectors added since ol_ordered_sum_begin, on all ranks together. */
-int ol_ordered_sum_count(const ol_ordered_sum *sum);
-
 /** Give every rank (2), the same bits. @param out  [n], overwritten. Collective. Errors: OL_EMPI. */
 ol_status ol_ordered_sum_finish(ol_ordered_sum *sum, double scale, void *out);
 
