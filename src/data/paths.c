@@ -89,7 +89,8 @@ ol_status ol_task_target_paths(const char *root, const char *task, const char *n
     if (k < 0 && shots > 0) {
         OL_CHECK(largest < 0, OL_EDATA,
                  "task %s: %d shots are asked for, but its largest k-shot file for seed %d is "
-                 "%s/%s_%d_%d_train.jsonl; lower the shots to %d",
+                 "%s/%s_%d_%d_train.jsonl; at most %d can be had "
+                 "(eval.shots and eval.adapt_rows of a job, --k of prompts)",
                  task, shots, seed, folder, task, largest, seed, largest);
         return missing(named_in, task, folder, shots > METAICL_K ? shots : METAICL_K, seed, "train",
                        "; check the task's name and the seed");

@@ -101,9 +101,11 @@ static ol_status check_spec(const ol_target_spec *spec, const ol_target *t)
     OL_CHECK(spec->rows >= 0, OL_EUSAGE, "eval.rows must be 0 (all) or more, not %d", spec->rows);
     OL_CHECK(spec->adapt_rows >= 0, OL_EUSAGE, "the rows to adapt on must be 0 or more, not %d",
              spec->adapt_rows);
-    OL_CHECK(spec->adapt_rows != 1 || spec->shots == 0, OL_EUSAGE,
-             "task %s: leave-one-out over one row leaves no demonstration; adapt on 2 or more",
-             spec->task);
+    OL_CHECK(
+        spec->adapt_rows != 1 || spec->shots == 0, OL_EUSAGE,
+        "task %s: leave-one-out over one row leaves no demonstration; eval.adapt_rows must be 2 or "
+        "more",
+        spec->task);
     return OL_OK;
 }
 

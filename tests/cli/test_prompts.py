@@ -68,7 +68,7 @@ def refusals(folder):
         ("a number that is none", options(out, k="four"), '"four"'),
         ("an unknown task", options(out, task="bbh-snark"), "bbh-snark_16_13_train.jsonl"),
         ("an unknown seed", options(out, seed=14), "bbh-ruin_names_16_14_train.jsonl"),
-        ("too many shots", options(out, k=17), "lower the shots to 16"),
+        ("too many shots", options(out, k=17), "at most 16 can be had"),
         ("no tokenizer", options(out, tokenizer=folder), "vocab.json"),
         ("an example too short for its options", options(out, max_tokens_per_example=4),
          "raise data.max_tokens_per_example"),

@@ -184,7 +184,7 @@ static void target_files(void **state)
     check_ends(train, "/aim_16_13_train.jsonl"); /* the smallest larger one */
     assert_int_equal(ol_task_target_paths(world_root, "aim", NULL, 17, 13, train, test), OL_EDATA);
     world_said("17 shots are asked for");
-    world_said("lower the shots to 16");
+    world_said("at most 16 can be had");
     assert_int_equal(ol_task_target_paths(world_root, "aim", "s.json", 4, 21, train, test),
                      OL_EDATA);
     world_said("s.json: names task aim, but there is no file ");
