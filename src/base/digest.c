@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sha2.h>
 #include <xxhash.h>
 
 enum { PIECE_BYTES = 1 << 20 };
@@ -58,4 +59,9 @@ ol_status ol_digest_file(const char *path, uint64_t start, char text[OL_DIGEST_T
     if (in)
         fclose(in);
     return status;
+}
+
+void ol_digest_sha256(const void *bytes, size_t n, char text[OL_SHA256_TEXT])
+{
+    SHA256Data(bytes, n, text);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "build_id.h"               /* OL_GIT_COMMIT */
 #include "outerloop/base/clock.h"   /* ol_clock_peak_bytes */
 #include "outerloop/base/log.h"     /* ol_log_* */
 #include "outerloop/eval/table.h"   /* ol_eval_table */
@@ -40,6 +41,7 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
     ol_text text = {0};
     ol_run_record record = {
         .version = OL_VERSION,
+        .git_commit = OL_GIT_COMMIT,
         .run_id = mark->run_id,
         .host = ol_comm_host(comm),
         .slurm_job_id = getenv("SLURM_JOB_ID"),

@@ -35,6 +35,7 @@ static const char *or_empty(const char *text)
 static ol_status record_start(ol_archive *archive, const ol_run_record *record)
 {
     OL_TRY(ol_archive_set_text(archive, "/", "version", or_empty(record->version)));
+    OL_TRY(ol_archive_set_text(archive, "/", "git_commit", or_empty(record->git_commit)));
     OL_TRY(ol_archive_set_text(archive, "/", "host", or_empty(record->host)));
     OL_TRY(ol_archive_set_text(archive, "/", "slurm_job_id", or_empty(record->slurm_job_id)));
     OL_TRY(ol_archive_set_text(archive, "/", "blas", or_empty(record->blas)));
@@ -47,9 +48,9 @@ static ol_status record_start(ol_archive *archive, const ol_run_record *record)
 static ol_status record_run(ol_archive *archive, const ol_run_record *record)
 {
     const char *job = or_empty(record->job);
-    char digest[OL_DIGEST_TEXT], now[32];
+    char digest[OL_SHA256_TEXT], now[32];
 
-    ol_digest(job, strlen(job), digest);
+    ol_digest_sha256(job, strlen(job), digest);
     ol_clock_utc(now);
     OL_TRY(ol_archive_set_text(archive, "/", "NX_class", "NXroot"));
     OL_TRY(ol_archive_set_text(archive, "/", "title", "Metrics of an outerloop run"));
@@ -63,7 +64,7 @@ static ol_status record_run(ol_archive *archive, const ol_run_record *record)
     OL_TRY(ol_archive_set_text(archive, "/", "created", now));
     OL_TRY(ol_archive_set_text(archive, "/", "run_id", or_empty(record->run_id)));
     OL_TRY(ol_archive_set_i64(archive, "/", "seed", record->seed));
-    OL_TRY(ol_archive_set_text(archive, "/", "job_digest", digest));
+    OL_TRY(ol_archive_set_text(archive, "/", "job_sha256", digest));
     OL_TRY(ol_archive_write_text(archive, "job", job));
     return record_start(archive, record);
 }

@@ -3,6 +3,7 @@
 
 usage: test_metrics_file.py PROGRAM
 """
+import hashlib
 import json
 import math
 import shutil
@@ -29,8 +30,10 @@ def test_tables(place):
                 for attribute in ("units", "long_name", "description"):
                     check(attribute in item.attrs, f"{table}/{name} lacks {attribute}")
         for attribute in ("creator", "version", "schema_version", "run_id", "created", "host",
-                          "ranks", "threads", "blas", "mpi", "seed"):
+                          "ranks", "threads", "blas", "mpi", "seed", "git_commit"):
             check(attribute in file.attrs, f"the root lacks {attribute}")
+        check(file.attrs["job_sha256"] == hashlib.sha256(file["job"][()]).hexdigest(),
+              "job_sha256 is not that of the job")
         check("moments" in file["job"][()].decode(), "the job is not in the file")
         check(int(file.attrs["ranks"]) == 2 and int(file.attrs["seed"]) == 5, "wrong root")
     check(len(column(out, "train/step/step")) == 40, "not a row a meta-step")

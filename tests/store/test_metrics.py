@@ -55,7 +55,7 @@ def describes_itself(f):
     root = dict(f.attrs)
     for name in ("creator", "version", "schema", "schema_version", "run_id", "created", "host",
                  "slurm_job_id", "restart_count", "ranks", "threads", "blas", "mpi", "seed",
-                 "job_digest", "title", "description"):
+                 "job_sha256", "git_commit", "title", "description"):
         assert name in root, f"the root has no {name}"
     assert text(f["job"][()]) == 'name = "θ";\n'
     for table in (f["train/step"], f["eval/prediction"]):

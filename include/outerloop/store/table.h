@@ -87,6 +87,7 @@ typedef union ol_cell {
 /** What the root of the file says about the run. Strings are borrowed for the call; NULL is "". */
 typedef struct ol_run_record {
     const char *version;      /**< of this program                                        */
+    const char *git_commit;   /**< it was built from; "unknown" outside a repository      */
     const char *run_id;       /**< the same over restarts                                 */
     const char *host;         /**< of rank 0                                              */
     const char *slurm_job_id; /**< "" outside SLURM                                       */
@@ -100,7 +101,7 @@ typedef struct ol_tables ol_tables;
 
 /**
  * Create the file with all tables empty. Its root holds creator, version, schema, schema_version,
- * created, job_digest and what `record` says.
+ * created, job_sha256 and what `record` says.
  * @param specs  [n], borrowed, as are the tables they point to
  * @param out    *owned by the caller* (ol_tables_destroy)
  * Errors: OL_EIO, OL_ENOMEM.
