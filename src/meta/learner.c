@@ -158,21 +158,15 @@ static size_t plain_bytes(const ol_model *model, const ol_learner_spec *spec, ol
 
 /* The learners; adding one adds a row. */
 static const struct learner {
-    const char *name;
     bool inner_loop;
     ol_status (*episode)(const task *t);
     size_t (*bytes)(const ol_model *, const ol_learner_spec *, ol_extent, ol_extent);
 } learners[] = {
-    [OL_MAML] = {"maml", true, maml, maml_bytes},
-    [OL_REPTILE] = {"reptile", true, reptile, maml_bytes},
-    [OL_METAICL] = {"metaicl", false, plain, plain_bytes},
-    [OL_MULTITASK] = {"multitask", false, plain, plain_bytes},
+    [OL_MAML] = {true, maml, maml_bytes},
+    [OL_REPTILE] = {true, reptile, maml_bytes},
+    [OL_METAICL] = {false, plain, plain_bytes},
+    [OL_MULTITASK] = {false, plain, plain_bytes},
 };
-
-const char *ol_learner_name(ol_algorithm algorithm)
-{
-    return learners[algorithm].name;
-}
 
 int ol_learner_steps(const ol_learner_spec *spec)
 {

@@ -46,7 +46,6 @@
 #define ol_learner_carries_m ol_learner_carries_m_f64
 #define ol_learner_carries_v ol_learner_carries_v_f64
 #define ol_learner_episode ol_learner_episode_f64
-#define ol_learner_name ol_learner_name_f64
 #define ol_learner_start_moments ol_learner_start_moments_f64
 #define ol_learner_steps ol_learner_steps_f64
 #define ol_linear_backward ol_linear_backward_f64

@@ -91,9 +91,6 @@ typedef struct ol_episode_report {
     double outer_seconds; /**< query gradient and adjoint of the inner loop         */
 } ol_episode_report;
 
-/** Name of a learner as job files write it, "maml". */
-const char *ol_learner_name(ol_algorithm algorithm);
-
 /** Inner steps that a learner takes: K, or 0 for those without an inner loop. */
 int ol_learner_steps(const ol_learner_spec *spec);
 
