@@ -3,76 +3,92 @@
 
 #include <string.h>
 
-static void embed(int n, int C, const int32_t *token, const int *position, const ol_real *wte,
-                  const ol_real *wpe, ol_real *x)
-{
-    for (int i = 0; i < n; i++) {
-        const ol_real *word = wte + (size_t)token[i] * (size_t)C;
-        const ol_real *place = wpe + (size_t)position[i] * (size_t)C;
-        ol_real *row = x + (size_t)i * (size_t)C;
-
-        for (int j = 0; j < C; j++)
-            row[j] = word[j] + place[j];
-    }
-}
-
-static void add_row(int C, const ol_real *from, ol_real *to)
+static void add(int C, const ol_real *x, ol_real *y)
 {
     for (int j = 0; j < C; j++)
-        to[j] += from[j];
+        y[j] += x[j];
 }
 
-static void embed_adjoint(int n, int C, const int32_t *token, const int *position,
-                          const ol_real *x_bar, ol_real *wte_bar, ol_real *wpe_bar)
+/* y_i = (or +=) row `index` of w. */
+static void look_up(const ol_call *c, const ol_weight *w, bool keep, const int *index, ol_real *y)
 {
-    for (int i = 0; i < n; i++) {
-        add_row(C, x_bar + (size_t)i * (size_t)C, wte_bar + (size_t)token[i] * (size_t)C);
-        add_row(C, x_bar + (size_t)i * (size_t)C, wpe_bar + (size_t)position[i] * (size_t)C);
+    const int C = c->spec->out;
+
+    for (int i = 0; i < c->n; i++) {
+        const ol_real *from = ol_weight_row(w, index[i], c->scratch);
+        ol_real *to = y + (size_t)i * (size_t)C;
+
+        if (keep)
+            add(C, from, to);
+        else
+            memcpy(to, from, (size_t)C * sizeof *to);
     }
 }
 
-void ol_embedding_forward(ol_pass pass, int n, int C, const int32_t *token, const int *position,
-                          ol_dual wte, ol_dual wpe, ol_dual x)
+static void forward(ol_pass pass, const ol_call *c, bool keep, const int *index)
+{
+    const ol_weight tangent = ol_weight_tangent(&c->w[0]);
+
+    if (pass & OL_PRIMAL)
+        look_up(c, &c->w[0], keep, index, c->y.v); /* (1), (3) */
+    if (!(pass & OL_TANGENT))
+        return;
+    if (tangent.at.v)
+        look_up(c, &tangent, keep, index, c->y.dot);
+    else if (!keep)
+        memset(c->y.dot, 0, (size_t)c->n * (size_t)c->spec->out * sizeof *c->y.dot);
+}
+
+/* (2), (4) */
+static void scatter(const ol_call *c, const int *index, const ol_real *y_bar, ol_real *w_bar)
+{
+    const size_t C = (size_t)c->spec->out;
+
+    for (int i = 0; y_bar && w_bar && i < c->n; i++)
+        add((int)C, y_bar + (size_t)i * C, w_bar + (size_t)index[i] * (size_t)c->w[0].ld);
+}
+
+static void backward(ol_pass pass, const ol_call *c, const int *index)
 {
     if (pass & OL_PRIMAL)
-        embed(n, C, token, position, wte.v, wpe.v, x.v);
+        scatter(c, index, c->y_bar.v, c->w_bar[0].v);
     if (pass & OL_TANGENT)
-        embed(n, C, token, position, wte.dot, wpe.dot, x.dot);
+        scatter(c, index, c->y_bar.dot, c->w_bar[0].dot);
 }
 
-void ol_embedding_backward(ol_pass pass, int n, int C, const int32_t *token, const int *position,
-                           ol_dual x_bar, ol_dual wte_bar, ol_dual wpe_bar)
+static void embedding_forward(ol_pass pass, const ol_call *c)
 {
-    if ((pass & OL_PRIMAL) && wte_bar.v)
-        embed_adjoint(n, C, token, position, x_bar.v, wte_bar.v, wpe_bar.v);
-    if (pass & OL_TANGENT)
-        embed_adjoint(n, C, token, position, x_bar.dot, wte_bar.dot, wpe_bar.dot);
+    forward(pass, c, false, c->rows->token);
 }
 
-static void gather(int n, int C, const int *row, const ol_real *x, ol_real *y)
+static void embedding_backward(ol_pass pass, const ol_call *c)
 {
-    for (int i = 0; i < n; i++)
-        memcpy(y + (size_t)i * (size_t)C, x + (size_t)row[i] * (size_t)C, (size_t)C * sizeof *y);
+    backward(pass, c, c->rows->token);
 }
 
-static void scatter(int n, int C, const int *row, const ol_real *y_bar, ol_real *x_bar)
+static void positions_forward(ol_pass pass, const ol_call *c)
 {
-    for (int i = 0; i < n; i++)
-        add_row(C, y_bar + (size_t)i * (size_t)C, x_bar + (size_t)row[i] * (size_t)C);
+    forward(pass, c, true, c->rows->position);
 }
 
-void ol_rows_gather(ol_pass pass, int n, int C, const int *row, ol_dual x, ol_dual y)
+static void positions_backward(ol_pass pass, const ol_call *c)
 {
-    if (pass & OL_PRIMAL)
-        gather(n, C, row, x.v, y.v);
-    if (pass & OL_TANGENT)
-        gather(n, C, row, x.dot, y.dot);
+    backward(pass, c, c->rows->position);
 }
 
-void ol_rows_scatter(ol_pass pass, int n, int C, const int *row, ol_dual y_bar, ol_dual x_bar)
+static size_t scratch(const ol_op_spec *spec, int longest)
 {
-    if (pass & OL_PRIMAL)
-        scatter(n, C, row, y_bar.v, x_bar.v);
-    if (pass & OL_TANGENT)
-        scatter(n, C, row, y_bar.dot, x_bar.dot);
+    (void)longest;
+    return (size_t)spec->out;
 }
+
+const ol_operator ol_embedding = {.name = "embedding",
+                                  .forward = embedding_forward,
+                                  .backward = embedding_backward,
+                                  .scratch = scratch};
+
+const ol_operator ol_positions = {.name = "positions",
+                                  .flags = OL_ADDS,
+                                  .forward = positions_forward,
+                                  .backward = positions_backward,
+                                  .scratch = scratch};

@@ -2,74 +2,180 @@
 #include "outerloop/kernel/linear.h"
 
 #include <assert.h>
+#include <string.h>
 
-#include "outerloop/kernel/gemm.h" /* ol_gemm_nn, ol_gemm_nt, ol_gemm_tn */
+/* A call with its sizes at hand. `turned`: the weights are [in,out]. */
+typedef struct map {
+    const ol_call *call;
+    int n, in, out;
+    bool turned;
+} map;
 
-/* Every row of y becomes b: the product is then added to it. */
-static void spread_bias(ol_linear_dim d, const ol_real *b, ol_real *y)
+static map map_of(const ol_call *call, bool turned)
 {
-    for (int i = 0; i < d.n; i++) {
-        ol_real *row = y + (size_t)i * (size_t)d.ldy;
+    const map f = {call, call->n, call->spec->in, call->spec->out, turned};
 
-        for (int j = 0; j < d.out; j++)
-            row[j] = b[j];
-    }
+    assert(f.n >= 0 && call->w[0].rows == (turned ? f.in : f.out));
+    assert(call->w[0].cols == (turned ? f.out : f.in));
+    return f;
 }
 
-static void add_column_sums(ol_linear_dim d, const ol_real *y_bar, ol_real *b_bar)
+/* y [n,out] = x W'ᵀ + β y, W' the weights as [out,in]. */
+static void apply(const map *f, const ol_real *x, const ol_weight *w, ol_real beta, ol_real *y)
 {
-    for (int i = 0; i < d.n; i++) {
-        const ol_real *row = y_bar + (size_t)i * (size_t)d.ldy;
+    (f->turned ? ol_weight_nn : ol_weight_nt)(f->n, 1, (ol_mat){x, f->in}, w, beta,
+                                              (ol_mat_out){y, f->out}, f->call->scratch);
+}
 
-        for (int j = 0; j < d.out; j++)
+/* x_bar [n,in] = y_bar W' + β x_bar. */
+static void pull_back(const map *f, const ol_real *y_bar, const ol_weight *w, ol_real beta,
+                      ol_real *x_bar)
+{
+    (f->turned ? ol_weight_nt : ol_weight_nn)(f->n, 1, (ol_mat){y_bar, f->out}, w, beta,
+                                              (ol_mat_out){x_bar, f->in}, f->call->scratch);
+}
+
+/* W_bar += y_barᵀ x, as W is laid out. */
+static void add_products(const map *f, const ol_real *y_bar, const ol_real *x, ol_real *w_bar)
+{
+    const ol_mat_out to = {w_bar, f->call->w[0].ld};
+
+    if (f->turned)
+        ol_gemm_tn(f->in, f->out, f->n, 1, (ol_mat){x, f->in}, (ol_mat){y_bar, f->out}, 1, to);
+    else
+        ol_gemm_tn(f->out, f->in, f->n, 1, (ol_mat){y_bar, f->out}, (ol_mat){x, f->in}, 1, to);
+}
+
+/* Every row of y becomes b; returns the factor by which a product is then added. */
+static ol_real spread(const map *f, const ol_real *b, ol_real *y)
+{
+    for (int i = 0; b && i < f->n; i++)
+        memcpy(y + (size_t)i * (size_t)f->out, b, (size_t)f->out * sizeof *y);
+    return b ? 1 : 0;
+}
+
+static void add_column_sums(const map *f, const ol_real *y_bar, ol_real *b_bar)
+{
+    for (int i = 0; i < f->n; i++) {
+        const ol_real *row = y_bar + (size_t)i * (size_t)f->out;
+
+        for (int j = 0; j < f->out; j++)
             b_bar[j] += row[j];
     }
 }
 
-void ol_linear_forward(ol_pass pass, ol_linear_dim d, ol_dual x, ol_dual w, ol_dual b, ol_dual y)
+static void forward(ol_pass pass, const map *f)
 {
-    assert(d.n > 0 && d.in > 0 && d.out > 0 && d.ldw >= d.out && d.ldy >= d.out);
-    if (pass & OL_PRIMAL) {
-        spread_bias(d, b.v, y.v);
-        ol_gemm_nn(d.n, d.out, d.in, 1, (ol_mat){x.v, d.in}, (ol_mat){w.v, d.ldw}, 1,
-                   (ol_mat_out){y.v, d.ldy}); /* y = x W + b          (1) */
-    }
+    const ol_call *c = f->call;
+
+    if (pass & OL_PRIMAL)
+        apply(f, c->x[0].v, &c->w[0], spread(f, c->w[1].at.v, c->y.v), c->y.v); /* (1) */
     if (pass & OL_TANGENT) {
-        spread_bias(d, b.dot, y.dot);
-        ol_gemm_nn(d.n, d.out, d.in, 1, (ol_mat){x.dot, d.in}, (ol_mat){w.v, d.ldw}, 1,
-                   (ol_mat_out){y.dot, d.ldy}); /* R{y} = R{x} W + R{b} (3) */
-        ol_gemm_nn(d.n, d.out, d.in, 1, (ol_mat){x.v, d.in}, (ol_mat){w.dot, d.ldw}, 1,
-                   (ol_mat_out){y.dot, d.ldy}); /*      + x R{W}        (3) */
+        ol_real beta = spread(f, c->w[1].at.dot, c->y.dot);
+
+        if (c->x[0].dot) {
+            apply(f, c->x[0].dot, &c->w[0], beta, c->y.dot);
+            beta = 1;
+        }
+        if (c->w[0].at.dot) {
+            const ol_weight w_dot = ol_weight_tangent(&c->w[0]);
+
+            apply(f, c->x[0].v, &w_dot, beta, c->y.dot); /* (3) */
+            beta = 1;
+        }
+        if (beta == 0)
+            memset(c->y.dot, 0, (size_t)f->n * (size_t)f->out * sizeof *c->y.dot);
     }
 }
 
-void ol_linear_backward(ol_pass pass, ol_linear_dim d, ol_dual x, ol_dual w, ol_dual y_bar,
-                        bool add_x, ol_dual x_bar, ol_dual w_bar, ol_dual b_bar)
+static void backward_tangent(const map *f)
 {
-    const ol_real keep = add_x ? 1 : 0;
+    const ol_call *c = f->call;
+    ol_real beta = ol_call_keep(c, 0);
 
-    if ((pass & OL_PRIMAL) && x_bar.v)
-        ol_gemm_nt(d.n, d.in, d.out, 1, (ol_mat){y_bar.v, d.ldy}, (ol_mat){w.v, d.ldw}, keep,
-                   (ol_mat_out){x_bar.v, d.in}); /* x_bar = y_bar Wᵀ         (2) */
-    if ((pass & OL_PRIMAL) && w_bar.v)
-        ol_gemm_tn(d.in, d.out, d.n, 1, (ol_mat){x.v, d.in}, (ol_mat){y_bar.v, d.ldy}, 1,
-                   (ol_mat_out){w_bar.v, d.ldw}); /* W_bar += xᵀ y_bar        (2) */
-    if ((pass & OL_PRIMAL) && b_bar.v)
-        add_column_sums(d, y_bar.v, b_bar.v);
-    if (!(pass & OL_TANGENT))
-        return;
-    if (x_bar.dot) {
-        ol_gemm_nt(d.n, d.in, d.out, 1, (ol_mat){y_bar.dot, d.ldy}, (ol_mat){w.v, d.ldw}, keep,
-                   (ol_mat_out){x_bar.dot, d.in}); /* R{x_bar} = R{y_bar} Wᵀ  (4) */
-        ol_gemm_nt(d.n, d.in, d.out, 1, (ol_mat){y_bar.v, d.ldy}, (ol_mat){w.dot, d.ldw}, 1,
-                   (ol_mat_out){x_bar.dot, d.in}); /*   + y_bar R{W}ᵀ         (4) */
+    if (c->x_bar[0].dot) {
+        if (c->y_bar.dot) {
+            pull_back(f, c->y_bar.dot, &c->w[0], beta, c->x_bar[0].dot);
+            beta = 1;
+        }
+        if (c->w[0].at.dot) {
+            const ol_weight w_dot = ol_weight_tangent(&c->w[0]);
+
+            pull_back(f, c->y_bar.v, &w_dot, beta, c->x_bar[0].dot); /* (4) */
+            beta = 1;
+        }
+        if (beta == 0)
+            memset(c->x_bar[0].dot, 0, (size_t)f->n * (size_t)f->in * sizeof *c->x_bar[0].dot);
     }
-    if (w_bar.dot) {
-        ol_gemm_tn(d.in, d.out, d.n, 1, (ol_mat){x.dot, d.in}, (ol_mat){y_bar.v, d.ldy}, 1,
-                   (ol_mat_out){w_bar.dot, d.ldw}); /* R{W_bar} += R{x}ᵀ y_bar (4) */
-        ol_gemm_tn(d.in, d.out, d.n, 1, (ol_mat){x.v, d.in}, (ol_mat){y_bar.dot, d.ldy}, 1,
-                   (ol_mat_out){w_bar.dot, d.ldw}); /*   + xᵀ R{y_bar}         (4) */
-    }
-    if (b_bar.dot)
-        add_column_sums(d, y_bar.dot, b_bar.dot);
+    if (c->w_bar[0].dot && c->y_bar.dot)
+        add_products(f, c->y_bar.dot, c->x[0].v, c->w_bar[0].dot);
+    if (c->w_bar[0].dot && c->x[0].dot)
+        add_products(f, c->y_bar.v, c->x[0].dot, c->w_bar[0].dot);
+    if (c->w_bar[1].dot && c->y_bar.dot)
+        add_column_sums(f, c->y_bar.dot, c->w_bar[1].dot);
 }
+
+static void backward(ol_pass pass, const map *f)
+{
+    const ol_call *c = f->call;
+
+    if (pass & OL_PRIMAL) {
+        if (c->x_bar[0].v)
+            pull_back(f, c->y_bar.v, &c->w[0], ol_call_keep(c, 0), c->x_bar[0].v); /* (2) */
+        if (c->w_bar[0].v)
+            add_products(f, c->y_bar.v, c->x[0].v, c->w_bar[0].v);
+        if (c->w_bar[1].v)
+            add_column_sums(f, c->y_bar.v, c->w_bar[1].v);
+    }
+    if (pass & OL_TANGENT)
+        backward_tangent(f);
+}
+
+static void linear_forward(ol_pass pass, const ol_call *call)
+{
+    const map f = map_of(call, false);
+
+    forward(pass, &f);
+}
+
+static void linear_backward(ol_pass pass, const ol_call *call)
+{
+    const map f = map_of(call, false);
+
+    backward(pass, &f);
+}
+
+static void conv1d_forward(ol_pass pass, const ol_call *call)
+{
+    const map f = map_of(call, true);
+
+    forward(pass, &f);
+}
+
+static void conv1d_backward(ol_pass pass, const ol_call *call)
+{
+    const map f = map_of(call, true);
+
+    backward(pass, &f);
+}
+
+/* Of either layout: panels of the wider kind of rows. */
+static size_t scratch(const ol_op_spec *spec, int longest)
+{
+    const size_t in = ol_weight_scratch(spec->in), out = ol_weight_scratch(spec->out);
+
+    (void)longest;
+    return in > out ? in : out;
+}
+
+const ol_operator ol_linear = {.name = "linear",
+                               .inputs = 1,
+                               .forward = linear_forward,
+                               .backward = linear_backward,
+                               .scratch = scratch};
+
+const ol_operator ol_conv1d = {.name = "conv1d",
+                               .inputs = 1,
+                               .forward = conv1d_forward,
+                               .backward = conv1d_backward,
+                               .scratch = scratch};

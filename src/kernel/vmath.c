@@ -13,7 +13,6 @@ enum { LANES = 16 };
 #define LOAD _mm512_loadu_ps
 #define STORE _mm512_storeu_ps
 #define EXP Sleef_expf16_u10
-#define TANH Sleef_tanhf16_u10
 #elif defined(OL_SLEEF) && !defined(OL_F64) && defined(__AVX2__)
 #include <immintrin.h>
 #include <sleef.h>
@@ -21,7 +20,6 @@ enum { LANES = 8 };
 #define LOAD _mm256_loadu_ps
 #define STORE _mm256_storeu_ps
 #define EXP Sleef_expf8_u10
-#define TANH Sleef_tanhf8_u10
 #elif defined(OL_SLEEF) && !defined(OL_F64) && defined(__SSE2__)
 #include <immintrin.h>
 #include <sleef.h>
@@ -29,7 +27,6 @@ enum { LANES = 4 };
 #define LOAD _mm_loadu_ps
 #define STORE _mm_storeu_ps
 #define EXP Sleef_expf4_u10
-#define TANH Sleef_tanhf4_u10
 #endif
 
 #ifdef EXP
@@ -47,10 +44,8 @@ enum { LANES = 4 };
     } while (0)
 #elif defined(OL_F64)
 #define EXP exp
-#define TANH tanh
 #else
 #define EXP expf
-#define TANH tanhf
 #endif
 
 #ifndef APPLY
@@ -64,9 +59,4 @@ enum { LANES = 4 };
 void ol_vmath_exp(size_t n, const ol_real *x, ol_real *y)
 {
     APPLY(EXP, n, x, y);
-}
-
-void ol_vmath_tanh(size_t n, const ol_real *x, ol_real *y)
-{
-    APPLY(TANH, n, x, y);
 }

@@ -13,24 +13,22 @@
 #define ol_adam_decay ol_adam_decay_f64
 #define ol_adam_replay ol_adam_replay_f64
 #define ol_adam_step ol_adam_step_f64
-#define ol_attention_backward ol_attention_backward_f64
-#define ol_attention_forward ol_attention_forward_f64
-#define ol_attention_scratch ol_attention_scratch_f64
+#define ol_attention ol_attention_f64
 #define ol_batch_extent ol_batch_extent_f64
 #define ol_bench ol_bench_f64
-#define ol_buffers_layout ol_buffers_layout_f64
+#define ol_bf16_from_reals ol_bf16_from_reals_f64
+#define ol_bf16_to_reals ol_bf16_to_reals_f64
 #define ol_chunk_bounds ol_chunk_bounds_f64
 #define ol_chunk_fill ol_chunk_fill_f64
 #define ol_chunk_fill_shared ol_chunk_fill_shared_f64
 #define ol_chunk_layout ol_chunk_layout_f64
+#define ol_conv1d ol_conv1d_f64
 #define ol_cross_entropy_adjoint ol_cross_entropy_adjoint_f64
 #define ol_cross_entropy_loss ol_cross_entropy_loss_f64
 #define ol_cross_entropy_scratch ol_cross_entropy_scratch_f64
-#define ol_embedding_backward ol_embedding_backward_f64
-#define ol_embedding_forward ol_embedding_forward_f64
+#define ol_embedding ol_embedding_f64
 #define ol_extent_max ol_extent_max_f64
-#define ol_gelu_backward ol_gelu_backward_f64
-#define ol_gelu_forward ol_gelu_forward_f64
+#define ol_gelu ol_gelu_f64
 #define ol_gemm_flops ol_gemm_flops_f64
 #define ol_gemm_library ol_gemm_library_f64
 #define ol_gemm_nn ol_gemm_nn_f64
@@ -38,8 +36,7 @@
 #define ol_gemm_threads ol_gemm_threads_f64
 #define ol_gemm_tn ol_gemm_tn_f64
 #define ol_inner_step ol_inner_step_f64
-#define ol_layernorm_backward ol_layernorm_backward_f64
-#define ol_layernorm_forward ol_layernorm_forward_f64
+#define ol_layernorm ol_layernorm_f64
 #define ol_learner_adapt ol_learner_adapt_f64
 #define ol_learner_adapt_bytes ol_learner_adapt_bytes_f64
 #define ol_learner_bytes ol_learner_bytes_f64
@@ -48,8 +45,8 @@
 #define ol_learner_episode ol_learner_episode_f64
 #define ol_learner_start_moments ol_learner_start_moments_f64
 #define ol_learner_steps ol_learner_steps_f64
-#define ol_linear_backward ol_linear_backward_f64
-#define ol_linear_forward ol_linear_forward_f64
+#define ol_linear ol_linear_f64
+#define ol_lowrank ol_lowrank_f64
 #define ol_meta_step ol_meta_step_f64
 #define ol_meta_stepper_create ol_meta_stepper_create_f64
 #define ol_meta_stepper_destroy ol_meta_stepper_destroy_f64
@@ -66,12 +63,16 @@
 #define ol_objective_hvp ol_objective_hvp_f64
 #define ol_objective_losses ol_objective_losses_f64
 #define ol_outer_update ol_outer_update_f64
-#define ol_rows_gather ol_rows_gather_f64
-#define ol_rows_scatter ol_rows_scatter_f64
+#define ol_pick ol_pick_f64
+#define ol_positions ol_positions_f64
+#define ol_residual ol_residual_f64
+#define ol_rmsnorm ol_rmsnorm_f64
+#define ol_rotary ol_rotary_f64
+#define ol_rotary_angles ol_rotary_angles_f64
 #define ol_schedule_rate ol_schedule_rate_f64
 #define ol_sgd_step ol_sgd_step_f64
 #define ol_state_layout ol_state_layout_f64
-#define ol_statistics_layout ol_statistics_layout_f64
+#define ol_swiglu ol_swiglu_f64
 #define ol_tape_layout ol_tape_layout_f64
 #define ol_trajectory_backward ol_trajectory_backward_f64
 #define ol_trajectory_first_order ol_trajectory_first_order_f64
@@ -89,11 +90,10 @@
 #define ol_verify_file ol_verify_file_f64
 #define ol_verify_read_flat ol_verify_read_flat_f64
 #define ol_vmath_exp ol_vmath_exp_f64
-#define ol_vmath_tanh ol_vmath_tanh_f64
-#define ol_walk_backward ol_walk_backward_f64
-#define ol_walk_forward ol_walk_forward_f64
-#define ol_walk_losses ol_walk_losses_f64
-#define ol_walk_scratch ol_walk_scratch_f64
+#define ol_weight_nn ol_weight_nn_f64
+#define ol_weight_nt ol_weight_nt_f64
+#define ol_weight_row ol_weight_row_f64
+#define ol_weight_scratch ol_weight_scratch_f64
 #endif
 
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file outerloop/kernel/vmath.h
- * exp and tanh of vectors: SLEEF's vector functions (1 ulp) where the build has them for this
+ * exp of vectors: SLEEF's vector functions (1 ulp) where the build has them for this
  * machine, else libm's. Input and output may be the same buffer. Local, cannot fail.
  */
 #ifndef OUTERLOOP_KERNEL_VMATH_H
@@ -11,8 +11,5 @@
 
 /** y = exp x. */
 void ol_vmath_exp(size_t n, const ol_real *x, ol_real *y);
-
-/** y = tanh x. */
-void ol_vmath_tanh(size_t n, const ol_real *x, ol_real *y);
 
 #endif

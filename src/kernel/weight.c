@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/kernel/weight.h"
+
+#include <string.h>
+
+enum { PANEL_REALS = 1 << 16, LEAST_ROWS = 8 }; /* of a widened panel: it stays in the cache */
+
+static int panel_rows(int cols)
+{
+    return PANEL_REALS / cols > LEAST_ROWS ? PANEL_REALS / cols : LEAST_ROWS;
+}
+
+size_t ol_weight_scratch(int cols)
+{
+    return (size_t)panel_rows(cols) * (size_t)cols;
+}
+
+void ol_bf16_to_reals(size_t n, const uint16_t *x, ol_real *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        const uint32_t bits = (uint32_t)x[i] << 16;
+        float wide;
+
+        memcpy(&wide, &bits, sizeof wide);
+        y[i] = (ol_real)wide;
+    }
+}
+
+void ol_bf16_from_reals(size_t n, const ol_real *x, uint16_t *y)
+{
+    for (size_t i = 0; i < n; i++) {
+        const float wide = (float)x[i];
+        uint32_t bits;
+
+        memcpy(&bits, &wide, sizeof bits);
+        if (wide == wide)
+            bits += 0x7fffu + ((bits >> 16) & 1u);
+        else
+            bits |= 0x400000u; /* a NaN stays one */
+        y[i] = (uint16_t)(bits >> 16);
+    }
+}
+
+/* Rows i .. i+rows-1 as reals in scratch, contiguous. */
+static ol_mat widen(const ol_weight *w, int i, int rows, ol_real *scratch)
+{
+    for (int r = 0; r < rows; r++)
+        ol_bf16_to_reals((size_t)w->cols, w->bf16 + (size_t)(i + r) * (size_t)w->ld,
+                         scratch + (size_t)r * (size_t)w->cols);
+    return (ol_mat){scratch, w->cols};
+}
+
+const ol_real *ol_weight_row(const ol_weight *w, int i, ol_real *scratch)
+{
+    return w->bf16 ? widen(w, i, 1, scratch).at : w->at.v + (size_t)i * (size_t)w->ld;
+}
+
+void ol_weight_nt(int n, ol_real alpha, ol_mat x, const ol_weight *w, ol_real beta, ol_mat_out y,
+                  ol_real *scratch)
+{
+    const int step = panel_rows(w->cols);
+
+    if (!w->bf16) {
+        ol_gemm_nt(n, w->rows, w->cols, alpha, x, (ol_mat){w->at.v, w->ld}, beta, y);
+        return;
+    }
+    for (int i = 0; i < w->rows; i += step) {
+        const int rows = w->rows - i < step ? w->rows - i : step;
+
+        ol_gemm_nt(n, rows, w->cols, alpha, x, widen(w, i, rows, scratch), beta,
+                   (ol_mat_out){y.at + i, y.ld});
+    }
+}
+
+void ol_weight_nn(int n, ol_real alpha, ol_mat x, const ol_weight *w, ol_real beta, ol_mat_out y,
+                  ol_real *scratch)
+{
+    const int step = panel_rows(w->cols);
+
+    if (!w->bf16) {
+        ol_gemm_nn(n, w->cols, w->rows, alpha, x, (ol_mat){w->at.v, w->ld}, beta, y);
+        return;
+    }
+    for (int i = 0; i < w->rows; i += step) {
+        const int rows = w->rows - i < step ? w->rows - i : step;
+
+        ol_gemm_nn(n, w->cols, rows, alpha, (ol_mat){x.at + i, x.ld}, widen(w, i, rows, scratch),
+                   i == 0 ? beta : 1, y);
+    }
+}
