@@ -34,11 +34,12 @@ ol_extent ol_chunk_bounds(ol_extent extent, int64_t limit)
     return (ol_extent){extent.prompts, rows, extent.longest, smaller(extent.scored, rows)};
 }
 
-ol_chunk ol_chunk_layout(ol_arena *arena, ol_extent bounds)
+ol_chunk ol_chunk_layout(ol_arena *arena, ol_extent bounds, int D)
 {
     const size_t B = (size_t)bounds.prompts, n = (size_t)bounds.tokens, M = (size_t)bounds.scored;
-    ol_chunk chunk = {0};
+    ol_chunk chunk = {.longest = (int)bounds.longest};
 
+    chunk.angle = D > 0 ? ol_arena_reals(arena, n * (size_t)D) : NULL;
     chunk.start = ol_arena_take(arena, (B + 1) * sizeof *chunk.start);
     chunk.scored_start = ol_arena_take(arena, (B + 1) * sizeof *chunk.scored_start);
     chunk.token = ol_arena_take(arena, n * sizeof *chunk.token);
@@ -50,6 +51,19 @@ ol_chunk ol_chunk_layout(ol_arena *arena, ol_extent bounds)
     chunk.loss = ol_arena_take(arena, M * sizeof *chunk.loss);
     chunk.path = ol_arena_take(arena, (size_t)bounds.longest * sizeof *chunk.path);
     return chunk;
+}
+
+ol_rows ol_chunk_rows(const ol_chunk *c, bool scored_only)
+{
+    return (ol_rows){.B = c->B,
+                     .start = c->start,
+                     .position = c->position,
+                     .token = c->token,
+                     .query_start = scored_only ? c->scored_start : c->start,
+                     .query_position = scored_only ? c->row_position : c->position,
+                     .angle = c->angle,
+                     .shared = c->shared,
+                     .longest = c->longest};
 }
 
 /* Rows that the loss of a prompt depends on: those before its last scored token. */

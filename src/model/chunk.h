@@ -14,6 +14,7 @@
 #ifndef OUTERLOOP_MODEL_CHUNK_H
 #define OUTERLOOP_MODEL_CHUNK_H
 
+#include "outerloop/kernel/operator.h" /* ol_rows */
 #include "outerloop/model/objective.h"
 
 typedef struct ol_chunk {
@@ -31,10 +32,17 @@ typedef struct ol_chunk {
     ol_real *weight;   /* [M] of its loss in the loss of the batch: (1) and (2)     */
     double *loss;      /* [M]                                                       */
     int *path;         /* [longest] row at each position of the latest prompt       */
+    ol_real *angle;    /* [n,D] of rotary positions, or NULL                        */
+    int longest;       /* bound on a prompt's tokens                                */
+    int64_t row0;      /* rows and scored rows of the batch that stand before the   */
+    int64_t scored0;   /* chunk's, in what is kept for a whole batch                */
 } ol_chunk;
 
-/* Lay out a chunk within these bounds. */
-ol_chunk ol_chunk_layout(ol_arena *arena, ol_extent bounds);
+/* Lay out a chunk within these bounds; D is the head size where positions are rotary, else 0. */
+ol_chunk ol_chunk_layout(ol_arena *arena, ol_extent bounds, int D);
+
+/* The rows as operators see them: where every row asks, or where only scored ones do. */
+ol_rows ol_chunk_rows(const ol_chunk *chunk, bool scored_only);
 
 /* Fill a chunk with as many prompts of the batch from b0 on as `limit` rows hold, at least one.
  * Returns the prompt after the last one taken. */

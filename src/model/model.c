@@ -2,106 +2,260 @@
 #include "outerloop/model/model.h"
 
 #include <assert.h>
-#include <math.h>
-#include <stdarg.h>
+#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/rng.h" /* ol_rng_stream, ol_rng_normal */
+#include "graph.h"
+#include "outerloop/base/rng.h"  /* ol_rng_stream, ol_rng_normal, ol_rng_uniform */
+#include "outerloop/base/text.h" /* ol_text_nearest */
 
-enum { BLOCK_TENSORS = 12, OTHER_TENSORS = 4 };
+enum { ALIGNMENT = 64, MOST_TARGETS = 64 }; /* bytes between frozen tensors; bits of a set */
 
-/* GPT-2's initializer_range, and the width of the model it was chosen for. */
-static const double GPT2_STD = 0.02, GPT2_WIDTH = 768;
+#define FIELD(member) offsetof(ol_model_spec, member)
+/* clang-format off */
+const ol_model_field ol_model_fields[] = {
+    {"layers",      "n_layer",            "num_hidden_layers",       OL_FIELD_INT,  FIELD(layers)},
+    {"width",       "n_embd",             "hidden_size",             OL_FIELD_INT,  FIELD(width)},
+    {"heads",       "n_head",             "num_attention_heads",     OL_FIELD_INT,  FIELD(heads)},
+    {"kv_heads",    NULL,                 "num_key_value_heads",     OL_FIELD_INT,  FIELD(kv_heads)},
+    {"head_dim",    NULL,                 "head_dim",                OL_FIELD_INT,  FIELD(head_dim)},
+    {"hidden",      "n_inner",            "intermediate_size",       OL_FIELD_INT,  FIELD(hidden)},
+    {"vocab",       "vocab_size",         "vocab_size",              OL_FIELD_INT,  FIELD(vocab)},
+    {"context",     "n_positions",        "max_position_embeddings", OL_FIELD_INT,  FIELD(context)},
+    {"tied",        "tie_word_embeddings", "tie_word_embeddings",    OL_FIELD_BOOL, FIELD(tied)},
+    {"norm_eps",    "layer_norm_epsilon", "rms_norm_eps",            OL_FIELD_REAL, FIELD(norm_eps)},
+    {"rope_theta",            NULL, "rope_theta",                       OL_FIELD_REAL, FIELD(rope_theta)},
+    {"rope_scaling",          NULL, NULL,                               OL_FIELD_INT,  FIELD(rope_scaling)},
+    {"rope_factor",           NULL, "factor",                           OL_FIELD_REAL, FIELD(rope_factor)},
+    {"rope_low_freq_factor",  NULL, "low_freq_factor",                  OL_FIELD_REAL, FIELD(rope_low_freq_factor)},
+    {"rope_high_freq_factor", NULL, "high_freq_factor",                 OL_FIELD_REAL, FIELD(rope_high_freq_factor)},
+    {"rope_original_context", NULL, "original_max_position_embeddings", OL_FIELD_INT,  FIELD(rope_original_context)},
+    {NULL, NULL, NULL, OL_FIELD_INT, 0},
+};
+/* clang-format on */
 
-/* Append a tensor to the table; cols 0 makes a vector. Returns its index. */
-__attribute__((format(printf, 6, 7))) static int
-add(ol_model *model, int rows, int cols, double init, double init_at, const char *format, ...)
+double ol_model_field_get(const ol_model_spec *spec, const ol_model_field *field)
 {
-    ol_param *param = &model->params[model->n_params];
-    va_list args;
+    const char *at = (const char *)spec + field->offset;
 
-    *param = (ol_param){.offset = model->P,
-                        .size = (size_t)rows * (size_t)(cols > 0 ? cols : 1),
-                        .rows = rows,
-                        .cols = cols,
-                        .init = init,
-                        .init_at = init_at};
-    va_start(args, format);
-    vsnprintf(param->name, sizeof param->name, format, args);
-    va_end(args);
-    model->P += param->size;
-    return model->n_params++;
+    if (field->kind == OL_FIELD_INT)
+        return *(const int *)(const void *)at;
+    return field->kind == OL_FIELD_BOOL ? *(const bool *)at : *(const double *)(const void *)at;
 }
 
-static double init_std(const ol_model_spec *spec)
+void ol_model_field_set(ol_model_spec *spec, const ol_model_field *field, double value)
 {
-    return spec->init_std > 0 ? spec->init_std : GPT2_STD * sqrt(GPT2_WIDTH / spec->width);
+    char *at = (char *)spec + field->offset;
+
+    if (field->kind == OL_FIELD_INT)
+        *(int *)(void *)at = (int)value;
+    else if (field->kind == OL_FIELD_BOOL)
+        *(bool *)at = value != 0;
+    else
+        *(double *)(void *)at = value;
 }
 
-static ol_block_params add_block(ol_model *model, int l)
+/* What "0 =" says in the header. */
+static void resolve(ol_model_spec *s)
 {
-    const int C = model->spec.width, F = 4 * C;
-    const double std = init_std(&model->spec), residual = std / sqrt(2.0 * model->spec.layers);
-    ol_block_params b;
+    const ol_family *family = &ol_families[s->family];
 
-    b.ln_1_weight = add(model, C, 0, 0, 1, "h.%d.ln_1.weight", l);
-    b.ln_1_bias = add(model, C, 0, 0, 0, "h.%d.ln_1.bias", l);
-    b.attn_weight = add(model, C, 3 * C, std, 0, "h.%d.attn.c_attn.weight", l);
-    b.attn_bias = add(model, 3 * C, 0, 0, 0, "h.%d.attn.c_attn.bias", l);
-    b.proj_weight = add(model, C, C, residual, 0, "h.%d.attn.c_proj.weight", l);
-    b.proj_bias = add(model, C, 0, 0, 0, "h.%d.attn.c_proj.bias", l);
-    b.ln_2_weight = add(model, C, 0, 0, 1, "h.%d.ln_2.weight", l);
-    b.ln_2_bias = add(model, C, 0, 0, 0, "h.%d.ln_2.bias", l);
-    b.fc_weight = add(model, C, F, std, 0, "h.%d.mlp.c_fc.weight", l);
-    b.fc_bias = add(model, F, 0, 0, 0, "h.%d.mlp.c_fc.bias", l);
-    b.mlp_proj_weight = add(model, F, C, residual, 0, "h.%d.mlp.c_proj.weight", l);
-    b.mlp_proj_bias = add(model, C, 0, 0, 0, "h.%d.mlp.c_proj.bias", l);
-    return b;
+    if (s->kv_heads == 0)
+        s->kv_heads = s->heads;
+    if (s->head_dim == 0 && s->heads > 0)
+        s->head_dim = s->width / s->heads;
+    if (s->hidden == 0)
+        s->hidden = family->wide_gelu ? 4 * s->width : (8 * s->width / 3 + 7) / 8 * 8;
+    if (s->norm_eps == 0)
+        s->norm_eps = family->norm_eps;
+}
+
+static ol_status check_heads(const ol_model_spec *s)
+{
+    const ol_family *family = &ol_families[s->family];
+    const char *name = ol_model_families[s->family];
+
+    OL_CHECK(family->free_head_dim || s->head_dim * s->heads == s->width, OL_EUSAGE,
+             "model: width %d is not heads %d times head_dim %d, as in %s it must be", s->width,
+             s->heads, s->head_dim, name);
+    OL_CHECK(s->heads % s->kv_heads == 0, OL_EUSAGE,
+             "model: heads %d is not a multiple of kv_heads %d; every group of keys and values "
+             "serves as many heads",
+             s->heads, s->kv_heads);
+    OL_CHECK(family->rotary || s->kv_heads == s->heads, OL_EUSAGE,
+             "model: kv_heads %d: %s has as many as heads, %d", s->kv_heads, name, s->heads);
+    OL_CHECK(!family->rotary || s->head_dim % 2 == 0, OL_EUSAGE,
+             "model: head_dim %d must be even: rotary positions turn pairs of columns",
+             s->head_dim);
+    OL_CHECK(!family->rotary || s->rope_scaling == OL_ROPE_DEFAULT ||
+                 (s->rope_factor >= 1 && s->rope_original_context > 0 &&
+                  s->rope_high_freq_factor > s->rope_low_freq_factor),
+             OL_EUSAGE,
+             "model: rope_scaling llama3 wants rope_factor (%g) of at least 1, "
+             "rope_original_context (%d) and rope_high_freq_factor (%g) above "
+             "rope_low_freq_factor (%g)",
+             s->rope_factor, s->rope_original_context, s->rope_high_freq_factor,
+             s->rope_low_freq_factor);
+    return OL_OK;
 }
 
 static ol_status check_spec(const ol_model_spec *s)
 {
-    OL_CHECK(s->layers > 0 && s->heads > 0 && s->width > 0 && s->vocab > 0 && s->context > 1,
+    const double most = 2147483647.0, C = s->width;
+
+    OL_CHECK(s->layers > 0 && s->layers <= 1000 && s->heads > 0 && s->width > 0 && s->vocab > 0 &&
+                 s->context > 1 && s->kv_heads >= 0 && s->head_dim >= 0 && s->hidden >= 0,
              OL_EUSAGE,
-             "model: layers (%d), heads (%d), width (%d), vocab (%d) must be at least 1 and "
-             "context (%d) at least 2",
+             "model: layers (%d, at most 1000), heads (%d), width (%d), vocab (%d) must be at "
+             "least 1 and context (%d) at least 2",
              s->layers, s->heads, s->width, s->vocab, s->context);
-    OL_CHECK(s->width % s->heads == 0, OL_EUSAGE,
+    OL_CHECK(s->head_dim > 0 || s->width % s->heads == 0, OL_EUSAGE,
              "model: width %d is not a multiple of heads %d; every head takes width/heads columns",
              s->width, s->heads);
-    OL_CHECK(s->ln_eps > 0, OL_EUSAGE, "model: ln_eps must be positive, not %g", s->ln_eps);
-    OL_CHECK((double)s->vocab * s->width < 2e9 && (double)s->width * s->width * 4 < 2e9, OL_EUSAGE,
-             "model: a tensor of width %d and vocab %d has over 2^31 values; use a smaller model",
-             s->width, s->vocab);
+    OL_CHECK(s->norm_eps >= 0 && s->rope_theta > 0, OL_EUSAGE,
+             "model: norm_eps must not be negative, not %g, and rope_theta above 0, not %g",
+             s->norm_eps, s->rope_theta);
+    OL_CHECK(s->vocab * C < most && s->context * C < most && 8 * C * C < most &&
+                 s->hidden * C < most && (double)s->heads * s->head_dim * C < most,
+             OL_EUSAGE,
+             "model: a tensor of width %d, hidden %d, context %d and vocab %d has over 2^31 "
+             "values; use a smaller model",
+             s->width, s->hidden, s->context, s->vocab);
     return OL_OK;
 }
 
-ol_status ol_model_create(const ol_model_spec *spec, ol_model **out)
+/* Is the list empty or the one word? */
+static bool is_word(const ol_names *names, const char *word)
 {
-    const size_t room = OTHER_TENSORS + BLOCK_TENSORS * (size_t)spec->layers;
-    ol_model *model;
+    return names->n == 1 && strcmp(names->items[0], word) == 0;
+}
 
-    OL_TRY(check_spec(spec));
-    model = calloc(1, sizeof *model);
-    if (model) {
-        model->spec = *spec;
-        model->params = calloc(room, sizeof *model->params);
-        model->blocks = calloc((size_t)spec->layers, sizeof *model->blocks);
+static bool any_matches(const ol_names *patterns, const char *name)
+{
+    for (int i = 0; i < patterns->n; i++)
+        if (fnmatch(patterns->items[i], name, 0) == 0)
+            return true;
+    return false;
+}
+
+/* Every pattern must name something, else it is a mistake. */
+static ol_status check_patterns(const char *key, const ol_names *patterns, const ol_param *tensors,
+                                int n)
+{
+    for (int i = 0; i < patterns->n; i++) {
+        int matches = 0;
+
+        for (int t = 0; t < n; t++)
+            matches += fnmatch(patterns->items[i], tensors[t].name, 0) == 0;
+        OL_CHECK(matches > 0, OL_EUSAGE,
+                 "%s: \"%s\" names no tensor; there are %d, from %s to %s, and * stands for any "
+                 "part of a name",
+                 key, patterns->items[i], n, n > 0 ? tensors[0].name : "none",
+                 n > 0 ? tensors[n - 1].name : "none");
     }
-    if (!model || !model->params || !model->blocks) {
-        ol_model_destroy(model);
-        return ol_fail(OL_ENOMEM, "no memory for the table of %zu parameters", room);
+    return OL_OK;
+}
+
+static ol_status check_lora(const ol_trained_spec *t)
+{
+    OL_CHECK(t->rank > 0 && t->alpha > 0, OL_EUSAGE,
+             "model.lora: rank (%d) must be at least 1 and alpha (%g) above 0", t->rank, t->alpha);
+    OL_CHECK(t->targets.n > 0 && t->targets.n <= MOST_TARGETS, OL_EUSAGE,
+             "model.lora.targets: name 1 to %d modules, as \"q_proj\", or \"all-linear\"",
+             MOST_TARGETS);
+    return OL_OK;
+}
+
+static bool is_adapter(const ol_param *p)
+{
+    return p->init == OL_INIT_UNIFORM || strstr(p->name, ".lora_B.") != NULL;
+}
+
+/* Put every tensor of the table where it belongs; home [tensors->n]. */
+static void distribute(ol_model *m, const ol_trained_spec *t, const ol_tensors *tensors,
+                       const ol_param **home)
+{
+    const bool all = !m->lora && (t->trained.n == 0 || is_word(&t->trained, "all"));
+    size_t bytes = 0;
+
+    for (int i = 0; i < tensors->n; i++) {
+        ol_param p = tensors->params[i];
+        const bool trained = m->lora ? is_adapter(&p) : all || any_matches(&t->trained, p.name);
+        ol_param *to = trained ? &m->params[m->n_params++] : &m->frozen[m->n_frozen++];
+
+        if (trained) {
+            p.offset = m->P;
+            m->P += p.size;
+            p.adapts = t->adapts.n == 0 || any_matches(&t->adapts, p.name);
+        } else {
+            p.offset = bytes;
+            p.bf16 = t->frozen_bf16 && p.cols > 0;
+            bytes += p.size * (p.bf16 ? sizeof(uint16_t) : sizeof(ol_real));
+            bytes = (bytes + ALIGNMENT - 1) / ALIGNMENT * ALIGNMENT;
+        }
+        *to = p;
+        home[i] = to;
     }
-    model->wte = add(model, spec->vocab, spec->width, init_std(spec), 0, "wte.weight");
-    model->wpe = add(model, spec->context, spec->width, init_std(spec), 0, "wpe.weight");
-    for (int l = 0; l < spec->layers; l++)
-        model->blocks[l] = add_block(model, l);
-    model->ln_f_weight = add(model, spec->width, 0, 0, 1, "ln_f.weight");
-    model->ln_f_bias = add(model, spec->width, 0, 0, 0, "ln_f.bias");
-    assert((size_t)model->n_params == room);
-    *out = model;
+    m->frozen_bytes = bytes;
+}
+
+static ol_status make_tables(ol_model *m, const ol_trained_spec *t, const ol_tensors *tensors)
+{
+    const size_t n = (size_t)tensors->n;
+    const ol_param **home = calloc(n, sizeof *home);
+
+    m->params = calloc(n, sizeof *m->params);
+    m->frozen = calloc(n, sizeof *m->frozen);
+    if (!home || !m->params || !m->frozen) {
+        free(home);
+        return ol_fail(OL_ENOMEM, "no memory for a table of %zu tensors", n);
+    }
+    distribute(m, t, tensors, home);
+    ol_graph_bind(m->graph, m, home);
+    free(home);
+    OL_TRY(check_patterns("learner.inner.adapts", &t->adapts, m->params, m->n_params));
+    return OL_OK;
+}
+
+static ol_status build(ol_model *m, const ol_trained_spec *t)
+{
+    ol_tensors tensors = {0};
+    ol_status status = ol_graph_build(&m->spec, t, m->lora, &tensors, &m->graph);
+
+    if (status == OL_OK && !m->lora && !is_word(&t->trained, "all"))
+        status = check_patterns("model.trained", &t->trained, tensors.params, tensors.n);
+    if (status == OL_OK)
+        status = make_tables(m, t, &tensors);
+    free(tensors.params);
+    return status;
+}
+
+ol_status ol_model_create(const ol_model_spec *spec, const ol_trained_spec *trained, ol_model **out)
+{
+    static const ol_trained_spec everything;
+    const ol_trained_spec *t = trained ? trained : &everything;
+    ol_model_spec shape = *spec;
+    ol_model *m;
+    ol_status status;
+
+    OL_TRY(check_spec(&shape));
+    resolve(&shape);
+    OL_TRY(check_spec(&shape));
+    OL_TRY(check_heads(&shape));
+    m = calloc(1, sizeof *m);
+    OL_CHECK(m, OL_ENOMEM, "no memory for a model");
+    m->spec = shape;
+    m->lora = is_word(&t->trained, "lora");
+    status = m->lora ? check_lora(t) : OL_OK;
+    if (status == OL_OK)
+        status = build(m, t);
+    if (status != OL_OK) {
+        ol_model_destroy(m);
+        return status;
+    }
+    *out = m;
     return OL_OK;
 }
 
@@ -109,28 +263,80 @@ void ol_model_destroy(ol_model *model)
 {
     if (!model)
         return;
+    ol_graph_destroy(model->graph);
     free(model->params);
-    free(model->blocks);
+    free(model->frozen);
     free(model);
+}
+
+static const ol_param *find(const ol_param *params, int n, const char *name)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(params[i].name, name) == 0)
+            return &params[i];
+    return NULL;
 }
 
 const ol_param *ol_model_param(const ol_model *model, const char *name)
 {
-    for (int i = 0; i < model->n_params; i++)
-        if (strcmp(model->params[i].name, name) == 0)
-            return &model->params[i];
-    return NULL;
+    return find(model->params, model->n_params, name);
 }
 
-void ol_model_random(const ol_model *model, uint64_t seed, ol_real *theta)
+const ol_param *ol_model_frozen(const ol_model *model, const char *name)
 {
-    for (int i = 0; i < model->n_params; i++) {
-        const ol_param *param = &model->params[i];
-        ol_rng rng = ol_rng_stream(seed, OL_RNG_INIT, (uint32_t)i, 0);
+    return find(model->frozen, model->n_frozen, name);
+}
 
-        for (size_t j = 0; j < param->size; j++)
-            theta[param->offset + j] =
-                param->init > 0 ? (ol_real)(param->init_at + param->init * ol_rng_normal(&rng))
-                                : (ol_real)param->init_at;
+/* Draw values n at a time from the tensor's stream. */
+static void draw(const ol_param *p, ol_rng *rng, size_t n, ol_real *x)
+{
+    for (size_t j = 0; j < n; j++) {
+        if (p->spread == 0)
+            x[j] = (ol_real)p->init_at;
+        else if (p->init == OL_INIT_NORMAL)
+            x[j] = (ol_real)(p->init_at + p->spread * ol_rng_normal(rng));
+        else
+            x[j] = (ol_real)(p->spread * (2 * ol_rng_uniform(rng) - 1));
+    }
+}
+
+/* Store n reals of a frozen tensor from its real number `at` on. */
+static void put_part(const ol_param *p, size_t at, size_t n, const ol_real *x, void *block)
+{
+    char *to = (char *)block + p->offset;
+
+    assert(at + n <= p->size);
+    if (p->bf16)
+        ol_bf16_from_reals(n, x, (uint16_t *)(void *)to + at);
+    else
+        memcpy((ol_real *)(void *)to + at, x, n * sizeof *x);
+}
+
+void ol_frozen_put(const ol_param *param, const ol_real *values, void *block)
+{
+    put_part(param, 0, param->size, values, block);
+}
+
+void ol_model_random(const ol_model *model, uint64_t seed, ol_real *theta, void *block)
+{
+    enum { PIECE = 4096 };
+    ol_real piece[PIECE];
+
+    for (int i = 0; theta && i < model->n_params; i++) {
+        const ol_param *p = &model->params[i];
+        ol_rng rng = ol_rng_stream(seed, OL_RNG_INIT, (uint32_t)p->stream, 0);
+
+        draw(p, &rng, p->size, theta + p->offset);
+    }
+    for (int i = 0; block && i < model->n_frozen; i++) {
+        const ol_param *p = &model->frozen[i];
+        ol_rng rng = ol_rng_stream(seed, OL_RNG_INIT, (uint32_t)p->stream, 0);
+
+        for (size_t at = 0; at < p->size; at += PIECE) {
+            const size_t n = p->size - at < PIECE ? p->size - at : PIECE;
+
+            draw(p, &rng, n, piece);
+            put_part(p, at, n, piece, block);
+        }
     }
 }

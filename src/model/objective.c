@@ -3,71 +3,83 @@
 
 #include <assert.h>
 
-#include "gpt2.h"
+#include "outerloop/kernel/rotary.h" /* ol_rotary_angles */
 #include "outerloop/kernel/vector.h" /* ol_vector_zero */
+#include "walk.h"
 
-/* Rows that go through the model at one time when nothing has to be kept. Enough for the products
- * to run near their best rate; more would only cost memory. */
-enum { CHUNK_ROWS = 1024 };
+/* Reals of a row times rows that go through the model at one time: enough for the products to run
+ * near their best rate; more would only cost memory. And its bounds, in rows. */
+enum { CHUNK_REALS = 1 << 18, LEAST_ROWS = 256, MOST_ROWS = 1024 };
 
 struct ol_tape {
-    ol_chunk chunk;
-    ol_statistics statistics;
-    ol_buffers value; /* of every block */
-    ol_buffers bar;   /* of every block */
+    ol_kept value, bar;
+    bool full; /* holds the walks of a batch */
 };
 
-/* One walk's buffers: `kept` or parts of the arena. */
+/* What a walk is for. */
 typedef enum purpose { LOSSES, GRADIENT, PRODUCT } purpose;
+
+static int64_t chunk_rows(const ol_model *model)
+{
+    const int64_t rows = CHUNK_REALS / model->spec.width;
+
+    return rows < LEAST_ROWS ? LEAST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows;
+}
 
 /* Bounds of one chunk. Of losses, whose prompts share rows, at least half are not the start that
  * each chunk repeats. */
-static ol_extent chunk_bounds(ol_extent extent, purpose what)
+static ol_extent chunk_bounds(const ol_model *model, ol_extent extent, purpose what)
 {
-    const int64_t twice = 2 * extent.longest;
+    const int64_t twice = 2 * extent.longest, rows = chunk_rows(model);
 
-    return ol_chunk_bounds(extent, what == LOSSES && twice > CHUNK_ROWS ? twice : CHUNK_ROWS);
+    return ol_chunk_bounds(extent, what == LOSSES && twice > rows ? twice : rows);
 }
 
-static ol_walk walk_layout(ol_arena *arena, const ol_model *model, ol_extent extent, purpose what,
-                           ol_tape *tape, bool with_tape, ol_chunk *chunk, ol_statistics *rows)
+static ol_tape tape_layout(ol_arena *arena, const ol_model *model, ol_extent bounds, bool adjoints)
 {
-    const ol_extent bounds = with_tape ? extent : chunk_bounds(extent, what);
-    ol_walk walk = {.model = model, .chunk = chunk, .statistics = rows};
+    ol_tape tape = {.value = ol_kept_layout(arena, model, OL_VALUE, bounds)};
 
-    if (!with_tape) {
-        *chunk = ol_chunk_layout(arena, bounds);
-        *rows = ol_statistics_layout(arena, model, bounds);
-        walk.value = ol_buffers_layout(arena, model, bounds, OL_ACTIVATIONS,
-                                       what == LOSSES ? OL_ALTERNATE : OL_OWN);
-        if (what != LOSSES)
-            walk.bar = ol_buffers_layout(arena, model, bounds, OL_ADJOINTS, OL_ALTERNATE);
-    } else if (tape) {
-        walk.chunk = &tape->chunk;
-        walk.statistics = &tape->statistics;
-        walk.value = tape->value;
-        walk.bar = tape->bar;
-    }
+    if (adjoints)
+        tape.bar = ol_kept_layout(arena, model, OL_BAR, bounds);
+    return tape;
+}
+
+/* Everything of a walk but θ. Without a tape, one is made for a chunk at a time. */
+static ol_walk walk_layout(ol_arena *arena, const ol_model *model, ol_extent extent, purpose what,
+                           const ol_tape *tape, bool with_tape, ol_chunk *chunk)
+{
+    const ol_extent bounds = chunk_bounds(model, extent, what);
+    const bool adjoints = what == PRODUCT || with_tape;
+    ol_walk w = {.model = model, .chunk = chunk};
+    ol_tape own = {0};
+
+    *chunk = ol_chunk_layout(arena, bounds, model->graph->frequency ? model->spec.head_dim : 0);
+    if (what != LOSSES && !with_tape)
+        own = tape_layout(arena, model, bounds, adjoints);
+    if (tape)
+        own = *tape;
+    w.kept[OL_VALUE] = own.value;
+    w.kept[OL_BAR] = own.bar;
+    w.keeps[OL_VALUE] = what == LOSSES ? 0 : ~0u;
+    w.keeps[OL_BAR] = adjoints ? ~0u : 0;
+    w.shared[OL_VALUE] = ol_shared_layout(arena, model, OL_VALUE, bounds, what == LOSSES);
+    if (what != LOSSES)
+        w.shared[OL_BAR] = ol_shared_layout(arena, model, OL_BAR, bounds, !adjoints);
     if (what == PRODUCT) {
-        walk.dot = ol_buffers_layout(arena, model, bounds, OL_ACTIVATIONS, OL_OWN);
-        walk.bar_dot = ol_buffers_layout(arena, model, bounds, OL_ADJOINTS, OL_ALTERNATE);
+        w.keeps[OL_DOT] = ~0u;
+        w.kept[OL_DOT] = ol_kept_layout(arena, model, OL_DOT, bounds);
+        w.shared[OL_DOT] = ol_shared_layout(arena, model, OL_DOT, bounds, false);
+        w.shared[OL_BAR_DOT] = ol_shared_layout(arena, model, OL_BAR_DOT, bounds, true);
     }
-    if (what == LOSSES)
-        walk.path_kv =
-            ol_arena_reals(arena, 2 * (size_t)bounds.longest * (size_t)model->spec.width);
-    walk.scratch = ol_arena_reals(arena, ol_walk_scratch(model, bounds));
-    return walk;
+    w.scratch = ol_arena_reals(arena, ol_walk_scratch(model, bounds));
+    return w;
 }
 
 ol_tape *ol_tape_layout(ol_arena *arena, const ol_model *model, ol_extent extent)
 {
     ol_tape *tape = ol_arena_take(arena, sizeof *tape);
-    ol_tape placed;
+    const ol_tape placed = tape_layout(arena, model, extent, true);
 
-    placed.chunk = ol_chunk_layout(arena, extent);
-    placed.statistics = ol_statistics_layout(arena, model, extent);
-    placed.value = ol_buffers_layout(arena, model, extent, OL_ACTIVATIONS, OL_OWN);
-    placed.bar = ol_buffers_layout(arena, model, extent, OL_ADJOINTS, OL_OWN);
     if (tape)
         *tape = placed;
     return tape;
@@ -80,13 +92,31 @@ size_t ol_objective_bytes(const ol_model *model, ol_extent extent, bool tape)
     for (int what = LOSSES; what <= PRODUCT; what++) {
         ol_arena dry = ol_arena_dry("objective");
         ol_chunk chunk;
-        ol_statistics rows;
 
-        walk_layout(&dry, model, extent, (purpose)what, NULL, tape && what != LOSSES, &chunk,
-                    &rows);
+        walk_layout(&dry, model, extent, (purpose)what, NULL, tape && what != LOSSES, &chunk);
         most = dry.peak > most ? dry.peak : most;
     }
     return most;
+}
+
+/* What a chunk that was just filled still lacks: angles, and its place in a tape. */
+static void place_chunk(const ol_walk *w, ol_chunk *chunk, const ol_chunk *before, bool in_tape)
+{
+    chunk->row0 = in_tape ? before->row0 + before->n : 0;
+    chunk->scored0 = in_tape ? before->scored0 + before->M : 0;
+    if (chunk->angle)
+        ol_rotary_angles(chunk->n, w->model->spec.head_dim, chunk->position,
+                         w->model->graph->frequency, chunk->angle);
+}
+
+/* Fill the chunk with the next prompts of a batch; returns the prompt after them. */
+static int next_chunk(const ol_walk *w, ol_chunk *chunk, const ol_batch *batch, int b, bool in_tape)
+{
+    const ol_chunk before = b > 0 ? *chunk : (ol_chunk){0};
+    const int next = ol_chunk_fill(chunk, batch, b, chunk_rows(w->model));
+
+    place_chunk(w, chunk, &before, in_tape);
+    return next;
 }
 
 /* Mean over each prompt's scored tokens, from the losses of the chunk's rows. */
@@ -106,15 +136,16 @@ void ol_objective_losses(const ol_model *model, const ol_batch *batch, const ol_
                          ol_arena *ws, double *losses)
 {
     const ol_mark mark = ol_arena_mark(ws);
-    const ol_extent extent = ol_batch_extent(batch), bounds = chunk_bounds(extent, LOSSES);
+    const ol_extent extent = ol_batch_extent(batch);
+    const ol_extent bounds = chunk_bounds(model, extent, LOSSES);
     ol_chunk chunk;
-    ol_statistics rows;
-    ol_walk walk = walk_layout(ws, model, extent, LOSSES, NULL, false, &chunk, &rows);
+    ol_walk walk = walk_layout(ws, model, extent, LOSSES, NULL, false, &chunk);
 
     walk.theta.v = (ol_real *)theta; /* inputs of a walk are never written */
     for (int b = 0; b < batch->B;) {
         const int next = ol_chunk_fill_shared(&chunk, batch, b, bounds);
 
+        place_chunk(&walk, &chunk, NULL, false);
         ol_walk_forward(OL_PRIMAL, &walk);
         ol_walk_losses(&walk);
         prompt_means(&chunk, losses + b);
@@ -138,25 +169,27 @@ static double chunk_loss(const ol_chunk *chunk, int B)
 }
 
 double ol_objective_grad(const ol_model *model, const ol_batch *batch, const ol_real *theta,
-                         ol_tape *tape, ol_arena *ws, ol_real *grad)
+                         ol_wanted wanted, ol_tape *tape, ol_arena *ws, ol_real *grad)
 {
     const ol_mark mark = ol_arena_mark(ws);
-    ol_chunk own;
-    ol_statistics rows;
+    ol_chunk chunk;
     ol_walk walk =
-        walk_layout(ws, model, ol_batch_extent(batch), GRADIENT, tape, tape != NULL, &own, &rows);
-    ol_chunk *chunk = tape ? &tape->chunk : &own;
+        walk_layout(ws, model, ol_batch_extent(batch), GRADIENT, tape, tape != NULL, &chunk);
     double loss = 0;
 
     walk.theta.v = (ol_real *)theta;
     walk.theta_bar.v = grad;
+    walk.moved_only = wanted == OL_OF_ADAPTED;
+    walk.reaches_all = tape != NULL;
     ol_vector_zero(model->P, grad);
     for (int b = 0; b < batch->B;) {
-        b = ol_chunk_fill(chunk, batch, b, tape ? INT64_MAX : CHUNK_ROWS);
+        b = next_chunk(&walk, &chunk, batch, b, tape != NULL);
         ol_walk_forward(OL_PRIMAL, &walk);
         ol_walk_backward(OL_PRIMAL, &walk);
-        loss += chunk_loss(chunk, batch->B);
+        loss += chunk_loss(&chunk, batch->B);
     }
+    if (tape)
+        tape->full = true;
     ol_arena_rewind(ws, mark);
     return loss;
 }
@@ -165,19 +198,26 @@ void ol_objective_hvp(const ol_model *model, const ol_batch *batch, const ol_rea
                       const ol_real *u, ol_tape *tape, ol_arena *ws, ol_real *hv)
 {
     const ol_mark mark = ol_arena_mark(ws);
-    ol_chunk own;
-    ol_statistics rows;
+    const bool full = tape && tape->full;
+    ol_chunk chunk;
     ol_walk walk =
-        walk_layout(ws, model, ol_batch_extent(batch), PRODUCT, tape, tape != NULL, &own, &rows);
-    const ol_pass pass = tape ? OL_TANGENT : OL_PRIMAL | OL_TANGENT;
+        walk_layout(ws, model, ol_batch_extent(batch), PRODUCT, tape, tape != NULL, &chunk);
 
     assert(u != hv);
-    walk.theta = (ol_dual){(ol_real *)theta, (ol_real *)u};
-    walk.theta_bar.dot = hv; /* θ_bar itself is not wanted: its products are left out */
     for (int b = 0; b < batch->B;) {
-        b = tape ? batch->B : ol_chunk_fill(&own, batch, b, CHUNK_ROWS);
-        ol_walk_forward(pass, &walk);
-        ol_walk_backward(pass, &walk);
+        b = next_chunk(&walk, &chunk, batch, b, tape != NULL);
+        walk.theta = (ol_dual){(ol_real *)theta, NULL};
+        walk.theta_bar = (ol_dual){0}; /* θ_bar itself is not wanted: its products are left out */
+        if (!full) {
+            ol_walk_forward(OL_PRIMAL, &walk);
+            ol_walk_backward(OL_PRIMAL, &walk);
+        }
+        walk.theta.dot = (ol_real *)u;
+        walk.theta_bar.dot = hv;
+        ol_walk_forward(OL_TANGENT, &walk);
+        ol_walk_backward(OL_TANGENT, &walk);
     }
+    if (tape)
+        tape->full = false; /* θ moves on: whoever comes next fills it again */
     ol_arena_rewind(ws, mark);
 }

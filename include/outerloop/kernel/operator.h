@@ -97,7 +97,7 @@ typedef struct ol_operator {
     unsigned flags; /**< OL_BENDS ...                           */
     void (*forward)(ol_pass pass, const ol_call *call);
     void (*backward)(ol_pass pass, const ol_call *call);
-    int (*state)(const ol_op_spec *spec); /**< reals a row of y; NULL = none */
+    int (*state)(const ol_op_spec *spec);                   /**< reals a row of y; NULL = none */
     size_t (*scratch)(const ol_op_spec *spec, int longest); /**< reals; NULL = none */
 } ol_operator;
 

@@ -11,12 +11,25 @@
  * Batches are ragged and nothing is padded: rows that no scored token depends on are never
  * computed, logits only where a token is scored, and the last block only for those rows.
  *
- * A tape holds the activations of one batch between the walks over the model. ol_objective_grad
- * either forgets it (the batch then goes through in chunks of whole prompts, so that memory does
- * not grow with the batch) or keeps it for a Hessian-vector product at the same θ, which then
- * computes tangents only: 6 forward passes' worth of matrix products instead of 8.
+ * A batch goes through in chunks of whole prompts, so that what a walk passes through does not grow
+ * with it. A tape holds, for a whole batch, what a Hessian-vector product reads of the walks of the
+ * gradient; what is cheap is made again instead (src/model/graph.h). ol_objective_grad fills a tape
+ * that it is given. ol_objective_hvp then computes tangents only; without a full tape it walks each
+ * chunk first, and gets the same bits.
  *
- * Cost, in forward passes: losses 1; gradient 3; Hessian-vector product 6 with a kept tape, else 8.
+ * Cost in forward passes' worth of matrix products:
+ *
+ *   |                        | everything trained | all weights frozen (LoRA) |
+ *   |------------------------|--------------------|---------------------------|
+ *   | losses                 | 1                  | 1                         |
+ *   | gradient               | 3                  | 2                         |
+ *   | Hessian-vector product | 6                  | 2                         |
+ *   | the same without tape  | 8                  | 4                         |
+ *
+ * so one second-order episode with K = 1 takes 3 + 3 + 6 = 12 or 2 + 2 + 2 = 6, less what a first
+ * trained tensor further up saves. Memory of a tape, in reals a token and block: 17 C of a GPT-2 with
+ * everything trained; of llama with LoRA on q and v 5 H·D + 3 F + 2 G·D or so.
+ *
  * Local, allocates nothing, thread-safe on different arenas. Kernels cannot fail: a loss that is
  * not finite is returned as it is, and callers look.
  *
@@ -42,7 +55,11 @@ ol_extent ol_batch_extent(const ol_batch *batch);
 /** The least extent that bounds both. */
 ol_extent ol_extent_max(ol_extent a, ol_extent b);
 
-/** A kept tape: activations and adjoints of one batch at one θ. Opaque; lives in an arena. */
+/** Gradient with respect to what: all that is trained, or what of it the inner loop moves. Where
+ *  that is a part, adjoints go no further back than its first tensor. */
+typedef enum ol_wanted { OL_OF_TRAINED, OL_OF_ADAPTED } ol_wanted;
+
+/** What is kept of the walks of one batch at one θ. Opaque; lives in an arena. */
 typedef struct ol_tape ol_tape;
 
 /**
@@ -52,7 +69,7 @@ typedef struct ol_tape ol_tape;
 ol_tape *ol_tape_layout(ol_arena *arena, const ol_model *model, ol_extent extent);
 
 /** Scratch bytes that the three functions below need for batches within `extent`; `tape` says
- *  whether a kept tape is used (its own bytes not included). */
+ *  whether they are given a tape (its own bytes not included). */
 size_t ol_objective_bytes(const ol_model *model, ol_extent extent, bool tape);
 
 /**
@@ -69,17 +86,17 @@ void ol_objective_losses(const ol_model *model, const ol_batch *batch, const ol_
 /**
  * (2) and (3).
  * @param tape  NULL, or a tape within whose extent the batch lies: filled for ol_objective_hvp
- * @param grad  [P] overwritten
+ * @param grad  [P] overwritten; 0 where not wanted
  * @return L(θ) in nats
  */
 double ol_objective_grad(const ol_model *model, const ol_batch *batch, const ol_real *theta,
-                         ol_tape *tape, ol_arena *ws, ol_real *grad);
+                         ol_wanted wanted, ol_tape *tape, ol_arena *ws, ol_real *grad);
 
 /**
- * (4), added: hv += H u.
- * @param tape  NULL (everything is computed again), or the tape that ol_objective_grad filled for
- *              the same batch and θ
- * @param u     [P] borrowed
+ * (4), added: hv += H u, all of it that is trained.
+ * @param tape  NULL, or a tape within whose extent the batch lies: either full, of the same batch and
+ *              θ, or not (then it is filled on the way). It is not full afterwards
+ * @param u     [P] borrowed; counts as 0 where the inner loop moves nothing
  * @param hv    [P] added to; not u
  */
 void ol_objective_hvp(const ol_model *model, const ol_batch *batch, const ol_real *theta,
