@@ -53,7 +53,7 @@ static bool is_group(ol_conf_table table, const char *path)
 
 static void unknown_key(struct reader *reader, const char *path, const char *place)
 {
-    char near[2 * LONGEST_PATH];
+    char near[NEAREST];
 
     ol_conf_nearest(reader->table, path, near);
     ol_conf_mistake(reader->mistakes, place, "unknown key %s%s%s%s", path,
@@ -330,6 +330,30 @@ static struct variant *find_variant(ol_conf *conf, const char *rest, const char 
     return NULL;
 }
 
+/* The name that `rest`, which find_variant knows nothing of, may have meant; NULL when none is near. */
+static const char *nearest_variant(const struct reader *reader, const char *rest)
+{
+    const ol_conf *conf = reader->conf;
+    char end[LONGEST_PATH], name[LONGEST_PATH];
+    const char *nearest = NULL, *below;
+    size_t best = SIZE_MAX;
+
+    snprintf(end, sizeof end, ".%s", reader->table.below);
+    below = strstr(rest, end);
+    snprintf(name, sizeof name, "%.*s", (int)(below ? (size_t)(below - rest) : strcspn(rest, ".=")),
+             rest);
+    for (size_t i = 0; i < conf->n_variants; i++) {
+        const size_t distance =
+            conf->variants[i].name ? ol_text_distance(name, conf->variants[i].name) : SIZE_MAX;
+
+        if (distance <= strlen(name) / 2 && distance < best) {
+            best = distance;
+            nearest = conf->variants[i].name;
+        }
+    }
+    return nearest;
+}
+
 /* --set list.NAME.below.key=value */
 static ol_status take_variant_set(struct reader *reader, config_t *config, const char *set)
 {
@@ -343,7 +367,11 @@ static ol_status take_variant_set(struct reader *reader, config_t *config, const
     inner.set = set;
     place_of(&inner, NULL, place);
     if (!variant) {
-        ol_conf_mistake(reader->mistakes, place, "%s has nothing of that name", reader->table.list);
+        const char *near = nearest_variant(reader, below_list(reader, set));
+
+        ol_conf_mistake(reader->mistakes, place, "%s has nothing of that name%s%s%s",
+                        reader->table.list, near ? "; did you mean \"" : "", near ? near : "",
+                        near ? "\"?" : "");
         return OL_OK;
     }
     if (strncmp(path, below, strlen(below)) != 0 || !strchr(".=", path[strlen(below)])) {

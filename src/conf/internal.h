@@ -9,7 +9,7 @@
 #include "outerloop/base/file.h"
 #include "outerloop/conf/conf.h"
 
-enum { LONGEST_PATH = 128 };
+enum { LONGEST_PATH = 128, NEAREST = 2 * LONGEST_PATH };
 
 /* Where line i+1 of an expanded text stood. */
 struct origin_line {
@@ -54,9 +54,9 @@ ol_status ol_conf_describe(const ol_conf_key *key, ol_text *text);
 /* Append a string in libconfig's quotes. */
 ol_status ol_conf_quote(ol_text *text, const char *string);
 
-/* The nearest known key or group: first in the group where the word stands, then a key of that
- * name anywhere, then any path. Empty when none is near. */
-void ol_conf_nearest(ol_conf_table table, const char *path, char nearest[2 * LONGEST_PATH]);
+/* The known key, group or list that was probably meant: letters off or swapped in any part, groups
+ * forgotten or others. Empty when none is near. */
+void ol_conf_nearest(ol_conf_table table, const char *path, char nearest[NEAREST]);
 
 struct variant {
     char *name;

@@ -209,6 +209,43 @@ static void test_unknown(void **state)
     SAID("\"square\"", "did you mean");
 }
 
+/* Letters swapped or missing in any part, groups left out, of another name or too many. */
+static void test_nearest(void **state)
+{
+    static const struct {
+        const char *said, *meant;
+    } cases[] = {
+        {"from.shape", "form.shape"},
+        {"form.shpae", "form.shape"},
+        {"fomr.shpae", "form.shape"},
+        {"form.deep.detph", "form.deep.depth"},
+        {"form.depe.depth", "form.deep.depth"},
+        {"fomr.depe.detph", "form.deep.depth"},
+        {"form.depth", "form.deep.depth"},
+        {"deep.depth", "form.deep.depth"},
+        {"list", "form.list"},
+        {"form.size", "size"},
+        {"other.parts", "form.parts"},
+        {"other.deep.parts", "form.parts"},
+        {"from.deep", "form.deep"},
+        {"form.deep_depth", "form.deep.depth"},
+        {"kidns.c.form.shape", "kinds.c.form.shape"},
+        {"kinsd", "kinds"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char set[64], meant[64];
+
+        snprintf(set, sizeof set, "%s=1", cases[i].said);
+        snprintf(meant, sizeof meant, "did you mean %s?", cases[i].meant);
+        set_refused(set);
+        SAID(meant);
+    }
+    set_refused("a.b.c.d.e.f.g.h.i=1");
+    SAID("cfg/reference.cfg");
+}
+
 static void test_many_mistakes(void **state)
 {
     ol_text text = {0};
@@ -410,6 +447,8 @@ static void test_set_of_variant(void **state)
     finish(&v, conf);
     assert_int_equal(read_kinds("kinds.d.form.shape=round", &v, &conf), OL_EUSAGE);
     SAID("--set kinds.d.form.shape=round", "nothing of that name");
+    assert_int_equal(read_kinds("kinds.ab.form.shape=round", &v, &conf), OL_EUSAGE);
+    SAID("did you mean \"a.b\"?");
     assert_int_equal(read_kinds("kinds.c.size=3", &v, &conf), OL_EUSAGE);
     SAID("only form can be set");
     assert_int_equal(read_kinds("kinds.c.form.shap=3", &v, &conf), OL_EUSAGE);
@@ -498,13 +537,21 @@ static int remove_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),     cmocka_unit_test(test_every_type),
-        cmocka_unit_test(test_ill_typed),    cmocka_unit_test(test_out_of_range),
-        cmocka_unit_test(test_unknown),      cmocka_unit_test(test_many_mistakes),
-        cmocka_unit_test(test_syntax),       cmocka_unit_test(test_include),
-        cmocka_unit_test(test_missing_file), cmocka_unit_test(test_set),
-        cmocka_unit_test(test_variants),     cmocka_unit_test(test_set_of_variant),
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_every_type),
+        cmocka_unit_test(test_ill_typed),
+        cmocka_unit_test(test_out_of_range),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_many_mistakes),
+        cmocka_unit_test(test_syntax),
+        cmocka_unit_test(test_include),
+        cmocka_unit_test(test_missing_file),
+        cmocka_unit_test(test_set),
+        cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_set_of_variant),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_reference),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

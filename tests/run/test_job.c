@@ -197,6 +197,46 @@ static void test_checks(void **state)
             "did you mean learner.order?");
 }
 
+/* What people type, and the key of the job that they meant. */
+static void test_nearest_key(void **state)
+{
+    static const struct {
+        const char *set, *meant;
+    } cases[] = {
+        {"trian.steps=3", "train.steps"},
+        {"train.setps=3", "train.steps"},
+        {"steps=3", "train.steps"},
+        {"leanrer.inner.lr=1", "learner.inner.lr"},
+        {"learner.innre.lr=1", "learner.inner.lr"},
+        {"learner.inner.rl=1", "learner.inner.lr"},
+        {"learner.steps=1", "learner.inner.steps"},
+        {"inner.stpes=1", "learner.inner.steps"},
+        {"outer.warmup=1", "learner.outer.warmup"},
+        {"learner.inner.order=1", "learner.order"},
+        {"learner.inner.warmup=1", "learner.outer.warmup"},
+        {"eval.seed=1", "eval.seeds"},
+        {"data.seeds=1", "eval.seeds"},
+        {"model.seed=1", "seed"},
+        {"model.shots=1", "data.shots"},
+        {"train.shots=1", "data.shots"},
+        {"train.checkpoint.every=1", "train.checkpoint_every"},
+        {"stegas=train", "stages"},
+        {"amrs.a.learner.order=1", "arms.a.learner.order"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char meant[64];
+        ol_job *job;
+
+        snprintf(meant, sizeof meant, "did you mean %s?", cases[i].meant);
+        assert_int_equal(ol_job_read(OL_ROOT "/jobs/quickstart.cfg", &cases[i].set, 1, &job),
+                         OL_EUSAGE);
+        if (!strstr(ol_status_message(), meant))
+            fail_msg("no \"%s\" in: %s", meant, ol_status_message());
+    }
+}
+
 static ol_status same(const char *now, const char *before)
 {
     ol_job *job = read_job(now), *then = read_job(before);
@@ -285,11 +325,12 @@ static void test_shipped_jobs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_enumerations),
-        cmocka_unit_test(test_evaluations), cmocka_unit_test(test_arms),
-        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_checks),
-        cmocka_unit_test(test_same_run),    cmocka_unit_test(test_same_run_torn),
-        cmocka_unit_test(test_reference),   cmocka_unit_test(test_shipped_jobs),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_enumerations),
+        cmocka_unit_test(test_evaluations),   cmocka_unit_test(test_arms),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_nearest_key),   cmocka_unit_test(test_same_run),
+        cmocka_unit_test(test_same_run_torn), cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_shipped_jobs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
