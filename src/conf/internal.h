@@ -43,6 +43,10 @@ const char *ol_conf_source_line(const struct source *source, unsigned line, int 
 /* Copy text, giving whole numbers past 32 bits the suffix that libconfig 1.5 needs to keep them. */
 ol_status ol_conf_widen(ol_text *out, const char *text, size_t size);
 
+/* Parse the value of a --set (or a default of the table) as the one member of `config`. *parsed is
+ * false when it is no value. */
+ol_status ol_conf_parse_set(config_t *config, const char *value, bool *parsed);
+
 /* Put the value of a setting into the field of `key`; a mistake when it does not fit. The field
  * then keeps what it had. */
 ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting, const char *place,
