@@ -504,3 +504,9 @@ ol_status ol_conf_variant(const ol_conf *conf, size_t i, void *values, ol_conf *
     *variant = made;
     return status;
 }
+
+bool ol_conf_own(const ol_conf *variant, size_t key)
+{
+    assert(key < variant->table.n);
+    return variant->own[key];
+}

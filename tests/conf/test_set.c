@@ -117,6 +117,9 @@ static void test_variants(void **state)
     assert_int_equal(one.shape, 1);
     assert_int_equal(one.size, 5);
     assert_string_equal(ol_conf_origin(variant, ol_conf_find(table, "form.deep.depth")), "a.cfg:2");
+    assert_true(ol_conf_own(variant, ol_conf_find(table, "form.deep.depth")));
+    assert_false(ol_conf_own(variant, ol_conf_find(table, "form.shape")));
+    assert_false(ol_conf_own(conf, ol_conf_find(table, "form.shape")));
     finish(&one, variant);
     finish(&v, conf);
     refused("kinds = ( { form = { shape = \"round\"; }; } );");
@@ -179,6 +182,7 @@ static void test_set_of_variant(void **state)
     assert_int_equal(v.depth, 7);
     assert_int_equal(ol_conf_variant(conf, 0, &one, &variant), OL_OK);
     assert_int_equal(one.depth, 5);
+    assert_true(ol_conf_own(variant, ol_conf_find(table, "form.deep.depth")));
     finish(&one, variant);
     assert_int_equal(ol_conf_variant(conf, 1, &one, &variant), OL_OK);
     assert_int_equal(one.depth, 7);

@@ -169,6 +169,10 @@ const char *ol_conf_variant_origin(const ol_conf *conf, size_t i);
  */
 ol_status ol_conf_variant(const ol_conf *conf, size_t i, void *values, ol_conf **variant);
 
+/** True when the variant (of ol_conf_variant) itself says the value of row `key`, in its group or by
+ *  a --set of its own; false where the value is the reading's, and for what is no variant. */
+bool ol_conf_own(const ol_conf *variant, size_t key);
+
 /** Mistakes gathered for one message; start from a zero struct. */
 typedef struct ol_conf_mistakes {
     int n;
