@@ -62,26 +62,25 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Levenshtein's distance; words over LONGEST letters are compared by their beginnings. */
-static size_t edit_distance(const char *a, const char *b)
+size_t ol_text_distance(const char *a, const char *b)
 {
     const size_t n = least(strlen(a), LONGEST), m = least(strlen(b), LONGEST);
-    size_t row[LONGEST + 1];
+    size_t rows[3][LONGEST + 1]; /* row i is rows[i % 3]: two swapped letters look two rows up */
 
     for (size_t j = 0; j <= m; j++)
-        row[j] = j;
+        rows[0][j] = j;
     for (size_t i = 1; i <= n; i++) {
-        size_t diagonal = row[0];
+        size_t *const row = rows[i % 3];
+        const size_t *const above = rows[(i + 2) % 3];
 
         row[0] = i;
         for (size_t j = 1; j <= m; j++) {
-            const size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
-
-            diagonal = row[j];
-            row[j] = least(replaced, least(row[j], row[j - 1]) + 1);
+            row[j] = least(above[j - 1] + (a[i - 1] != b[j - 1]), least(above[j], row[j - 1]) + 1);
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                row[j] = least(row[j], rows[(i + 1) % 3][j - 2] + 1);
         }
     }
-    return row[m];
+    return rows[n % 3][m];
 }
 
 const char *ol_text_nearest(const char *word, const char *const *names, size_t n)
@@ -90,7 +89,7 @@ const char *ol_text_nearest(const char *word, const char *const *names, size_t n
     size_t best = strlen(word) / 2 + 1;
 
     for (size_t i = 0; i < n; i++) {
-        const size_t distance = edit_distance(word, names[i]);
+        const size_t distance = ol_text_distance(word, names[i]);
 
         if (distance < best) {
             best = distance;

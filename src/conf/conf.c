@@ -53,7 +53,7 @@ static bool is_group(ol_conf_table table, const char *path)
 
 static void unknown_key(struct reader *reader, const char *path, const char *place)
 {
-    char near[2 * LONGEST_PATH];
+    char near[NEAREST];
 
     ol_conf_nearest(reader->table, path, near);
     ol_conf_mistake(reader->mistakes, place, "unknown key %s%s%s%s", path,
@@ -160,30 +160,6 @@ static ol_status take_source(struct reader *reader, config_t *config, const stru
     return take_members(reader, "", config_root_setting(config));
 }
 
-/* `set = VALUE;` in libconfig's syntax; a value that is not, and does not try to be, is a string. */
-static ol_status parse_set(config_t *config, const char *value, bool *parsed)
-{
-    ol_text text = {0}, quoted = {0};
-    ol_status status = ol_text_append(&text, "set = ", 6);
-
-    if (status == OL_OK)
-        status = ol_conf_widen(&text, value, strlen(value));
-    if (status == OL_OK)
-        *parsed = config_read_string(config, text.data) &&
-                  config_setting_length(config_root_setting(config)) == 1;
-    if (status == OL_OK && !*parsed && !strpbrk(value, "\"[](){};\n")) {
-        status = ol_conf_quote(&quoted, value);
-        text.size = 0;
-        if (status == OL_OK)
-            status = ol_text_format(&text, "set = %s;", quoted.data);
-        if (status == OL_OK)
-            *parsed = config_read_string(config, text.data);
-    }
-    ol_text_finish(&text);
-    ol_text_finish(&quoted);
-    return status;
-}
-
 /* What follows "list." in a --set for one variant; NULL for any other. */
 static const char *below_list(const struct reader *reader, const char *set)
 {
@@ -206,9 +182,13 @@ static ol_status take_set(struct reader *reader, config_t *config, const char *s
         return OL_OK;
     }
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
-    OL_TRY(parse_set(config, equals + 1, &parsed));
+    OL_TRY(ol_conf_parse_set(config, equals + 1, &parsed));
     if (!parsed) {
-        ol_conf_mistake(reader->mistakes, "--set", "%s: the value is not libconfig's syntax", set);
+        ol_conf_mistake(reader->mistakes, "--set",
+                        equals[1] == '[' ? "%s: the value is not libconfig's syntax; a list is "
+                                           "written --set '%s=[\"a\", \"b\"]' or [1, 2]"
+                                         : "%s: the value is not libconfig's syntax",
+                        set, path);
         return OL_OK;
     }
     if (below_list(reader, set))
@@ -228,7 +208,7 @@ static ol_status set_defaults(struct reader *reader)
         config_t config;
 
         config_init(&config);
-        status = parse_set(&config, key->preset, &parsed);
+        status = ol_conf_parse_set(&config, key->preset, &parsed);
         if (status == OL_OK && parsed)
             status = ol_conf_assign(key, config_setting_get_elem(config_root_setting(&config), 0),
                                     "default", reader->values, reader->mistakes);
@@ -330,6 +310,30 @@ static struct variant *find_variant(ol_conf *conf, const char *rest, const char 
     return NULL;
 }
 
+/* The name that `rest`, which find_variant does not know, meant; NULL when none is near. */
+static const char *nearest_variant(const struct reader *reader, const char *rest)
+{
+    const ol_conf *conf = reader->conf;
+    char end[LONGEST_PATH], name[LONGEST_PATH];
+    const char *nearest = NULL, *below;
+    size_t best = SIZE_MAX;
+
+    snprintf(end, sizeof end, ".%s", reader->table.below);
+    below = strstr(rest, end);
+    snprintf(name, sizeof name, "%.*s", (int)(below ? (size_t)(below - rest) : strcspn(rest, ".=")),
+             rest);
+    for (size_t i = 0; i < conf->n_variants; i++) {
+        const size_t distance =
+            conf->variants[i].name ? ol_text_distance(name, conf->variants[i].name) : SIZE_MAX;
+
+        if (distance <= strlen(name) / 2 && distance < best) {
+            best = distance;
+            nearest = conf->variants[i].name;
+        }
+    }
+    return nearest;
+}
+
 /* --set list.NAME.below.key=value */
 static ol_status take_variant_set(struct reader *reader, config_t *config, const char *set)
 {
@@ -343,7 +347,11 @@ static ol_status take_variant_set(struct reader *reader, config_t *config, const
     inner.set = set;
     place_of(&inner, NULL, place);
     if (!variant) {
-        ol_conf_mistake(reader->mistakes, place, "%s has nothing of that name", reader->table.list);
+        const char *near = nearest_variant(reader, below_list(reader, set));
+
+        ol_conf_mistake(reader->mistakes, place, "%s has nothing of that name%s%s%s",
+                        reader->table.list, near ? "; did you mean \"" : "", near ? near : "",
+                        near ? "\"?" : "");
         return OL_OK;
     }
     if (strncmp(path, below, strlen(below)) != 0 || !strchr(".=", path[strlen(below)])) {
@@ -429,35 +437,6 @@ ol_status ol_conf_read(ol_conf_table table, const char *path, const char *const 
     return status;
 }
 
-void ol_conf_finish(ol_conf_table table, void *values)
-{
-    for (size_t i = 0; i < table.n; i++)
-        if (table.keys[i].type == OL_CONF_STRING) {
-            char **string = (char **)((char *)values + table.keys[i].offset);
-
-            free(*string);
-            *string = NULL;
-        }
-}
-
-ol_status ol_conf_copy(ol_conf_table table, const void *from, void *to)
-{
-    bool whole = true;
-
-    memcpy(to, from, table.size);
-    for (size_t i = 0; i < table.n; i++)
-        if (table.keys[i].type == OL_CONF_STRING) {
-            char **string = (char **)((char *)to + table.keys[i].offset);
-
-            *string = strdup(*string);
-            whole = whole && *string;
-        }
-    if (!whole)
-        ol_conf_finish(table, to);
-    OL_CHECK(whole, OL_ENOMEM, "no memory to copy a job");
-    return OL_OK;
-}
-
 void ol_conf_destroy(ol_conf *conf)
 {
     if (!conf)
@@ -524,4 +503,10 @@ ol_status ol_conf_variant(const ol_conf *conf, size_t i, void *values, ol_conf *
     }
     *variant = made;
     return status;
+}
+
+bool ol_conf_own(const ol_conf *variant, size_t key)
+{
+    assert(key < variant->table.n);
+    return variant->own[key];
 }

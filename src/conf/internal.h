@@ -9,7 +9,7 @@
 #include "outerloop/base/file.h"
 #include "outerloop/conf/conf.h"
 
-enum { LONGEST_PATH = 128 };
+enum { LONGEST_PATH = 128, NEAREST = 2 * LONGEST_PATH };
 
 /* Where line i+1 of an expanded text stood. */
 struct origin_line {
@@ -43,6 +43,10 @@ const char *ol_conf_source_line(const struct source *source, unsigned line, int 
 /* Copy text, giving whole numbers past 32 bits the suffix that libconfig 1.5 needs to keep them. */
 ol_status ol_conf_widen(ol_text *out, const char *text, size_t size);
 
+/* Parse the value of a --set (or a default of the table) as the one member of `config`. *parsed is
+ * false when it is no value. */
+ol_status ol_conf_parse_set(config_t *config, const char *value, bool *parsed);
+
 /* Put the value of a setting into the field of `key`; a mistake when it does not fit. The field
  * then keeps what it had. */
 ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting, const char *place,
@@ -54,9 +58,9 @@ ol_status ol_conf_describe(const ol_conf_key *key, ol_text *text);
 /* Append a string in libconfig's quotes. */
 ol_status ol_conf_quote(ol_text *text, const char *string);
 
-/* The nearest known key or group: first in the group where the word stands, then a key of that
- * name anywhere, then any path. Empty when none is near. */
-void ol_conf_nearest(ol_conf_table table, const char *path, char nearest[2 * LONGEST_PATH]);
+/* The known key, group or list that was probably meant: letters off or swapped in any part, groups
+ * forgotten or others. Empty when none is near. */
+void ol_conf_nearest(ol_conf_table table, const char *path, char nearest[NEAREST]);
 
 struct variant {
     char *name;

@@ -38,39 +38,3 @@ ol_status ol_conf_report(ol_conf_mistakes *mistakes, const char *name)
     *mistakes = (ol_conf_mistakes){0};
     return status;
 }
-
-void ol_conf_nearest(ol_conf_table table, const char *path, char nearest[2 * LONGEST_PATH])
-{
-    const char *names[OL_CONF_KEYS + 1], *near;
-    char parts[OL_CONF_KEYS][LONGEST_PATH];
-    const char *dot = strrchr(path, '.');
-    const size_t prefix = dot ? (size_t)(dot + 1 - path) : 0;
-    size_t n = 0;
-
-    for (size_t i = 0; i < table.n; i++) {
-        const char *key = table.keys[i].path;
-
-        if (strncmp(key, path, prefix) != 0)
-            continue;
-        snprintf(parts[n], LONGEST_PATH, "%.*s", (int)strcspn(key + prefix, "."), key + prefix);
-        names[n] = parts[n];
-        n++;
-    }
-    if (prefix == 0 && table.list)
-        names[n++] = table.list;
-    near = ol_text_nearest(path + prefix, names, n);
-    if (near) {
-        snprintf(nearest, 2 * LONGEST_PATH, "%.*s%s", (int)prefix, path, near);
-        return;
-    }
-    for (size_t i = 0; i < table.n; i++) {
-        const char *leaf = strrchr(table.keys[i].path, '.');
-
-        names[i] = table.keys[i].path;
-        if (leaf && strcmp(leaf + 1, path + prefix) == 0 && !near)
-            near = names[i];
-    }
-    if (!near)
-        near = ol_text_nearest(path, names, table.n);
-    snprintf(nearest, 2 * LONGEST_PATH, "%s", near ? near : "");
-}

@@ -69,10 +69,15 @@ static ol_status describe_range(const ol_conf_key *key, ol_text *text)
 ol_status ol_conf_describe(const ol_conf_key *key, ol_text *text)
 {
     static const char *const kinds[] = {
-        [OL_CONF_INT] = "a whole number", [OL_CONF_LONG] = "a whole number",
-        [OL_CONF_REAL] = "a number",      [OL_CONF_BOOL] = "true or false",
-        [OL_CONF_STRING] = "a string",    [OL_CONF_WORD] = "one of",
-        [OL_CONF_WORDS] = "a list of",    [OL_CONF_INTS] = "a list of whole numbers",
+        [OL_CONF_INT] = "a whole number",
+        [OL_CONF_LONG] = "a whole number",
+        [OL_CONF_REAL] = "a number",
+        [OL_CONF_BOOL] = "true or false",
+        [OL_CONF_STRING] = "a string",
+        [OL_CONF_WORD] = "one of",
+        [OL_CONF_WORDS] = "one or a list of",
+        [OL_CONF_INTS] = "a list of whole numbers",
+        [OL_CONF_STRINGS] = "a string or a list of strings",
     };
 
     OL_TRY(ol_text_format(text, "%s", kinds[key->type]));
@@ -179,19 +184,37 @@ static bool is_list(const config_setting_t *setting)
     return config_setting_is_array(setting) || config_setting_is_list(setting);
 }
 
+/* What stands alone where a list may stand is a list of one. */
+static int items(const config_setting_t *setting)
+{
+    return is_list(setting) ? config_setting_length(setting) : 1;
+}
+
+static const config_setting_t *item(const config_setting_t *setting, int i)
+{
+    return is_list(setting) ? config_setting_get_elem(setting, (unsigned)i) : setting;
+}
+
+static bool too_long(const ol_conf_key *key, const config_setting_t *setting, int most,
+                     const char *place, ol_conf_mistakes *mistakes)
+{
+    if (items(setting) <= most)
+        return false;
+    ol_conf_mistake(mistakes, place, "%s has %d items; it takes at most %d", key->path,
+                    items(setting), most);
+    return true;
+}
+
 static ol_status assign_words(const ol_conf_key *key, const config_setting_t *setting,
                               const char *place, unsigned *bits, ol_conf_mistakes *mistakes)
 {
     unsigned chosen = 0;
 
-    if (!is_list(setting))
-        return refuse(key, setting, place, mistakes);
-    for (int i = 0; i < config_setting_length(setting); i++) {
-        const config_setting_t *item = config_setting_get_elem(setting, (unsigned)i);
+    for (int i = 0; i < items(setting); i++) {
         int index;
 
-        if (!word(key, item, &index))
-            return refuse(key, item, place, mistakes);
+        if (!word(key, item(setting, i), &index))
+            return refuse(key, item(setting, i), place, mistakes);
         if (chosen & 1u << index) {
             ol_conf_mistake(mistakes, place, "%s names \"%s\" twice", key->path, key->words[index]);
             return OL_OK;
@@ -209,17 +232,13 @@ static ol_status assign_ints(const ol_conf_key *key, const config_setting_t *set
 
     if (!is_list(setting))
         return refuse(key, setting, place, mistakes);
-    if (config_setting_length(setting) > OL_CONF_LIST) {
-        ol_conf_mistake(mistakes, place, "%s has %d items; it takes at most %d", key->path,
-                        config_setting_length(setting), OL_CONF_LIST);
+    if (too_long(key, setting, OL_CONF_LIST, place, mistakes))
         return OL_OK;
-    }
-    for (; read.n < config_setting_length(setting); read.n++) {
-        const config_setting_t *item = config_setting_get_elem(setting, (unsigned)read.n);
+    for (; read.n < items(setting); read.n++) {
         long long x;
 
-        if (!whole(key, item, &x))
-            return refuse(key, item, place, mistakes);
+        if (!whole(key, item(setting, read.n), &x))
+            return refuse(key, item(setting, read.n), place, mistakes);
         read.items[read.n] = (int)x;
     }
     *ints = read;
@@ -233,6 +252,48 @@ static ol_status assign_string(const char *string, char **held)
     OL_CHECK(copy, OL_ENOMEM, "no memory for a string of the job file");
     free(*held);
     *held = copy;
+    return OL_OK;
+}
+
+/* Copy n strings into one block, pointers first, so that one free() takes it all. */
+static ol_status make_strings(int n, const char *const *strings, ol_conf_strings *made)
+{
+    size_t size = (size_t)n * sizeof made->items[0];
+    char *at;
+
+    *made = (ol_conf_strings){0};
+    if (n == 0)
+        return OL_OK;
+    for (int i = 0; i < n; i++)
+        size += strlen(strings[i]) + 1;
+    made->items = malloc(size);
+    OL_CHECK(made->items, OL_ENOMEM, "no memory for %d strings of the job file", n);
+    made->n = n;
+    at = (char *)(made->items + n);
+    for (int i = 0; i < n; i++) {
+        made->items[i] = strcpy(at, strings[i]);
+        at += strlen(at) + 1;
+    }
+    return OL_OK;
+}
+
+static ol_status assign_strings(const ol_conf_key *key, const config_setting_t *setting,
+                                const char *place, ol_conf_strings *held,
+                                ol_conf_mistakes *mistakes)
+{
+    const char *said[OL_CONF_TEXTS];
+    ol_conf_strings made;
+
+    if (too_long(key, setting, OL_CONF_TEXTS, place, mistakes))
+        return OL_OK;
+    for (int i = 0; i < items(setting); i++) {
+        if (config_setting_type(item(setting, i)) != CONFIG_TYPE_STRING)
+            return refuse(key, item(setting, i), place, mistakes);
+        said[i] = config_setting_get_string(item(setting, i));
+    }
+    OL_TRY(make_strings(items(setting), said, &made));
+    free(held->items);
+    *held = made;
     return OL_OK;
 }
 
@@ -278,6 +339,8 @@ ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting
         return assign_words(key, setting, place, at, mistakes);
     case OL_CONF_INTS:
         return assign_ints(key, setting, place, at, mistakes);
+    case OL_CONF_STRINGS:
+        return assign_strings(key, setting, place, at, mistakes);
     }
     return fits ? OL_OK : refuse(key, setting, place, mistakes);
 }
@@ -300,6 +363,19 @@ static ol_status append_ints(const ol_conf_ints *ints, ol_text *text)
     OL_TRY(ol_text_append(text, "[", 1));
     for (int i = 0; i < ints->n; i++)
         OL_TRY(ol_text_format(text, "%s%d", i > 0 ? ", " : "", ints->items[i]));
+    return ol_text_append(text, "]", 1);
+}
+
+/* One string stands alone, as people write it. */
+static ol_status append_strings(const ol_conf_strings *strings, ol_text *text)
+{
+    if (strings->n == 1)
+        return ol_conf_quote(text, strings->items[0]);
+    OL_TRY(ol_text_append(text, "[", 1));
+    for (int i = 0; i < strings->n; i++) {
+        OL_TRY(ol_text_format(text, i > 0 ? ", " : ""));
+        OL_TRY(ol_conf_quote(text, strings->items[i]));
+    }
     return ol_text_append(text, "]", 1);
 }
 
@@ -328,6 +404,57 @@ ol_status ol_conf_value(ol_conf_table table, size_t i, const void *values, ol_te
         return append_words(key, *(const unsigned *)at, text);
     case OL_CONF_INTS:
         return append_ints(at, text);
+    case OL_CONF_STRINGS:
+        return append_strings(at, text);
     }
     return OL_OK;
+}
+
+void ol_conf_finish(ol_conf_table table, void *values)
+{
+    for (size_t i = 0; i < table.n; i++) {
+        void *const at = field(&table.keys[i], values);
+
+        if (table.keys[i].type == OL_CONF_STRING) {
+            free(*(char **)at);
+            *(char **)at = NULL;
+        } else if (table.keys[i].type == OL_CONF_STRINGS) {
+            free(((ol_conf_strings *)at)->items);
+            *(ol_conf_strings *)at = (ol_conf_strings){0};
+        }
+    }
+}
+
+/* Give a field that memcpy filled strings of its own; on error it holds none. */
+static ol_status copy_strings(const ol_conf_key *key, void *at)
+{
+    if (key->type == OL_CONF_STRING) {
+        char **string = at;
+        const char *from = *string;
+
+        *string = NULL;
+        return assign_string(from, string);
+    }
+    if (key->type == OL_CONF_STRINGS) {
+        const ol_conf_strings from = *(ol_conf_strings *)at;
+
+        return make_strings(from.n, (const char *const *)from.items, at);
+    }
+    return OL_OK;
+}
+
+ol_status ol_conf_copy(ol_conf_table table, const void *from, void *to)
+{
+    ol_status status = OL_OK;
+
+    memcpy(to, from, table.size);
+    for (size_t i = 0; i < table.n; i++) {
+        const ol_status copied = copy_strings(&table.keys[i], field(&table.keys[i], to));
+
+        if (status == OL_OK)
+            status = copied; /* after a failure, too, no field may keep what is another's */
+    }
+    if (status != OL_OK)
+        ol_conf_finish(table, to);
+    return status;
 }

@@ -163,20 +163,32 @@ double ol_job_evaluations_per_step(const ol_job *job)
     return l->episodes * ((double)l->support + l->query);
 }
 
-/* Arm i: its learner, and as many meta-steps as cost what the base learner's do. */
+/* As many meta-steps of the arm as cost what `steps` of the base learner do; `least` or more. */
+static int equal_work(const ol_job *job, const ol_job *arm, int steps, int least)
+{
+    const double equal =
+        round(steps * ol_job_evaluations_per_step(job) / ol_job_evaluations_per_step(arm));
+
+    return equal < least ? least : equal > INT_MAX ? INT_MAX : (int)equal;
+}
+
+/* Arm i: its learner, and as many meta-steps as cost what the base learner's do; of warmup as well,
+ * unless the arm says its own. */
 static ol_status make_arm(const ol_job *job, int i, ol_job *arm)
 {
+    const size_t warmup = ol_conf_find(ol_job_keys, "learner.outer.warmup");
     ol_conf *conf;
-    double steps;
 
     OL_TRY(ol_conf_variant(job->conf, (size_t)i, arm, &conf));
     arm->conf = conf;
     OL_TRY(join(&arm->name, ol_conf_variant_name(job->conf, (size_t)i), "", ""));
     OL_TRY(join(&arm->output, job->output, "/", arm->name));
     arm->eval.shots = job->eval.shots;
-    steps = round(job->train.steps * ol_job_evaluations_per_step(job) /
-                  ol_job_evaluations_per_step(arm));
-    arm->train.steps = steps < 1 ? 1 : steps > INT_MAX ? INT_MAX : (int)steps;
+    arm->train.steps = equal_work(job, arm, job->train.steps, 1);
+    if (arm->learner.outer.warmup > 0 && !ol_conf_own(arm->conf, warmup)) {
+        arm->learner.outer.warmup = equal_work(job, arm, arm->learner.outer.warmup, 0);
+        OL_TRY(ol_conf_derived(arm->conf, "learner.outer.warmup"));
+    }
     OL_TRY(ol_conf_derived(arm->conf, "name"));
     OL_TRY(ol_conf_derived(arm->conf, "output"));
     OL_TRY(ol_conf_derived(arm->conf, "eval.shots"));

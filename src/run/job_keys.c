@@ -98,7 +98,7 @@ static const ol_conf_key keys[] = {
     WORD("learner.outer.schedule", learner.outer.schedule, "\"linear\"", schedules,
          "of the outer rate, after warmup, over train.steps: constant, or down to 0"),
     INT("learner.outer.warmup", learner.outer.warmup, "0", 0, MANY, "meta-steps",
-        "from rate 0 to learner.outer.lr"),
+        "from rate 0 to learner.outer.lr; in an arm rescaled like train.steps, or its own"),
     REAL("learner.outer.beta1", learner.outer.beta1, "0.9", 0, 1, OL_CONF_BELOW, "",
          "decay of the first moment"),
     REAL("learner.outer.beta2", learner.outer.beta2, "0.999", 0, 1, OL_CONF_BELOW, "",

@@ -74,6 +74,21 @@ static void test_utf8(void **state)
                      ol_utf8_valid(cases[i].bytes, cases[i].size), cases[i].valid);
 }
 
+static void test_distance(void **state)
+{
+    (void)state;
+    assert_int_equal(ol_text_distance("", ""), 0);
+    assert_int_equal(ol_text_distance("", "abc"), 3);
+    assert_int_equal(ol_text_distance("train", "train"), 0);
+    assert_int_equal(ol_text_distance("train", "trains"), 1);
+    assert_int_equal(ol_text_distance("train", "tain"), 1);
+    assert_int_equal(ol_text_distance("train", "brain"), 1);
+    assert_int_equal(ol_text_distance("trian", "train"), 1);
+    assert_int_equal(ol_text_distance("rl", "lr"), 1);
+    assert_int_equal(ol_text_distance("badc", "abcd"), 2);
+    assert_int_equal(ol_text_distance("ca", "abc"), 3); /* no letter is moved twice */
+}
+
 static void test_nearest(void **state)
 {
     static const char *const names[] = {"steps", "seed", "learner", "moments"};
@@ -159,8 +174,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_growing_text), cmocka_unit_test(test_utf8),
-        cmocka_unit_test(test_nearest),      cmocka_unit_test(test_digest),
-        cmocka_unit_test(test_duration),     cmocka_unit_test(test_status),
+        cmocka_unit_test(test_distance),     cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_digest),       cmocka_unit_test(test_duration),
+        cmocka_unit_test(test_status),
     };
 
     return cmocka_run_group_tests_name("text and status", tests, NULL, NULL);

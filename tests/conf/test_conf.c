@@ -1,102 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The reader on a table of its own: every kind of value, of place and of mistake. */
-#include <limits.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
+/* The reader on a table of its own: every kind of value and of mistake in a file. */
+#include "shapes.h"
+
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include <cmocka.h>
-
 #include "outerloop/base/file.h"
-#include "outerloop/conf/conf.h"
-
-struct values {
-    int size;
-    int64_t seed;
-    double rate, share;
-    bool quick;
-    char *title;
-    int shape;
-    unsigned parts;
-    ol_conf_ints list;
-    int depth;
-};
-
-static const char *const shapes[] = {"round", "square", NULL};
-static const char *const parts[] = {"head", "body", "tail", NULL};
-
-#define AT(member) offsetof(struct values, member)
-static const ol_conf_key keys[] = {
-    {"size", OL_CONF_INT, AT(size), "3", 1, 10, 0, NULL, "m", "how large"},
-    {"seed", OL_CONF_LONG, AT(seed), "1", 0, 9007199254740991.0, 0, NULL, "", "random"},
-    {"rate", OL_CONF_REAL, AT(rate), "0.1", 0, INFINITY, OL_CONF_ABOVE, NULL, "", "speed"},
-    {"share", OL_CONF_REAL, AT(share), "0.5", 0, 1, OL_CONF_BELOW, NULL, "", "part"},
-    {"quick", OL_CONF_BOOL, AT(quick), "true", 0, 0, 0, NULL, "", "or slow"},
-    {"title", OL_CONF_STRING, AT(title), "\"none\"", 0, 0, 0, NULL, "", "text"},
-    {"form.shape", OL_CONF_WORD, AT(shape), "\"round\"", 0, 0, 0, shapes, "", "outline"},
-    {"form.parts", OL_CONF_WORDS, AT(parts), "[\"head\"]", 0, 0, 0, parts, "", "what it has"},
-    {"form.list", OL_CONF_INTS, AT(list), "[1, 2]", 0, 99, 0, NULL, "", "numbers"},
-    {"form.deep.depth", OL_CONF_INT, AT(depth), "7", INT_MIN, INT_MAX, 0, NULL, "", "depth"},
-};
-static const ol_conf_table table = {.keys = keys,
-                                    .n = sizeof keys / sizeof keys[0],
-                                    .size = sizeof(struct values),
-                                    .list = "kinds",
-                                    .below = "form",
-                                    .help = "variants"};
 
 static char folder[] = "/tmp/outerloop-conf-XXXXXX";
-
-static ol_status read_text(const char *text, struct values *values, ol_conf **conf)
-{
-    return ol_conf_read_text(table, "a.cfg", text, strlen(text), NULL, 0, values, conf);
-}
-
-static ol_status read_set(const char *set, struct values *values, ol_conf **conf)
-{
-    return ol_conf_read(table, NULL, &set, 1, values, conf);
-}
-
-static void finish(struct values *values, ol_conf *conf)
-{
-    ol_conf_finish(table, values);
-    ol_conf_destroy(conf);
-}
-
-/* The message must contain each of the words. */
-static void assert_said(const char *const *words)
-{
-    for (; *words; words++)
-        if (!strstr(ol_status_message(), *words))
-            fail_msg("no \"%s\" in: %s", *words, ol_status_message());
-}
-
-#define SAID(...) assert_said((const char *const[]){__VA_ARGS__, NULL})
-
-static void refused(const char *text)
-{
-    struct values values;
-    ol_conf *conf;
-
-    assert_int_equal(read_text(text, &values, &conf), OL_EUSAGE);
-    assert_null(conf);
-    assert_null(values.title);
-}
-
-static void set_refused(const char *set)
-{
-    struct values values;
-    ol_conf *conf;
-
-    assert_int_equal(read_set(set, &values, &conf), OL_EUSAGE);
-    SAID("--set", set);
-}
 
 static void test_defaults(void **state)
 {
@@ -112,6 +23,8 @@ static void test_defaults(void **state)
     assert_int_equal(v.parts, 1);
     assert_int_equal(v.list.n, 2);
     assert_int_equal(v.depth, 7);
+    assert_strings(&v.names, "all", NULL);
+    assert_strings(&v.tags, NULL, NULL);
     assert_string_equal(ol_conf_origin(conf, 0), "default");
     finish(&v, conf);
 }
@@ -157,10 +70,24 @@ static void test_ill_typed(void **state)
     refused("title = 5;");
     refused("title = [\"x\"];");
     refused("form = { shape = 1; };");
-    refused("form = { parts = \"head\"; };");
     refused("form = { parts = [1]; };");
+    refused("form = { parts = 1; };");
+    SAID("one or a list of \"head\", \"body\", \"tail\"");
+    refused("form = { parts = \"haed\"; };");
+    SAID("did you mean \"head\"?");
+    refused("form = { parts = { head = 1; }; };");
     refused("form = { list = 3; };");
     refused("form = { list = [1.5]; };");
+    refused("\ntags = 3;");
+    SAID("a.cfg:2: tags cannot be 3; it takes a string or a list of strings");
+    refused("\ntags = [1.5];");
+    SAID("a.cfg:2: tags cannot be 1.5");
+    refused("form = {\n\n names = (\"a\", true); };");
+    SAID("a.cfg:3: form.names cannot be true");
+    refused("tags = ([\"a\"], \"b\");");
+    SAID("tags cannot be a list");
+    refused("tags = { a = \"b\"; };");
+    SAID("tags cannot be a group");
     refused("form = 3;");
     SAID("form is a group");
     refused("size = { a = 1; };");
@@ -188,6 +115,58 @@ static void test_out_of_range(void **state)
     refused(
         "form = { list = [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]; };");
     SAID("33 items", "at most 32");
+}
+
+/* A list of strings: one alone, in brackets or parentheses, none, and as many as it takes. */
+static void test_strings(void **state)
+{
+    ol_text text = {0};
+    struct values v;
+    ol_conf *conf;
+
+    (void)state;
+    assert_int_equal(
+        read_text("tags = \"lora\"; form = { names = [\"h.3.*\", \"\"]; };", &v, &conf), OL_OK);
+    assert_strings(&v.tags, "lora", NULL);
+    assert_strings(&v.names, "h.3.*", "");
+    finish(&v, conf);
+    assert_null(v.names.items);
+    assert_int_equal(v.names.n, 0);
+    assert_int_equal(read_text("tags = (\"a\", \"a\"); form = { names = (); };", &v, &conf), OL_OK);
+    assert_strings(&v.tags, "a", "a");
+    assert_strings(&v.names, NULL, NULL);
+    finish(&v, conf);
+    ol_text_format(&text, "tags = [\"0\"");
+    for (int i = 1; i < OL_CONF_TEXTS; i++)
+        ol_text_format(&text, ", \"%d\"", i);
+    ol_text_format(&text, "%s", "];");
+    assert_int_equal(read_text(text.data, &v, &conf), OL_OK);
+    assert_int_equal(v.tags.n, OL_CONF_TEXTS);
+    assert_string_equal(v.tags.items[63], "63");
+    finish(&v, conf);
+    text.size -= 2;
+    ol_text_format(&text, "%s", ", \"64\"];");
+    refused(text.data);
+    SAID("a.cfg:1: tags has 65 items; it takes at most 64");
+    ol_text_finish(&text);
+}
+
+/* Every field of a copy is its own. */
+static void test_copy(void **state)
+{
+    struct values v, copy;
+    ol_conf *conf;
+
+    (void)state;
+    assert_int_equal(read_text("tags = [\"a\", \"b\"];", &v, &conf), OL_OK);
+    assert_int_equal(ol_conf_copy(table, &v, &copy), OL_OK);
+    assert_ptr_not_equal(copy.tags.items, v.tags.items);
+    assert_ptr_not_equal(copy.title, v.title);
+    finish(&v, conf);
+    assert_strings(&copy.tags, "a", "b");
+    assert_strings(&copy.names, "all", NULL);
+    assert_string_equal(copy.title, "none");
+    ol_conf_finish(table, &copy);
 }
 
 static void test_unknown(void **state)
@@ -346,85 +325,15 @@ static void test_set(void **state)
     set_refused("form=3");
 }
 
-static void test_variants(void **state)
-{
-    struct values v, one;
-    ol_conf *conf, *variant;
-    static const char text[] = "size = 5; form = { shape = \"square\"; };\n"
-                               "kinds = ( { name = \"a\"; form = { deep = { depth = 1; }; }; },\n"
-                               "          { name = \"b\"; } );";
-
-    (void)state;
-    assert_int_equal(read_text(text, &v, &conf), OL_OK);
-    assert_int_equal(ol_conf_variants(conf), 2);
-    assert_string_equal(ol_conf_variant_name(conf, 0), "a");
-    assert_string_equal(ol_conf_variant_origin(conf, 1), "a.cfg:3");
-    assert_int_equal(v.depth, 7);
-    assert_int_equal(ol_conf_variant(conf, 0, &one, &variant), OL_OK);
-    assert_int_equal(one.depth, 1);
-    assert_int_equal(one.shape, 1);
-    assert_int_equal(one.size, 5);
-    assert_string_equal(ol_conf_origin(variant, ol_conf_find(table, "form.deep.depth")), "a.cfg:2");
-    finish(&one, variant);
-    finish(&v, conf);
-    refused("kinds = ( { form = { shape = \"round\"; }; } );");
-    SAID("group with a name");
-    refused("kinds = ( 3 );");
-    refused("kinds = ( { name = \"a\"; size = 3; } );");
-    SAID("size of kinds \"a\"", "only name and form");
-    refused("kinds = (\n{ name = \"a\"; form = { shap = 1; }; } );");
-    SAID("a.cfg:2", "form.shap", "did you mean form.shape?");
-}
-
-static const char kinds[] = "kinds = ( { name = \"a.b\"; form = { deep = { depth = 1; }; }; },\n"
-                            "          { name = \"c\"; } );";
-
-static ol_status read_kinds(const char *set, struct values *values, ol_conf **conf)
-{
-    return ol_conf_read_text(table, "a.cfg", kinds, strlen(kinds), &set, 1, values, conf);
-}
-
-/* --set reaches a key of one variant, and no other. */
-static void test_set_of_variant(void **state)
-{
-    struct values v, one;
-    ol_conf *conf, *variant;
-
-    (void)state;
-    assert_int_equal(read_kinds("kinds.a.b.form.deep.depth=5", &v, &conf), OL_OK);
-    assert_int_equal(v.depth, 7);
-    assert_int_equal(ol_conf_variant(conf, 0, &one, &variant), OL_OK);
-    assert_int_equal(one.depth, 5);
-    finish(&one, variant);
-    assert_int_equal(ol_conf_variant(conf, 1, &one, &variant), OL_OK);
-    assert_int_equal(one.depth, 7);
-    finish(&one, variant);
-    finish(&v, conf);
-    assert_int_equal(read_kinds("kinds.c.form={shape=\"square\";}", &v, &conf), OL_OK);
-    assert_int_equal(ol_conf_variant(conf, 1, &one, &variant), OL_OK);
-    assert_int_equal(one.shape, 1);
-    finish(&one, variant);
-    finish(&v, conf);
-    assert_int_equal(read_kinds("kinds=()", &v, &conf), OL_OK);
-    assert_int_equal(ol_conf_variants(conf), 0);
-    finish(&v, conf);
-    assert_int_equal(read_kinds("kinds.d.form.shape=round", &v, &conf), OL_EUSAGE);
-    SAID("--set kinds.d.form.shape=round", "nothing of that name");
-    assert_int_equal(read_kinds("kinds.c.size=3", &v, &conf), OL_EUSAGE);
-    SAID("only form can be set");
-    assert_int_equal(read_kinds("kinds.c.form.shap=3", &v, &conf), OL_EUSAGE);
-    SAID("did you mean form.shape?");
-    assert_int_equal(read_kinds("kinds.c.form.shape=[", &v, &conf), OL_EUSAGE);
-    SAID("syntax");
-}
-
 /* What is written reads back to the same values, variants included, whatever the strings hold. */
 static void test_round_trip(void **state)
 {
     static const char text[] =
         "size = 5; seed = 9007199254740991; rate = 0.1234567890123456789; share = 1e-300;\n"
         "title = \"q\\\"b\\\\s\\nn\\tt\\x01 # no comment é\"; quick = false;\n"
-        "form = { list = [0, 99]; parts = [\"body\", \"tail\"]; deep = { depth = -2147483648; }; "
+        "tags = [\"a\", \"q\\\"b\\\\,\"]; "
+        "form = { list = [0, 99]; parts = [\"body\", \"tail\"]; names = (\"one\"); deep = { depth "
+        "= -2147483648; }; "
         "};\n"
         "kinds = ( { name = \"a\"; form = { shape = \"square\"; }; }, { name = \"b\"; } );";
     struct values v, again;
@@ -441,6 +350,10 @@ static void test_round_trip(void **state)
     assert_int_equal(ol_conf_write(table, &again, NULL, &plain_again), OL_OK);
     assert_string_equal(plain.data, plain_again.data);
     assert_string_equal(v.title, again.title);
+    assert_strings(&again.tags, "a", "q\"b\\,");
+    assert_strings(&again.names, "one", NULL);
+    assert_non_null(strstr(plain.data, "names = \"one\";"));
+    assert_non_null(strstr(plain.data, "tags = [\"a\", \"q\\\"b\\\\,\"];"));
     assert_memory_equal(&v.rate, &again.rate, sizeof v.rate);
     assert_int_equal(ol_conf_variants(conf_again), 2);
     assert_int_equal(ol_conf_write(table, &again, conf_again, &second), OL_OK);
@@ -463,6 +376,9 @@ static void test_reference(void **state)
     (void)state;
     assert_int_equal(ol_conf_reference(table, &reference), OL_OK);
     assert_non_null(strstr(reference.data, "# how large\n# a whole number, 1 to 10; unit: m\n"));
+    assert_non_null(
+        strstr(reference.data, "# a string or a list of strings\n    names = \"all\";\n"));
+    assert_non_null(strstr(reference.data, "# a string or a list of strings\ntags = [];\n"));
     assert_int_equal(read_text(reference.data, &v, &conf), OL_OK);
     assert_int_equal(read_text("", &none, &conf_none), OL_OK);
     assert_int_equal(ol_conf_write(table, &v, NULL, &a), OL_OK);
@@ -500,10 +416,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_defaults),     cmocka_unit_test(test_every_type),
         cmocka_unit_test(test_ill_typed),    cmocka_unit_test(test_out_of_range),
+        cmocka_unit_test(test_strings),      cmocka_unit_test(test_copy),
         cmocka_unit_test(test_unknown),      cmocka_unit_test(test_many_mistakes),
         cmocka_unit_test(test_syntax),       cmocka_unit_test(test_include),
         cmocka_unit_test(test_missing_file), cmocka_unit_test(test_set),
-        cmocka_unit_test(test_variants),     cmocka_unit_test(test_set_of_variant),
         cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_reference),
     };
 

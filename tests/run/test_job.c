@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <glob.h>
 
@@ -85,6 +86,28 @@ static void test_enumerations(void **state)
     ol_job_destroy(job);
 }
 
+static void test_set_of_stages(void **state)
+{
+    static const struct {
+        const char *set;
+        unsigned stages;
+    } cases[] = {
+        {"stages=train", OL_STAGE_TRAIN},
+        {"stages=[train,eval]", OL_STAGE_TRAIN | OL_STAGE_EVAL},
+        {"stages=[\"adapt\"]", OL_STAGE_ADAPT},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        ol_job *job;
+
+        if (ol_job_read(OL_ROOT "/jobs/quickstart.cfg", &cases[i].set, 1, &job) != OL_OK)
+            fail_msg("%s", ol_status_message());
+        assert_int_equal(job->stages, cases[i].stages);
+        ol_job_destroy(job);
+    }
+}
+
 static void test_evaluations(void **state)
 {
     static const struct {
@@ -139,6 +162,63 @@ static void test_arms(void **state)
     ol_job_destroy(job);
 }
 
+static const char warm_arms[] =
+    "name = \"x\"; train = { steps = 100; };\n"
+    "learner = { support = 4; query = 4; outer = { warmup = 21; }; };\n"             /* 16 */
+    "arms = ( { name = \"same\"; },\n"                                               /* 16 */
+    "  { name = \"first\"; learner = { order = 1; }; },\n"                           /* 8 */
+    "  { name = \"plain\"; learner = { algorithm = \"metaicl\"; query = 28; }; },\n" /* 32 */
+    "  { name = \"big\"; learner = { support = 400; }; },\n"                         /* 1204 */
+    "  { name = \"own\"; learner = { order = 1; outer = { warmup = 21; }; }; },\n"   /* 8 */
+    "  { name = \"cold\"; learner = { order = 1; outer = { warmup = 0; }; }; } );";  /* 8 */
+
+/* warmup of each arm, and where its job.cfg says that it came from. */
+static void warmups(const char *set, const int expected[6], const char *const *origins)
+{
+    char path[] = "/tmp/outerloop-job-XXXXXX";
+    const int file = mkstemp(path);
+    ol_job *job;
+
+    assert_true(file >= 0);
+    close(file);
+    assert_int_equal(ol_write_file(path, warm_arms, sizeof warm_arms - 1), OL_OK);
+    if (ol_job_read(path, &set, set ? 1 : 0, &job) != OL_OK)
+        fail_msg("%s", ol_status_message());
+    remove(path);
+    for (int i = 0; i < 6; i++) {
+        char line[64];
+        ol_text text = {0};
+
+        assert_int_equal(ol_job_arm(job, i)->learner.outer.warmup, expected[i]);
+        assert_int_equal(ol_job_text(ol_job_arm(job, i), &text), OL_OK);
+        snprintf(line, sizeof line, "warmup = %d;", expected[i]);
+        const char *at = strstr(text.data, line);
+        assert_non_null(at);
+        at = strchr(at, '#');
+        if (strncmp(at + 2, origins[i], strlen(origins[i])) != 0)
+            fail_msg("arm %d: no \"%s\" in %.60s", i, origins[i], at);
+        ol_text_finish(&text);
+    }
+    ol_job_destroy(job);
+}
+
+/* Warmup is rescaled as the steps are, but where an arm says its own. */
+static void test_warmup_of_arms(void **state)
+{
+    static const char derived[] = "derived\n", file[] = "/tmp/outerloop-job-";
+
+    (void)state;
+    warmups(NULL, (int[]){21, 42, 11, 0, 21, 0},
+            (const char *const[]){derived, derived, derived, derived, file, file});
+    warmups("learner.outer.warmup=10", (int[]){10, 20, 5, 0, 21, 0},
+            (const char *const[]){derived, derived, derived, derived, file, file});
+    warmups("arms.first.learner.outer.warmup=7", (int[]){21, 7, 11, 0, 21, 0},
+            (const char *const[]){derived, "--set arms.first", derived, derived, file, file});
+    warmups("learner.outer.warmup=0", (int[]){0, 0, 0, 0, 21, 0},
+            (const char *const[]){"--set learner", "--set learner", "--set learner",
+                                  "--set learner", file, file});
+}
+
 static void digest_of(const char *text, char digest[OL_DIGEST_TEXT])
 {
     ol_job *job = read_job(text);
@@ -150,7 +230,7 @@ static void digest_of(const char *text, char digest[OL_DIGEST_TEXT])
 /* The resolved text of a job, and of each arm, reads back to the same job. */
 static void test_round_trip(void **state)
 {
-    ol_job *job = read_job(arms);
+    ol_job *job = read_job(warm_arms);
     char before[OL_DIGEST_TEXT], after[OL_DIGEST_TEXT];
 
     (void)state;
@@ -195,6 +275,46 @@ static void test_checks(void **state)
     refused("arms = ( { name = \"a\"; train = { steps = 3; }; } );", "only name and learner");
     refused("arms = ( { name = \"a\"; learner = { ordr = 3; }; } );",
             "did you mean learner.order?");
+}
+
+/* What people type, and the key of the job that they meant. */
+static void test_nearest_key(void **state)
+{
+    static const struct {
+        const char *set, *meant;
+    } cases[] = {
+        {"trian.steps=3", "train.steps"},
+        {"train.setps=3", "train.steps"},
+        {"steps=3", "train.steps"},
+        {"leanrer.inner.lr=1", "learner.inner.lr"},
+        {"learner.innre.lr=1", "learner.inner.lr"},
+        {"learner.inner.rl=1", "learner.inner.lr"},
+        {"learner.steps=1", "learner.inner.steps"},
+        {"inner.stpes=1", "learner.inner.steps"},
+        {"outer.warmup=1", "learner.outer.warmup"},
+        {"learner.inner.order=1", "learner.order"},
+        {"learner.inner.warmup=1", "learner.outer.warmup"},
+        {"eval.seed=1", "eval.seeds"},
+        {"data.seeds=1", "eval.seeds"},
+        {"model.seed=1", "seed"},
+        {"model.shots=1", "data.shots"},
+        {"train.shots=1", "data.shots"},
+        {"train.checkpoint.every=1", "train.checkpoint_every"},
+        {"stegas=train", "stages"},
+        {"amrs.a.learner.order=1", "arms.a.learner.order"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        char meant[64];
+        ol_job *job;
+
+        snprintf(meant, sizeof meant, "did you mean %s?", cases[i].meant);
+        assert_int_equal(ol_job_read(OL_ROOT "/jobs/quickstart.cfg", &cases[i].set, 1, &job),
+                         OL_EUSAGE);
+        if (!strstr(ol_status_message(), meant))
+            fail_msg("no \"%s\" in: %s", meant, ol_status_message());
+    }
 }
 
 static ol_status same(const char *now, const char *before)
@@ -285,11 +405,13 @@ static void test_shipped_jobs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),    cmocka_unit_test(test_enumerations),
-        cmocka_unit_test(test_evaluations), cmocka_unit_test(test_arms),
-        cmocka_unit_test(test_round_trip),  cmocka_unit_test(test_checks),
-        cmocka_unit_test(test_same_run),    cmocka_unit_test(test_same_run_torn),
-        cmocka_unit_test(test_reference),   cmocka_unit_test(test_shipped_jobs),
+        cmocka_unit_test(test_defaults),      cmocka_unit_test(test_enumerations),
+        cmocka_unit_test(test_set_of_stages), cmocka_unit_test(test_evaluations),
+        cmocka_unit_test(test_arms),          cmocka_unit_test(test_warmup_of_arms),
+        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_nearest_key),   cmocka_unit_test(test_same_run),
+        cmocka_unit_test(test_same_run_torn), cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_shipped_jobs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

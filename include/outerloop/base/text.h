@@ -28,7 +28,11 @@ ol_status ol_text_format(ol_text *text, const char *format, ...)
 /** Free the bytes. Accepts NULL and a zero text. */
 void ol_text_finish(ol_text *text);
 
-/** The name of names[0..n-1] with the least edit distance to `word`, or NULL when none is near
+/** Letters to insert, drop, replace or swap with their neighbour to make `b` of `a`. Of words over
+ *  64 letters only the beginnings count. */
+size_t ol_text_distance(const char *a, const char *b);
+
+/** The name of names[0..n-1] with the least distance to `word`, or NULL when none is near
  *  (more than half of the letters differ). Borrowed from `names`. */
 const char *ol_text_nearest(const char *word, const char *const *names, size_t n);
 

@@ -10,10 +10,11 @@
  *     path in the file        row of the table                       field of the struct
  *     learner.inner.lr   ->   type, default, least, most, help   ->  *(double *)(values + offset)
  *
- * Text. libconfig's syntax; a whole number serves where a real one is wanted. `@include "FILE"`
- * alone on its line is replaced by that file, named relative to the folder of the file that
- * includes it, as in C, 10 deep at most. `--set path=value` takes libconfig's syntax as well; a
- * value that is a bare word or a path ("maml", "runs/a") needs no quotes.
+ * Text. libconfig's syntax; a whole number serves where a real one is wanted, and one string where
+ * a list of words or strings is ("train" for ["train"]). `@include "FILE"` alone on its line is
+ * replaced by that file, named relative to the folder of the file that includes it, as in C, 10
+ * deep at most. `--set path=value` takes libconfig's syntax as well; a word or a path ("maml",
+ * "runs/a") needs no quotes there, neither alone nor in brackets ([train,eval]).
  *
  * Mistakes. A key of another type, out of range or unknown, a list too long, a misspelt word: all
  * of one reading are reported together, one a line and at most OL_CONF_REPORTED of them, each with
@@ -34,6 +35,7 @@
 
 enum {
     OL_CONF_LIST = 32,     /**< most items of a list of whole numbers         */
+    OL_CONF_TEXTS = 64,    /**< most items of a list of strings               */
     OL_CONF_REPORTED = 20, /**< mistakes named in one message                 */
     OL_CONF_KEYS = 128,    /**< most rows of a table                          */
 };
@@ -44,16 +46,23 @@ typedef struct ol_conf_ints {
     int items[OL_CONF_LIST];
 } ol_conf_ints;
 
+/** A list of strings. The pointers and the strings are one block, which ol_conf_finish frees. */
+typedef struct ol_conf_strings {
+    int n;
+    char **items; /**< [n], none of them NULL; itself NULL where n is 0 */
+} ol_conf_strings;
+
 /** What a key holds, and the C type of its field. */
 typedef enum ol_conf_type {
-    OL_CONF_INT,    /**< int                                                            */
-    OL_CONF_LONG,   /**< int64_t                                                        */
-    OL_CONF_REAL,   /**< double                                                         */
-    OL_CONF_BOOL,   /**< bool                                                           */
-    OL_CONF_STRING, /**< char *, never NULL; *owned by the values* (ol_conf_finish)     */
-    OL_CONF_WORD,   /**< int: index into `words`                                        */
-    OL_CONF_WORDS,  /**< unsigned: bit i set where the list names words[i]; no repeats  */
-    OL_CONF_INTS,   /**< ol_conf_ints                                                   */
+    OL_CONF_INT,     /**< int                                                            */
+    OL_CONF_LONG,    /**< int64_t                                                        */
+    OL_CONF_REAL,    /**< double                                                         */
+    OL_CONF_BOOL,    /**< bool                                                           */
+    OL_CONF_STRING,  /**< char *, never NULL; *owned by the values* (ol_conf_finish)     */
+    OL_CONF_WORD,    /**< int: index into `words`                                        */
+    OL_CONF_WORDS,   /**< unsigned: bit i set where the list names words[i]; no repeats  */
+    OL_CONF_INTS,    /**< ol_conf_ints                                                   */
+    OL_CONF_STRINGS, /**< ol_conf_strings; *owned by the values*, as a string is         */
 } ol_conf_type;
 
 enum { OL_CONF_ABOVE = 1, OL_CONF_BELOW = 2 };
@@ -127,7 +136,8 @@ ol_status ol_conf_derived(ol_conf *conf, const char *path);
 /** Row of `path`, or table.n when there is none. */
 size_t ol_conf_find(ol_conf_table table, const char *path);
 
-/** Append the value of row `key` in libconfig's syntax. Errors: OL_ENOMEM. */
+/** Append the value of row `key` in libconfig's syntax; of strings, one alone stands without
+ *  brackets. Errors: OL_ENOMEM. */
 ol_status ol_conf_value(ol_conf_table table, size_t key, const void *values, ol_text *text);
 
 /**
@@ -158,6 +168,10 @@ const char *ol_conf_variant_origin(const ol_conf *conf, size_t i);
  * Errors: OL_ENOMEM.
  */
 ol_status ol_conf_variant(const ol_conf *conf, size_t i, void *values, ol_conf **variant);
+
+/** True when the variant (of ol_conf_variant) itself says the value of row `key`, in its group or by
+ *  a --set of its own; false where the value is the reading's, and for what is no variant. */
+bool ol_conf_own(const ol_conf *variant, size_t key);
 
 /** Mistakes gathered for one message; start from a zero struct. */
 typedef struct ol_conf_mistakes {

@@ -14,7 +14,8 @@
  *   maml, order 2   N (3 K S + Q)        reptile               N K S
  *   maml, order 1   N (  K S + Q)        metaicl, multitask    N (S + Q)
  *
- * and an arm makes round(steps × evaluations(base learner) / evaluations(arm)) meta-steps.
+ * and an arm makes round(steps × evaluations(base learner) / evaluations(arm)) meta-steps. Its
+ * learner.outer.warmup is rescaled alike, unless the arm itself says one.
  *
  * Everything here is local.
  */

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The value of a --set: libconfig's syntax, but that words need no quotes. */
+#include "internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Parse `set = VALUE`; a value with more behind it is none. */
+static ol_status parse(config_t *config, const char *value, bool *parsed)
+{
+    ol_text text = {0};
+    ol_status status = ol_text_append(&text, "set = ", 6);
+
+    if (status == OL_OK)
+        status = ol_conf_widen(&text, value, strlen(value));
+    if (status == OL_OK)
+        *parsed = config_read_string(config, text.data) &&
+                  config_setting_length(config_root_setting(config)) == 1;
+    ol_text_finish(&text);
+    return status;
+}
+
+/* Append a value as it is; one that is not libconfig's, and does not try to be, as a string. */
+static ol_status append_value(ol_text *text, const char *value)
+{
+    config_t config;
+    bool parsed = false;
+    ol_status status;
+
+    config_init(&config);
+    status = parse(&config, value, &parsed);
+    config_destroy(&config);
+    OL_TRY(status);
+    return parsed || strpbrk(value, "\"[](){};\n") ? ol_text_append(text, value, strlen(value))
+                                                   : ol_conf_quote(text, value);
+}
+
+/* End the item at its comma and take the blanks around it off; *next is what follows the comma,
+ * NULL when nothing does. */
+static char *cut_item(char *at, char **next)
+{
+    bool quoted = false;
+    char *end;
+
+    at += strspn(at, " \t");
+    for (end = at; *end && (quoted || *end != ','); end++) {
+        if (quoted && *end == '\\' && end[1])
+            end++;
+        else if (*end == '"')
+            quoted = !quoted;
+    }
+    *next = *end ? end + 1 : NULL;
+    while (end > at && strchr(" \t", end[-1]))
+        end--;
+    *end = '\0';
+    return at;
+}
+
+/* Append "[a, b]" as a list of what append_value makes of its items, and an empty one as nothing,
+ * which libconfig refuses. Cuts `list` up. */
+static ol_status append_list(ol_text *text, char *list)
+{
+    char *next = list + 1;
+
+    list[strlen(list) - 1] = '\0';
+    OL_TRY(ol_text_append(text, "(", 1));
+    while (next) {
+        const char *item = cut_item(next, &next);
+
+        if (item[0])
+            OL_TRY(append_value(text, item));
+        if (next)
+            OL_TRY(ol_text_append(text, ", ", 2));
+    }
+    return ol_text_append(text, ")", 1);
+}
+
+ol_status ol_conf_parse_set(config_t *config, const char *value, bool *parsed)
+{
+    const size_t n = strlen(value);
+    ol_text text = {0};
+    ol_status status = parse(config, value, parsed);
+
+    if (status != OL_OK || *parsed)
+        return status;
+    if (n > 1 && value[0] == '[' && value[n - 1] == ']') {
+        char *copy = strdup(value);
+
+        OL_CHECK(copy, OL_ENOMEM, "no memory for a --set");
+        status = append_list(&text, copy);
+        free(copy);
+    } else {
+        status = append_value(&text, value);
+    }
+    if (status == OL_OK)
+        status = parse(config, text.data, parsed);
+    ol_text_finish(&text);
+    return status;
+}
