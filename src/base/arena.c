@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,11 +53,21 @@ void ol_arena_finish(ol_arena *arena)
     *arena = (ol_arena){0};
 }
 
+/* A layout takes more than was counted for it. Going on would write over what lies behind. */
+__attribute__((noreturn, cold)) static void end_overdrawn(const ol_arena *arena, size_t bytes)
+{
+    fprintf(stderr,
+            "outerloop: bug: the arena for the %s has %zu of %zu bytes left and is asked for %zu\n",
+            arena->name ? arena->name : "(no name)", arena->size - arena->used, arena->size, bytes);
+    abort();
+}
+
 void *ol_arena_take(ol_arena *arena, size_t bytes)
 {
     const size_t at = arena->used;
 
-    assert(bytes <= SIZE_MAX / 4 && rounded(bytes) <= arena->size - at);
+    if (bytes > SIZE_MAX / 4 || rounded(bytes) > arena->size - at)
+        end_overdrawn(arena, bytes);
     arena->used += rounded(bytes);
     if (arena->used > arena->peak)
         arena->peak = arena->used;

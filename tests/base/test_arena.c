@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Arenas: a layout counts the same dry and placed, rewinds give back, blocks are aligned. */
+/* Arenas: a layout counts the same dry and placed, rewinds give back, blocks are aligned, and taking
+   too much ends the program. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -97,13 +103,67 @@ static void test_no_memory(void **state)
     ol_arena_finish(NULL);
 }
 
+/* In a process of its own, as that ends it: take from an arena of `size` bytes, `taken` of them
+   gone. Returns how it ended (as of waitpid) and what it said. */
+static int end_of_take(size_t size, size_t taken, size_t bytes, char *said, size_t room)
+{
+    int ends[2], how;
+    ssize_t n, length = 0;
+    pid_t child;
+
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    if (child == 0) {
+        ol_arena arena;
+
+        setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+        signal(SIGABRT, SIG_DFL);
+        dup2(ends[1], STDERR_FILENO);
+        if (ol_arena_init(&arena, "logits", size) != OL_OK)
+            _exit(2);
+        if (taken > 0)
+            ol_arena_take(&arena, taken);
+        ol_arena_take(&arena, bytes);
+        _exit(0);
+    }
+    assert_true(child > 0);
+    close(ends[1]);
+    while ((n = read(ends[0], said + length, room - 1 - (size_t)length)) > 0)
+        length += n;
+    said[length] = '\0';
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &how, 0), child);
+    return how;
+}
+
+/* Not an assertion, which release builds leave out. */
+static void test_taking_too_much_aborts(void **state)
+{
+    static const size_t too_much[] = {4096, 3137, SIZE_MAX / 4 + 1, SIZE_MAX};
+    char said[1024];
+    int how;
+
+    (void)state;
+    how = end_of_take(4096, 1000, 2048, said, sizeof said);
+    assert_true(WIFEXITED(how) && WEXITSTATUS(how) == 0);
+    for (size_t i = 0; i < sizeof too_much / sizeof *too_much; i++) {
+        char asked[64];
+
+        how = end_of_take(4096, 1000, too_much[i], said, sizeof said);
+        assert_true(WIFSIGNALED(how) && WTERMSIG(how) == SIGABRT);
+        snprintf(asked, sizeof asked, "asked for %zu\n", too_much[i]);
+        assert_non_null(strstr(said, "arena for the logits"));
+        assert_non_null(strstr(said, " bytes left"));
+        assert_non_null(strstr(said, asked));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dry_counts_what_real_places),
-        cmocka_unit_test(test_rewind),
-        cmocka_unit_test(test_peak_of_alternatives),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_dry_counts_what_real_places), cmocka_unit_test(test_rewind),
+        cmocka_unit_test(test_peak_of_alternatives),        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_taking_too_much_aborts),
     };
 
     return cmocka_run_group_tests_name("arena", tests, NULL, NULL);

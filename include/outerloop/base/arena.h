@@ -11,7 +11,8 @@
  * A layout is written once, as a function that takes blocks from an arena, and run twice: on a dry
  * arena, which only counts, and on a real one, which places. So the bytes that a job needs are
  * known before it starts, and ol_arena_init is the only place of the numeric rooms that can lack
- * memory. Taking more than was counted is a bug of ours and asserts.
+ * memory. Taking more than was counted is a bug of ours: in every build, release included, it says
+ * which arena lacked how much and aborts, rather than write over what lies behind.
  *
  * Every block starts on a 64-byte boundary. With AddressSanitizer, blocks are fenced by poisoned
  * zones and rewound memory is poisoned; builds without NDEBUG fill rewound memory with 0xff bytes,
@@ -49,7 +50,8 @@ ol_status ol_arena_init(ol_arena *arena, const char *name, size_t bytes);
 /** Free the block. Accepts NULL, a zero arena and a dry one. */
 void ol_arena_finish(ol_arena *arena);
 
-/** Take `bytes` (0 allowed): an uninitialised block, borrowed from the arena until the rewind. */
+/** Take `bytes` (0 allowed): an uninitialised block, borrowed from the arena until the rewind.
+ *  Aborts when fewer are left. */
 void *ol_arena_take(ol_arena *arena, size_t bytes);
 
 /** Where the arena stands, for ol_arena_rewind. */
