@@ -89,6 +89,7 @@ static ol_outer_spec outer_of(const ol_job *job, int64_t step)
                                     .beta1 = o->beta1,
                                     .beta2 = o->beta2,
                                     .eps = o->eps,
+                                    .eps_root = o->eps_root,
                                     .weight_decay = o->weight_decay},
                            .max_grad_norm = o->max_grad_norm};
 }
