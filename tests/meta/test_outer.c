@@ -70,6 +70,7 @@ static void test_update(void **state)
     for (ol_moments moments = OL_MOMENTS_SEPARATE; moments <= OL_MOMENTS_CARRY_V; moments++) {
         update_case(moments, OL_ADAMW, 7, 0);
         update_case(moments, OL_ADAMW, 7, 1);
+        update_case(moments, OL_ADAMW, 1.2, 1); /* a little too long is too long */
         update_case(moments, OL_ADAMW, 0.5, 1);
         update_case(moments, OL_SGD, 7, 1); /* an inner SGD has no moments to carry */
     }
