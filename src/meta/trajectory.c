@@ -49,7 +49,7 @@ void ol_inner_step(const ol_model *model, const ol_learner_spec *spec, const ol_
                    int64_t t, const ol_real *g, ol_real *x, ol_real *m, ol_real *v)
 {
     if (spec->inner == OL_SGD)
-        ol_sgd_step(model->P, spec->adam.lr, g, x);
+        ol_sgd_step(spec->adam.lr, model->n_params, spans, g, x);
     else
         ol_adam_step(&spec->adam, model->n_params, spans, t, g, x, m, v);
 }
@@ -131,7 +131,7 @@ static void rewind_to(ol_trajectory *t, int k)
     }
     memcpy(t->x, t->start.theta, t->model->P * sizeof *t->x);
     for (int j = 0; j < k; j++)
-        ol_sgd_step(t->model->P, t->spec->adam.lr, t->g[j], t->x);
+        ol_sgd_step(t->spec->adam.lr, t->model->n_params, t->spans, t->g[j], t->x);
 }
 
 ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws,

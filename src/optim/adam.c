@@ -21,7 +21,7 @@ typedef struct step {
     ol_real keep;         /* 1 - α w where w falls, else 1 */
     ol_real beta1, rest1; /* β1, 1-β1                      */
     ol_real beta2, rest2; /* β2, 1-β2                      */
-    ol_real eps;
+    ol_real eps, root;    /* ε, ρ                          */
 } step;
 
 static step step_at(const ol_adam_spec *spec, int64_t t, bool decay)
@@ -34,7 +34,8 @@ static step step_at(const ol_adam_spec *spec, int64_t t, bool decay)
                   .rest1 = (ol_real)(1 - spec->beta1),
                   .beta2 = (ol_real)spec->beta2,
                   .rest2 = (ol_real)(1 - spec->beta2),
-                  .eps = (ol_real)spec->eps};
+                  .eps = (ol_real)spec->eps,
+                  .root = (ol_real)spec->eps_root};
 }
 
 /* (1) to (3) for n <= BLOCK elements. The one place that does them, never inlined: steps and
@@ -44,9 +45,9 @@ __attribute__((noinline)) static void advance(step s, size_t n, const ol_real *g
 {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
-        m[i] = s.beta1 * m[i] + s.rest1 * g[i];                             /* (1) */
-        v[i] = s.beta2 * v[i] + s.rest2 * g[i] * g[i];                      /* (2) */
-        x[i] = s.keep * x[i] - s.rate * m[i] / (SQRT(s.c2 * v[i]) + s.eps); /* (3) */
+        m[i] = s.beta1 * m[i] + s.rest1 * g[i];                                      /* (1) */
+        v[i] = s.beta2 * v[i] + s.rest2 * g[i] * g[i];                               /* (2) */
+        x[i] = s.keep * x[i] - s.rate * m[i] / (SQRT(s.c2 * v[i] + s.root) + s.eps); /* (3) */
     }
 }
 
@@ -76,12 +77,10 @@ static bool next_block(cursor *c, int n_spans, const ol_span *spans)
     return true;
 }
 
-void ol_sgd_step(size_t P, double lr, const ol_real *g, ol_real *x)
+void ol_sgd_step(double lr, int n_spans, const ol_span *spans, const ol_real *g, ol_real *x)
 {
-    const ol_real rate = (ol_real)lr;
-
-    for (size_t i = 0; i < P; i++)
-        x[i] -= rate * g[i];
+    for (cursor c = {0}; next_block(&c, n_spans, spans);)
+        ol_vector_axpy(c.n, (ol_real)-lr, g + c.at, x + c.at);
 }
 
 void ol_adam_step(const ol_adam_spec *spec, int n_spans, const ol_span *spans, int64_t t,
@@ -126,15 +125,15 @@ static void adjoint_block(step s, size_t n, const ol_real *m, const ol_real *v, 
 {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
-        const ol_real root = SQRT(s.c2 * v[i]);
-        const ol_real inverse = 1 / (root + s.eps);
-        const ol_real slope = v[i] > 0 ? s.c2 / (2 * root) : 0; /* d√(c2 v)/dv, 0 at v = 0 */
+        const ol_real root = SQRT(s.c2 * v[i] + s.root), below = root + s.eps;
+        const ol_real slope = root > 0 ? s.c2 / (2 * root) : 0; /* ds/dv */
+        const ol_real share = s.rate * lx[i] / below;
 
-        lm[i] -= s.rate * lx[i] * inverse;                          /* (4) */
-        lv[i] += s.rate * lx[i] * m[i] * inverse * inverse * slope; /* (5) */
-        lg[i] = s.rest1 * lm[i] + 2 * s.rest2 * g[i] * lv[i];       /* (6) */
-        lx[i] *= s.keep;                                            /* (7) */
-        lm[i] *= s.beta1;                                           /* (8) */
+        lm[i] -= share;                                       /* (4) */
+        lv[i] += share * (m[i] / below) * slope;              /* (5) */
+        lg[i] = s.rest1 * lm[i] + 2 * s.rest2 * g[i] * lv[i]; /* (6) */
+        lx[i] *= s.keep;                                      /* (7) */
+        lm[i] *= s.beta1;                                     /* (8) */
         lv[i] *= s.beta2;
     }
 }

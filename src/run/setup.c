@@ -36,6 +36,7 @@ ol_learner_spec ol_setup_learner(const ol_job *job)
                  .beta1 = in->beta1,
                  .beta2 = in->beta2,
                  .eps = in->eps,
+                 .eps_root = in->eps_root,
                  .weight_decay = in->weight_decay},
         .moments = moments[in->moments],
         .storage = in->storage == OL_JOB_RECOMPUTE ? OL_RECOMPUTE : OL_KEEP,

@@ -2,6 +2,7 @@
 #include "outerloop/run/train.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,7 @@
 #include "outerloop/run/meta_step.h" /* ol_meta_stepper */
 #include "outerloop/run/progress.h"  /* ol_progress */
 #include "outerloop/run/stop.h"      /* ol_stop_agree */
+#include "outerloop/run/watch.h"     /* ol_watch_step */
 
 /* One arm at work. */
 typedef struct trainer {
@@ -27,6 +29,8 @@ typedef struct trainer {
     double save_seconds; /* spent on checkpoints since began */
     double began;
     bool warned_of_saving;
+    ol_watch watch;
+    bool warned_of_gradient;
 } trainer;
 
 static bool is_first(const trainer *t)
@@ -89,6 +93,7 @@ static ol_outer_spec outer_of(const ol_job *job, int64_t step)
                                     .beta1 = o->beta1,
                                     .beta2 = o->beta2,
                                     .eps = o->eps,
+                                    .eps_root = o->eps_root,
                                     .weight_decay = o->weight_decay},
                            .max_grad_norm = o->max_grad_norm};
 }
@@ -124,6 +129,33 @@ static ol_status record(trainer *t, const ol_step_report *report, double lr, dou
         t->metrics,
         &(ol_step_row){
             .step = step, .lr = lr, .seconds = seconds, .digest = digest, .report = report});
+}
+
+/* Say, once, that the meta-gradient is not what it should be. */
+static void watch_gradient(trainer *t, const ol_step_report *report)
+{
+    const double root = t->arm->job->learner.inner.eps_root, median = ol_watch_median(&t->watch);
+    double share = 0;
+    char seen[128];
+
+    if (t->learner.inner != OL_ADAMW || report->dropped == report->episodes)
+        return;
+    for (int n = 0; n < report->episodes; n++)
+        share = fmax(share, ol_meta_stepper_records(t->stepper)[n].report.second_order);
+    if (!ol_watch_step(&t->watch, share, report->grad_norm) || t->warned_of_gradient)
+        return;
+    t->warned_of_gradient = true;
+    snprintf(seen, sizeof seen, "its norm is %.3g", report->grad_norm);
+    if (median > 0)
+        snprintf(seen, sizeof seen, "its norm is %.3g, where %.3g is usual", report->grad_norm,
+                 median);
+    if (share > 0)
+        snprintf(seen, sizeof seen, "its second-order part is %.3g times the first-order one",
+                 share);
+    ol_log_warn("meta-step %lld: the meta-gradient is doubtful: %s. Inner AdamW steps from small "
+                "second moments magnify rounding: raise learner.inner.eps_root (%g; try %g), or "
+                "lower learner.inner.lr",
+                (long long)t->mark->step, seen, root, fmax(100 * root, 1e-8));
 }
 
 /* All ranks must hold the same θ: anything else is broken memory, or a broken MPI. */
@@ -238,6 +270,7 @@ static ol_status meta_step(trainer *t)
                      ol_learner_steps(&t->learner) == 0 ? (double)NAN : report.query_before,
                      report.query_after, report.tokens, seconds);
     OL_TRY(record(t, &report, outer.adam.lr, seconds));
+    watch_gradient(t, &report);
     ol_metrics_flush(t->metrics, false);
     return OL_OK;
 }

@@ -92,6 +92,8 @@ static ol_status read_adam(const ol_archive *a, const char *group, ol_adam_spec 
     OL_TRY(ol_archive_get_f64(a, group, "beta1", &out->beta1));
     OL_TRY(ol_archive_get_f64(a, group, "beta2", &out->beta2));
     OL_TRY(ol_archive_get_f64(a, group, "eps", &out->eps));
+    if (ol_archive_has_attribute(a, group, "eps_root"))
+        OL_TRY(ol_archive_get_f64(a, group, "eps_root", &out->eps_root));
     return ol_archive_get_f64(a, group, "weight_decay", &out->weight_decay);
 }
 

@@ -56,7 +56,8 @@ def messages(done):
 def reference_files():
     if not REFERENCE:
         raise Skipped("configure with -Dreference=FOLDER to run this test")
-    return sorted(Path(REFERENCE, "oracle", "meta_step").glob("*.h5"))
+    return sorted(Path(REFERENCE, "oracle", "meta_step").glob("*.h5")) + [
+        Path(REFERENCE, "oracle", "meta_step_hf", "gpt2-separate-root-k2.h5")]
 
 
 def all_pass(ranks, precision):

@@ -219,6 +219,50 @@ static void counts_continue_and_theta_stays(void **state)
     free(before);
 }
 
+/* The losses after j steps, t counted from what the learner starts with: bit for bit. */
+static void steps_are_counted(const world *w, const ol_eval_spec *spec, const ol_eval_result *r)
+{
+    const size_t P = w->model->P;
+    const ol_batch *support = &w->support, *prompts = &w->prompts;
+    ol_real *x = malloc(3 * P * sizeof *x);
+    double *losses = malloc((size_t)prompts->B * sizeof *losses);
+    ol_state_view start = ol_state_borrow(&w->state);
+    ol_arena ws;
+    int64_t t;
+
+    assert_true(x && losses);
+    memcpy(x, w->state.theta, P * sizeof *x);
+    t = ol_learner_start_moments(w->model, &spec->learner, start, x + P, x + 2 * P);
+    assert_int_equal(t, spec->learner.moments == OL_MOMENTS_SEPARATE ? 0 : 100);
+    assert_int_equal(ol_arena_init(&ws, "test", 1 << 26), OL_OK);
+    for (int j = 1; j <= 3; j++, t++) {
+        assert_int_equal(ol_learner_adapt(w->model, &spec->learner, support, 1, t, &ws, x, x + P,
+                                          x + 2 * P, NULL),
+                         OL_OK);
+        ol_objective_losses(w->model, prompts, x, &ws, losses);
+        assert_memory_equal(losses, r->scorings[j - 1].losses, (size_t)r->prompts * sizeof *losses);
+    }
+    ol_arena_finish(&ws);
+    free(x), free(losses);
+}
+
+static void adaptation_counts_its_steps(void **state)
+{
+    const world *w = *state;
+    const int counts[] = {1, 2, 3};
+
+    for (ol_moments moments = OL_MOMENTS_SEPARATE; moments <= OL_MOMENTS_CARRY_V; moments++) {
+        ol_eval_spec spec = spec_of(counts, 3, 1e-2);
+        ol_eval_result result;
+
+        spec.learner.moments = moments;
+        spec.in_context = false;
+        assert_int_equal(run(w, &w->target, &spec, &result), OL_OK);
+        steps_are_counted(w, &spec, &result);
+        ol_eval_result_finish(&result);
+    }
+}
+
 static void plain_descent_adapts_by_the_gradient(void **state)
 {
     /* One SGD step at rate α lowers L_A by about α‖g‖²: the second support loss shows it. */
@@ -291,6 +335,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_score_the_same_together_and_alone, set_up, tear_down),
         cmocka_unit_test_setup_teardown(adapting_at_rate_0_is_in_context, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_continue_and_theta_stays, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(adaptation_counts_its_steps, set_up, tear_down),
         cmocka_unit_test_setup_teardown(plain_descent_adapts_by_the_gradient, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_rate_that_diverges_scores_0_and_says_so, set_up,
                                         tear_down),

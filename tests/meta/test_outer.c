@@ -20,7 +20,13 @@ static void update_case(ol_moments moments, ol_optimizer inner, double norm, dou
     world w = world_make(), plain = world_make();
     const size_t P = w.model->P;
     const ol_learner_spec learner = world_learner(inner, moments, 3);
-    const ol_outer_spec spec = {.adam = {0.01, 0.9, 0.99, 1e-6, 0.1}, .max_grad_norm = most};
+    const ol_outer_spec spec = {.adam = {.lr = 0.01,
+                                         .beta1 = 0.9,
+                                         .beta2 = 0.99,
+                                         .eps = 1e-6,
+                                         .eps_root = 1e-4,
+                                         .weight_decay = 0.1},
+                                .max_grad_norm = most};
     ol_learner_spec as_inner = world_learner(OL_ADAMW, moments, 1);
     ol_span *spans = calloc((size_t)w.model->n_params, sizeof *spans);
     ol_real *G = tiny_normals(P, 1), *g = tiny_normals(P, 1);
@@ -64,6 +70,7 @@ static void test_update(void **state)
     for (ol_moments moments = OL_MOMENTS_SEPARATE; moments <= OL_MOMENTS_CARRY_V; moments++) {
         update_case(moments, OL_ADAMW, 7, 0);
         update_case(moments, OL_ADAMW, 7, 1);
+        update_case(moments, OL_ADAMW, 1.2, 1); /* a little too long is too long */
         update_case(moments, OL_ADAMW, 0.5, 1);
         update_case(moments, OL_SGD, 7, 1); /* an inner SGD has no moments to carry */
     }

@@ -128,7 +128,8 @@ static inline void world_step(const ol_model *model, const ol_learner_spec *spec
             v[i] = (ol_real)(a.beta2 * (double)v[i] + (1 - a.beta2) * gi * gi);
             x[i] = (ol_real)(keep * (double)x[i] -
                              a.lr * ((double)m[i] / (1 - pow(a.beta1, (double)t))) /
-                                 (sqrt((double)v[i] / (1 - pow(a.beta2, (double)t))) + a.eps));
+                                 (sqrt((double)v[i] / (1 - pow(a.beta2, (double)t)) + a.eps_root) +
+                                  a.eps));
         }
     }
 }

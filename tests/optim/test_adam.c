@@ -25,8 +25,10 @@ enum { SPANS = 5, P = 1200 + 3 + 512 + 1 + 300, MOST_STEPS = 4 };
 static const ol_span spans[SPANS] = {
     {0, 1200, true}, {1200, 3, false}, {1203, 512, true}, {1715, 1, false}, {1716, 300, false}};
 
-static const ol_adam_spec SPEC = {
+/* eps_root is what each test makes it. */
+static ol_adam_spec SPEC = {
     .lr = 0.02, .beta1 = 0.8, .beta2 = 0.95, .eps = 1e-3, .weight_decay = 0.3};
+static const double ROOTS[] = {0, 0.04};
 
 /* Everything that an inner loop's end depends on. */
 typedef struct start {
@@ -68,6 +70,7 @@ static void test_adam_step(void **state)
 
     (void)state;
     for (int t = 1; t <= 1001; t += 500) {
+        SPEC.eps_root = ROOTS[t > 1];
         memcpy(s, was, sizeof *s);
         ol_adam_step(&SPEC, SPANS, spans, t, s->g[0], s->x, s->m, s->v);
         for (int i = 0; i < P; i++) {
@@ -76,7 +79,7 @@ static void test_adam_step(void **state)
             const double v = 0.95 * (double)was->v[i] + 0.05 * g * g;
             const double m_hat = m / (1 - pow(0.8, t)), v_hat = v / (1 - pow(0.95, t));
             const double x = (double)was->x[i] * (decays(i) ? 1 - 0.02 * 0.3 : 1) -
-                             0.02 * m_hat / (sqrt(v_hat) + 1e-3);
+                             0.02 * m_hat / (sqrt(v_hat + SPEC.eps_root) + 1e-3);
 
             assert_true(near((double)s->m[i], m));
             assert_true(near((double)s->v[i], v));
@@ -92,9 +95,13 @@ static void test_sgd_step(void **state)
     start *s = draw(), *was = draw();
 
     (void)state;
-    ol_sgd_step(P, 0.02, s->g[0], s->x);
+    ol_sgd_step(0.02, SPANS, spans, s->g[0], s->x);
     for (int i = 0; i < P; i++)
         assert_true(near((double)s->x[i], (double)was->x[i] - 0.02 * (double)was->g[0][i]));
+    memcpy(s, was, sizeof *s);
+    ol_sgd_step(0.02, 1, spans + 2, s->g[0], s->x); /* a part alone: the others stay */
+    for (int i = 0; i < P; i++)
+        assert_true((s->x[i] == was->x[i]) == (i < 1203 || i >= 1715));
     free(s);
     free(was);
 }
@@ -118,6 +125,7 @@ static void test_replay(void **state)
 {
     (void)state;
     for (int moments = 0; moments < 2; moments++) {
+        SPEC.eps_root = ROOTS[moments];
         start *s = draw(), *walked = draw();
         const ol_real *g[MOST_STEPS];
         const ol_adam_path path = path_of(s, g, moments);
@@ -155,25 +163,63 @@ static void test_decay(void **state)
     free(was);
 }
 
-/* Where v is 0 the slope of its root counts as 0: finite, and lg is the momentum's part alone. */
-static void test_adjoint_at_zero(void **state)
+/* Where v and g are 0, lg is the momentum's part alone; without eps_root because the slope of the root
+ * counts as 0 there. */
+static void adjoint_at_zero(double eps_root)
 {
     start *s = draw(), *l = draw();
     const ol_real *g[MOST_STEPS];
     const ol_adam_path path = path_of(s, g, false);
-    const double rate = 0.02 / (1 - pow(0.8, 8));
+    const double rate = 0.02 / (1 - pow(0.8, 8)) / (sqrt(eps_root) + 1e-3);
     ol_real lg[P];
 
-    (void)state;
+    SPEC.eps_root = eps_root;
     memset(s->g[0], 0, sizeof s->g[0]);
     ol_adam_adjoint(&path, 0, l->x, NULL, NULL, lg);
     free(l);
     l = draw();
     for (int i = 0; i < P; i++)
-        assert_true(fabs((double)lg[i] + 0.2 * rate * (double)l->x[i] / 1e-3) <=
+        assert_true(fabs((double)lg[i] + 0.2 * rate * (double)l->x[i]) <=
                     16 * EPSILON * (1 + fabs((double)lg[i])));
     free(s);
     free(l);
+}
+
+static void test_adjoint_at_zero(void **state)
+{
+    (void)state;
+    adjoint_at_zero(0);
+    adjoint_at_zero(0.04);
+}
+
+/* Gradients of any size that a float holds, the smallest ones underflowing in v: no step of the
+ * adjoint leaves the range of a float.  */
+static void test_adjoint_of_small_gradients(void **state)
+{
+    start *s = draw();
+    const ol_real *g[MOST_STEPS];
+    ol_adam_path path = path_of(s, g, false);
+    const ol_adam_spec spec = {.lr = 1, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
+    ol_real lx[P], lg[P];
+
+    (void)state;
+    path.spec = &spec;
+    path.t0 = 0;
+    for (int i = 0; i < P; i++) {
+        s->g[0][i] = (ol_real)((i % 2 ? 1 : -1) * pow(10, -30.0 + 35.0 * i / P));
+        lx[i] = (ol_real)1e-3;
+    }
+    ol_adam_adjoint(&path, 0, lx, NULL, NULL, lg);
+    for (int i = 0; i < P; i++) {
+        const double size = fabs((double)s->g[0][i]);
+
+        /* -ε/(|g| + ε)², and rounding that is measured by the terms that cancel: 1/(|g| + ε) */
+        assert_true(isfinite((double)lg[i]));
+        if (size > 1e-15)
+            assert_true(fabs((double)lg[i] + 1e-3 * 1e-8 / pow(size + 1e-8, 2)) <=
+                        16 * 1e-3 * EPSILON / (size + 1e-8));
+    }
+    free(s);
 }
 
 #ifdef OL_F64
@@ -271,8 +317,10 @@ static void adjoint_case(int K, bool moments)
 static void test_adjoint(void **state)
 {
     (void)state;
-    for (int K = 1; K <= 3; K++)
-        adjoint_case(K, true);
+    for (int K = 1; K <= 6; K++) {
+        SPEC.eps_root = ROOTS[K > 3];
+        adjoint_case((K - 1) % 3 + 1, true);
+    }
 }
 
 /* From nothing, v is near g²: its root has a kink at g = 0 that differences stumble over, so gradients
@@ -280,8 +328,10 @@ static void test_adjoint(void **state)
 static void test_adjoint_without_moments(void **state)
 {
     (void)state;
-    for (int K = 1; K <= 3; K++)
-        adjoint_case(K, false);
+    for (int K = 1; K <= 6; K++) {
+        SPEC.eps_root = ROOTS[K > 3];
+        adjoint_case((K - 1) % 3 + 1, false);
+    }
 }
 #endif
 
@@ -290,7 +340,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_adam_step),       cmocka_unit_test(test_sgd_step),
         cmocka_unit_test(test_replay),          cmocka_unit_test(test_decay),
-        cmocka_unit_test(test_adjoint_at_zero),
+        cmocka_unit_test(test_adjoint_at_zero), cmocka_unit_test(test_adjoint_of_small_gradients),
 #ifdef OL_F64
         cmocka_unit_test(test_adjoint),         cmocka_unit_test(test_adjoint_without_moments),
 #endif

@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "outerloop/base/file.h"
+#include "outerloop/optim/adam.h"
 #include "outerloop/run/job.h"
 
 static ol_job *read_job(const char *text)
@@ -46,6 +47,8 @@ static void test_defaults(void **state)
     assert_int_equal(job->eval.shots, job->data.shots);
     assert_int_equal(job->learner.algorithm, OL_JOB_MAML);
     assert_int_equal(job->learner.inner.moments, OL_JOB_CARRY);
+    assert_true(job->learner.inner.eps_root == OL_INNER_EPS_ROOT);
+    assert_true(job->learner.outer.eps_root == 0);
     assert_int_equal(job->eval.seeds.n, 5);
     assert_int_equal(job->eval.seeds.items[4], 87);
     assert_true(ol_job_adapt_lr(job) == job->learner.inner.lr);

@@ -162,6 +162,17 @@ def test_losses_that_are_not_finite(place):
     check(len(list((out / "checkpoints").glob("step-000003.h5"))) == 1, "nothing was saved")
 
 
+def test_gradients_that_are_doubtful(place):
+    """Said once, with the key to change; not at the settings that a job has when it says nothing."""
+    job, doubt = place.job(), "learner.inner.eps_root"
+    sets = ("train.steps=8", "train.second_order_share=true", 'stages=["train"]')
+    said = run(2, job, place.path / "doubtful",
+               sets=(*sets, f"{doubt}=0.0", "learner.inner.moments=separate",
+                     "learner.inner.lr=0.05")).stderr
+    check(said.count(doubt) == 1, said)
+    check(doubt not in run(2, job, place.path / "usual", sets=sets).stderr, "a false alarm")
+
+
 def test_adaptation_that_is_not_finite(place):
     out = place.path / "out"
     said = run(2, place.job(), out, sets=("train.steps=6", "eval.adapt_lr=1e30",

@@ -88,7 +88,7 @@ typedef struct ol_job_data {
 typedef struct ol_job_inner {
     int optimizer; /**< ol_job_optimizer                           */
     int steps;     /**< K                                          */
-    double lr, beta1, beta2, eps, weight_decay;
+    double lr, beta1, beta2, eps, eps_root, weight_decay;
     int moments; /**< ol_job_moments: what it shares with outer    */
     int storage; /**< ol_job_storage: of the inner primal work     */
 } ol_job_inner;
@@ -98,7 +98,7 @@ typedef struct ol_job_outer {
     double lr;
     int schedule; /**< ol_job_schedule, over this arm's train.steps */
     int warmup;   /**< meta-steps from 0 to lr                      */
-    double beta1, beta2, eps, weight_decay;
+    double beta1, beta2, eps, eps_root, weight_decay;
     double max_grad_norm; /**< 0 = no clipping                       */
 } ol_job_outer;
 
@@ -117,12 +117,12 @@ typedef struct ol_job_train {
     int steps;            /**< meta-steps of the base learner; in an arm, the arm's own       */
     int checkpoint_every; /**< meta-steps, 0 = not by steps                                   */
     double
-        checkpoint_minutes; /**< 0 = not by time                                                */
-    int keep_last;          /**< newest checkpoints kept, at least 1                            */
-    int keep_every;         /**< checkpoints whose step is a multiple stay too, 0 = none        */
-    double log_seconds;     /**< least time between two progress lines off a terminal           */
+        checkpoint_minutes;  /**< 0 = not by time                                                */
+    int keep_last;           /**< newest checkpoints kept, at least 1                            */
+    int keep_every;          /**< checkpoints whose step is a multiple stay too, 0 = none        */
+    double log_seconds;      /**< least time between two progress lines off a terminal           */
     bool second_order_share; /**< also record ‖Δ−Δ₁‖/‖Δ₁‖ (a first-order pass more an episode)    */
-    int max_dropped; /**< steps in a row with a dropped episode before the run ends      */
+    int max_dropped;         /**< steps in a row with a dropped episode before the run ends      */
 } ol_job_train;
 
 /** eval: scoring of the setting's test tasks. */
