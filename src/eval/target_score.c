@@ -31,7 +31,7 @@ size_t ol_eval_target_bytes(const ol_model *model, const ol_eval_spec *spec,
                             const ol_eval_target *target)
 {
     ol_arena dry = ol_arena_dry("evaluation");
-    size_t scratch = ol_objective_bytes(model, ol_batch_extent(target->prompts), false);
+    size_t scratch = ol_objective_bytes(model, ol_batch_extent(target->prompts), OL_LOSSES, false);
 
     if (spec->n_counts > 0 && target->support) {
         const size_t adapt = ol_learner_adapt_bytes(model, ol_batch_extent(target->support));

@@ -74,7 +74,8 @@ static ol_status maml(const task *t)
     carry_out(t, &path);
     t->report->inner_seconds = ol_clock_seconds() - begin;
     t->report->query_after =
-        ol_objective_grad(t->model, &t->episode->query, path.x, NULL, t->ws, t->out->delta);
+        ol_objective_grad(t->model, &t->episode->query, path.x, OL_OF_TRAINED, NULL, t->ws,
+                          t->out->delta);
     OL_CHECK(isfinite(t->report->query_after), OL_ENONFINITE,
              "query loss is %g after %d inner steps", t->report->query_after, t->spec->steps);
     if (t->spec->order == 1) {
@@ -96,11 +97,11 @@ static size_t maml_bytes(const ol_model *model, const ol_learner_spec *spec, ol_
     ol_trajectory_layout(&dry, model, spec, support);
     if (spec->measure_share)
         ol_arena_reals(&dry, model->P);
-    /* The last step may have a tape; the steps before it have none. */
-    return dry.peak +
-           most(most(ol_objective_bytes(model, support, false),
-                     spec->storage == OL_KEEP ? ol_objective_bytes(model, support, true) : 0),
-                ol_objective_bytes(model, query, false));
+    const bool exact = spec->algorithm == OL_MAML && spec->order == 2;
+
+    return dry.peak + most(ol_objective_bytes(model, support, exact ? OL_PRODUCT : OL_GRADIENT,
+                                              exact && spec->storage == OL_KEEP),
+                           ol_objective_bytes(model, query, OL_GRADIENT, false));
 }
 
 /* Δ = θ - θ_K. */
@@ -133,10 +134,11 @@ static ol_status plain(const task *t)
     double support_loss = 0;
 
     t->report->query_after =
-        ol_objective_grad(t->model, query, t->state.theta, NULL, t->ws, t->out->delta);
+        ol_objective_grad(t->model, query, t->state.theta, OL_OF_TRAINED, NULL, t->ws,
+                          t->out->delta);
     ol_vector_scale(P, (ol_real)share, t->out->delta);
     if (support->B > 0) {
-        support_loss = ol_objective_grad(t->model, support, t->state.theta, NULL, t->ws, g);
+        support_loss = ol_objective_grad(t->model, support, t->state.theta, OL_OF_TRAINED, NULL, t->ws, g);
         ol_vector_axpy(P, (ol_real)(1 - share), g, t->out->delta);
     }
     OL_CHECK(isfinite(t->report->query_after + support_loss), OL_ENONFINITE,
@@ -153,7 +155,8 @@ static size_t plain_bytes(const ol_model *model, const ol_learner_spec *spec, ol
     (void)spec;
     ol_arena_reals(&dry, model->P);
     return dry.peak +
-           most(ol_objective_bytes(model, support, false), ol_objective_bytes(model, query, false));
+           most(ol_objective_bytes(model, support, OL_GRADIENT, false),
+                ol_objective_bytes(model, query, OL_GRADIENT, false));
 }
 
 /* The learners; adding one adds a row. */
@@ -244,7 +247,7 @@ size_t ol_learner_adapt_bytes(const ol_model *model, ol_extent support)
 
     ol_arena_reals(&dry, model->P);
     ol_arena_take(&dry, (size_t)model->n_params * sizeof(ol_span));
-    return dry.peak + ol_objective_bytes(model, support, false);
+    return dry.peak + ol_objective_bytes(model, support, OL_GRADIENT, false);
 }
 
 ol_status ol_learner_adapt(const ol_model *model, const ol_learner_spec *spec,
@@ -257,7 +260,7 @@ ol_status ol_learner_adapt(const ol_model *model, const ol_learner_spec *spec,
 
     ol_model_spans(model, spans);
     for (int k = 0; k < steps; k++) {
-        const double loss = ol_objective_grad(model, support, theta, NULL, ws, g);
+        const double loss = ol_objective_grad(model, support, theta, OL_OF_ADAPTED, NULL, ws, g);
 
         if (losses)
             losses[k] = loss;

@@ -106,7 +106,8 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_batch *support, ol_st
         ol_real *g = t->g[k < t->K ? k : 0];
 
         OL_TRY(heed_stop(t->spec));
-        losses[k] = ol_objective_grad(t->model, support, t->x, k == K - 1 ? t->tape : NULL, ws, g);
+        losses[k] = ol_objective_grad(t->model, support, t->x, OL_OF_ADAPTED,
+                                      k == K - 1 ? t->tape : NULL, ws, g);
         OL_CHECK(isfinite(losses[k]), OL_ENONFINITE, "support loss is %g before inner step %d",
                  losses[k], k);
         if (t->m || t->spec->inner == OL_SGD) {
@@ -157,7 +158,7 @@ ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_a
             for (size_t i = 0; i < P; i++)
                 t->lg[i] = rate * lx[i];
         }
-        ol_objective_hvp(t->model, support, t->x, t->lg, k == K - 1 ? t->tape : NULL, ws, lx);
+        ol_objective_hvp(t->model, support, t->x, t->lg, t->tape, ws, lx);
     }
     return OL_OK;
 }

@@ -129,7 +129,7 @@ static void weights(builder *b, const ol_step *step, ol_graph_step *s)
 /* Is the module named by a target, wholly or by its end? */
 static bool targeted(builder *b, const char *module)
 {
-    const ol_names *targets = &b->trained->targets;
+    const ol_patterns *targets = &b->trained->targets;
     bool found = false;
 
     for (int i = 0; i < targets->n; i++) {
@@ -213,7 +213,7 @@ static void add_steps(builder *b, const ol_step *steps, bool last, ol_instance *
 
 static ol_status check_targets(const builder *b)
 {
-    const ol_names *targets = &b->trained->targets;
+    const ol_patterns *targets = &b->trained->targets;
     ol_text known = {0};
     ol_status status = OL_OK;
 

@@ -127,12 +127,12 @@ static ol_status check_spec(const ol_model_spec *s)
 }
 
 /* Is the list empty or the one word? */
-static bool is_word(const ol_names *names, const char *word)
+static bool is_word(const ol_patterns *names, const char *word)
 {
     return names->n == 1 && strcmp(names->items[0], word) == 0;
 }
 
-static bool any_matches(const ol_names *patterns, const char *name)
+static bool any_matches(const ol_patterns *patterns, const char *name)
 {
     for (int i = 0; i < patterns->n; i++)
         if (fnmatch(patterns->items[i], name, 0) == 0)
@@ -141,8 +141,8 @@ static bool any_matches(const ol_names *patterns, const char *name)
 }
 
 /* Every pattern must name something, else it is a mistake. */
-static ol_status check_patterns(const char *key, const ol_names *patterns, const ol_param *tensors,
-                                int n)
+static ol_status check_patterns(const char *key, const ol_patterns *patterns,
+                                const ol_param *tensors, int n)
 {
     for (int i = 0; i < patterns->n; i++) {
         int matches = 0;

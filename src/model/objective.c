@@ -16,9 +16,6 @@ struct ol_tape {
     bool full; /* holds the walks of a batch */
 };
 
-/* What a walk is for. */
-typedef enum purpose { LOSSES, GRADIENT, PRODUCT } purpose;
-
 static int64_t chunk_rows(const ol_model *model)
 {
     const int64_t rows = CHUNK_REALS / model->spec.width;
@@ -28,11 +25,11 @@ static int64_t chunk_rows(const ol_model *model)
 
 /* Bounds of one chunk. Of losses, whose prompts share rows, at least half are not the start that
  * each chunk repeats. */
-static ol_extent chunk_bounds(const ol_model *model, ol_extent extent, purpose what)
+static ol_extent chunk_bounds(const ol_model *model, ol_extent extent, ol_work what)
 {
     const int64_t twice = 2 * extent.longest, rows = chunk_rows(model);
 
-    return ol_chunk_bounds(extent, what == LOSSES && twice > rows ? twice : rows);
+    return ol_chunk_bounds(extent, what == OL_LOSSES && twice > rows ? twice : rows);
 }
 
 static ol_tape tape_layout(ol_arena *arena, const ol_model *model, ol_extent bounds, bool adjoints)
@@ -45,27 +42,27 @@ static ol_tape tape_layout(ol_arena *arena, const ol_model *model, ol_extent bou
 }
 
 /* Everything of a walk but θ. Without a tape, one is made for a chunk at a time. */
-static ol_walk walk_layout(ol_arena *arena, const ol_model *model, ol_extent extent, purpose what,
+static ol_walk walk_layout(ol_arena *arena, const ol_model *model, ol_extent extent, ol_work what,
                            const ol_tape *tape, bool with_tape, ol_chunk *chunk)
 {
     const ol_extent bounds = chunk_bounds(model, extent, what);
-    const bool adjoints = what == PRODUCT || with_tape;
+    const bool adjoints = what == OL_PRODUCT || with_tape;
     ol_walk w = {.model = model, .chunk = chunk};
     ol_tape own = {0};
 
     *chunk = ol_chunk_layout(arena, bounds, model->graph->frequency ? model->spec.head_dim : 0);
-    if (what != LOSSES && !with_tape)
+    if (what != OL_LOSSES && !with_tape)
         own = tape_layout(arena, model, bounds, adjoints);
     if (tape)
         own = *tape;
     w.kept[OL_VALUE] = own.value;
     w.kept[OL_BAR] = own.bar;
-    w.keeps[OL_VALUE] = what == LOSSES ? 0 : ~0u;
+    w.keeps[OL_VALUE] = what == OL_LOSSES ? 0 : ~0u;
     w.keeps[OL_BAR] = adjoints ? ~0u : 0;
-    w.shared[OL_VALUE] = ol_shared_layout(arena, model, OL_VALUE, bounds, what == LOSSES);
-    if (what != LOSSES)
+    w.shared[OL_VALUE] = ol_shared_layout(arena, model, OL_VALUE, bounds, what == OL_LOSSES);
+    if (what != OL_LOSSES)
         w.shared[OL_BAR] = ol_shared_layout(arena, model, OL_BAR, bounds, !adjoints);
-    if (what == PRODUCT) {
+    if (what == OL_PRODUCT) {
         w.keeps[OL_DOT] = ~0u;
         w.kept[OL_DOT] = ol_kept_layout(arena, model, OL_DOT, bounds);
         w.shared[OL_DOT] = ol_shared_layout(arena, model, OL_DOT, bounds, false);
@@ -85,18 +82,18 @@ ol_tape *ol_tape_layout(ol_arena *arena, const ol_model *model, ol_extent extent
     return tape;
 }
 
-size_t ol_objective_bytes(const ol_model *model, ol_extent extent, bool tape)
+size_t ol_objective_bytes(const ol_model *model, ol_extent extent, ol_work most, bool tape)
 {
-    size_t most = 0;
+    size_t bytes = 0;
 
-    for (int what = LOSSES; what <= PRODUCT; what++) {
+    for (int what = OL_LOSSES; what <= (int)most; what++) {
         ol_arena dry = ol_arena_dry("objective");
         ol_chunk chunk;
 
-        walk_layout(&dry, model, extent, (purpose)what, NULL, tape && what != LOSSES, &chunk);
-        most = dry.peak > most ? dry.peak : most;
+        walk_layout(&dry, model, extent, (ol_work)what, NULL, tape && what != OL_LOSSES, &chunk);
+        bytes = dry.peak > bytes ? dry.peak : bytes;
     }
-    return most;
+    return bytes;
 }
 
 /* What a chunk that was just filled still lacks: angles, and its place in a tape. */
@@ -137,9 +134,9 @@ void ol_objective_losses(const ol_model *model, const ol_batch *batch, const ol_
 {
     const ol_mark mark = ol_arena_mark(ws);
     const ol_extent extent = ol_batch_extent(batch);
-    const ol_extent bounds = chunk_bounds(model, extent, LOSSES);
+    const ol_extent bounds = chunk_bounds(model, extent, OL_LOSSES);
     ol_chunk chunk;
-    ol_walk walk = walk_layout(ws, model, extent, LOSSES, NULL, false, &chunk);
+    ol_walk walk = walk_layout(ws, model, extent, OL_LOSSES, NULL, false, &chunk);
 
     walk.theta.v = (ol_real *)theta; /* inputs of a walk are never written */
     for (int b = 0; b < batch->B;) {
@@ -174,7 +171,7 @@ double ol_objective_grad(const ol_model *model, const ol_batch *batch, const ol_
     const ol_mark mark = ol_arena_mark(ws);
     ol_chunk chunk;
     ol_walk walk =
-        walk_layout(ws, model, ol_batch_extent(batch), GRADIENT, tape, tape != NULL, &chunk);
+        walk_layout(ws, model, ol_batch_extent(batch), OL_GRADIENT, tape, tape != NULL, &chunk);
     double loss = 0;
 
     walk.theta.v = (ol_real *)theta;
@@ -201,7 +198,7 @@ void ol_objective_hvp(const ol_model *model, const ol_batch *batch, const ol_rea
     const bool full = tape && tape->full;
     ol_chunk chunk;
     ol_walk walk =
-        walk_layout(ws, model, ol_batch_extent(batch), PRODUCT, tape, tape != NULL, &chunk);
+        walk_layout(ws, model, ol_batch_extent(batch), OL_PRODUCT, tape, tape != NULL, &chunk);
 
     assert(u != hv);
     for (int b = 0; b < batch->B;) {

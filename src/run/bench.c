@@ -76,7 +76,7 @@ static void place(ol_arena *arena, workload *w)
 /* Moments as some steps of training leave them. */
 static void random_state(workload *w, ol_rng *rng)
 {
-    ol_model_random(w->model, SEED, w->state.theta);
+    ol_model_random(w->model, SEED, w->state.theta, NULL);
     for (size_t i = 0; i < w->model->P; i++) {
         w->state.m[i] = (ol_real)(1e-4 * (2 * ol_rng_uniform(rng) - 1));
         w->state.v[i] = (ol_real)(1e-6 * ol_rng_uniform(rng) + 1e-8);
@@ -86,14 +86,18 @@ static void random_state(workload *w, ol_rng *rng)
 
 static ol_status prepare(const ol_bench_spec *spec, workload *w)
 {
-    const ol_model_spec shape = {
-        spec->layers, spec->heads, spec->width, spec->vocab, spec->seq + 1, 1e-5, 0};
+    ol_model_spec shape = OL_MODEL_SPEC_INIT;
     ol_rng rng = ol_rng_stream(SEED, OL_RNG_BENCH, 0, 0);
     ol_arena dry = ol_arena_dry("state");
 
     OL_CHECK(spec->labels <= spec->seq, OL_EUSAGE, "labels (%d) must not exceed seq (%d)",
              spec->labels, spec->seq);
-    OL_TRY(ol_model_create(&shape, &w->model));
+    shape.layers = spec->layers;
+    shape.heads = spec->heads;
+    shape.width = spec->width;
+    shape.vocab = spec->vocab;
+    shape.context = spec->seq + 1;
+    OL_TRY(ol_model_create(&shape, NULL, &w->model));
     OL_TRY(random_prompts(spec, &rng, &w->episode.support));
     OL_TRY(random_prompts(spec, &rng, &w->episode.query));
     w->learner = (ol_learner_spec){.algorithm = OL_MAML,

@@ -162,7 +162,7 @@ static ol_status make_model(ol_setup *s)
     spec.context = m->context;
     spec.init_std = m->init_std;
     spec.vocab = m->vocab ? m->vocab : V;
-    return ol_model_create(&spec, &s->model);
+    return ol_model_create(&spec, NULL, &s->model);
 }
 
 static bool same_sampling(const ol_job *a, const ol_job *b)
@@ -253,7 +253,7 @@ static ol_status make_start(ol_setup *s)
     OL_TRY(ol_arena_init(&s->arena, "parameters and moments", dry.peak));
     layout(s, &s->arena);
     if (s->job->model.init == OL_INIT_RANDOM)
-        ol_model_random(s->model, (uint64_t)s->job->seed, s->theta0);
+        ol_model_random(s->model, (uint64_t)s->job->seed, s->theta0, NULL);
     else if (ol_comm_rank(s->comm) == 0)
         OL_TRY(ol_snapshot_read_params(s->job->model.path, s->model, s->theta0));
     return OL_OK;

@@ -58,7 +58,7 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
         {.name = "heads", .kind = OL_NOTE_I64, .i = m->heads},
         {.name = "context", .kind = OL_NOTE_I64, .i = m->context},
         {.name = "vocab", .kind = OL_NOTE_I64, .i = m->vocab},
-        {.name = "ln_eps", .kind = OL_NOTE_F64, .f = m->ln_eps},
+        {.name = "norm_eps", .kind = OL_NOTE_F64, .f = m->norm_eps},
     };
     const ol_checkpoint_note notes[] = {
         {.name = "name", .kind = OL_NOTE_TEXT, .text = job->name},

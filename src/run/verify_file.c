@@ -5,7 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/file.h" /* PATH_MAX */
+#include "outerloop/base/file.h"    /* PATH_MAX */
+#include "outerloop/model/config.h" /* ol_config_read_model */
 
 #ifdef OL_F64
 #define READ_REALS ol_archive_read_f64
@@ -13,7 +14,7 @@
 #define READ_REALS ol_archive_read_f32
 #endif
 
-enum { VERSION = 1, MOST_TASKS = 1 << 16 };
+enum { VERSION_GPT2 = 1, VERSION = 2, MOST_TASKS = 1 << 16 };
 
 static ol_status read_int(const ol_archive *a, const char *object, const char *name, int *out)
 {
@@ -46,22 +47,24 @@ static ol_status read_word(const ol_archive *a, const char *object, const char *
     return i < n ? OL_OK : OL_EDATA;
 }
 
-static ol_status read_format(const ol_archive *a)
+static ol_status read_format(const ol_archive *a, int *version)
 {
     static const char *const formats[] = {"meta-step-verification"};
-    int format = 0, version = 0;
+    int format = 0;
 
     OL_TRY(read_word(a, "/", "format", 1, formats, &format));
-    OL_TRY(read_int(a, "/", "version", &version));
-    OL_CHECK(version == VERSION, OL_EDATA, "%s: format version %d; this program reads version %d",
-             ol_archive_path(a), version, VERSION);
+    OL_TRY(read_int(a, "/", "version", version));
+    OL_CHECK(*version == VERSION_GPT2 || *version == VERSION, OL_EDATA,
+             "%s: format version %d; this program reads versions %d and %d", ol_archive_path(a),
+             *version, VERSION_GPT2, VERSION);
     return OL_OK;
 }
 
 /* An impossible shape is a mistake of the file here, which the message has to name. */
-static ol_status create_model(const ol_archive *a, const ol_model_spec *spec, ol_model **out)
+static ol_status create_model(const ol_archive *a, const ol_model_spec *spec,
+                              const ol_trained_spec *trained, ol_model **out)
 {
-    const ol_status status = ol_model_create(spec, out);
+    const ol_status status = ol_model_create(spec, trained, out);
     char said[512];
 
     if (status != OL_EUSAGE)
@@ -70,7 +73,8 @@ static ol_status create_model(const ol_archive *a, const ol_model_spec *spec, ol
     return ol_fail(OL_EDATA, "%s: /%s", ol_archive_path(a), said);
 }
 
-static ol_status read_model(const ol_archive *a, ol_model **out)
+/* Version 1: a GPT-2 by its numbers. */
+static ol_status read_gpt2(const ol_archive *a, ol_model **out)
 {
     static const char *const arches[] = {"gpt2"};
     ol_model_spec spec = OL_MODEL_SPEC_INIT;
@@ -82,8 +86,78 @@ static ol_status read_model(const ol_archive *a, ol_model **out)
     OL_TRY(read_int(a, "/model", "n_embd", &spec.width));
     OL_TRY(read_int(a, "/model", "n_vocab", &spec.vocab));
     OL_TRY(read_int(a, "/model", "n_ctx", &spec.context));
-    OL_TRY(ol_archive_get_f64(a, "/model", "ln_eps", &spec.ln_eps));
-    return create_model(a, &spec, out);
+    OL_TRY(ol_archive_get_f64(a, "/model", "ln_eps", &spec.norm_eps));
+    return create_model(a, &spec, NULL, out);
+}
+
+/* Version 2: any family by its config.json, whole or through an adapter by peft's. */
+static ol_status read_adapted(const ol_archive *a, const ol_model_spec *spec, const char *name,
+                              ol_model **out)
+{
+    ol_adapter_config adapter = {0};
+    ol_trained_spec trained = {0};
+    char *text = NULL;
+    ol_status status = OL_OK;
+
+    if (ol_archive_is_group(a, "/adapter")) {
+        OL_TRY(ol_archive_get_text(a, "/adapter", "config", &text));
+        status = ol_config_read_adapter(name, text, &adapter);
+        free(text);
+        OL_TRY(status);
+        trained = ol_adapter_trained(&adapter);
+    }
+    status = create_model(a, spec, &trained, out);
+    ol_adapter_config_finish(&adapter);
+    return status;
+}
+
+static ol_status read_model(const ol_archive *a, int version, ol_model **out)
+{
+    ol_model_spec spec;
+    char *text = NULL, name[PATH_MAX + 64];
+    ol_status status;
+
+    if (version == VERSION_GPT2)
+        return read_gpt2(a, out);
+    snprintf(name, sizeof name, "%s: config of /model", ol_archive_path(a));
+    OL_TRY(ol_archive_get_text(a, "/model", "config", &text));
+    status = ol_config_read_model(name, text, &spec);
+    free(text);
+    OL_TRY(status);
+    snprintf(name, sizeof name, "%s: config of /adapter", ol_archive_path(a));
+    return read_adapted(a, &spec, name, out);
+}
+
+/* The object of a tensor below a group: GPT-2's may stand with "transformer." or without. */
+static void object_of(const ol_archive *a, const char *group, const ol_param *param,
+                      char object[256])
+{
+    snprintf(object, 256, "%s/transformer.%s", group, param->name);
+    if (!ol_archive_has(a, object))
+        snprintf(object, 256, "%s/%s", group, param->name);
+}
+
+static ol_status read_frozen(const ol_archive *a, ol_verify_case *c)
+{
+    const ol_model *m = c->model;
+    ol_status status = OL_OK;
+
+    c->frozen = malloc(m->frozen_bytes + 1);
+    OL_CHECK(c->frozen, OL_ENOMEM, "no memory for %zu bytes of frozen tensors", m->frozen_bytes);
+    c->model->block = c->frozen;
+    for (int i = 0; i < m->n_frozen && status == OL_OK; i++) {
+        const ol_param *param = &m->frozen[i];
+        ol_real *values = malloc(param->size * sizeof *values);
+        char object[256];
+
+        OL_CHECK(values, OL_ENOMEM, "no memory for %s", param->name);
+        object_of(a, "/frozen", param, object);
+        status = READ_REALS(a, object, param->size, values);
+        if (status == OL_OK)
+            ol_frozen_put(param, values, c->frozen);
+        free(values);
+    }
+    return status;
 }
 
 static ol_status read_adam(const ol_archive *a, const char *group, ol_adam_spec *out)
@@ -134,7 +208,7 @@ ol_status ol_verify_read_flat(const ol_archive *archive, const char *group, cons
     for (int i = 0; i < model->n_params; i++) {
         const ol_param *param = &model->params[i];
 
-        snprintf(object, sizeof object, "%s/%s", group, param->name);
+        object_of(archive, group, param, object);
         OL_TRY(READ_REALS(archive, object, param->size, out + param->offset));
     }
     return OL_OK;
@@ -219,11 +293,14 @@ static ol_status read_tasks(const ol_archive *a, ol_verify_case *c)
 
 ol_status ol_verify_case_read(const char *path, ol_verify_case *out)
 {
+    int version = 0;
+
     *out = (ol_verify_case){0};
     OL_TRY(ol_archive_open(path, &out->archive));
-    OL_TRY(read_format(out->archive));
+    OL_TRY(read_format(out->archive, &version));
     OL_TRY(ol_archive_get_f64(out->archive, "/", "float32_error", &out->float32_error));
-    OL_TRY(read_model(out->archive, &out->model));
+    OL_TRY(read_model(out->archive, version, &out->model));
+    OL_TRY(read_frozen(out->archive, out));
     OL_TRY(read_learner(out->archive, out));
     OL_TRY(read_state(out->archive, out));
     return read_tasks(out->archive, out);
@@ -236,6 +313,7 @@ void ol_verify_case_finish(ol_verify_case *c)
         ol_batch_finish(&c->episodes[i].query);
     }
     free(c->episodes);
+    free(c->frozen);
     ol_arena_finish(&c->arena);
     ol_model_destroy(c->model);
     ol_archive_close(c->archive);

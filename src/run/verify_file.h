@@ -15,6 +15,7 @@ typedef struct ol_verify_case {
     ol_model *model;
     ol_learner_spec learner;
     ol_outer_spec outer;
+    void *frozen;   /* the model's frozen tensors, owned */
     ol_arena arena; /* of state */
     ol_state state;
     int N;

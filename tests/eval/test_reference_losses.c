@@ -147,7 +147,7 @@ static void real_prompts_have_their_reference_losses(void **state)
                                         "bbh-ruin_names-13-channel-k2",
                                         "bbh-snarks-100-direct-k16"};
     const ol_model_spec shape = {
-        .layers = 3, .heads = 4, .width = 32, .vocab = 50257, .context = 1024, .ln_eps = 1e-5};
+        .layers = 3, .heads = 4, .width = 32, .vocab = 50257, .context = 1024, .norm_eps = 1e-5, .tied = true};
     const char *folder = getenv("OUTERLOOP_REFERENCE");
     char path[PATH_MAX];
     ol_model *model;
@@ -158,7 +158,7 @@ static void real_prompts_have_their_reference_losses(void **state)
         print_message("# no reference folder: configure with -Dreference=FOLDER\n");
         skip();
     }
-    assert_int_equal(ol_model_create(&shape, &model), OL_OK);
+    assert_int_equal(ol_model_create(&shape, NULL, &model), OL_OK);
     theta = calloc(model->P, sizeof *theta);
     assert_non_null(theta);
     assert_int_equal(ol_path_format(path, "%s/oracle/scores/tiny-gpt2/model.safetensors", folder),

@@ -45,17 +45,17 @@ static int set_up(void **out)
 {
     static const char *const words[MOST] = {"yes", "no", "maybe"};
     const ol_model_spec spec = {
-        .layers = 2, .heads = 2, .width = 16, .vocab = VOCAB, .context = CONTEXT, .ln_eps = 1e-5};
+        .layers = 2, .heads = 2, .width = 16, .vocab = VOCAB, .context = CONTEXT, .norm_eps = 1e-5, .tied = true};
     world *w = calloc(1, sizeof *w);
     ol_arena dry = ol_arena_dry("state");
     ol_rng rng = ol_rng_stream(3, OL_RNG_TEST, 0, 0);
 
     assert_non_null(w);
-    assert_int_equal(ol_model_create(&spec, &w->model), OL_OK);
+    assert_int_equal(ol_model_create(&spec, NULL, &w->model), OL_OK);
     ol_state_layout(&dry, w->model);
     assert_int_equal(ol_arena_init(&w->memory, "state", dry.peak), OL_OK);
     w->state = ol_state_layout(&w->memory, w->model);
-    ol_model_random(w->model, 5, w->state.theta);
+    ol_model_random(w->model, 5, w->state.theta, NULL);
     for (size_t i = 0; i < w->model->P; i++)
         w->state.v[i] = 1e-4f;
     w->state.t = 100;

@@ -99,8 +99,8 @@ static inline double world_loss(const world *w, const ol_batch *batch, const ol_
                                 ol_real *grad)
 {
     ol_real *own = tiny_reals(w->model->P);
-    ol_arena ws = tiny_arena(ol_objective_bytes(w->model, ol_batch_extent(batch), false));
-    const double loss = ol_objective_grad(w->model, batch, theta, NULL, &ws, grad ? grad : own);
+    ol_arena ws = tiny_arena(ol_objective_bytes(w->model, ol_batch_extent(batch), OL_PRODUCT, false));
+    const double loss = ol_objective_grad(w->model, batch, theta, OL_OF_TRAINED, NULL, &ws, grad ? grad : own);
 
     ol_arena_finish(&ws);
     free(own);

@@ -80,7 +80,7 @@ static void attention(const ol_model *model, const double *theta, int l, int n, 
     double *row = zeros(C), *qkv = zeros(n * 3 * C), *y = zeros(C);
 
     for (int t = 0; t < n; t++) {
-        norm(C, model->spec.ln_eps, x + t * C, tensor(model, theta, "h.%d.ln_1.weight", l),
+        norm(C, model->spec.norm_eps, x + t * C, tensor(model, theta, "h.%d.ln_1.weight", l),
              tensor(model, theta, "h.%d.ln_1.bias", l), row);
         affine(C, 3 * C, row, tensor(model, theta, "h.%d.attn.c_attn.weight", l),
                tensor(model, theta, "h.%d.attn.c_attn.bias", l), qkv + t * 3 * C);
@@ -106,7 +106,7 @@ static void network(const ol_model *model, const double *theta, int l, double *x
     const int C = model->spec.width;
     double *row = zeros(C), *wide = zeros(4 * C), *y = zeros(C);
 
-    norm(C, model->spec.ln_eps, x, tensor(model, theta, "h.%d.ln_2.weight", l),
+    norm(C, model->spec.norm_eps, x, tensor(model, theta, "h.%d.ln_2.weight", l),
          tensor(model, theta, "h.%d.ln_2.bias", l), row);
     affine(C, 4 * C, row, tensor(model, theta, "h.%d.mlp.c_fc.weight", l),
            tensor(model, theta, "h.%d.mlp.c_fc.bias", l), wide);
@@ -128,7 +128,7 @@ static double nats(const ol_model *model, const double *theta, const double *x, 
     const double *wte = tensor(model, theta, "wte.weight", 0);
     double *h = zeros(C), sum = 0, chosen = 0;
 
-    norm(C, model->spec.ln_eps, x, tensor(model, theta, "ln_f.weight", 0),
+    norm(C, model->spec.norm_eps, x, tensor(model, theta, "ln_f.weight", 0),
          tensor(model, theta, "ln_f.bias", 0), h);
     for (int v = 0; v < V; v++) {
         double z = 0;

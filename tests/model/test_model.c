@@ -47,10 +47,10 @@ static void test_random(void **state)
     double sum = 0;
 
     (void)state;
-    ol_model_random(model, 1, a);
-    ol_model_random(model, 1, b);
+    ol_model_random(model, 1, a, NULL);
+    ol_model_random(model, 1, b, NULL);
     assert_memory_equal(a, b, model->P * sizeof *a);
-    ol_model_random(model, 2, b);
+    ol_model_random(model, 2, b, NULL);
     assert_memory_not_equal(a, b, model->P * sizeof *a);
     for (size_t i = 0; i < wpe->size; i++)
         sum += pow((double)a[wpe->offset + i], 2);
@@ -69,7 +69,7 @@ static void refused(ol_model_spec spec, const char *said)
 {
     ol_model *model = NULL;
 
-    assert_int_equal(ol_model_create(&spec, &model), OL_EUSAGE);
+    assert_int_equal(ol_model_create(&spec, NULL, &model), OL_EUSAGE);
     assert_null(model);
     if (!strstr(ol_status_message(), said))
         fail_msg("no \"%s\" in: %s", said, ol_status_message());
@@ -91,7 +91,7 @@ static void test_impossible_shapes(void **state)
     refused(bad, "vocab (0)");
     bad = good, bad.context = 1;
     refused(bad, "context (1)");
-    bad = good, bad.ln_eps = 0;
+    bad = good, bad.norm_eps = 0;
     refused(bad, "ln_eps");
     bad = good, bad.width = 1 << 16, bad.vocab = 1 << 16;
     refused(bad, "2^31");

@@ -42,8 +42,8 @@ static setting set_up(int layers, ol_batch batch)
     ol_tape_layout(&dry, s.model, extent);
     s.tape_memory = tiny_arena(dry.peak);
     s.tape = ol_tape_layout(&s.tape_memory, s.model, extent);
-    bytes[0] = ol_objective_bytes(s.model, extent, false);
-    bytes[1] = ol_objective_bytes(s.model, extent, true);
+    bytes[0] = ol_objective_bytes(s.model, extent, OL_PRODUCT, false);
+    bytes[1] = ol_objective_bytes(s.model, extent, OL_PRODUCT, true);
     s.ws = tiny_arena(bytes[0] > bytes[1] ? bytes[0] : bytes[1]);
     s.theta = tiny_theta(s.model, 1);
     return s;
@@ -83,7 +83,7 @@ static ol_real *gradient(setting *s, const ol_real *theta, ol_tape *tape)
 {
     ol_real *g = tiny_normals(s->model->P, 99); /* what stood there must not matter */
 
-    ol_objective_grad(s->model, &s->batch, theta, tape, &s->ws, g);
+    ol_objective_grad(s->model, &s->batch, theta, OL_OF_TRAINED, tape, &s->ws, g);
     return g;
 }
 
@@ -133,7 +133,7 @@ static void gradient_case(int layers)
     static const double places[] = {1, -1, 2, -2}, weights[] = {8, -8, -1, 1};
     setting s = set_up(layers, tiny_batch(4, 2, 70, 13, 2));
     ol_real *g = gradient(&s, s.theta, NULL), *kept = gradient(&s, s.theta, s.tape);
-    double loss = ol_objective_grad(s.model, &s.batch, s.theta, NULL, &s.ws, g);
+    double loss = ol_objective_grad(s.model, &s.batch, s.theta, OL_OF_TRAINED, NULL, &s.ws, g);
 
     assert_true(fabs(loss - loss_of(&s, s.theta)) <= 1e-12 * loss);
     near("gradient with a kept tape", s.model->P, kept, g, 1e-12);
@@ -224,7 +224,7 @@ static void test_chunks(void **state)
                                 .tokens = s.batch.tokens + s.batch.offsets[b],
                                 .loss_mask = s.batch.loss_mask + s.batch.offsets[b]};
 
-        sum += ol_objective_grad(s.model, &alone, s.theta, NULL, &s.ws, one);
+        sum += ol_objective_grad(s.model, &alone, s.theta, OL_OF_TRAINED, NULL, &s.ws, one);
         ol_vector_axpy(P, 1.0 / s.batch.B, one, mean);
         ol_vector_zero(P, one);
         ol_objective_hvp(s.model, &alone, s.theta, u, NULL, &s.ws, one);
@@ -352,7 +352,7 @@ static void test_not_finite(void **state)
 
     (void)state;
     s.theta[s.model->params[s.model->ln_f_weight].offset] = NAN;
-    assert_true(isnan(ol_objective_grad(s.model, &s.batch, s.theta, NULL, &s.ws, g)));
+    assert_true(isnan(ol_objective_grad(s.model, &s.batch, s.theta, OL_OF_TRAINED, NULL, &s.ws, g)));
     assert_true(isnan(loss_of(&s, s.theta)));
     free(g);
     tear_down(&s);

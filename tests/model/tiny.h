@@ -35,10 +35,10 @@ static inline ol_real *tiny_normals(size_t n, uint32_t stream)
 static inline ol_model *tiny_model(int layers, int context)
 {
     const ol_model_spec spec = {
-        .layers = layers, .heads = 2, .width = 8, .vocab = 13, .context = context, .ln_eps = 1e-5};
+        .layers = layers, .heads = 2, .width = 8, .vocab = 13, .context = context, .norm_eps = 1e-5, .tied = true};
     ol_model *model = NULL;
 
-    if (ol_model_create(&spec, &model) != OL_OK)
+    if (ol_model_create(&spec, NULL, &model) != OL_OK)
         abort();
     return model;
 }
@@ -49,7 +49,7 @@ static inline ol_real *tiny_theta(const ol_model *model, uint32_t stream)
 {
     ol_real *theta = tiny_normals(model->P, stream), *start = tiny_reals(model->P);
 
-    ol_model_random(model, stream, start);
+    ol_model_random(model, stream, start, NULL);
     for (size_t i = 0; i < model->P; i++)
         theta[i] = start[i] + (ol_real)0.3 * theta[i];
     free(start);

@@ -259,16 +259,16 @@ static void nothing_to_do_is_a_mistake(void **unused)
 static void set_up(void)
 {
     const ol_model_spec shape = {
-        .layers = 2, .heads = 2, .width = 16, .vocab = VOCAB, .context = CONTEXT, .ln_eps = 1e-5};
+        .layers = 2, .heads = 2, .width = 16, .vocab = VOCAB, .context = CONTEXT, .norm_eps = 1e-5, .tied = true};
     ol_arena dry = ol_arena_dry("state");
 
-    if (ol_comm_init(&comm) != OL_OK || ol_model_create(&shape, &model) != OL_OK)
+    if (ol_comm_init(&comm) != OL_OK || ol_model_create(&shape, NULL, &model) != OL_OK)
         exit(1);
     ol_state_layout(&dry, model);
     if (ol_arena_init(&memory, "state", dry.peak) != OL_OK)
         exit(1);
     state = ol_state_layout(&memory, model);
-    ol_model_random(model, 11, state.theta);
+    ol_model_random(model, 11, state.theta, NULL);
 }
 
 int main(void)

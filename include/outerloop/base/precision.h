@@ -13,6 +13,8 @@
 #define ol_adam_decay ol_adam_decay_f64
 #define ol_adam_replay ol_adam_replay_f64
 #define ol_adam_step ol_adam_step_f64
+#define ol_adapter_config_finish ol_adapter_config_finish_f64
+#define ol_adapter_trained ol_adapter_trained_f64
 #define ol_attention ol_attention_f64
 #define ol_batch_extent ol_batch_extent_f64
 #define ol_bench ol_bench_f64
@@ -23,6 +25,8 @@
 #define ol_chunk_fill_shared ol_chunk_fill_shared_f64
 #define ol_chunk_layout ol_chunk_layout_f64
 #define ol_chunk_rows ol_chunk_rows_f64
+#define ol_config_read_adapter ol_config_read_adapter_f64
+#define ol_config_read_model ol_config_read_model_f64
 #define ol_conv1d ol_conv1d_f64
 #define ol_cross_entropy_adjoint ol_cross_entropy_adjoint_f64
 #define ol_cross_entropy_loss ol_cross_entropy_loss_f64

@@ -86,20 +86,23 @@ double ol_model_field_get(const ol_model_spec *spec, const ol_model_field *field
 void ol_model_field_set(ol_model_spec *spec, const ol_model_field *field, double value);
 
 /** A list of names or patterns. Borrowed. */
-typedef struct ol_names {
+typedef struct ol_patterns {
     int n;
     const char *const *items;
-} ol_names;
+} ol_patterns;
 
 /**
  * What is trained, and what of it the inner loop moves. Patterns are of fnmatch(3), as "h.3.*",
  * held against tensor names. Everything borrowed for the call.
  */
 typedef struct ol_trained_spec {
-    ol_names trained; /**< patterns; none or the one word "all": everything; the word "lora"      */
-    ol_names adapts;  /**< patterns: what the inner loop moves; none: all that is trained         */
-    ol_names targets; /**< of lora: module names or their ends, as "q_proj", or "all-linear"      */
-    int rank;         /**< of lora: r                                                             */
+    ol_patterns
+        trained; /**< patterns; none or the one word "all": everything; the word "lora"      */
+    ol_patterns
+        adapts; /**< patterns: what the inner loop moves; none: all that is trained         */
+    ol_patterns
+        targets;  /**< of lora: module names or their ends, as "q_proj", or "all-linear"      */
+    int rank;     /**< of lora: r                                                             */
     double alpha; /**< of lora: the scale is alpha/r, or alpha/√r with rslora                 */
     bool rslora;
     bool frozen_bf16; /**< matrices of the frozen part are stored as bfloat16                     */

@@ -68,9 +68,12 @@ typedef struct ol_tape ol_tape;
  */
 ol_tape *ol_tape_layout(ol_arena *arena, const ol_model *model, ol_extent extent);
 
-/** Scratch bytes that the three functions below need for batches within `extent`; `tape` says
- *  whether they are given a tape (its own bytes not included). */
-size_t ol_objective_bytes(const ol_model *model, ol_extent extent, bool tape);
+/** What is to be done, each including those before it. */
+typedef enum ol_work { OL_LOSSES, OL_GRADIENT, OL_PRODUCT } ol_work;
+
+/** Scratch bytes of all work up to `most` for batches within `extent`; `tape` says whether gradients
+ *  and products are given a tape (its own bytes not included). */
+size_t ol_objective_bytes(const ol_model *model, ol_extent extent, ol_work most, bool tape);
 
 /**
  * (1) for each prompt: mean nats per scored token. What consecutive prompts begin with alike (the
