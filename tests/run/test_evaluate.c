@@ -81,19 +81,20 @@ static ol_status source(void *payload, int task, int seed, ol_eval_target *targe
 
 static ol_evaluation_spec spec_of(target_store *store)
 {
-    return (ol_evaluation_spec){
-        .tasks = tasks,
-        .n_tasks = TASKS,
-        .unseen = unseen,
-        .seeds = seeds,
-        .n_seeds = SEEDS,
-        .costs = costs,
-        .source = source,
-        .payload = store,
-        .scoring = {.learner = {.inner = OL_ADAMW, .adam = OL_ADAM_SPEC_INIT},
-                    .in_context = true,
-                    .counts = counts,
-                    .n_counts = 2}};
+    return (ol_evaluation_spec){.tasks = tasks,
+                                .n_tasks = TASKS,
+                                .unseen = unseen,
+                                .seeds = seeds,
+                                .n_seeds = SEEDS,
+                                .costs = costs,
+                                .source = source,
+                                .payload = store,
+                                .scoring = {.learner = {.learner = ol_learner_find("metaicl"),
+                                                        .inner = OL_ADAMW,
+                                                        .adam = OL_ADAM_SPEC_INIT},
+                                            .in_context = true,
+                                            .counts = counts,
+                                            .n_counts = 2}};
 }
 
 static void finish_store(target_store *s)
@@ -264,10 +265,10 @@ static void set_up(void)
 
     if (ol_comm_init(&comm) != OL_OK || ol_model_create(&shape, &model) != OL_OK)
         exit(1);
-    ol_state_layout(&dry, model);
+    ol_state_layout(&dry, model->P);
     if (ol_arena_init(&memory, "state", dry.peak) != OL_OK)
         exit(1);
-    state = ol_state_layout(&memory, model);
+    state = ol_state_layout(&memory, model->P);
     ol_model_random(model, 11, state.theta);
 }
 
