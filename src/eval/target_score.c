@@ -8,7 +8,7 @@
 
 /* What stays during an item, beside the scratch of objective and learner. */
 typedef struct work {
-    ol_real *theta;     /* [P] adapted parameters                        */
+    ol_real *theta;     /* [O] adapted parameters, and the learner's own */
     ol_real *m, *v;     /* [P] moments of adaptation; none when in context alone */
     const char **texts; /* [rows] predicted options                      */
 } work;
@@ -20,7 +20,7 @@ static work lay_out(ol_arena *arena, const ol_model *model, const ol_eval_spec *
 
     w.texts = ol_arena_take(arena, (size_t)target->rows * sizeof *w.texts);
     if (spec->n_counts > 0) {
-        w.theta = ol_arena_reals(arena, model->P);
+        w.theta = ol_arena_reals(arena, ol_learner_size(model, &spec->learner));
         w.m = ol_arena_reals(arena, model->P);
         w.v = ol_arena_reals(arena, model->P);
     }
@@ -118,7 +118,7 @@ static ol_status score_all(const ol_model *model, const ol_eval_spec *spec,
         s->steps = c < 0 ? 0 : spec->counts[c];
         s->support = (double)NAN;
         if (c == 0) {
-            memcpy(w.theta, state.theta, model->P * sizeof *w.theta);
+            memcpy(w.theta, state.theta, ol_learner_size(model, &spec->learner) * sizeof *w.theta);
             t0 = ol_learner_start_moments(model, &spec->learner, state, w.m, w.v);
             theta = w.theta;
         }

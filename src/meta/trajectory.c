@@ -5,22 +5,37 @@
 #include "inner.h"
 #include "outerloop/meta/outer.h" /* ol_model_spans */
 
-static bool is_exact(const ol_learner_spec *spec)
+/* True when adapted first (second) moments are handed back to the outer loop. */
+static bool carries_m(const ol_learner_spec *spec)
 {
-    return spec->algorithm == OL_MAML && spec->order == 2;
+    return spec->inner == OL_ADAMW && spec->moments == OL_MOMENTS_CARRY;
+}
+
+static bool carries_v(const ol_learner_spec *spec)
+{
+    return carries_m(spec) || (spec->inner == OL_ADAMW && spec->moments == OL_MOMENTS_CARRY_V);
+}
+
+void ol_inner_declare(const ol_model *model, const ol_learner_spec *spec, ol_contribution *out)
+{
+    ol_contribution_add(out, "delta", ol_learner_size(model, spec), OL_MEAN);
+    if (carries_m(spec))
+        ol_contribution_add(out, "m", model->P, OL_MEAN);
+    if (carries_v(spec))
+        ol_contribution_add(out, "v", model->P, OL_MEAN);
 }
 
 ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
                                    const ol_learner_spec *spec, ol_extent support)
 {
     const size_t P = model->P;
-    const bool exact = is_exact(spec), adam = spec->inner == OL_ADAMW;
-    const int stored = exact ? spec->steps : 1;
+    const bool exact = ol_learner_exact(spec), adam = spec->inner == OL_ADAMW;
+    const int stored = exact || spec->learner->pullback ? spec->steps : 1;
     ol_span *spans = ol_arena_take(arena, (size_t)model->n_params * sizeof *spans);
     ol_trajectory t = {.model = model, .spec = spec, .spans = spans, .K = stored};
 
     if (spans)
-        ol_model_spans(model, spans);
+        t.n_spans = ol_model_spans(model, OL_OF_ADAPTED, spans);
     t.g = ol_arena_take(arena, (size_t)stored * sizeof *t.g);
     for (int k = 0; k < stored; k++) {
         ol_real *g = ol_arena_reals(arena, P);
@@ -30,7 +45,7 @@ ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
     }
     t.x = ol_arena_reals(arena, P);
     /* With one exact step the moments pass through registers, unless they are carried out. */
-    if (adam && (!exact || spec->steps > 1 || ol_learner_carries_v(spec))) {
+    if (adam && (!exact || spec->steps > 1 || carries_v(spec))) {
         t.m = ol_arena_reals(arena, P);
         t.v = ol_arena_reals(arena, P);
     }
@@ -45,13 +60,36 @@ ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
     return t;
 }
 
-void ol_inner_step(const ol_model *model, const ol_learner_spec *spec, const ol_span *spans,
-                   int64_t t, const ol_real *g, ol_real *x, ol_real *m, ol_real *v)
+/* Larger of two byte counts. */
+static size_t most(size_t a, size_t b)
 {
-    if (spec->inner == OL_SGD)
-        ol_sgd_step(spec->adam.lr, model->n_params, spans, g, x);
+    return a > b ? a : b;
+}
+
+size_t ol_inner_bytes(const ol_model *model, const ol_learner_spec *spec, ol_extent support,
+                      ol_extent query)
+{
+    const bool exact = ol_learner_exact(spec);
+    ol_arena dry = ol_arena_dry("episode");
+
+    ol_trajectory_layout(&dry, model, spec, support);
+    if (spec->measure_share)
+        ol_arena_reals(&dry, ol_learner_size(model, spec));
+    return dry.peak + most(ol_objective_bytes(model, support, exact ? OL_PRODUCT : OL_GRADIENT,
+                                              exact && spec->storage == OL_KEEP),
+                           ol_objective_bytes(model, query, OL_GRADIENT, false));
+}
+
+void ol_inner_step(const ol_model *model, const ol_learner_spec *spec, int n_spans,
+                   const ol_span *spans, const ol_real *own, int64_t t, const ol_real *g,
+                   ol_real *x, ol_real *m, ol_real *v)
+{
+    if (spec->learner->step)
+        spec->learner->step(model, spec, own, g, x);
+    else if (spec->inner == OL_SGD)
+        ol_sgd_step(spec->adam.lr, n_spans, spans, g, x);
     else
-        ol_adam_step(&spec->adam, model->n_params, spans, t, g, x, m, v);
+        ol_adam_step(&spec->adam, n_spans, spans, t, g, x, m, v);
 }
 
 /* The moments that the inner optimizer starts from. */
@@ -75,7 +113,7 @@ static void copy_or_zero(size_t P, const ol_real *from, ol_real *to)
 static ol_adam_path path_of(const ol_trajectory *t)
 {
     return (ol_adam_path){.spec = &t->spec->adam,
-                          .n_spans = t->model->n_params,
+                          .n_spans = t->n_spans,
                           .spans = t->spans,
                           .t0 = t->start.t,
                           .x0 = t->start.theta,
@@ -90,14 +128,31 @@ static ol_status heed_stop(const ol_learner_spec *spec)
     return OL_OK;
 }
 
-ol_status ol_trajectory_forward(ol_trajectory *t, const ol_batch *support, ol_state_view state,
-                                ol_arena *ws, double *losses)
+/* The learner's own parameters. */
+static const ol_real *own_of(const ol_trajectory *t)
 {
+    return t->start.theta + t->model->P;
+}
+
+static void carry_out(const ol_trajectory *t, const ol_contribution *out)
+{
+    const size_t bytes = t->model->P * sizeof(ol_real);
+
+    if (carries_m(t->spec))
+        memcpy(ol_contribution_part(out, "m"), t->m, bytes);
+    if (carries_v(t->spec))
+        memcpy(ol_contribution_part(out, "v"), t->v, bytes);
+}
+
+ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
+{
+    const ol_batch *support = &task->episode->support;
     const size_t P = t->model->P;
     const int K = t->spec->steps;
+    double *losses = task->inner_losses;
 
-    t->start = inner_start(t->spec, state);
-    memcpy(t->x, state.theta, P * sizeof *t->x);
+    t->start = inner_start(t->spec, task->state);
+    memcpy(t->x, t->start.theta, P * sizeof *t->x);
     if (t->m) {
         copy_or_zero(P, t->start.m, t->m);
         copy_or_zero(P, t->start.v, t->v);
@@ -107,17 +162,19 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_batch *support, ol_st
 
         OL_TRY(heed_stop(t->spec));
         losses[k] = ol_objective_grad(t->model, support, t->x, OL_OF_ADAPTED,
-                                      k == K - 1 ? t->tape : NULL, ws, g);
+                                      k == K - 1 ? t->tape : NULL, task->ws, g);
         OL_CHECK(isfinite(losses[k]), OL_ENONFINITE, "support loss is %g before inner step %d",
                  losses[k], k);
         if (t->m || t->spec->inner == OL_SGD) {
-            ol_inner_step(t->model, t->spec, t->spans, t->start.t + k + 1, g, t->x, t->m, t->v);
+            ol_inner_step(t->model, t->spec, t->n_spans, t->spans, own_of(t), t->start.t + k + 1, g,
+                          t->x, t->m, t->v);
         } else {
             const ol_adam_path path = path_of(t);
 
             ol_adam_replay(&path, k + 1, t->x);
         }
     }
+    carry_out(t, task->out);
     return OL_OK;
 }
 
@@ -132,11 +189,31 @@ static void rewind_to(ol_trajectory *t, int k)
     }
     memcpy(t->x, t->start.theta, t->model->P * sizeof *t->x);
     for (int j = 0; j < k; j++)
-        ol_sgd_step(t->spec->adam.lr, t->model->n_params, t->spans, t->g[j], t->x);
+        ol_inner_step(t->model, t->spec, t->n_spans, t->spans, own_of(t), j + 1, t->g[j], t->x,
+                      NULL, NULL);
+}
+
+/* Back through step k but for its gradient's dependence on θ_k: λg, and what is left of λx. */
+static void step_back(ol_trajectory *t, int k, ol_real *l)
+{
+    const size_t P = t->model->P;
+
+    if (t->spec->inner == OL_ADAMW) {
+        const ol_adam_path path = path_of(t);
+
+        ol_adam_adjoint(&path, k, l, t->lm, t->lv, t->lg);
+    } else if (t->spec->learner->pullback) {
+        t->spec->learner->pullback(t->model, t->spec, own_of(t), t->g[k], l, t->lg, l + P);
+    } else {
+        const ol_real rate = (ol_real)-t->spec->adam.lr; /* λg = -α λx */
+
+        for (size_t i = 0; i < P; i++)
+            t->lg[i] = rate * l[i];
+    }
 }
 
 ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws,
-                                 ol_real *lx)
+                                 ol_real *l)
 {
     const size_t P = t->model->P;
     const int K = t->spec->steps;
@@ -148,23 +225,18 @@ ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_a
     for (int k = K - 1; k >= 0; k--) {
         OL_TRY(heed_stop(t->spec));
         rewind_to(t, k);
-        if (t->spec->inner == OL_ADAMW) {
-            const ol_adam_path path = path_of(t);
-
-            ol_adam_adjoint(&path, k, lx, t->lm, t->lv, t->lg);
-        } else {
-            const ol_real rate = (ol_real)-t->spec->adam.lr; /* λg = -α λx */
-
-            for (size_t i = 0; i < P; i++)
-                t->lg[i] = rate * lx[i];
-        }
-        ol_objective_hvp(t->model, support, t->x, t->lg, t->tape, ws, lx);
+        step_back(t, k, l);
+        ol_objective_hvp(t->model, support, t->x, t->lg, t->tape, ws, l);
     }
     return OL_OK;
 }
 
-void ol_trajectory_first_order(const ol_trajectory *t, ol_real *lx)
+void ol_trajectory_first_order(const ol_trajectory *t, ol_real *l)
 {
+    const ol_model *model = t->model;
+
     if (t->spec->inner == OL_ADAMW)
-        ol_adam_decay(&t->spec->adam, t->model->n_params, t->spans, t->spec->steps, lx);
+        ol_adam_decay(&t->spec->adam, t->n_spans, t->spans, t->spec->steps, l);
+    for (int k = t->K - 1; k >= 0 && t->spec->learner->pullback; k--)
+        t->spec->learner->pullback(model, t->spec, own_of(t), t->g[k], l, NULL, l + model->P);
 }

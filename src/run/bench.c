@@ -59,17 +59,17 @@ typedef struct workload {
     ol_model *model;
     ol_learner_spec learner;
     ol_episode episode;
-    ol_arena arena; /* state and Δ */
+    ol_arena arena; /* state and contribution */
     ol_arena scratch;
     ol_state state;
-    ol_real *delta;
+    ol_contribution out;
     double *inner_losses;
 } workload;
 
 static void place(ol_arena *arena, workload *w)
 {
-    w->state = ol_state_layout(arena, w->model);
-    w->delta = ol_arena_reals(arena, w->model->P);
+    w->state = ol_state_layout(arena, ol_learner_size(w->model, &w->learner));
+    w->out = ol_contribution_layout(arena, w->model, &w->learner);
     w->inner_losses = ol_arena_take(arena, (size_t)w->learner.steps * sizeof *w->inner_losses);
 }
 
@@ -100,7 +100,7 @@ static ol_status prepare(const ol_bench_spec *spec, workload *w)
     OL_TRY(ol_model_create(&shape, NULL, &w->model));
     OL_TRY(random_prompts(spec, &rng, &w->episode.support));
     OL_TRY(random_prompts(spec, &rng, &w->episode.query));
-    w->learner = (ol_learner_spec){.algorithm = OL_MAML,
+    w->learner = (ol_learner_spec){.learner = ol_learner_find("maml"),
                                    .order = spec->order,
                                    .steps = spec->steps,
                                    .inner = spec->inner,
@@ -120,7 +120,6 @@ static ol_status prepare(const ol_bench_spec *spec, workload *w)
 
 static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report *report)
 {
-    ol_contribution out = {.delta = w->delta};
     ol_episode_report episode;
 
     *report = (ol_bench_report){
@@ -130,7 +129,7 @@ static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report
         const double flops = ol_gemm_flops(), begin = ol_clock_seconds();
 
         OL_TRY(ol_learner_episode(w->model, &w->learner, &w->episode, ol_state_borrow(&w->state),
-                                  &w->scratch, &out, w->inner_losses, &episode));
+                                  &w->scratch, &w->out, w->inner_losses, &episode));
         const double seconds = ol_clock_seconds() - begin;
 
         if (seconds < report->best_seconds) {

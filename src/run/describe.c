@@ -44,16 +44,15 @@ static double episode_mib(const ol_setup *s)
     size_t most = 0;
 
     for (int i = 0; i < s->n_arms; i++) {
-        const ol_learner_spec spec = ol_setup_learner(s->arms[i].job);
-        const size_t P = s->model->P;
-        const size_t vectors =
-            (size_t)(1 + ol_learner_carries_m(&spec) + ol_learner_carries_v(&spec));
-        const size_t sum =
-            ol_ordered_sum_bytes(P, (ol_sum_type)sizeof(ol_real), ol_comm_size(s->comm));
-        const size_t bytes =
-            ol_learner_bytes(s->model, &spec, s->arms[i].support, s->arms[i].query) +
-            vectors * (sum + P * sizeof(ol_real));
+        const ol_learner_spec spec = ol_job_learner_spec(s->arms[i].job);
+        ol_arena dry = ol_arena_dry("gradients");
+        const ol_contribution out = ol_contribution_layout(&dry, s->model, &spec);
+        size_t bytes =
+            dry.peak + ol_learner_bytes(s->model, &spec, s->arms[i].support, s->arms[i].query);
 
+        for (int p = 0; p < out.n; p++)
+            bytes += ol_ordered_sum_bytes(out.parts[p].size, (ol_sum_type)sizeof(ol_real),
+                                          ol_comm_size(s->comm));
         most = bytes > most ? bytes : most;
     }
     return (double)most / 1048576.0;
@@ -124,17 +123,12 @@ static void describe_arms(const ol_setup *s)
     for (int i = 0; i < s->n_arms; i++) {
         const ol_job *job = s->arms[i].job;
         const double each = ol_job_evaluations_per_step(job);
-        const bool ordered = job->learner.algorithm == OL_JOB_MAML;
 
         ol_log_info("%s%s: %s%s, %d meta-steps of %d episodes: %d × %.0f = %.0f gradient "
                     "evaluations",
-                    s->n_arms > 1 ? "  " : "", job->name,
-                    ol_job_algorithm_name(job->learner.algorithm),
-                    !ordered                  ? ""
-                    : job->learner.order == 2 ? " order 2"
-                                              : " order 1",
-                    job->train.steps, job->learner.episodes, job->train.steps, each,
-                    each * job->train.steps);
+                    s->n_arms > 1 ? "  " : "", job->name, job->learner.algorithm,
+                    ol_job_order_text(job), job->train.steps, job->learner.episodes,
+                    job->train.steps, each, each * job->train.steps);
     }
 }
 

@@ -13,6 +13,7 @@
 #include "outerloop/run/job.h"          /* ol_job */
 #include "outerloop/store/check.h"      /* ol_archive_check */
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint */
+#include "outerloop/text/prompt.h"      /* ol_variant_name */
 
 ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, ...)
 {
@@ -46,12 +47,8 @@ static ol_status describe_learner(const ol_job *job, ol_text *out)
     const ol_job_learner *l = &job->learner;
     const ol_job_inner *i = &l->inner;
 
-    OL_TRY(ol_inspect_line(out, "learner", "%s%s; %d episodes of %d + %d prompts",
-                           ol_job_algorithm_name(l->algorithm),
-                           l->algorithm != OL_JOB_MAML ? ""
-                           : l->order == 1             ? ", order 1"
-                                                       : ", order 2",
-                           l->episodes, l->support, l->query));
+    OL_TRY(ol_inspect_line(out, "learner", "%s%s; %d episodes of %d + %d prompts", l->algorithm,
+                           ol_job_order_text(job), l->episodes, l->support, l->query));
     return ol_inspect_line(out, "inner", "%d steps of %s, lr %g, moments %s; outer lr %g", i->steps,
                            ol_job_optimizer_name(i->optimizer), i->lr,
                            ol_job_moments_name(i->moments), l->outer.lr);
@@ -70,7 +67,7 @@ ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
         status =
             ol_inspect_line(out, "data", "%s, setting %s, %s, %d shots",
                             *job->data.root ? job->data.root : "built-in suite", job->data.setting,
-                            ol_job_variant_name(job->data.variant), job->data.shots);
+                            ol_variant_name((ol_variant)job->data.variant), job->data.shots);
     if (status == OL_OK)
         status = describe_learner(job, out);
     for (int i = 0; i < job->n_arms && status == OL_OK; i++)
@@ -114,20 +111,61 @@ static ol_status note_broken(inspection *s, const char *path)
     return ol_text_format(s->out, "  BROKEN  %s: %s\n", path, reason);
 }
 
-static ol_status count_tensors(const ol_archive *archive, int *tensors, int64_t *params)
+/* What the outer parameters of the learner's own are, as the names of their tensors begin: "" where
+ * it has none. */
+static const char *own_of(const ol_checkpoint *file)
+{
+    const char *text = ol_checkpoint_job(file), *own = NULL;
+    ol_job *job = NULL;
+
+    if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
+        own = ol_learner_find(job->learner.algorithm)->own;
+    ol_job_destroy(job);
+    return own ? own : "";
+}
+
+/* Tensors of one kind: how many, and what they hold. */
+typedef struct tally {
+    int tensors;
+    int64_t reals;
+    double least, sum, most; /* of the learner's own */
+} tally;
+
+static ol_status read_values(const ol_archive *archive, const char *object, size_t n, tally *t)
+{
+    double *values = malloc((n + 1) * sizeof *values);
+    ol_status status = values ? ol_archive_read_f64(archive, object, n, values)
+                              : ol_fail(OL_ENOMEM, "no memory for %zu reals", n);
+
+    for (size_t i = 0; i < n && status == OL_OK; i++) {
+        t->least = t->reals + (int64_t)i == 0 || values[i] < t->least ? values[i] : t->least;
+        t->most = t->reals + (int64_t)i == 0 || values[i] > t->most ? values[i] : t->most;
+        t->sum += values[i];
+    }
+    free(values);
+    return status;
+}
+
+/* @param tallies  of the model's tensors, and of the learner's own */
+static ol_status count_tensors(const ol_archive *archive, const char *own, tally tallies[2])
 {
     ol_strings names = {0};
     ol_status status = ol_archive_children(archive, "params", &names);
 
-    *tensors = (int)names.n;
-    *params = 0;
     for (size_t i = 0; i < names.n && status == OL_OK; i++) {
+        const char *name = names.items[i];
+        const size_t prefix = strlen(own);
+        const bool is_own = prefix > 0 && strncmp(name, own, prefix) == 0 && name[prefix] == '.';
         char object[PATH_MAX];
         size_t n = 0;
-        status = ol_path_format(object, "params/%s", names.items[i]);
+
+        status = ol_path_format(object, "params/%s", name);
         if (status == OL_OK)
             status = ol_archive_count(archive, object, &n);
-        *params += (int64_t)n;
+        if (status == OL_OK && is_own)
+            status = read_values(archive, object, n, &tallies[1]);
+        tallies[is_own].tensors++;
+        tallies[is_own].reals += (int64_t)n;
     }
     ol_strings_finish(&names);
     return status;
@@ -137,8 +175,8 @@ static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
 {
     const ol_archive *archive = ol_checkpoint_archive(file);
     char size[24];
-    int64_t params;
-    int tensors;
+    const char *own = own_of(file);
+    tally t[2] = {0};
 
     size_text(ol_archive_path(archive), size);
     OL_TRY(ol_inspect_line(s->out, "checkpoint", "%s, %s", ol_archive_path(archive), size));
@@ -147,9 +185,14 @@ static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
                            (long long)ol_checkpoint_moments_step(file)));
     OL_TRY(ol_inspect_job("job", ol_checkpoint_job(file), s->out));
     OL_TRY(show_attributes(archive, "/model", "model", s->out));
-    OL_TRY(count_tensors(archive, &tensors, &params));
-    OL_TRY(ol_inspect_line(s->out, "tensors", "%d, %lld parameters%s", tensors, (long long)params,
+    OL_TRY(count_tensors(archive, own, t));
+    OL_TRY(ol_inspect_line(s->out, "tensors", "%d, %lld parameters%s", t[0].tensors,
+                           (long long)t[0].reals,
                            ol_checkpoint_has_moments(file) ? ", with moments" : ""));
+    if (t[1].reals > 0)
+        OL_TRY(ol_inspect_line(s->out, own, "%lld, from %.4g to %.4g, mean %.4g",
+                               (long long)t[1].reals, t[1].least, t[1].most,
+                               t[1].sum / (double)t[1].reals));
     OL_TRY(ol_inspect_line(s->out, "run", "%s, seed %llu", ol_checkpoint_run_id(file),
                            (unsigned long long)ol_checkpoint_seed(file)));
     return ol_inspect_line(s->out, "digest", "%s", ol_checkpoint_digest(file));

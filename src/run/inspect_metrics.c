@@ -94,6 +94,32 @@ static ol_status inspect_steps(const ol_archive *metrics, ol_text *out)
     return status;
 }
 
+/* The learner's own outer parameters after the last meta-step. */
+static ol_status inspect_own(const ol_archive *metrics, ol_text *out)
+{
+    static const char *const columns[] = {"train/own/least", "train/own/mean", "train/own/most"};
+    ol_strings name = {0};
+    double last[3] = {0}, *values = NULL;
+    size_t n;
+    ol_status status = OL_OK;
+
+    OL_TRY(ol_archive_count(metrics, "train/own/step", &n));
+    if (n == 0)
+        return OL_OK;
+    for (int i = 0; i < 3 && status == OL_OK; i++) {
+        status = read_column(metrics, columns[i], n, &values);
+        last[i] = status == OL_OK ? values[n - 1] : 0;
+        free(values);
+    }
+    if (status == OL_OK)
+        status = ol_archive_read_strings(metrics, "train/own/name", &name);
+    if (status == OL_OK && name.n > 0)
+        status = ol_inspect_line(out, name.items[0], "from %.4g to %.4g, mean %.4g", last[0],
+                                 last[2], last[1]);
+    ol_strings_finish(&name);
+    return status;
+}
+
 /* Columns of train/episode. */
 typedef struct episodes {
     size_t n;
@@ -176,6 +202,8 @@ ol_status ol_inspect_metrics(const ol_archive *metrics, score_book *book, ol_tex
 {
     if (ol_archive_is_group(metrics, "train/step"))
         OL_TRY(inspect_steps(metrics, out));
+    if (ol_archive_is_group(metrics, "train/own"))
+        OL_TRY(inspect_own(metrics, out));
     if (ol_archive_is_group(metrics, "train/episode"))
         OL_TRY(inspect_episodes(metrics, out));
     return ol_score_book_add(book, metrics);

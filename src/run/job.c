@@ -146,21 +146,89 @@ static void check_arm_names(const ol_job *job, ol_conf_mistakes *mistakes)
     }
 }
 
+/* Is the learner known, and are its settings such that it can run? */
+static void check_learner(const ol_job *job, ol_conf_mistakes *mistakes)
+{
+    const ol_learner_spec spec = ol_job_learner_spec(job);
+    const char *names[32], *near, *where = place(job, "learner.algorithm");
+    ol_text known = {0};
+    size_t n = 0;
+
+    if (spec.learner) {
+        if (spec.learner->misfit && spec.learner->misfit(&spec))
+            ol_conf_mistake(mistakes, where, "%s", spec.learner->misfit(&spec));
+        return;
+    }
+    for (; ol_learner_at((int)n); n++) {
+        names[n] = ol_learner_at((int)n)->name;
+        ol_text_format(&known, "%s\"%s\"", n > 0 ? ", " : "", names[n]);
+    }
+    near = ol_text_nearest(job->learner.algorithm, names, n);
+    ol_conf_mistake(mistakes, where, "learner.algorithm = \"%s\" is no learner%s%s%s; there are %s",
+                    job->learner.algorithm, near ? "; did you mean \"" : "", near ? near : "",
+                    near ? "\"?" : "", known.data ? known.data : "others");
+    ol_text_finish(&known);
+}
+
+ol_learner_spec ol_job_learner_spec(const ol_job *job)
+{
+    const ol_job_inner *in = &job->learner.inner;
+    ol_learner_spec spec = {
+        .learner = ol_learner_find(job->learner.algorithm),
+        .order = job->learner.order,
+        .steps = in->steps,
+        .inner = (ol_optimizer)in->optimizer,
+        .adam = {.lr = in->lr,
+                 .beta1 = in->beta1,
+                 .beta2 = in->beta2,
+                 .eps = in->eps,
+                 .eps_root = in->eps_root,
+                 .weight_decay = in->weight_decay},
+        .moments = (ol_moments)in->moments,
+        .storage = (ol_storage)in->storage,
+        .rates = (ol_rates)job->learner.rates.per,
+    };
+
+    if (spec.learner) {
+        /* Without an inner loop the query loss before and after are one number. */
+        spec.measure_before = spec.learner->inner_loop;
+        spec.measure_share = job->train.second_order_share && ol_learner_exact(&spec);
+    }
+    return spec;
+}
+
+ol_outer_spec ol_job_outer_spec(const ol_job *job, int64_t s)
+{
+    const ol_job_outer *o = &job->learner.outer;
+    const ol_schedule_shape shape = (ol_schedule_shape)o->schedule;
+    const double lr =
+        ol_learner_find(job->learner.algorithm)->interpolates ? o->interpolation : o->lr;
+    const double own_lr = job->learner.rates.lr > 0 ? job->learner.rates.lr : o->lr;
+    const int steps = job->train.steps;
+
+    return (ol_outer_spec){.adam = {.lr = ol_schedule_rate(shape, lr, o->warmup, steps, s),
+                                    .beta1 = o->beta1,
+                                    .beta2 = o->beta2,
+                                    .eps = o->eps,
+                                    .eps_root = o->eps_root,
+                                    .weight_decay = o->weight_decay},
+                           .own_lr = ol_schedule_rate(shape, own_lr, o->warmup, steps, s),
+                           .max_grad_norm = o->max_grad_norm};
+}
+
+const char *ol_job_order_text(const ol_job *job)
+{
+    if (!ol_learner_find(job->learner.algorithm)->ordered)
+        return "";
+    return job->learner.order == 2 ? ", order 2" : ", order 1";
+}
+
 double ol_job_evaluations_per_step(const ol_job *job)
 {
     const ol_job_learner *l = &job->learner;
-    const double inner = (double)l->inner.steps * l->support;
+    const ol_learner_spec spec = ol_job_learner_spec(job);
 
-    switch ((ol_job_algorithm)l->algorithm) {
-    case OL_JOB_MAML:
-        return l->episodes * ((l->order == 2 ? 3 : 1) * inner + l->query);
-    case OL_JOB_REPTILE:
-        return l->episodes * inner;
-    case OL_JOB_METAICL:
-    case OL_JOB_MULTITASK:
-        break;
-    }
-    return l->episodes * ((double)l->support + l->query);
+    return l->episodes * spec.learner->evaluations(&spec, l->support, l->query);
 }
 
 /* As many meta-steps of the arm as cost what `steps` of the base learner do; `least` or more. */
@@ -174,7 +242,7 @@ static int equal_work(const ol_job *job, const ol_job *arm, int steps, int least
 
 /* Arm i: its learner, and as many meta-steps as cost what the base learner's do; of warmup as well,
  * unless the arm says its own. */
-static ol_status make_arm(const ol_job *job, int i, ol_job *arm)
+static ol_status make_arm(const ol_job *job, int i, ol_job *arm, ol_conf_mistakes *mistakes)
 {
     const size_t warmup = ol_conf_find(ol_job_keys, "learner.outer.warmup");
     ol_conf *conf;
@@ -184,6 +252,10 @@ static ol_status make_arm(const ol_job *job, int i, ol_job *arm)
     OL_TRY(join(&arm->name, ol_conf_variant_name(job->conf, (size_t)i), "", ""));
     OL_TRY(join(&arm->output, job->output, "/", arm->name));
     arm->eval.shots = job->eval.shots;
+    if (ol_learner_find(job->learner.algorithm))
+        check_learner(arm, mistakes);
+    if (mistakes->n > 0) /* what it costs may not be known */
+        return OL_OK;
     arm->train.steps = equal_work(job, arm, job->train.steps, 1);
     if (arm->learner.outer.warmup > 0 && !ol_conf_own(arm->conf, warmup)) {
         arm->learner.outer.warmup = equal_work(job, arm, arm->learner.outer.warmup, 0);
@@ -195,7 +267,7 @@ static ol_status make_arm(const ol_job *job, int i, ol_job *arm)
     return ol_conf_derived(arm->conf, "train.steps");
 }
 
-static ol_status make_arms(ol_job *job)
+static ol_status make_arms(ol_job *job, ol_conf_mistakes *mistakes)
 {
     const int n = (int)ol_conf_variants(job->conf);
 
@@ -207,7 +279,7 @@ static ol_status make_arms(ol_job *job)
         job->arms[i] = calloc(1, sizeof(ol_job));
         OL_CHECK(job->arms[i], OL_ENOMEM, "no memory for %d arms", n);
         job->n_arms = i + 1;
-        OL_TRY(make_arm(job, i, job->arms[i]));
+        OL_TRY(make_arm(job, i, job->arms[i], mistakes));
     }
     return OL_OK;
 }
@@ -218,7 +290,8 @@ static ol_status complete(ol_job *job, const char *path)
     ol_conf_mistakes mistakes = {0};
 
     OL_TRY(resolve(job, path));
-    OL_TRY(make_arms(job));
+    check_learner(job, &mistakes);
+    OL_TRY(make_arms(job, &mistakes));
     check_job(job, &mistakes);
     check_arm_names(job, &mistakes);
     return ol_conf_report(&mistakes, path);
@@ -353,6 +426,11 @@ ol_status ol_job_reference(ol_text *text)
         "# SPDX-License-Identifier: BSD-3-Clause\n"
         "# Every key of a job file, with its default. Written by `outerloop reference`; change\n"
         "# the table in src/run/job_keys.c, not this file. Any key can be given on the command\n"
-        "# line as --set path=value, as in --set learner.inner.lr=0.01\n\n"));
+        "# line as --set path=value, as in --set learner.inner.lr=0.01\n#\n"
+        "# Learners (learner.algorithm):\n"));
+    for (int i = 0; ol_learner_at(i); i++)
+        OL_TRY(
+            ol_text_format(text, "#   %-10s %s\n", ol_learner_at(i)->name, ol_learner_at(i)->help));
+    OL_TRY(ol_text_format(text, "\n"));
     return ol_conf_reference(ol_job_keys, text);
 }

@@ -4,15 +4,23 @@
 #include <math.h>
 #include <stddef.h>
 
+#include "outerloop/text/prompt.h" /* ol_variant */
+
 static const char *const stages[] = {"train", "eval", "adapt", NULL};
 static const char *const inits[] = {"random", "import", "checkpoint", NULL};
 static const char *const archs[] = {"gpt2", NULL};
-static const char *const variants[] = {"direct", "channel", NULL};
-static const char *const algorithms[] = {"maml", "reptile", "metaicl", "multitask", NULL};
-static const char *const optimizers[] = {"sgd", "adamw", NULL};
-static const char *const moments[] = {"separate", "read", "carry", "carry_v", NULL};
-static const char *const storages[] = {"keep", "recompute", NULL};
-static const char *const schedules[] = {"constant", "linear", "cosine", NULL};
+static const char *const variants[] = {[OL_DIRECT] = "direct", [OL_CHANNEL] = "channel", NULL};
+static const char *const optimizers[] = {[OL_SGD] = "sgd", [OL_ADAMW] = "adamw", NULL};
+static const char *const moments[] = {[OL_MOMENTS_SEPARATE] = "separate",
+                                      [OL_MOMENTS_READ] = "read",
+                                      [OL_MOMENTS_CARRY] = "carry",
+                                      [OL_MOMENTS_CARRY_V] = "carry_v",
+                                      NULL};
+static const char *const storages[] = {[OL_KEEP] = "keep", [OL_RECOMPUTE] = "recompute", NULL};
+static const char *const schedules[] = {
+    [OL_CONSTANT] = "constant", [OL_LINEAR] = "linear", [OL_COSINE] = "cosine", NULL};
+static const char *const rates[] = {
+    [OL_RATES_TENSOR] = "tensor", [OL_RATES_WEIGHT] = "weight", NULL};
 
 /* Whole numbers past this are not exact in a double, which ranges are kept in. */
 static const double most_long = 9007199254740991.0;
@@ -67,10 +75,10 @@ static const ol_conf_key keys[] = {
     INT("data.train_cap", data.train_cap, "0", 0, MANY, "rows",
         "most rows used of a training task; 0 = all"),
 
-    WORD("learner.algorithm", learner.algorithm, "\"maml\"", algorithms,
-         "how the model learns to learn; metaicl and multitask have no inner loop"),
+    STRING("learner.algorithm", learner.algorithm, "\"maml\"",
+           "how the model learns to learn: one of the learners listed above"),
     INT("learner.order", learner.order, "2", 1, 2, "",
-        "of maml: 2 = exact gradient through the inner loop, 1 = its first-order part"),
+        "of maml and meta-sgd: 2 = exact gradient through the inner loop, 1 = its first-order part"),
     INT("learner.episodes", learner.episodes, "4", 1, 65536, "tasks",
         "episodes of a meta-step (N), spread over the ranks"),
     INT("learner.support", learner.support, "4", 1, 65536, "prompts",
@@ -97,10 +105,12 @@ static const ol_conf_key keys[] = {
          "inner activations: keep is faster, recompute needs less memory; same bits"),
     REAL("learner.outer.lr", learner.outer.lr, "1e-3", 0, INFINITY, 0, "",
          "rate of the outer AdamW"),
+    REAL("learner.outer.interpolation", learner.outer.interpolation, "1.0", 0, 1, OL_CONF_ABOVE, "",
+         "of reptile, in the place of lr: how far to go to where the inner loops end"),
     WORD("learner.outer.schedule", learner.outer.schedule, "\"linear\"", schedules,
          "of the outer rate, after warmup, over train.steps: constant, or down to 0"),
     INT("learner.outer.warmup", learner.outer.warmup, "0", 0, MANY, "meta-steps",
-        "from rate 0 to learner.outer.lr; in an arm rescaled like train.steps, or its own"),
+        "from rate 0 to learner.outer.lr (or interpolation); in an arm rescaled like train.steps"),
     REAL("learner.outer.beta1", learner.outer.beta1, "0.9", 0, 1, OL_CONF_BELOW, "",
          "decay of the first moment"),
     REAL("learner.outer.beta2", learner.outer.beta2, "0.999", 0, 1, OL_CONF_BELOW, "",
@@ -113,6 +123,11 @@ static const ol_conf_key keys[] = {
          "decoupled, on matrices only"),
     REAL("learner.outer.max_grad_norm", learner.outer.max_grad_norm, "1.0", 0, INFINITY, 0, "",
          "the mean gradient is scaled down to this norm; 0 = never"),
+
+    WORD("learner.rates.per", learner.rates.per, "\"tensor\"", rates,
+         "of meta-sgd: an inner rate of its own, from learner.inner.lr on, for each"),
+    REAL("learner.rates.lr", learner.rates.lr, "0.0", 0, INFINITY, 0, "",
+         "of meta-sgd: outer rate of those rates; 0 = learner.outer.lr"),
 
     INT("train.steps", train.steps, "100", 1, MANY, "meta-steps",
         "length of training; an arm gets as many as cost the same gradient evaluations"),
@@ -139,7 +154,7 @@ static const ol_conf_key keys[] = {
     {"eval.adapt_steps", OL_CONF_INTS, AT(eval.adapt_steps), "[4, 16]", 1, 100000, 0, NULL,
      "steps", "of adaptation after which to score, ascending"},
     REAL("eval.adapt_lr", eval.adapt_lr, "0.0", 0, INFINITY, 0, "",
-         "rate of adaptation; 0 = learner.inner.lr"),
+         "rate of adaptation; 0 = learner.inner.lr; meta-sgd adapts at the rates it learned"),
     INT("eval.rows", eval.rows, "0", 0, MANY, "rows", "most rows of a test file; 0 = all"),
 
     INT("threads", threads, "1", 1, 1024, "threads", "BLAS threads of a rank"),
@@ -155,16 +170,6 @@ const ol_conf_table ol_job_keys = {
     .help = "learners to compare: ( { name = \"a\"; learner = { order = 1; }; } ), "
             "--set arms.a.learner.order=2",
 };
-
-const char *ol_job_algorithm_name(int algorithm)
-{
-    return algorithms[algorithm];
-}
-
-const char *ol_job_variant_name(int variant)
-{
-    return variants[variant];
-}
 
 const char *ol_job_optimizer_name(int optimizer)
 {

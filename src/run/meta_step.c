@@ -32,10 +32,10 @@ struct ol_meta_stepper {
     ol_arena vectors; /* out and spans */
     ol_arena scratch; /* of an episode */
     ol_contribution out;
-    ol_span *spans;                            /* [model->n_params]                           */
-    ol_ordered_sum *delta_sum, *m_sum, *v_sum; /* m_sum and v_sum NULL when nothing is carried */
-    double *rows;                              /* [N, width]                                  */
-    ol_episode_record *records;                /* [N]                                         */
+    ol_ordered_sum *sums[OL_PARTS]; /* [out.n]            */
+    ol_span *spans;                 /* [model->n_params]  */
+    double *rows;                   /* [N, width]         */
+    ol_episode_record *records;     /* [N]                */
     ol_episode episode;
     ol_episode_observer *observer;
     void *observer_payload;
@@ -43,11 +43,7 @@ struct ol_meta_stepper {
 
 static void vectors_layout(ol_arena *arena, ol_meta_stepper *s)
 {
-    const size_t P = s->model->P;
-
-    s->out.delta = ol_arena_reals(arena, P);
-    s->out.m = ol_learner_carries_m(&s->learner) ? ol_arena_reals(arena, P) : NULL;
-    s->out.v = ol_learner_carries_v(&s->learner) ? ol_arena_reals(arena, P) : NULL;
+    s->out = ol_contribution_layout(arena, s->model, &s->learner);
     s->spans = ol_arena_take(arena, (size_t)s->model->n_params * sizeof *s->spans);
 }
 
@@ -58,7 +54,7 @@ static ol_status allocate(ol_meta_stepper *s, ol_extent support, ol_extent query
     vectors_layout(&dry, s);
     OL_TRY(ol_arena_init(&s->vectors, "gradients of an episode", dry.peak));
     vectors_layout(&s->vectors, s);
-    ol_model_spans(s->model, s->spans);
+    ol_model_spans(s->model, OL_OF_TRAINED, s->spans);
     OL_TRY(ol_arena_init(&s->scratch, "activations of an episode",
                          ol_learner_bytes(s->model, &s->learner, support, query)));
     OL_TRY(ol_schedule_init(&s->schedule, s->N, ol_comm_size(s->comm)));
@@ -70,14 +66,9 @@ static ol_status allocate(ol_meta_stepper *s, ol_extent support, ol_extent query
 
 static ol_status make_sums(ol_meta_stepper *s)
 {
-    const size_t P = s->model->P;
-    const ol_sum_type type = (ol_sum_type)sizeof(ol_real);
-
-    OL_TRY(ol_ordered_sum_create(s->comm, P, type, &s->delta_sum));
-    if (s->out.m)
-        OL_TRY(ol_ordered_sum_create(s->comm, P, type, &s->m_sum));
-    if (s->out.v)
-        OL_TRY(ol_ordered_sum_create(s->comm, P, type, &s->v_sum));
+    for (int i = 0; i < s->out.n; i++)
+        OL_TRY(ol_ordered_sum_create(s->comm, s->out.parts[i].size, (ol_sum_type)sizeof(ol_real),
+                                     &s->sums[i]));
     return OL_OK;
 }
 
@@ -115,9 +106,8 @@ void ol_meta_stepper_destroy(ol_meta_stepper *s)
 {
     if (!s)
         return;
-    ol_ordered_sum_destroy(s->delta_sum);
-    ol_ordered_sum_destroy(s->m_sum);
-    ol_ordered_sum_destroy(s->v_sum);
+    for (int i = 0; i < OL_PARTS; i++)
+        ol_ordered_sum_destroy(s->sums[i]);
     ol_schedule_finish(&s->schedule);
     ol_arena_finish(&s->vectors);
     ol_arena_finish(&s->scratch);
@@ -175,13 +165,8 @@ static ol_status run_episode(ol_meta_stepper *s, int64_t step, int n, ol_episode
     if (!*dropped)
         OL_TRY(status);
     if (!*dropped && s->observer)
-        s->observer(s->observer_payload, n, s->out.delta);
+        s->observer(s->observer_payload, n, &s->out);
     return OL_OK;
-}
-
-static ol_status add(ol_ordered_sum *sum, const ol_real *x, bool take)
-{
-    return sum ? ol_ordered_sum_add(sum, take ? x : NULL) : OL_OK;
 }
 
 static ol_status all_episodes(ol_meta_stepper *s, int64_t step, ol_episode_source *source,
@@ -200,34 +185,24 @@ static ol_status all_episodes(ol_meta_stepper *s, int64_t step, ol_episode_sourc
         const bool take = n >= 0 && !dropped;
 
         OL_TRY(ol_comm_agree(s->comm, status));
-        OL_TRY(add(s->delta_sum, s->out.delta, take));
-        OL_TRY(add(s->m_sum, s->out.m, take));
-        OL_TRY(add(s->v_sum, s->out.v, take));
+        for (int i = 0; i < s->out.n; i++)
+            OL_TRY(ol_ordered_sum_add(s->sums[i], take ? s->out.parts[i].vector : NULL));
         *comm_seconds += ol_clock_seconds() - begin;
     }
     return OL_OK;
 }
 
-/* Means over the episodes kept, the same bits on every rank; they replace the contributions. */
+/* Means (or sums) over the episodes kept, the same bits on every rank; they replace the
+ * contributions. */
 static ol_status finish_sums(ol_meta_stepper *s, int kept)
 {
-    const double scale = 1.0 / kept;
+    for (int i = 0; i < s->out.n; i++) {
+        const ol_part *part = &s->out.parts[i];
 
-    OL_TRY(ol_ordered_sum_finish(s->delta_sum, scale, s->out.delta));
-    if (s->m_sum)
-        OL_TRY(ol_ordered_sum_finish(s->m_sum, scale, s->out.m));
-    if (s->v_sum)
-        OL_TRY(ol_ordered_sum_finish(s->v_sum, scale, s->out.v));
+        OL_TRY(ol_ordered_sum_finish(s->sums[i], part->reduction == OL_MEAN ? 1.0 / kept : 1.0,
+                                     part->vector));
+    }
     return OL_OK;
-}
-
-static void begin_sums(ol_meta_stepper *s)
-{
-    ol_ordered_sum_begin(s->delta_sum);
-    if (s->m_sum)
-        ol_ordered_sum_begin(s->m_sum);
-    if (s->v_sum)
-        ol_ordered_sum_begin(s->v_sum);
 }
 
 /* Records and means by episode number, from the gathered rows. */
@@ -275,7 +250,8 @@ ol_status ol_meta_step(ol_meta_stepper *s, const ol_outer_spec *outer, int64_t s
 
     *report = (ol_step_report){.episodes = s->N};
     ol_schedule_plan(&s->schedule, costs);
-    begin_sums(s);
+    for (int i = 0; i < s->out.n; i++)
+        ol_ordered_sum_begin(s->sums[i]);
     OL_TRY(all_episodes(s, step, source, payload, ol_state_borrow(state), &comm_seconds));
     begin = ol_clock_seconds();
     OL_TRY(ol_schedule_gather(&s->schedule, s->comm, s->width, s->rows));
@@ -284,8 +260,8 @@ ol_status ol_meta_step(ol_meta_stepper *s, const ol_outer_spec *outer, int64_t s
         OL_TRY(finish_sums(s, s->N - report->dropped));
     comm_seconds += ol_clock_seconds() - begin;
     if (report->dropped < s->N)
-        report->grad_norm = ol_outer_update(s->model, &s->learner, outer, s->spans, s->out.delta,
-                                            s->out.m, s->out.v, state);
+        report->grad_norm =
+            s->learner.learner->outer(s->model, &s->learner, outer, s->spans, &s->out, state);
     report->comm_seconds = comm_seconds;
     return OL_OK;
 }

@@ -43,6 +43,26 @@ static const ol_table_spec step_table = {
     .auxiliary = step_auxiliary,
 };
 
+static const ol_column own_columns[] = {
+    {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
+    {"name", OL_COLUMN_TEXT, 16, "1", "name", "what the parameters are: rates"},
+    {"least", OL_COLUMN_F64, 0, "1", "least", "after the meta-step"},
+    {"mean", OL_COLUMN_F64, 0, "1", "mean", "after the meta-step"},
+    {"most", OL_COLUMN_F64, 0, "1", "most", "after the meta-step"},
+};
+
+static const char *const own_auxiliary[] = {"least", "most", NULL};
+
+static const ol_table_spec own_table = {
+    .path = "train/own",
+    .title = "Outer parameters of the learner's own",
+    .description = "one row a meta-step; none of learners without parameters of their own",
+    .columns = own_columns,
+    .n = sizeof own_columns / sizeof *own_columns,
+    .signal = "mean",
+    .auxiliary = own_auxiliary,
+};
+
 static const ol_column episode_head[EPISODE_HEAD] = {
     {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
     {"episode", OL_COLUMN_I64, 0, "1", "episode", "number within the meta-step, from 0"},
@@ -148,6 +168,7 @@ ol_status ol_metric_tables_create(int K, ol_metric_tables **out)
     describe_episodes(K, t);
     t->specs[OL_TABLE_STEP] = &step_table;
     t->specs[OL_TABLE_EPISODE] = &t->episode;
+    t->specs[OL_TABLE_OWN] = &own_table;
     t->specs[OL_TABLE_SCORE] = &ol_eval_score_table;
     t->specs[OL_TABLE_PREDICTION] = &ol_eval_prediction_table;
     t->specs[OL_TABLE_OVERLAP] = &overlap_table;

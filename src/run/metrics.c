@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/run/metrics.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -50,7 +51,7 @@ static ol_status cut_back(ol_metrics *m, int64_t step, bool scores)
     int64_t rows[OL_TABLES];
 
     for (int t = 0; t < OL_TABLES; t++) {
-        if (t == OL_TABLE_STEP || t == OL_TABLE_EPISODE)
+        if (t == OL_TABLE_STEP || t == OL_TABLE_EPISODE || t == OL_TABLE_OWN)
             OL_TRY(ol_tables_rows_through(m->tables, t, step, &rows[t]));
         else if (scores && (t == OL_TABLE_SCORE || t == OL_TABLE_PREDICTION))
             rows[t] = ol_tables_rows(m->tables, t);
@@ -162,6 +163,24 @@ ol_status ol_metrics_episode(ol_metrics *m, int64_t step, const ol_episode_recor
     *c++ = (ol_cell){.f = record->seconds};
     *c++ = (ol_cell){.i = record->tokens};
     return add(m, OL_TABLE_EPISODE, m->cells);
+}
+
+ol_status ol_metrics_own(ol_metrics *m, int64_t step, const char *name, size_t n,
+                         const ol_real *values)
+{
+    double least = INFINITY, most = -INFINITY, sum = 0;
+
+    if (!m)
+        return OL_OK;
+    for (size_t i = 0; i < n; i++) {
+        least = fmin(least, (double)values[i]);
+        most = fmax(most, (double)values[i]);
+        sum += (double)values[i];
+    }
+    const ol_cell cells[] = {
+        {.i = step}, {.text = name}, {.f = least}, {.f = sum / (double)n}, {.f = most}};
+
+    return add(m, OL_TABLE_OWN, cells);
 }
 
 ol_status ol_metrics_overlap(ol_metrics *m, const ol_overlap *overlap)

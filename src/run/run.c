@@ -36,7 +36,7 @@ typedef struct runner {
 static ol_status open_metrics(const runner *r, const ol_run_folder *folder, const ol_job *job,
                               const ol_run_mark *mark, bool resume, bool scores, ol_metrics **out)
 {
-    const ol_learner_spec learner = ol_setup_learner(job);
+    const ol_learner_spec learner = ol_job_learner_spec(job);
     ol_comm *comm = r->setup->comm;
     ol_text text = {0};
     ol_run_record record = {
@@ -87,20 +87,17 @@ static void leave(const runner *r, ol_metrics *metrics, ol_status status)
         ol_log_warn("%s", ol_status_message());
 }
 
-static void start_state(ol_setup *s)
+static void start_state(ol_setup *s, const ol_job *job)
 {
-    const size_t bytes = s->model->P * sizeof(ol_real);
+    const ol_learner_spec learner = ol_job_learner_spec(job);
 
-    memcpy(s->state.theta, s->theta0, bytes);
-    memset(s->state.m, 0, bytes);
-    memset(s->state.v, 0, bytes);
-    s->state.t = 0;
+    ol_state_start(s->model, &learner, s->theta0, &s->state);
 }
 
 /* The start is asked as the job's own learner would be, where any arm is asked so. */
 static ol_targets *untrained_targets(const ol_setup *s)
 {
-    ol_targets *own = s->targets[s->job->learner.algorithm != OL_JOB_MULTITASK];
+    ol_targets *own = s->targets[ol_learner_find(s->job->learner.algorithm)->demonstrations];
 
     return own ? own : s->arms[0].targets;
 }
@@ -113,7 +110,7 @@ static ol_status run_untrained(runner *r, result *out)
     ol_metrics *metrics = NULL;
     ol_status status = OL_OK;
 
-    start_state(s);
+    start_state(s, s->job);
     ol_run_id_make(ol_comm_host(s->comm), mark.run_id);
     if (r->first)
         status = enter(r, &s->untrained, s->job, &mark, claim->continues, claim->same_evaluation,
@@ -140,7 +137,7 @@ static ol_status begin_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_m
     bool found = false, resume, finished;
     ol_status status = OL_OK;
 
-    start_state(s);
+    start_state(s, arm->job);
     *mark = (ol_run_mark){0};
     ol_run_id_make(ol_comm_host(s->comm), mark->run_id);
     if (arm->claim.continues)
@@ -190,8 +187,7 @@ static ol_status run_arm(runner *r, const ol_arm *arm, result *out)
 /* Name of an arm in the table; a job without arms is called by its learner. */
 static const char *row_name(const ol_setup *s, int i)
 {
-    return s->job->n_arms > 0 ? s->arms[i].job->name
-                              : ol_job_algorithm_name(s->job->learner.algorithm);
+    return s->job->n_arms > 0 ? s->arms[i].job->name : s->job->learner.algorithm;
 }
 
 static ol_status run_all(runner *r)

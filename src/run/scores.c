@@ -46,7 +46,7 @@ static ol_evaluation_spec whole_spec(const ol_scoring *scoring)
     const ol_job *job = scoring->job;
     ol_evaluation_spec spec = ol_targets_evaluation(scoring->targets);
 
-    spec.scoring.learner = ol_setup_learner(job);
+    spec.scoring.learner = ol_job_learner_spec(job);
     spec.scoring.learner.adam.lr = ol_job_adapt_lr(job);
     spec.scoring.in_context = (job->stages & OL_STAGE_EVAL) != 0;
     if (job->stages & OL_STAGE_ADAPT) {

@@ -12,46 +12,9 @@
 
 enum { SUITE_SEED = 1 }; /* one suite for all jobs, so that their results compare */
 
-ol_learner_spec ol_setup_learner(const ol_job *job)
-{
-    static const ol_algorithm algorithms[] = {
-        [OL_JOB_MAML] = OL_MAML,
-        [OL_JOB_REPTILE] = OL_REPTILE,
-        [OL_JOB_METAICL] = OL_METAICL,
-        [OL_JOB_MULTITASK] = OL_MULTITASK,
-    };
-    static const ol_moments moments[] = {
-        [OL_JOB_SEPARATE] = OL_MOMENTS_SEPARATE,
-        [OL_JOB_READ] = OL_MOMENTS_READ,
-        [OL_JOB_CARRY] = OL_MOMENTS_CARRY,
-        [OL_JOB_CARRY_V] = OL_MOMENTS_CARRY_V,
-    };
-    const ol_job_inner *in = &job->learner.inner;
-    ol_learner_spec spec = {
-        .algorithm = algorithms[job->learner.algorithm],
-        .order = job->learner.order,
-        .steps = in->steps,
-        .inner = in->optimizer == OL_JOB_SGD ? OL_SGD : OL_ADAMW,
-        .adam = {.lr = in->lr,
-                 .beta1 = in->beta1,
-                 .beta2 = in->beta2,
-                 .eps = in->eps,
-                 .eps_root = in->eps_root,
-                 .weight_decay = in->weight_decay},
-        .moments = moments[in->moments],
-        .storage = in->storage == OL_JOB_RECOMPUTE ? OL_RECOMPUTE : OL_KEEP,
-    };
-
-    /* Without an inner loop the query loss before and after are one number. */
-    spec.measure_before = ol_learner_steps(&spec) > 0;
-    spec.measure_share =
-        job->train.second_order_share && spec.algorithm == OL_MAML && spec.order == 2;
-    return spec;
-}
-
 static bool wants_demonstrations(const ol_job *arm)
 {
-    return arm->learner.algorithm != OL_JOB_MULTITASK;
+    return ol_learner_find(arm->learner.algorithm)->demonstrations;
 }
 
 /* Names that stand for something else in the job's folder. */
@@ -178,7 +141,7 @@ static ol_status make_sampler(ol_setup *s, int i)
     const ol_sampler_spec spec = {
         .root = s->root,
         .setting = job->data.setting,
-        .variant = job->data.variant == OL_JOB_CHANNEL ? OL_CHANNEL : OL_DIRECT,
+        .variant = (ol_variant)job->data.variant,
         .shots = job->data.shots,
         .max_tokens = job->data.max_tokens,
         .max_tokens_per_example = job->data.max_tokens_per_example,
@@ -205,7 +168,7 @@ static ol_status make_targets(ol_setup *s, ol_arm *arm)
     const ol_targets_spec spec = {
         .root = s->root,
         .setting = job->data.setting,
-        .variant = job->data.variant == OL_JOB_CHANNEL ? OL_CHANNEL : OL_DIRECT,
+        .variant = (ol_variant)job->data.variant,
         .shots = job->eval.shots,
         .max_tokens = job->data.max_tokens,
         .max_tokens_per_example = job->data.max_tokens_per_example,
@@ -238,11 +201,24 @@ static ol_status load(ol_setup *s)
     return OL_OK;
 }
 
+/* Most reals that a learner of the job's has for its outer state. */
+static size_t state_size(const ol_setup *s)
+{
+    ol_learner_spec spec = ol_job_learner_spec(s->job);
+    size_t most = ol_learner_size(s->model, &spec);
+
+    for (int i = 0; i < s->n_arms; i++) {
+        spec = ol_job_learner_spec(s->arms[i].job);
+        most = ol_learner_size(s->model, &spec) > most ? ol_learner_size(s->model, &spec) : most;
+    }
+    return most;
+}
+
 /* What lives as long as the job; run on a dry arena first. */
 static void layout(ol_setup *s, ol_arena *arena)
 {
     s->theta0 = ol_arena_reals(arena, s->model->P);
-    s->state = ol_state_layout(arena, s->model);
+    s->state = ol_state_layout(arena, state_size(s));
 }
 
 static ol_status make_start(ol_setup *s)

@@ -25,24 +25,34 @@ void ol_run_id_make(const char *host, char run_id[OL_RUN_ID_TEXT])
     snprintf(run_id, OL_RUN_ID_TEXT, "%s-%s-%ld", stamp, name, (long)getpid());
 }
 
-/* Tensors of θ, m and v, one for each row of the model's table. */
-static ol_status list_tensors(const ol_model *model, const ol_state *state,
-                              ol_checkpoint_tensor **out)
+/* The table of the outer state: *tensors is owned by the caller. @param job  NULL: θ's alone */
+static ol_status list_tensors(const ol_model *model, const ol_job *job, ol_tensor **tensors, int *n)
 {
-    ol_checkpoint_tensor *tensors = calloc((size_t)model->n_params, sizeof *tensors);
+    const ol_learner_spec learner = job ? ol_job_learner_spec(job) : (ol_learner_spec){0};
 
-    OL_CHECK(tensors, OL_ENOMEM, "checkpoint: no memory for a list of %d tensors", model->n_params);
-    for (int i = 0; i < model->n_params; i++) {
-        const ol_param *p = &model->params[i];
+    *n = ol_learner_tensors(model, job ? &learner : NULL, NULL);
+    *tensors = calloc((size_t)*n, sizeof **tensors);
+    OL_CHECK(*tensors, OL_ENOMEM, "checkpoint: no memory for a list of %d tensors", *n);
+    ol_learner_tensors(model, job ? &learner : NULL, *tensors);
+    return OL_OK;
+}
 
-        tensors[i] = (ol_checkpoint_tensor){.name = p->name,
-                                            .rank = p->cols ? 2 : 1,
-                                            .dims = {p->rows, p->cols},
-                                            .param = state->theta + p->offset,
-                                            .m = state->m + p->offset,
-                                            .v = state->v + p->offset};
+/* Where the tensors of a state are, for a checkpoint. */
+static ol_status place_tensors(const ol_tensor *tensors, int n, const ol_state *state,
+                               ol_checkpoint_tensor **out)
+{
+    *out = calloc((size_t)n, sizeof **out);
+    OL_CHECK(*out, OL_ENOMEM, "checkpoint: no memory for a list of %d tensors", n);
+    for (int i = 0; i < n; i++) {
+        const ol_tensor *p = &tensors[i];
+
+        (*out)[i] = (ol_checkpoint_tensor){.name = p->name,
+                                           .rank = p->cols ? 2 : 1,
+                                           .dims = {p->rows, p->cols},
+                                           .param = state->theta + p->offset,
+                                           .m = state->m + p->offset,
+                                           .v = state->v + p->offset};
     }
-    *out = tensors;
     return OL_OK;
 }
 
@@ -62,9 +72,7 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
     };
     const ol_checkpoint_note notes[] = {
         {.name = "name", .kind = OL_NOTE_TEXT, .text = job->name},
-        {.name = "learner",
-         .kind = OL_NOTE_TEXT,
-         .text = ol_job_algorithm_name(job->learner.algorithm)},
+        {.name = "learner", .kind = OL_NOTE_TEXT, .text = job->learner.algorithm},
         {.name = "tokens", .kind = OL_NOTE_I64, .i = mark->tokens},
         {.name = "seconds", .kind = OL_NOTE_F64, .f = mark->seconds},
         {.name = "restarts", .kind = OL_NOTE_I64, .i = mark->restarts},
@@ -75,17 +83,20 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
                                .rng = rng_note,
                                .run_id = mark->run_id,
                                .job = text,
-                               .n_tensors = model->n_params,
                                .model = shape,
                                .n_model = sizeof shape / sizeof *shape,
                                .notes = notes,
                                .n_notes = sizeof notes / sizeof *notes};
-    ol_checkpoint_tensor *tensors = NULL;
-    ol_status status;
+    ol_checkpoint_tensor *placed = NULL;
+    ol_tensor *tensors = NULL;
+    ol_status status = list_tensors(model, job, &tensors, &spec.n_tensors);
 
-    OL_TRY(list_tensors(model, state, &tensors));
-    spec.tensors = tensors;
-    status = ol_checkpoint_write(folder, &spec, path);
+    if (status == OL_OK)
+        status = place_tensors(tensors, spec.n_tensors, state, &placed);
+    spec.tensors = placed;
+    if (status == OL_OK)
+        status = ol_checkpoint_write(folder, &spec, path);
+    free(placed);
     free(tensors);
     return status;
 }
@@ -130,15 +141,18 @@ static ol_status check_shape(const ol_checkpoint *file, const char *path, const 
     return OL_OK;
 }
 
-static ol_status read_part(const ol_checkpoint *file, const ol_model *model,
+static ol_status read_part(const ol_checkpoint *file, const ol_model *model, const ol_job *job,
                            ol_checkpoint_part part, ol_real *out)
 {
-    for (int i = 0; i < model->n_params; i++) {
-        const ol_param *p = &model->params[i];
+    ol_tensor *tensors = NULL;
+    int n = 0;
+    ol_status status = list_tensors(model, job, &tensors, &n);
 
-        OL_TRY(ol_checkpoint_read(file, part, p->name, p->size, out + p->offset));
-    }
-    return OL_OK;
+    for (int i = 0; i < n && status == OL_OK; i++)
+        status = ol_checkpoint_read(file, part, tensors[i].name, tensors[i].size,
+                                    out + tensors[i].offset);
+    free(tensors);
+    return status;
 }
 
 static ol_status read_params(const char *path, const ol_model *model, ol_real *theta)
@@ -149,7 +163,7 @@ static ol_status read_params(const char *path, const ol_model *model, ol_real *t
     OL_TRY(ol_checkpoint_open(path, &file));
     status = check_shape(file, path, model);
     if (status == OL_OK)
-        status = read_part(file, model, OL_CHECKPOINT_PARAMS, theta);
+        status = read_part(file, model, NULL, OL_CHECKPOINT_PARAMS, theta);
     ol_checkpoint_close(file);
     return status;
 }
@@ -190,11 +204,11 @@ static ol_status read_state(const char *path, const ol_job *job, const ol_model 
         status =
             ol_job_same_run(job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file)));
     if (status == OL_OK)
-        status = read_part(file, model, OL_CHECKPOINT_PARAMS, state->theta);
+        status = read_part(file, model, job, OL_CHECKPOINT_PARAMS, state->theta);
     if (status == OL_OK)
-        status = read_part(file, model, OL_CHECKPOINT_M, state->m);
+        status = read_part(file, model, job, OL_CHECKPOINT_M, state->m);
     if (status == OL_OK)
-        status = read_part(file, model, OL_CHECKPOINT_V, state->v);
+        status = read_part(file, model, job, OL_CHECKPOINT_V, state->v);
     if (status == OL_OK)
         status = read_mark(file, mark);
     state->t = ol_checkpoint_moments_step(file);
@@ -226,7 +240,8 @@ static ol_status resume_here(const char *folder, const ol_job *job, const ol_mod
 ol_status ol_snapshot_resume(ol_comm *comm, const char *folder, const ol_job *job,
                              const ol_model *model, ol_state *state, ol_run_mark *mark, bool *found)
 {
-    const size_t bytes = model->P * sizeof(ol_real);
+    const ol_learner_spec learner = ol_job_learner_spec(job);
+    const size_t bytes = ol_learner_size(model, &learner) * sizeof(ol_real);
     ol_status status = OL_OK;
 
     if (ol_comm_rank(comm) == 0)

@@ -38,7 +38,7 @@ static bool is_first(const trainer *t)
     return ol_comm_rank(t->setup->comm) == 0;
 }
 
-/* Work of an episode in flop, up to a common factor; see meta/learner.h for the weights. */
+/* Work of an episode in flop, up to a common factor. */
 static double predicted_cost(const trainer *t, const ol_episode_cost *c)
 {
     const ol_model_spec *m = &t->setup->model->spec;
@@ -48,10 +48,8 @@ static double predicted_cost(const trainer *t, const ol_episode_cost *c)
         per_token * (double)c->support_tokens + per_square * (double)c->support_squares;
     const double query =
         per_token * (double)c->query_tokens + per_square * (double)c->query_squares;
-    const int K = ol_learner_steps(&t->learner);
-    const bool second = t->learner.algorithm == OL_MAML && t->learner.order == 2;
 
-    return K == 0 ? support + query : support * K * (second ? 3.0 : 1.0) + query;
+    return t->learner.learner->evaluations(&t->learner, support, query);
 }
 
 static ol_status predict_costs(trainer *t, int64_t step)
@@ -79,28 +77,10 @@ static ol_status draw(void *payload, int64_t step, int n, ol_episode *episode)
                            episode);
 }
 
-static ol_outer_spec outer_of(const ol_job *job, int64_t step)
-{
-    static const ol_schedule_shape shapes[] = {
-        [OL_JOB_CONSTANT] = OL_CONSTANT,
-        [OL_JOB_LINEAR] = OL_LINEAR,
-        [OL_JOB_COSINE] = OL_COSINE,
-    };
-    const ol_job_outer *o = &job->learner.outer;
-
-    return (ol_outer_spec){.adam = {.lr = ol_schedule_rate(shapes[o->schedule], o->lr, o->warmup,
-                                                           job->train.steps, step),
-                                    .beta1 = o->beta1,
-                                    .beta2 = o->beta2,
-                                    .eps = o->eps,
-                                    .eps_root = o->eps_root,
-                                    .weight_decay = o->weight_decay},
-                           .max_grad_norm = o->max_grad_norm};
-}
-
 static void digest_theta(const trainer *t, char digest[OL_DIGEST_TEXT])
 {
-    ol_digest(t->setup->state.theta, t->setup->model->P * sizeof(ol_real), digest);
+    ol_digest(t->setup->state.theta,
+              ol_learner_size(t->setup->model, &t->learner) * sizeof(ol_real), digest);
 }
 
 /* Rank 0: the rows of a meta-step, and a word about episodes that were dropped. */
@@ -125,6 +105,10 @@ static ol_status record(trainer *t, const ol_step_report *report, double lr, dou
                                   ol_meta_stepper_inner_losses(t->stepper, n), task));
     }
     digest_theta(t, digest);
+    if (t->learner.learner->own)
+        OL_TRY(ol_metrics_own(t->metrics, step, t->learner.learner->own,
+                              ol_learner_size(t->setup->model, &t->learner) - t->setup->model->P,
+                              t->setup->state.theta + t->setup->model->P));
     return ol_metrics_step(
         t->metrics,
         &(ol_step_row){
@@ -250,7 +234,7 @@ static ol_status too_many_dropped(trainer *t)
 static ol_status meta_step(trainer *t)
 {
     const int64_t step = t->mark->step;
-    const ol_outer_spec outer = outer_of(t->arm->job, step);
+    const ol_outer_spec outer = ol_job_outer_spec(t->arm->job, step);
     const double began = ol_clock_seconds();
     ol_step_report report;
     double seconds;
@@ -315,7 +299,7 @@ ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_r
                  .arm = arm,
                  .metrics = metrics,
                  .mark = mark,
-                 .learner = ol_setup_learner(job),
+                 .learner = ol_job_learner_spec(job),
                  .began = ol_clock_seconds()};
     ol_status status = OL_OK;
 

@@ -62,9 +62,10 @@ static ol_status copy_episode(void *payload, int64_t step, int n, ol_episode *ep
     return ol_batch_extend(&episode->query, &v->c.episodes[n].query);
 }
 
-static void compare_delta(void *payload, int n, const ol_real *delta)
+static void compare_delta(void *payload, int n, const ol_contribution *out)
 {
     verification *v = payload;
+    const ol_real *delta = ol_contribution_part(out, "delta");
     char group[96];
     ol_status status;
 

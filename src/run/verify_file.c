@@ -182,7 +182,8 @@ static ol_status read_learner(const ol_archive *a, ol_verify_case *c)
     ol_learner_spec *learner = &c->learner;
     int word;
 
-    *learner = (ol_learner_spec){.algorithm = OL_MAML, .storage = OL_KEEP, .measure_before = true};
+    *learner = (ol_learner_spec){
+        .learner = ol_learner_find("maml"), .storage = OL_KEEP, .measure_before = true};
     OL_TRY(read_word(a, "/inner", "optimizer", 2, optimizers, &word));
     learner->inner = (ol_optimizer)word;
     OL_TRY(read_word(a, "/inner", "moments", 4, moments, &word));
@@ -218,9 +219,9 @@ static ol_status read_state(const ol_archive *a, ol_verify_case *c)
 {
     ol_arena dry = ol_arena_dry("state");
 
-    ol_state_layout(&dry, c->model);
+    ol_state_layout(&dry, c->model->P);
     OL_TRY(ol_arena_init(&c->arena, "model and moments", dry.peak));
-    c->state = ol_state_layout(&c->arena, c->model);
+    c->state = ol_state_layout(&c->arena, c->model->P);
     OL_TRY(ol_verify_read_flat(a, "/params", c->model, c->state.theta));
     OL_TRY(ol_verify_read_flat(a, "/moments/m", c->model, c->state.m));
     OL_TRY(ol_verify_read_flat(a, "/moments/v", c->model, c->state.v));

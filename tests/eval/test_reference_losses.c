@@ -146,8 +146,13 @@ static void real_prompts_have_their_reference_losses(void **state)
     static const char *const names[] = {"bbh-formal_fallacies-13-direct-k4",
                                         "bbh-ruin_names-13-channel-k2",
                                         "bbh-snarks-100-direct-k16"};
-    const ol_model_spec shape = {
-        .layers = 3, .heads = 4, .width = 32, .vocab = 50257, .context = 1024, .norm_eps = 1e-5, .tied = true};
+    const ol_model_spec shape = {.layers = 3,
+                                 .heads = 4,
+                                 .width = 32,
+                                 .vocab = 50257,
+                                 .context = 1024,
+                                 .norm_eps = 1e-5,
+                                 .tied = true};
     const char *folder = getenv("OUTERLOOP_REFERENCE");
     char path[PATH_MAX];
     ol_model *model;

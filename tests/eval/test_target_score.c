@@ -44,17 +44,22 @@ static void add_prompt(ol_batch *batch, ol_rng *rng)
 static int set_up(void **out)
 {
     static const char *const words[MOST] = {"yes", "no", "maybe"};
-    const ol_model_spec spec = {
-        .layers = 2, .heads = 2, .width = 16, .vocab = VOCAB, .context = CONTEXT, .norm_eps = 1e-5, .tied = true};
+    const ol_model_spec spec = {.layers = 2,
+                                .heads = 2,
+                                .width = 16,
+                                .vocab = VOCAB,
+                                .context = CONTEXT,
+                                .norm_eps = 1e-5,
+                                .tied = true};
     world *w = calloc(1, sizeof *w);
     ol_arena dry = ol_arena_dry("state");
     ol_rng rng = ol_rng_stream(3, OL_RNG_TEST, 0, 0);
 
     assert_non_null(w);
     assert_int_equal(ol_model_create(&spec, NULL, &w->model), OL_OK);
-    ol_state_layout(&dry, w->model);
+    ol_state_layout(&dry, w->model->P);
     assert_int_equal(ol_arena_init(&w->memory, "state", dry.peak), OL_OK);
-    w->state = ol_state_layout(&w->memory, w->model);
+    w->state = ol_state_layout(&w->memory, w->model->P);
     ol_model_random(w->model, 5, w->state.theta, NULL);
     for (size_t i = 0; i < w->model->P; i++)
         w->state.v[i] = 1e-4f;
@@ -95,7 +100,7 @@ static int tear_down(void **state)
 
 static ol_eval_spec spec_of(const int *counts, int n_counts, double lr)
 {
-    return (ol_eval_spec){.learner = {.algorithm = OL_METAICL,
+    return (ol_eval_spec){.learner = {.learner = ol_learner_find("metaicl"),
                                       .inner = OL_ADAMW,
                                       .adam = {.lr = lr, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8},
                                       .moments = OL_MOMENTS_CARRY},

@@ -5,11 +5,16 @@
 
 static ol_model *fresh_model(void)
 {
-    const ol_model_spec spec = {
-        .layers = 2, .heads = 4, .width = 32, .vocab = 97, .context = 64, .ln_eps = 1e-5};
+    const ol_model_spec spec = {.layers = 2,
+                                .heads = 4,
+                                .width = 32,
+                                .vocab = 97,
+                                .context = 64,
+                                .norm_eps = 1e-5,
+                                .tied = true};
     ol_model *model = NULL;
 
-    if (ol_model_create(&spec, &model) != OL_OK)
+    if (ol_model_create(&spec, NULL, &model) != OL_OK)
         abort();
     return model;
 }
@@ -31,7 +36,7 @@ size_t delta_start(const delta_case *c, float **start)
     const ol_learner_spec spec = learner_of(c);
     ol_real *all = tiny_reals(3 * P), *g = tiny_reals(P);
 
-    ol_model_random(w.model, c->seed, all);
+    ol_model_random(w.model, c->seed, all, NULL);
     for (int k = 0; k < c->before; k++) {
         ol_batch batch = tiny_batch(4, 6, 40, 97, 1000 * c->seed + (uint32_t)k);
 

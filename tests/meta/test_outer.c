@@ -14,6 +14,59 @@ static void same(size_t n, const ol_real *a, const ol_real *b)
     assert_true(ol_vector_distance(n, a, b) <= 1e-13 * ol_vector_norm(n, b));
 }
 
+/* What episodes left behind on the mean: G of that norm, and moments. */
+typedef struct left {
+    ol_arena memory;
+    ol_contribution out;
+    ol_span *spans;
+} left;
+
+static left left_make(const world *w, const ol_learner_spec *learner, double norm)
+{
+    const size_t P = w->model->P;
+    ol_arena dry = ol_arena_dry("mean");
+    left made = {.spans = calloc((size_t)w->model->n_params, sizeof *made.spans)};
+
+    assert_non_null(made.spans);
+    ol_model_spans(w->model, OL_OF_TRAINED, made.spans);
+    ol_contribution_layout(&dry, w->model, learner);
+    made.memory = tiny_arena(dry.peak);
+    made.out = ol_contribution_layout(&made.memory, w->model, learner);
+    for (int i = 0; i < made.out.n; i++) {
+        ol_real *x = tiny_normals(P, 1 + (uint32_t)i);
+
+        for (size_t j = 0; j < P; j++)
+            made.out.parts[i].vector[j] =
+                strcmp(made.out.parts[i].name, "v") == 0 ? 0.5 + 0.1 * x[j] * x[j] : x[j];
+        free(x);
+    }
+    ol_vector_scale(P, norm / ol_vector_norm(P, made.out.parts[0].vector),
+                    made.out.parts[0].vector);
+    return made;
+}
+
+static void left_finish(left *m)
+{
+    ol_arena_finish(&m->memory);
+    free(m->spans);
+}
+
+/* The moments that `mean` carries into a plain state. */
+static void carry_plainly(const left *from, ol_moments moments, world *plain)
+{
+    const size_t bytes = plain->model->P * sizeof(ol_real);
+    const ol_real *m = ol_contribution_part(&from->out, "m");
+    const ol_real *v = ol_contribution_part(&from->out, "v");
+
+    assert_int_equal(m != NULL, moments == OL_MOMENTS_CARRY);
+    assert_int_equal(v != NULL, moments == OL_MOMENTS_CARRY || moments == OL_MOMENTS_CARRY_V);
+    if (m)
+        memcpy(plain->state.m, m, bytes);
+    if (v)
+        memcpy(plain->state.v, v, bytes);
+    plain->state.t += v ? 3 : 0;
+}
+
 /* One update with G scaled to `norm`, clipping at `most`, against world_step by hand. */
 static void update_case(ol_moments moments, ol_optimizer inner, double norm, double most)
 {
@@ -28,40 +81,90 @@ static void update_case(ol_moments moments, ol_optimizer inner, double norm, dou
                                          .weight_decay = 0.1},
                                 .max_grad_norm = most};
     ol_learner_spec as_inner = world_learner(OL_ADAMW, moments, 1);
-    ol_span *spans = calloc((size_t)w.model->n_params, sizeof *spans);
-    ol_real *G = tiny_normals(P, 1), *g = tiny_normals(P, 1);
-    ol_real *mean_m = tiny_normals(P, 2), *mean_v = tiny_reals(P);
-    const double size = ol_vector_norm(P, G);
-    int64_t t = 5;
+    left mean = left_make(&w, &learner, norm), again = left_make(&w, &learner, norm);
+    ol_real *g = again.out.parts[0].vector;
+    double said;
 
-    assert_non_null(spans);
-    ol_model_spans(w.model, spans);
-    ol_vector_scale(P, norm / size, G);
-    ol_vector_scale(P, (most > 0 && norm > most ? most : norm) / size, g);
-    for (size_t i = 0; i < P; i++)
-        mean_v[i] = 0.5 + 0.1 * sin((double)i);
-    const bool m_carried = ol_learner_carries_m(&learner);
-    const bool v_carried = ol_learner_carries_v(&learner);
-    const double said =
-        ol_outer_update(w.model, &learner, &spec, spans, G, m_carried ? mean_m : NULL,
-                        v_carried ? mean_v : NULL, &w.state);
-
+    carry_plainly(&again, inner == OL_ADAMW ? moments : OL_MOMENTS_SEPARATE, &plain);
+    said = ol_outer_adamw(w.model, &learner, &spec, mean.spans, &mean.out, &w.state);
     assert_true(fabs(said - norm) <= 1e-12 * norm);
-    if (inner == OL_ADAMW && moments == OL_MOMENTS_CARRY)
-        memcpy(plain.state.m, mean_m, P * sizeof *mean_m);
-    if (inner == OL_ADAMW && (moments == OL_MOMENTS_CARRY || moments == OL_MOMENTS_CARRY_V)) {
-        memcpy(plain.state.v, mean_v, P * sizeof *mean_v);
-        t += 3;
-    }
+    ol_vector_scale(P, most > 0 && norm > most ? most / norm : 1, g);
     as_inner.adam = spec.adam;
-    world_step(w.model, &as_inner, t + 1, g, plain.state.theta, plain.state.m, plain.state.v);
-    assert_int_equal(w.state.t, t + 1);
+    world_step(w.model, &as_inner, plain.state.t + 1, g, plain.state.theta, plain.state.m,
+               plain.state.v);
+    assert_int_equal(w.state.t, plain.state.t + 1);
     same(P, w.state.theta, plain.state.theta);
     same(P, w.state.m, plain.state.m);
     same(P, w.state.v, plain.state.v);
-    free(spans), free(G), free(g), free(mean_m), free(mean_v);
+    left_finish(&mean);
+    left_finish(&again);
     world_finish(&w);
     world_finish(&plain);
+}
+
+/* θ ← θ - ε mean(θ - θ_K), of any norm, without decay; m, v and t are what is carried and no more. */
+static void interpolation_case(ol_moments moments, double rate)
+{
+    world w = world_make(), plain = world_make();
+    const size_t P = w.model->P;
+    ol_learner_spec learner = world_learner(OL_ADAMW, moments, 3);
+    const ol_outer_spec spec = {
+        .adam = {.lr = rate, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-6, .weight_decay = 0.5},
+        .max_grad_norm = 1};
+    left mean;
+
+    learner.learner = ol_learner_find("reptile");
+    assert_true(learner.learner->interpolates);
+    mean = left_make(&w, &learner, 7);
+    carry_plainly(&mean, moments, &plain);
+    ol_vector_axpy(P, -rate, ol_contribution_part(&mean.out, "delta"), plain.state.theta);
+    assert_true(
+        fabs(learner.learner->outer(w.model, &learner, &spec, mean.spans, &mean.out, &w.state) -
+             7) <= 1e-12);
+    assert_int_equal(w.state.t, plain.state.t);
+    same(P, w.state.theta, plain.state.theta);
+    assert_memory_equal(w.state.m, plain.state.m, P * sizeof(ol_real));
+    assert_memory_equal(w.state.v, plain.state.v, P * sizeof(ol_real));
+    left_finish(&mean);
+    world_finish(&w);
+    world_finish(&plain);
+}
+
+static void test_interpolation(void **state)
+{
+    (void)state;
+    for (ol_moments moments = OL_MOMENTS_SEPARATE; moments <= OL_MOMENTS_CARRY_V; moments++) {
+        interpolation_case(moments, 1);
+        interpolation_case(moments, 0.25);
+    }
+}
+
+/* At ε = 1 and one episode, reptile's outer step ends where the inner loop did. */
+static void test_interpolation_of_an_episode(void **state)
+{
+    world w = world_make();
+    const size_t P = w.model->P;
+    ol_learner_spec learner = world_learner(OL_ADAMW, OL_MOMENTS_CARRY, 3);
+    ol_real *x = tiny_reals(P), *m = tiny_reals(P), *v = tiny_reals(P);
+    ol_span *spans = calloc((size_t)w.model->n_params, sizeof *spans);
+    outcome o;
+
+    (void)state;
+    assert_non_null(spans);
+    ol_model_spans(w.model, OL_OF_TRAINED, spans);
+    learner.learner = ol_learner_find("reptile");
+    world_adapt(&w, &learner, w.state.theta, x, m, v, NULL);
+    o = world_run(&w, &learner);
+    assert_int_equal(o.status, OL_OK);
+    learner.learner->outer(w.model, &learner, &(ol_outer_spec){.adam = {.lr = 1}}, spans, &o.out,
+                           &w.state);
+    same(P, w.state.theta, x);
+    same(P, w.state.m, m);
+    same(P, w.state.v, v);
+    assert_int_equal(w.state.t, 5 + 3);
+    free(x), free(m), free(v), free(spans);
+    outcome_finish(&o);
+    world_finish(&w);
 }
 
 static void test_update(void **state)
@@ -114,7 +217,7 @@ static void test_spans_and_state(void **state)
 
     (void)state;
     assert_non_null(spans);
-    ol_model_spans(model, spans);
+    ol_model_spans(model, OL_OF_TRAINED, spans);
     for (int i = 0; i < model->n_params; i++) {
         const bool matrix =
             strstr(model->params[i].name, ".weight") && !strstr(model->params[i].name, "ln_");
@@ -123,9 +226,9 @@ static void test_spans_and_state(void **state)
         assert_int_equal(spans[i].size, model->params[i].size);
         assert_int_equal(spans[i].decay, matrix);
     }
-    ol_state_layout(&dry, model);
+    ol_state_layout(&dry, model->P);
     arena = tiny_arena(dry.peak);
-    made = ol_state_layout(&arena, model);
+    made = ol_state_layout(&arena, model->P);
     assert_int_equal(made.t, 0);
     assert_true(ol_vector_norm(model->P, made.theta) + ol_vector_norm(model->P, made.m) +
                     ol_vector_norm(model->P, made.v) ==
@@ -139,6 +242,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_update),
+        cmocka_unit_test(test_interpolation),
+        cmocka_unit_test(test_interpolation_of_an_episode),
         cmocka_unit_test(test_schedule),
         cmocka_unit_test(test_spans_and_state),
     };

@@ -51,7 +51,7 @@ static inline void world_finish(world *w)
 
 static inline ol_learner_spec world_learner(ol_optimizer inner, ol_moments moments, int steps)
 {
-    return (ol_learner_spec){.algorithm = OL_MAML,
+    return (ol_learner_spec){.learner = ol_learner_find("maml"),
                              .order = 2,
                              .steps = steps,
                              .inner = inner,
@@ -63,7 +63,9 @@ static inline ol_learner_spec world_learner(ol_optimizer inner, ol_moments momen
 /* What an episode gave. */
 typedef struct outcome {
     ol_status status;
-    ol_real *delta, *m, *v;
+    ol_arena memory; /* of what it left behind */
+    ol_contribution out;
+    ol_real *delta, *m, *v; /* parts of `out`; m and v NULL when not carried */
     double losses[8];
     ol_episode_report report;
 } outcome;
@@ -71,27 +73,28 @@ typedef struct outcome {
 /* Run the episode in an arena of exactly the bytes that the learner asks for. */
 static inline outcome world_run(world *w, const ol_learner_spec *spec)
 {
-    const size_t P = w->model->P;
-    outcome o = {.delta = tiny_normals(P, 77)}; /* overwritten */
-    ol_contribution out = {.delta = o.delta};
+    ol_arena dry = ol_arena_dry("outcome");
+    outcome o = {0};
 
-    if (ol_learner_carries_m(spec))
-        out.m = o.m = tiny_reals(P);
-    if (ol_learner_carries_v(spec))
-        out.v = o.v = tiny_reals(P);
+    ol_contribution_layout(&dry, w->model, spec);
+    o.memory = tiny_arena(dry.peak);
+    o.out = ol_contribution_layout(&o.memory, w->model, spec);
+    o.delta = ol_contribution_part(&o.out, "delta");
+    o.m = ol_contribution_part(&o.out, "m");
+    o.v = ol_contribution_part(&o.out, "v");
+    for (size_t i = 0; i < ol_learner_size(w->model, spec); i++)
+        o.delta[i] = 77; /* overwritten */
     ol_arena_finish(&w->ws);
     w->ws = tiny_arena(ol_learner_bytes(w->model, spec, ol_batch_extent(&w->episode.support),
                                         ol_batch_extent(&w->episode.query)));
     o.status = ol_learner_episode(w->model, spec, &w->episode, ol_state_borrow(&w->state), &w->ws,
-                                  &out, o.losses, &o.report);
+                                  &o.out, o.losses, &o.report);
     return o;
 }
 
 static inline void outcome_finish(outcome *o)
 {
-    free(o->delta);
-    free(o->m);
-    free(o->v);
+    ol_arena_finish(&o->memory);
 }
 
 /* L(θ) of a batch and, unless NULL, its gradient. */
@@ -99,8 +102,10 @@ static inline double world_loss(const world *w, const ol_batch *batch, const ol_
                                 ol_real *grad)
 {
     ol_real *own = tiny_reals(w->model->P);
-    ol_arena ws = tiny_arena(ol_objective_bytes(w->model, ol_batch_extent(batch), OL_PRODUCT, false));
-    const double loss = ol_objective_grad(w->model, batch, theta, OL_OF_TRAINED, NULL, &ws, grad ? grad : own);
+    ol_arena ws =
+        tiny_arena(ol_objective_bytes(w->model, ol_batch_extent(batch), OL_PRODUCT, false));
+    const double loss =
+        ol_objective_grad(w->model, batch, theta, OL_OF_TRAINED, NULL, &ws, grad ? grad : own);
 
     ol_arena_finish(&ws);
     free(own);

@@ -351,8 +351,9 @@ static void test_not_finite(void **state)
     ol_real *g = tiny_reals(s.model->P);
 
     (void)state;
-    s.theta[s.model->params[s.model->ln_f_weight].offset] = NAN;
-    assert_true(isnan(ol_objective_grad(s.model, &s.batch, s.theta, OL_OF_TRAINED, NULL, &s.ws, g)));
+    s.theta[ol_model_param(s.model, "ln_f.weight")->offset] = NAN;
+    assert_true(
+        isnan(ol_objective_grad(s.model, &s.batch, s.theta, OL_OF_TRAINED, NULL, &s.ws, g)));
     assert_true(isnan(loss_of(&s, s.theta)));
     free(g);
     tear_down(&s);

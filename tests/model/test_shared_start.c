@@ -25,8 +25,13 @@ static const double tolerance = 5e-6;
 
 static ol_model *make_model(ol_real **theta)
 {
-    const ol_model_spec spec = {
-        .layers = 3, .heads = 2, .width = 16, .vocab = VOCAB, .context = CONTEXT, .norm_eps = 1e-5, .tied = true};
+    const ol_model_spec spec = {.layers = 3,
+                                .heads = 2,
+                                .width = 16,
+                                .vocab = VOCAB,
+                                .context = CONTEXT,
+                                .norm_eps = 1e-5,
+                                .tied = true};
     ol_model *model;
 
     assert_int_equal(ol_model_create(&spec, NULL, &model), OL_OK);
@@ -61,7 +66,8 @@ static void losses_of(const ol_model *model, const ol_batch *batch, const ol_rea
     ol_arena ws;
 
     assert_int_equal(
-        ol_arena_init(&ws, "test", ol_objective_bytes(model, ol_batch_extent(batch), OL_PRODUCT, false)),
+        ol_arena_init(&ws, "test",
+                      ol_objective_bytes(model, ol_batch_extent(batch), OL_PRODUCT, false)),
         OL_OK);
     ol_objective_losses(model, batch, theta, &ws, losses);
     assert_true(ws.used == 0);

@@ -34,8 +34,13 @@ static inline ol_real *tiny_normals(size_t n, uint32_t stream)
 
 static inline ol_model *tiny_model(int layers, int context)
 {
-    const ol_model_spec spec = {
-        .layers = layers, .heads = 2, .width = 8, .vocab = 13, .context = context, .norm_eps = 1e-5, .tied = true};
+    const ol_model_spec spec = {.layers = layers,
+                                .heads = 2,
+                                .width = 8,
+                                .vocab = 13,
+                                .context = context,
+                                .norm_eps = 1e-5,
+                                .tied = true};
     ol_model *model = NULL;
 
     if (ol_model_create(&spec, NULL, &model) != OL_OK)

@@ -81,19 +81,20 @@ static ol_status source(void *payload, int task, int seed, ol_eval_target *targe
 
 static ol_evaluation_spec spec_of(target_store *store)
 {
-    return (ol_evaluation_spec){
-        .tasks = tasks,
-        .n_tasks = TASKS,
-        .unseen = unseen,
-        .seeds = seeds,
-        .n_seeds = SEEDS,
-        .costs = costs,
-        .source = source,
-        .payload = store,
-        .scoring = {.learner = {.inner = OL_ADAMW, .adam = OL_ADAM_SPEC_INIT},
-                    .in_context = true,
-                    .counts = counts,
-                    .n_counts = 2}};
+    return (ol_evaluation_spec){.tasks = tasks,
+                                .n_tasks = TASKS,
+                                .unseen = unseen,
+                                .seeds = seeds,
+                                .n_seeds = SEEDS,
+                                .costs = costs,
+                                .source = source,
+                                .payload = store,
+                                .scoring = {.learner = {.learner = ol_learner_find("metaicl"),
+                                                        .inner = OL_ADAMW,
+                                                        .adam = OL_ADAM_SPEC_INIT},
+                                            .in_context = true,
+                                            .counts = counts,
+                                            .n_counts = 2}};
 }
 
 static void finish_store(target_store *s)
@@ -258,16 +259,21 @@ static void nothing_to_do_is_a_mistake(void **unused)
 
 static void set_up(void)
 {
-    const ol_model_spec shape = {
-        .layers = 2, .heads = 2, .width = 16, .vocab = VOCAB, .context = CONTEXT, .norm_eps = 1e-5, .tied = true};
+    const ol_model_spec shape = {.layers = 2,
+                                 .heads = 2,
+                                 .width = 16,
+                                 .vocab = VOCAB,
+                                 .context = CONTEXT,
+                                 .norm_eps = 1e-5,
+                                 .tied = true};
     ol_arena dry = ol_arena_dry("state");
 
     if (ol_comm_init(&comm) != OL_OK || ol_model_create(&shape, NULL, &model) != OL_OK)
         exit(1);
-    ol_state_layout(&dry, model);
+    ol_state_layout(&dry, model->P);
     if (ol_arena_init(&memory, "state", dry.peak) != OL_OK)
         exit(1);
-    state = ol_state_layout(&memory, model);
+    state = ol_state_layout(&memory, model->P);
     ol_model_random(model, 11, state.theta, NULL);
 }
 

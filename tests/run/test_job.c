@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The job: defaults, derived values, arms at equal gradient evaluations, checks across keys. */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,8 +15,8 @@
 #include <cmocka.h>
 
 #include "outerloop/base/file.h"
-#include "outerloop/optim/adam.h"
 #include "outerloop/run/job.h"
+#include "outerloop/text/prompt.h"
 
 static ol_job *read_job(const char *text)
 {
@@ -45,8 +46,8 @@ static void test_defaults(void **state)
     assert_string_equal(job->output, "runs/a");
     assert_int_equal(job->stages, OL_STAGE_TRAIN | OL_STAGE_EVAL | OL_STAGE_ADAPT);
     assert_int_equal(job->eval.shots, job->data.shots);
-    assert_int_equal(job->learner.algorithm, OL_JOB_MAML);
-    assert_int_equal(job->learner.inner.moments, OL_JOB_CARRY);
+    assert_string_equal(job->learner.algorithm, "maml");
+    assert_int_equal(job->learner.inner.moments, OL_MOMENTS_CARRY);
     assert_true(job->learner.inner.eps_root == OL_INNER_EPS_ROOT);
     assert_true(job->learner.outer.eps_root == 0);
     assert_int_equal(job->eval.seeds.n, 5);
@@ -74,18 +75,16 @@ static void test_enumerations(void **state)
                            "stages = [\"adapt\"];");
 
     (void)state;
-    assert_int_equal(job->learner.algorithm, OL_JOB_MULTITASK);
-    assert_int_equal(job->learner.inner.optimizer, OL_JOB_SGD);
-    assert_int_equal(job->learner.inner.moments, OL_JOB_CARRY_V);
-    assert_int_equal(job->learner.inner.storage, OL_JOB_RECOMPUTE);
-    assert_int_equal(job->learner.outer.schedule, OL_JOB_COSINE);
-    assert_int_equal(job->data.variant, OL_JOB_CHANNEL);
+    assert_string_equal(job->learner.algorithm, "multitask");
+    assert_int_equal(job->learner.inner.optimizer, OL_SGD);
+    assert_int_equal(job->learner.inner.moments, OL_MOMENTS_CARRY_V);
+    assert_int_equal(job->learner.inner.storage, OL_RECOMPUTE);
+    assert_int_equal(job->learner.outer.schedule, OL_COSINE);
+    assert_int_equal(job->data.variant, OL_CHANNEL);
     assert_int_equal(job->model.init, OL_INIT_CHECKPOINT);
     assert_int_equal(job->stages, OL_STAGE_ADAPT);
-    assert_string_equal(ol_job_algorithm_name(OL_JOB_METAICL), "metaicl");
-    assert_string_equal(ol_job_variant_name(OL_JOB_CHANNEL), "channel");
-    assert_string_equal(ol_job_optimizer_name(OL_JOB_ADAMW), "adamw");
-    assert_string_equal(ol_job_moments_name(OL_JOB_READ), "read");
+    assert_string_equal(ol_job_optimizer_name(OL_ADAMW), "adamw");
+    assert_string_equal(ol_job_moments_name(OL_MOMENTS_READ), "read");
     ol_job_destroy(job);
 }
 
@@ -119,6 +118,7 @@ static void test_evaluations(void **state)
     } cases[] = {
         {"algorithm = \"maml\"; order = 2;", 3 * (3 * 2 * 5 + 7)},
         {"algorithm = \"maml\"; order = 1;", 3 * (2 * 5 + 7)},
+        {"algorithm = \"meta-sgd\"; order = 2;", 3 * (3 * 2 * 5 + 7)},
         {"algorithm = \"reptile\";", 3 * 2 * 5},
         {"algorithm = \"metaicl\";", 3 * (5 + 7)},
         {"algorithm = \"multitask\";", 3 * (5 + 7)},
@@ -130,7 +130,8 @@ static void test_evaluations(void **state)
         ol_job *job;
 
         snprintf(text, sizeof text,
-                 "learner = { %s episodes = 3; support = 5; query = 7; inner = { steps = 2; }; };",
+                 "learner = { %s episodes = 3; support = 5; query = 7; inner = { steps = 2; "
+                 "optimizer = \"sgd\"; }; };",
                  cases[i].learner);
         job = read_job(text);
         assert_true(ol_job_evaluations_per_step(job) == cases[i].evaluations);
@@ -320,6 +321,36 @@ static void test_nearest_key(void **state)
     }
 }
 
+static void test_learners(void **state)
+{
+    ol_job *job =
+        read_job("learner = { algorithm = \"reptile\"; outer = { lr = 0.5; interpolation = "
+                 "0.8; schedule = \"linear\"; warmup = 2; }; }; train = { steps = 10; };");
+
+    (void)state;
+    assert_true(fabs(ol_job_outer_spec(job, 0).adam.lr - 0.4) < 1e-15);
+    assert_true(fabs(ol_job_outer_spec(job, 6).adam.lr - 0.4) < 1e-15);
+    assert_string_equal(ol_job_order_text(job), "");
+    ol_job_destroy(job);
+    job = read_job(
+        "learner = { algorithm = \"meta-sgd\"; order = 1; inner = { optimizer = \"sgd\"; }; "
+        "outer = { lr = 0.5; schedule = \"constant\"; }; rates = { lr = 0.125; per = "
+        "\"weight\"; }; };");
+    assert_true(ol_job_outer_spec(job, 3).adam.lr == 0.5);
+    assert_true(ol_job_outer_spec(job, 3).own_lr == 0.125);
+    assert_int_equal(ol_job_learner_spec(job).rates, OL_RATES_WEIGHT);
+    assert_string_equal(ol_job_order_text(job), ", order 1");
+    ol_job_destroy(job);
+    refused("learner = { algorithm = \"reptil\"; };",
+            "jobs/a.cfg:1: learner.algorithm = \"reptil\"");
+    refused("learner = { algorithm = \"reptil\"; };", "did you mean \"reptile\"?");
+    refused("learner = { algorithm = \"anil\"; };", "\"maml\", \"meta-sgd\", \"reptile\"");
+    refused("arms = ( { name = \"a\"; },\n { name = \"b\"; learner = { algorithm = \"c\"; }; } );",
+            "jobs/a.cfg:2: learner.algorithm = \"c\"");
+    refused("learner = { algorithm = \"meta-sgd\"; };", "set learner.inner.optimizer = \"sgd\"");
+    refused("learner = { outer = { interpolation = 0.0; }; };", "learner.outer.interpolation");
+}
+
 static ol_status same(const char *now, const char *before)
 {
     ol_job *job = read_job(now), *then = read_job(before);
@@ -413,8 +444,8 @@ int main(void)
         cmocka_unit_test(test_arms),          cmocka_unit_test(test_warmup_of_arms),
         cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_checks),
         cmocka_unit_test(test_nearest_key),   cmocka_unit_test(test_same_run),
-        cmocka_unit_test(test_same_run_torn), cmocka_unit_test(test_reference),
-        cmocka_unit_test(test_shipped_jobs),
+        cmocka_unit_test(test_same_run_torn), cmocka_unit_test(test_learners),
+        cmocka_unit_test(test_reference),     cmocka_unit_test(test_shipped_jobs),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

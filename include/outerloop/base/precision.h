@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file outerloop/base/precision.h
- * The functions that exist twice. In the f64 pass (-DOL_F64) each name here stands for the same
- * name with the suffix _f64, so that both precisions can live in one program. A test compares the
- * symbols of the two builds; a function missing here fails it.
+ * The functions and constants that exist twice. In the f64 pass (-DOL_F64) each name here stands for
+ * the same name with the suffix _f64, so that both precisions can live in one program. A test compares
+ * the symbols of the two builds; one missing here fails it.
  */
 #ifndef OUTERLOOP_BASE_PRECISION_H
 #define OUTERLOOP_BASE_PRECISION_H
@@ -27,6 +27,9 @@
 #define ol_chunk_rows ol_chunk_rows_f64
 #define ol_config_read_adapter ol_config_read_adapter_f64
 #define ol_config_read_model ol_config_read_model_f64
+#define ol_contribution_add ol_contribution_add_f64
+#define ol_contribution_layout ol_contribution_layout_f64
+#define ol_contribution_part ol_contribution_part_f64
 #define ol_conv1d ol_conv1d_f64
 #define ol_cross_entropy_adjoint ol_cross_entropy_adjoint_f64
 #define ol_cross_entropy_loss ol_cross_entropy_loss_f64
@@ -45,20 +48,32 @@
 #define ol_graph_bind ol_graph_bind_f64
 #define ol_graph_build ol_graph_build_f64
 #define ol_graph_destroy ol_graph_destroy_f64
+#define ol_inner_bytes ol_inner_bytes_f64
+#define ol_inner_declare ol_inner_declare_f64
 #define ol_inner_step ol_inner_step_f64
 #define ol_kept_layout ol_kept_layout_f64
 #define ol_kept_slots ol_kept_slots_f64
 #define ol_layernorm ol_layernorm_f64
 #define ol_learner_adapt ol_learner_adapt_f64
 #define ol_learner_adapt_bytes ol_learner_adapt_bytes_f64
+#define ol_learner_at ol_learner_at_f64
 #define ol_learner_bytes ol_learner_bytes_f64
-#define ol_learner_carries_m ol_learner_carries_m_f64
-#define ol_learner_carries_v ol_learner_carries_v_f64
 #define ol_learner_episode ol_learner_episode_f64
+#define ol_learner_exact ol_learner_exact_f64
+#define ol_learner_find ol_learner_find_f64
+#define ol_learner_maml ol_learner_maml_f64
+#define ol_learner_meta_sgd ol_learner_meta_sgd_f64
+#define ol_learner_metaicl ol_learner_metaicl_f64
+#define ol_learner_multitask ol_learner_multitask_f64
+#define ol_learner_reptile ol_learner_reptile_f64
+#define ol_learner_size ol_learner_size_f64
 #define ol_learner_start_moments ol_learner_start_moments_f64
 #define ol_learner_steps ol_learner_steps_f64
+#define ol_learner_tensors ol_learner_tensors_f64
 #define ol_linear ol_linear_f64
 #define ol_lowrank ol_lowrank_f64
+#define ol_maml_episode ol_maml_episode_f64
+#define ol_maml_evaluations ol_maml_evaluations_f64
 #define ol_meta_step ol_meta_step_f64
 #define ol_meta_stepper_create ol_meta_stepper_create_f64
 #define ol_meta_stepper_destroy ol_meta_stepper_destroy_f64
@@ -79,7 +94,8 @@
 #define ol_objective_grad ol_objective_grad_f64
 #define ol_objective_hvp ol_objective_hvp_f64
 #define ol_objective_losses ol_objective_losses_f64
-#define ol_outer_update ol_outer_update_f64
+#define ol_outer_adamw ol_outer_adamw_f64
+#define ol_outer_carry ol_outer_carry_f64
 #define ol_pick ol_pick_f64
 #define ol_positions ol_positions_f64
 #define ol_residual ol_residual_f64
@@ -93,8 +109,10 @@
 #define ol_slot_kinds ol_slot_kinds_f64
 #define ol_slot_width ol_slot_width_f64
 #define ol_state_layout ol_state_layout_f64
+#define ol_state_start ol_state_start_f64
 #define ol_swiglu ol_swiglu_f64
 #define ol_tape_layout ol_tape_layout_f64
+#define ol_task_query_loss ol_task_query_loss_f64
 #define ol_trajectory_backward ol_trajectory_backward_f64
 #define ol_trajectory_first_order ol_trajectory_first_order_f64
 #define ol_trajectory_forward ol_trajectory_forward_f64

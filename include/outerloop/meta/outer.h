@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file outerloop/meta/outer.h
- * The outer update: from the mean gradient over episodes to the next θ.
+ * The outer update: from what the episodes left behind to the next θ. Each learner names its own
+ * (ol_learner.outer); that of all but reptile is
  *
  *   (1) G     = mean_i Δ_i, times max_grad_norm/‖G‖ when ‖G‖ exceeds max_grad_norm > 0
  *   (2) m, v, t become what `moments` carries from the inner loops (learner.h)
  *   (3) θ, m, v = AdamW(θ, G, m, v, t+1);  t ← t+1
+ *
+ * and outer parameters of a learner's own take (1) and (3) by themselves, at a rate of their own and
+ * without decay. Reptile does (2), and θ ← θ - ε G without (1) and (3): m and v are then the inner
+ * loop's alone.
  *
  * Local: every rank does it on equal inputs and gets equal bits.
  */
@@ -14,17 +19,18 @@
 
 #include "outerloop/meta/learner.h"
 
-/** θ, the moments of the outer optimizer, and the count of optimizer steps. */
+/** The outer state: θ and the learner's own, their moments, the count of optimizer steps. */
 typedef struct ol_state {
-    ol_real *theta; /**< [P] */
-    ol_real *m;     /**< [P] */
-    ol_real *v;     /**< [P] */
+    ol_real *theta; /**< [O] */
+    ol_real *m;     /**< [O] */
+    ol_real *v;     /**< [O] */
     int64_t t;
 } ol_state;
 
 typedef struct ol_outer_spec {
-    ol_adam_spec adam;    /**< adam.lr is the rate of this very step */
-    double max_grad_norm; /**< 0: no clipping                        */
+    ol_adam_spec adam;    /**< adam.lr is the rate of this very step: AdamW's, or ε        */
+    double own_lr;        /**< of this very step, for the learner's own parameters         */
+    double max_grad_norm; /**< 0: no clipping                                              */
 } ol_outer_spec;
 
 /** Learning-rate schedules of the outer loop. */
@@ -37,11 +43,18 @@ typedef enum ol_schedule_shape { OL_CONSTANT, OL_LINEAR, OL_COSINE } ol_schedule
 double ol_schedule_rate(ol_schedule_shape shape, double lr, int64_t warmup, int64_t steps,
                         int64_t s);
 
-/** Spans of a model for weight decay, one a tensor. @param spans [model->n_params] overwritten */
-void ol_model_spans(const ol_model *model, ol_span *spans);
+/** Spans of a model's trained tensors, or of those that the inner loop moves, one a tensor.
+ *  @param spans  [model->n_params] overwritten
+ *  @return how many */
+int ol_model_spans(const ol_model *model, ol_wanted which, ol_span *spans);
 
-/** Lay out a zero-filled state in an arena (uninitialised when dry). */
-ol_state ol_state_layout(ol_arena *arena, const ol_model *model);
+/** Lay out a zero-filled state of O reals a vector in an arena (uninitialised when dry). */
+ol_state ol_state_layout(ol_arena *arena, size_t O);
+
+/** Where a learner starts from: θ, its own parameters at their start, empty moments, t = 0.
+ *  @param theta  [P] */
+void ol_state_start(const ol_model *model, const ol_learner_spec *spec, const ol_real *theta,
+                    ol_state *state);
 
 static inline ol_state_view ol_state_borrow(const ol_state *state)
 {
@@ -50,13 +63,16 @@ static inline ol_state_view ol_state_borrow(const ol_state *state)
 
 /**
  * (1) to (3).
- * @param G       [P] mean over episodes of Δ; clipped in place
- * @param mean_m  [P] mean of the adapted m under carry, else NULL
- * @param mean_v  [P] mean of the adapted v under carry and carry_v, else NULL
- * @return ‖G‖ before clipping
+ * @param spans  of the model
+ * @param mean   what the episodes left behind, reduced; Δ is clipped in place
+ * @return ‖G‖ over θ before clipping
  */
-double ol_outer_update(const ol_model *model, const ol_learner_spec *learner,
-                       const ol_outer_spec *spec, const ol_span *spans, ol_real *G,
-                       const ol_real *mean_m, const ol_real *mean_v, ol_state *state);
+double ol_outer_adamw(const ol_model *model, const ol_learner_spec *learner,
+                      const ol_outer_spec *spec, const ol_span *spans, ol_contribution *mean,
+                      ol_state *state);
+
+/** (2) alone. */
+void ol_outer_carry(const ol_model *model, const ol_learner_spec *learner,
+                    const ol_contribution *mean, ol_state *state);
 
 #endif

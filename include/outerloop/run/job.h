@@ -11,8 +11,8 @@
  * of one prompt (a Hessian product is two). One meta-step of N episodes with S support and Q query
  * prompts and K inner steps does
  *
- *   maml, order 2   N (3 K S + Q)        reptile               N K S
- *   maml, order 1   N (  K S + Q)        metaicl, multitask    N (S + Q)
+ *   maml, meta-sgd, order 2   N (3 K S + Q)        reptile               N K S
+ *   maml, meta-sgd, order 1   N (  K S + Q)        metaicl, multitask    N (S + Q)
  *
  * and an arm makes round(steps × evaluations(base learner) / evaluations(arm)) meta-steps. Its
  * learner.outer.warmup is rescaled alike, unless the arm itself says one.
@@ -30,6 +30,7 @@
 #include "outerloop/base/status.h" /* ol_status */
 #include "outerloop/base/text.h"   /* ol_text */
 #include "outerloop/conf/conf.h"   /* ol_conf, ol_conf_ints */
+#include "outerloop/meta/outer.h"  /* ol_learner_spec, ol_outer_spec */
 
 /** Bits of ol_job.stages; they run in this order, whatever the order in the file. */
 enum { OL_STAGE_TRAIN = 1, OL_STAGE_EVAL = 2, OL_STAGE_ADAPT = 4 };
@@ -41,26 +42,6 @@ typedef enum ol_job_init {
 } ol_job_init;
 
 typedef enum ol_job_arch { OL_ARCH_GPT2 } ol_job_arch;
-typedef enum ol_job_variant { OL_JOB_DIRECT, OL_JOB_CHANNEL } ol_job_variant;
-
-typedef enum ol_job_algorithm {
-    OL_JOB_MAML,
-    OL_JOB_REPTILE,
-    OL_JOB_METAICL,
-    OL_JOB_MULTITASK
-} ol_job_algorithm;
-
-typedef enum ol_job_optimizer { OL_JOB_SGD, OL_JOB_ADAMW } ol_job_optimizer;
-
-typedef enum ol_job_moments {
-    OL_JOB_SEPARATE,
-    OL_JOB_READ,
-    OL_JOB_CARRY,
-    OL_JOB_CARRY_V
-} ol_job_moments;
-
-typedef enum ol_job_storage { OL_JOB_KEEP, OL_JOB_RECOMPUTE } ol_job_storage;
-typedef enum ol_job_schedule { OL_JOB_CONSTANT, OL_JOB_LINEAR, OL_JOB_COSINE } ol_job_schedule;
 
 /** model: the network all arms start from. */
 typedef struct ol_job_model {
@@ -76,7 +57,7 @@ typedef struct ol_job_model {
 typedef struct ol_job_data {
     char *root;                 /**< task folder; "" = the built-in suite                   */
     char *setting;              /**< ROOT/config/<setting>.json                             */
-    int variant;                /**< ol_job_variant                                         */
+    int variant;                /**< ol_variant                                             */
     char *tokenizer;            /**< folder of vocab.json and merges.txt; "" = the suite's  */
     int shots;                  /**< demonstrations of a prompt (k)                         */
     int max_tokens;             /**< a prompt's most; the context is cut from the left      */
@@ -86,30 +67,38 @@ typedef struct ol_job_data {
 
 /** learner.inner: the steps on one task; adaptation at test time uses it too. */
 typedef struct ol_job_inner {
-    int optimizer; /**< ol_job_optimizer                           */
+    int optimizer; /**< ol_optimizer                               */
     int steps;     /**< K                                          */
     double lr, beta1, beta2, eps, eps_root, weight_decay;
-    int moments; /**< ol_job_moments: what it shares with outer    */
-    int storage; /**< ol_job_storage: of the inner primal work     */
+    int moments; /**< ol_moments: what it shares with outer    */
+    int storage; /**< ol_storage: of the inner primal work     */
 } ol_job_inner;
 
-/** learner.outer: AdamW on the mean of the episodes' gradients. */
+/** learner.outer: AdamW on the mean of the episodes' gradients, or interpolation. */
 typedef struct ol_job_outer {
     double lr;
-    int schedule; /**< ol_job_schedule, over this arm's train.steps */
-    int warmup;   /**< meta-steps from 0 to lr                      */
+    double interpolation; /**< of learners that interpolate, in the place of lr  */
+    int schedule;         /**< ol_schedule_shape, over this arm's train.steps */
+    int warmup;           /**< meta-steps from 0 to lr                      */
     double beta1, beta2, eps, eps_root, weight_decay;
     double max_grad_norm; /**< 0 = no clipping                       */
 } ol_job_outer;
 
+/** learner.rates: inner rates that are learned, by learners that do. */
+typedef struct ol_job_rates {
+    int per;   /**< ol_rates                                  */
+    double lr; /**< their outer rate; 0 = learner.outer.lr    */
+} ol_job_rates;
+
 /** learner: the one part in which the arms of a comparison differ. */
 typedef struct ol_job_learner {
-    int algorithm;      /**< ol_job_algorithm                       */
+    char *algorithm;    /**< name of an ol_learner; known once the job is read */
     int order;          /**< 1 or 2, of maml                        */
     int episodes;       /**< N, tasks of a meta-step                */
     int support, query; /**< prompts of each side of an episode     */
     ol_job_inner inner;
     ol_job_outer outer;
+    ol_job_rates rates;
 } ol_job_learner;
 
 /** train: how long, and what is kept on the way. */
@@ -117,12 +106,12 @@ typedef struct ol_job_train {
     int steps;            /**< meta-steps of the base learner; in an arm, the arm's own       */
     int checkpoint_every; /**< meta-steps, 0 = not by steps                                   */
     double
-        checkpoint_minutes;  /**< 0 = not by time                                                */
-    int keep_last;           /**< newest checkpoints kept, at least 1                            */
-    int keep_every;          /**< checkpoints whose step is a multiple stay too, 0 = none        */
-    double log_seconds;      /**< least time between two progress lines off a terminal           */
+        checkpoint_minutes; /**< 0 = not by time                                                */
+    int keep_last;          /**< newest checkpoints kept, at least 1                            */
+    int keep_every;         /**< checkpoints whose step is a multiple stay too, 0 = none        */
+    double log_seconds;     /**< least time between two progress lines off a terminal           */
     bool second_order_share; /**< also record ‖Δ−Δ₁‖/‖Δ₁‖ (a first-order pass more an episode)    */
-    int max_dropped;         /**< steps in a row with a dropped episode before the run ends      */
+    int max_dropped; /**< steps in a row with a dropped episode before the run ends      */
 } ol_job_train;
 
 /** eval: scoring of the setting's test tasks. */
@@ -181,6 +170,15 @@ static inline int ol_job_arms(const ol_job *job)
     return job->n_arms > 0 ? job->n_arms : 1;
 }
 
+/** The settings of the job's learner as the mathematics takes them. */
+ol_learner_spec ol_job_learner_spec(const ol_job *job);
+
+/** Those of its outer update at meta-step s, rates of that very step. */
+ol_outer_spec ol_job_outer_spec(const ol_job *job, int64_t s);
+
+/** ", order 1" or ", order 2" of learners that have orders, to stand behind the name; else "". */
+const char *ol_job_order_text(const ol_job *job);
+
 /** Gradient evaluations of one meta-step, see above. */
 double ol_job_evaluations_per_step(const ol_job *job);
 
@@ -188,8 +186,6 @@ double ol_job_evaluations_per_step(const ol_job *job);
 double ol_job_adapt_lr(const ol_job *job);
 
 /** The word of a value, as files spell it: for columns and messages. Static text. */
-const char *ol_job_algorithm_name(int algorithm);
-const char *ol_job_variant_name(int variant);
 const char *ol_job_optimizer_name(int optimizer);
 const char *ol_job_moments_name(int moments);
 

@@ -2,6 +2,8 @@
 /**
  * @file outerloop/run/meta_step.h
  * One meta-step over all ranks: episodes to ranks, their contributions summed, the outer update.
+ * What a contribution is, and what the outer update makes of the sums, is the learner's affair: here
+ * it is a list of vectors, each with a sum of its own.
  *
  * Episodes are put in order of predicted cost, the dearest first (ties by number); position p goes
  * to rank p mod size. Contributions are added in that order whatever the number of ranks
@@ -79,9 +81,9 @@ const double *ol_meta_stepper_inner_losses(const ol_meta_stepper *stepper, int n
 
 /**
  * Called after each episode that this rank ran and that was kept, before it is summed.
- * @param delta  [P] its Δ, borrowed
+ * @param out  what it left behind, borrowed
  */
-typedef void ol_episode_observer(void *payload, int n, const ol_real *delta);
+typedef void ol_episode_observer(void *payload, int n, const ol_contribution *out);
 
 /** Have every episode of this rank observed; NULL ends it. */
 void ol_meta_stepper_observe(ol_meta_stepper *stepper, ol_episode_observer *observer,

@@ -5,6 +5,7 @@
  *
  *     train/step        a row a meta-step
  *     train/episode     a row an episode
+ *     train/own         a row a meta-step of learners with outer parameters of their own
  *     eval/score        a row one (stage, learner, task, seed, adaptation steps)
  *     eval/prediction   a row a test row under each of those
  *     data/overlap      a row a pair of training and test task that share a name or rows
@@ -28,6 +29,7 @@
 enum {
     OL_TABLE_STEP,
     OL_TABLE_EPISODE,
+    OL_TABLE_OWN,
     OL_TABLE_SCORE,
     OL_TABLE_PREDICTION,
     OL_TABLE_OVERLAP,
@@ -76,6 +78,10 @@ ol_status ol_metrics_step(ol_metrics *metrics, const ol_step_row *row);
 /** Add a row to train/episode. @param support_losses  [K]; @param task  its name */
 ol_status ol_metrics_episode(ol_metrics *metrics, int64_t step, const ol_episode_record *record,
                              const double *support_losses, const char *task);
+
+/** Add a row to train/own. @param values  [n] the learner's own parameters, after the meta-step */
+ol_status ol_metrics_own(ol_metrics *metrics, int64_t step, const char *name, size_t n,
+                         const ol_real *values);
 
 /** Record what training shares with the test tasks. */
 ol_status ol_metrics_overlap(ol_metrics *metrics, const ol_overlap *overlap);

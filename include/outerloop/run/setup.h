@@ -44,7 +44,7 @@ typedef struct ol_setup {
     ol_model *model;
     ol_arena arena;  /**< of what follows: lives as long as the job */
     ol_real *theta0; /**< [P] where every arm starts                */
-    ol_state state;  /**< of the arm at work                        */
+    ol_state state;  /**< of the arm at work: room for the largest  */
     int n_arms;
     ol_arm *arms;           /**< [n_arms] */
     ol_targets *targets[2]; /**< without and with demonstrations; NULL where no arm needs it */
@@ -64,9 +64,6 @@ ol_status ol_setup_create(ol_comm *comm, const char *path, const char *const *se
 
 /** Accepts NULL. */
 void ol_setup_destroy(ol_setup *setup);
-
-/** The settings of a job's learner as the mathematics takes them. */
-ol_learner_spec ol_setup_learner(const ol_job *job);
 
 /** Tell what will be done: job, model, ranks, tasks, overlap, work of each arm. Rank 0 speaks. */
 void ol_setup_describe(const ol_setup *setup);
