@@ -21,7 +21,11 @@ enum {
     LAYERS = 256,
     WIDTH,
     HEADS,
+    KV_HEADS,
+    HEAD_DIM,
+    HIDDEN,
     VOCAB,
+    LORA,
     SEQ,
     BATCH,
     LABELS,
@@ -31,7 +35,10 @@ enum {
     STORAGE,
     REPS,
     PRECISION,
-    THREADS
+    THREADS,
+    ARCH,
+    FROZEN,
+    UNTIED
 };
 
 static int count(struct argp_state *state, const char *name, const char *value)
@@ -53,6 +60,17 @@ static int choice(struct argp_state *state, const char *name, const char *value,
     return strcmp(value, second) == 0;
 }
 
+static int family(struct argp_state *state, const char *value)
+{
+    int f = 0;
+
+    while (ol_model_families[f] && strcmp(ol_model_families[f], value) != 0)
+        f++;
+    if (!ol_model_families[f])
+        argp_error(state, "--arch is gpt2, llama, qwen2 or qwen3, not \"%s\"", value);
+    return f;
+}
+
 static error_t parse(int key, char *value, struct argp_state *state)
 {
     struct options *o = state->input;
@@ -61,11 +79,20 @@ static error_t parse(int key, char *value, struct argp_state *state)
         const char *name;
         int *at;
     } counts[] = {
-        [LAYERS - LAYERS] = {"layers", &s->layers}, [WIDTH - LAYERS] = {"width", &s->width},
-        [HEADS - LAYERS] = {"heads", &s->heads},    [VOCAB - LAYERS] = {"vocab", &s->vocab},
-        [SEQ - LAYERS] = {"seq", &s->seq},          [BATCH - LAYERS] = {"batch", &s->batch},
-        [LABELS - LAYERS] = {"labels", &s->labels}, [STEPS - LAYERS] = {"steps", &s->steps},
-        [REPS - LAYERS] = {"reps", &s->reps},       [THREADS - LAYERS] = {"threads", &o->threads},
+        [LAYERS - LAYERS] = {"layers", &s->model.layers},
+        [WIDTH - LAYERS] = {"width", &s->model.width},
+        [HEADS - LAYERS] = {"heads", &s->model.heads},
+        [KV_HEADS - LAYERS] = {"kv-heads", &s->model.kv_heads},
+        [HEAD_DIM - LAYERS] = {"head-dim", &s->model.head_dim},
+        [HIDDEN - LAYERS] = {"hidden", &s->model.hidden},
+        [VOCAB - LAYERS] = {"vocab", &s->model.vocab},
+        [LORA - LAYERS] = {"lora", &s->lora},
+        [SEQ - LAYERS] = {"seq", &s->seq},
+        [BATCH - LAYERS] = {"batch", &s->batch},
+        [LABELS - LAYERS] = {"labels", &s->labels},
+        [STEPS - LAYERS] = {"steps", &s->steps},
+        [REPS - LAYERS] = {"reps", &s->reps},
+        [THREADS - LAYERS] = {"threads", &o->threads},
     };
 
     switch (key) {
@@ -80,6 +107,15 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case PRECISION:
         o->f64 = choice(state, "precision", value, "f32", "f64");
+        return 0;
+    case ARCH:
+        s->model.family = family(state, value);
+        return 0;
+    case FROZEN:
+        s->frozen_bf16 = choice(state, "frozen", value, "f32", "bf16");
+        return 0;
+    case UNTIED:
+        s->model.tied = false;
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected \"%s\"", value);
@@ -100,15 +136,22 @@ static void print(const struct options *o, const ol_bench_report *r)
            s->steps, s->inner == OL_SGD ? "sgd" : "adamw", s->order,
            s->storage == OL_KEEP ? "keep" : "recompute", s->batch, s->batch, s->seq,
            o->f64 ? "f64" : "f32");
-    printf("model: %d layers, width %d, %d heads, vocabulary %d: %zu parameters\n", s->layers,
-           s->width, s->heads, s->vocab, r->params);
-    printf("query loss %.6f, |meta-gradient| %.6e, scratch %.1f MiB\n", r->query_loss, r->grad_norm,
-           (double)r->workspace_bytes / (1 << 20));
+    printf("model: %s, %d layers, width %d, %d heads, vocabulary %d: %zu parameters trained",
+           ol_model_families[s->model.family], s->model.layers, s->model.width, s->model.heads,
+           s->model.vocab, r->params);
+    if (s->lora > 0)
+        printf(" (rank %d), %.1f MiB frozen as %s", s->lora, (double)r->frozen_bytes / (1 << 20),
+               s->frozen_bf16 ? "bf16" : "f32");
+    printf(
+        "\nquery loss %.6f, |meta-gradient| %.6e, scratch %.1f MiB, %.2f forward passes' worth of "
+        "products\n",
+        r->query_loss, r->grad_norm, (double)r->workspace_bytes / (1 << 20), r->passes);
     printf(
         "best_s=%.4f gflops=%.1f sgemm_share=%.3f peak_rss_mib=%.0f sgemm_gflops=%.1f params=%zu "
-        "threads=%d\n",
+        "passes=%.2f threads=%d\n",
         r->best_seconds, r->gflops, r->gflops / r->product_gflops,
-        (double)ol_clock_peak_bytes() / (1 << 20), r->product_gflops, r->params, o->threads);
+        (double)ol_clock_peak_bytes() / (1 << 20), r->product_gflops, r->params, r->passes,
+        o->threads);
 }
 
 int ol_cmd_bench(int argc, char **argv)
@@ -117,6 +160,14 @@ int ol_cmd_bench(int argc, char **argv)
         {"layers", LAYERS, "N", 0, "blocks of the model (4)", 0},
         {"width", WIDTH, "N", 0, "width (256)", 0},
         {"heads", HEADS, "N", 0, "attention heads (8)", 0},
+        {"arch", ARCH, "FAMILY", 0, "gpt2, llama, qwen2 or qwen3 (gpt2)", 0},
+        {"kv-heads", KV_HEADS, "N", 0, "groups of keys and values (as many as heads)", 0},
+        {"head-dim", HEAD_DIM, "N", 0, "size of a head (width/heads)", 0},
+        {"hidden", HIDDEN, "N", 0, "width of the network (gpt2: 4 width, else 8/3 width)", 0},
+        {"untied", UNTIED, NULL, 0, "a head of its own rather than the embedding", 0},
+        {"lora", LORA, "RANK", 0, "train an adapter of that rank on q and v, the rest being frozen",
+         0},
+        {"frozen", FROZEN, "f32|bf16", 0, "how frozen weights are stored (f32)", 0},
         {"vocab", VOCAB, "N", 0, "vocabulary (8192)", 0},
         {"seq", SEQ, "N", 0, "tokens of input of a prompt (256)", 0},
         {"batch", BATCH, "N", 0, "prompts of the support and of the query batch (4)", 0},

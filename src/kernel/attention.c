@@ -337,7 +337,7 @@ static size_t scratch(const ol_op_spec *spec, int longest)
 
 const ol_operator ol_attention = {.name = "attention",
                                   .inputs = 3,
-                                  .flags = OL_BENDS,
+                                  .flags = OL_BENDS | OL_REDOES,
                                   .forward = forward,
                                   .backward = backward,
                                   .state = state,

@@ -125,6 +125,32 @@ int ol_chunk_fill(ol_chunk *chunk, const ol_batch *batch, int b0, int64_t limit)
     return b;
 }
 
+static int64_t scored_of(const ol_batch *batch, int b)
+{
+    int64_t scored = 0;
+
+    for (int64_t j = batch->offsets[b] + 1; j < batch->offsets[b + 1]; j++)
+        scored += batch->loss_mask[j] != 0;
+    return scored;
+}
+
+ol_extent ol_chunk_extent(const ol_batch *batch, int64_t limit)
+{
+    ol_extent most = {.longest = ol_batch_longest(batch)}, chunk = {0};
+
+    for (int b = 0; b < batch->B; b++) {
+        const int rows = rows_of(batch, b);
+
+        if (chunk.prompts > 0 && chunk.tokens + rows > limit)
+            chunk = (ol_extent){0};
+        chunk.prompts++;
+        chunk.tokens += rows;
+        chunk.scored += scored_of(batch, b);
+        most = ol_extent_max(most, chunk);
+    }
+    return most;
+}
+
 /* Tokens that prompts a and b begin with alike, at most n. */
 static int common_start(const ol_batch *batch, int a, int b, int n)
 {
@@ -135,15 +161,6 @@ static int common_start(const ol_batch *batch, int a, int b, int n)
     while (j < n && x[j] == y[j])
         j++;
     return j;
-}
-
-static int64_t scored_of(const ol_batch *batch, int b)
-{
-    int64_t scored = 0;
-
-    for (int64_t j = batch->offsets[b] + 1; j < batch->offsets[b + 1]; j++)
-        scored += batch->loss_mask[j] != 0;
-    return scored;
 }
 
 int ol_chunk_fill_shared(ol_chunk *chunk, const ol_batch *batch, int b0, ol_extent bounds)

@@ -54,4 +54,7 @@ int ol_chunk_fill_shared(ol_chunk *chunk, const ol_batch *batch, int b0, ol_exte
 /* Bounds of any chunk of a batch within `extent` when no more than `limit` rows are taken. */
 ol_extent ol_chunk_bounds(ol_extent extent, int64_t limit);
 
+/* The same of the chunks that ol_chunk_fill makes of this batch: as tight as can be. */
+ol_extent ol_chunk_extent(const ol_batch *batch, int64_t limit);
+
 #endif

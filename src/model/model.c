@@ -114,7 +114,7 @@ static ol_status check_spec(const ol_model_spec *s)
     OL_CHECK(s->head_dim > 0 || s->width % s->heads == 0, OL_EUSAGE,
              "model: width %d is not a multiple of heads %d; every head takes width/heads columns",
              s->width, s->heads);
-    OL_CHECK(s->norm_eps >= 0 && s->rope_theta > 0, OL_EUSAGE,
+    OL_CHECK(s->norm_eps >= 0 && (!ol_families[s->family].rotary || s->rope_theta > 0), OL_EUSAGE,
              "model: norm_eps must not be negative, not %g, and rope_theta above 0, not %g",
              s->norm_eps, s->rope_theta);
     OL_CHECK(s->vocab * C < most && s->context * C < most && 8 * C * C < most &&

@@ -41,11 +41,10 @@ static ol_tape tape_layout(ol_arena *arena, const ol_model *model, ol_extent bou
     return tape;
 }
 
-/* Everything of a walk but θ. Without a tape, one is made for a chunk at a time. */
-static ol_walk walk_layout(ol_arena *arena, const ol_model *model, ol_extent extent, ol_work what,
+/* Everything of a walk but θ, for chunks within `bounds`. Without a tape, one is made for a chunk at a time. */
+static ol_walk walk_layout(ol_arena *arena, const ol_model *model, ol_extent bounds, ol_work what,
                            const ol_tape *tape, bool with_tape, ol_chunk *chunk)
 {
-    const ol_extent bounds = chunk_bounds(model, extent, what);
     const bool adjoints = what == OL_PRODUCT || with_tape;
     ol_walk w = {.model = model, .chunk = chunk};
     ol_tape own = {0};
@@ -90,7 +89,8 @@ size_t ol_objective_bytes(const ol_model *model, ol_extent extent, ol_work most,
         ol_arena dry = ol_arena_dry("objective");
         ol_chunk chunk;
 
-        walk_layout(&dry, model, extent, (ol_work)what, NULL, tape && what != OL_LOSSES, &chunk);
+        walk_layout(&dry, model, chunk_bounds(model, extent, (ol_work)what), (ol_work)what, NULL,
+                    tape && what != OL_LOSSES, &chunk);
         bytes = dry.peak > bytes ? dry.peak : bytes;
     }
     return bytes;
@@ -136,7 +136,7 @@ void ol_objective_losses(const ol_model *model, const ol_batch *batch, const ol_
     const ol_extent extent = ol_batch_extent(batch);
     const ol_extent bounds = chunk_bounds(model, extent, OL_LOSSES);
     ol_chunk chunk;
-    ol_walk walk = walk_layout(ws, model, extent, OL_LOSSES, NULL, false, &chunk);
+    ol_walk walk = walk_layout(ws, model, bounds, OL_LOSSES, NULL, false, &chunk);
 
     walk.theta.v = (ol_real *)theta; /* inputs of a walk are never written */
     for (int b = 0; b < batch->B;) {
@@ -170,8 +170,8 @@ double ol_objective_grad(const ol_model *model, const ol_batch *batch, const ol_
 {
     const ol_mark mark = ol_arena_mark(ws);
     ol_chunk chunk;
-    ol_walk walk =
-        walk_layout(ws, model, ol_batch_extent(batch), OL_GRADIENT, tape, tape != NULL, &chunk);
+    ol_walk walk = walk_layout(ws, model, ol_chunk_extent(batch, chunk_rows(model)), OL_GRADIENT,
+                               tape, tape != NULL, &chunk);
     double loss = 0;
 
     walk.theta.v = (ol_real *)theta;
@@ -197,8 +197,8 @@ void ol_objective_hvp(const ol_model *model, const ol_batch *batch, const ol_rea
     const ol_mark mark = ol_arena_mark(ws);
     const bool full = tape && tape->full;
     ol_chunk chunk;
-    ol_walk walk =
-        walk_layout(ws, model, ol_batch_extent(batch), OL_PRODUCT, tape, tape != NULL, &chunk);
+    ol_walk walk = walk_layout(ws, model, ol_chunk_extent(batch, chunk_rows(model)), OL_PRODUCT,
+                               tape, tape != NULL, &chunk);
 
     assert(u != hv);
     for (int b = 0; b < batch->B;) {

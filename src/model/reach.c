@@ -107,7 +107,7 @@ static bool redoable(const ol_instance *n, int slot)
     for (int j = 0; j < n->n_steps; j++) {
         if (!(inputs_of(&n->steps[j]) >> slot & 1))
             continue;
-        if (!(n->steps[j].op->flags & OL_CHEAP))
+        if (!(n->steps[j].op->flags & (OL_CHEAP | OL_REDOES)))
             return false;
         read = true;
     }

@@ -44,7 +44,7 @@ static ol_status random_prompts(const ol_bench_spec *spec, ol_rng *rng, ol_batch
 
     for (int b = 0; b < spec->batch && status == OL_OK; b++) {
         for (size_t j = 0; j < n; j++) {
-            tokens[j] = (int32_t)ol_rng_below(rng, (uint32_t)spec->vocab);
+            tokens[j] = (int32_t)ol_rng_below(rng, (uint32_t)spec->model.vocab);
             mask[j] = j >= n - (size_t)spec->labels;
         }
         status = ol_batch_append(batch, (int64_t)n, tokens, mask);
@@ -57,6 +57,7 @@ static ol_status random_prompts(const ol_bench_spec *spec, ol_rng *rng, ol_batch
 /* What the timed episodes work on. */
 typedef struct workload {
     ol_model *model;
+    void *frozen;
     ol_learner_spec learner;
     ol_episode episode;
     ol_arena arena; /* state and contribution */
@@ -73,31 +74,50 @@ static void place(ol_arena *arena, workload *w)
     w->inner_losses = ol_arena_take(arena, (size_t)w->learner.steps * sizeof *w->inner_losses);
 }
 
-/* Moments as some steps of training leave them. */
+/* θ and moments as some steps of training leave them. */
 static void random_state(workload *w, ol_rng *rng)
 {
-    ol_model_random(w->model, SEED, w->state.theta, NULL);
+    ol_model_random(w->model, SEED, w->state.theta, w->frozen);
     for (size_t i = 0; i < w->model->P; i++) {
+        if (w->model->lora)
+            w->state.theta[i] += (ol_real)(0.01 * ol_rng_normal(rng));
         w->state.m[i] = (ol_real)(1e-4 * (2 * ol_rng_uniform(rng) - 1));
         w->state.v[i] = (ol_real)(1e-6 * ol_rng_uniform(rng) + 1e-8);
     }
     w->state.t = 100;
 }
 
+static ol_status make_model(const ol_bench_spec *spec, workload *w)
+{
+    static const char *const lora[] = {"lora"};
+    static const char *const targets[] = {"q_proj", "v_proj"}, *const gpt2_targets[] = {"c_attn"};
+    ol_model_spec shape = spec->model;
+    ol_trained_spec trained = {.frozen_bf16 = spec->frozen_bf16};
+
+    shape.context = spec->seq + 1;
+    if (spec->lora > 0) {
+        trained.trained = (ol_patterns){1, lora};
+        trained.targets =
+            shape.family == OL_GPT2 ? (ol_patterns){1, gpt2_targets} : (ol_patterns){2, targets};
+        trained.rank = spec->lora;
+        trained.alpha = spec->lora;
+    }
+    OL_TRY(ol_model_create(&shape, &trained, &w->model));
+    w->frozen = malloc(w->model->frozen_bytes + 1);
+    OL_CHECK(w->frozen, OL_ENOMEM, "no memory for %zu bytes of frozen weights",
+             w->model->frozen_bytes);
+    w->model->block = w->frozen;
+    return OL_OK;
+}
+
 static ol_status prepare(const ol_bench_spec *spec, workload *w)
 {
-    ol_model_spec shape = OL_MODEL_SPEC_INIT;
     ol_rng rng = ol_rng_stream(SEED, OL_RNG_BENCH, 0, 0);
     ol_arena dry = ol_arena_dry("state");
 
     OL_CHECK(spec->labels <= spec->seq, OL_EUSAGE, "labels (%d) must not exceed seq (%d)",
              spec->labels, spec->seq);
-    shape.layers = spec->layers;
-    shape.heads = spec->heads;
-    shape.width = spec->width;
-    shape.vocab = spec->vocab;
-    shape.context = spec->seq + 1;
-    OL_TRY(ol_model_create(&shape, NULL, &w->model));
+    OL_TRY(make_model(spec, w));
     OL_TRY(random_prompts(spec, &rng, &w->episode.support));
     OL_TRY(random_prompts(spec, &rng, &w->episode.query));
     w->learner = (ol_learner_spec){.learner = ol_learner_find("maml"),
@@ -118,12 +138,27 @@ static ol_status prepare(const ol_bench_spec *spec, workload *w)
                                           ol_batch_extent(&w->episode.query)));
 }
 
+/* Matrix products of one forward pass of the query side, in flop. */
+static double forward_flops(workload *w)
+{
+    const ol_batch *query = &w->episode.query;
+    const ol_mark mark = ol_arena_mark(&w->scratch);
+    double *losses = ol_arena_take(&w->scratch, (size_t)query->B * sizeof *losses);
+    const double before = ol_gemm_flops();
+
+    ol_objective_losses(w->model, query, w->state.theta, &w->scratch, losses);
+    ol_arena_rewind(&w->scratch, mark);
+    return ol_gemm_flops() - before;
+}
+
 static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report *report)
 {
     ol_episode_report episode;
 
-    *report = (ol_bench_report){
-        .params = w->model->P, .best_seconds = INFINITY, .workspace_bytes = w->scratch.size};
+    *report = (ol_bench_report){.params = w->model->P,
+                                .frozen_bytes = w->model->frozen_bytes,
+                                .best_seconds = INFINITY,
+                                .workspace_bytes = w->scratch.size};
     OL_TRY(product_rate(&report->product_gflops));
     for (int r = 0; r < spec->reps; r++) {
         const double flops = ol_gemm_flops(), begin = ol_clock_seconds();
@@ -135,8 +170,10 @@ static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report
         if (seconds < report->best_seconds) {
             report->best_seconds = seconds;
             report->gflops = 1e-9 * (ol_gemm_flops() - flops) / seconds;
+            report->passes = ol_gemm_flops() - flops;
         }
     }
+    report->passes /= forward_flops(w);
     report->query_loss = episode.query_after;
     report->grad_norm = episode.grad_norm;
     return OL_OK;
@@ -154,5 +191,6 @@ ol_status ol_bench(const ol_bench_spec *spec, ol_bench_report *report)
     ol_arena_finish(&w.arena);
     ol_arena_finish(&w.scratch);
     ol_model_destroy(w.model);
+    free(w.frozen);
     return status;
 }

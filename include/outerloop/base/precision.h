@@ -21,6 +21,7 @@
 #define ol_bf16_from_reals ol_bf16_from_reals_f64
 #define ol_bf16_to_reals ol_bf16_to_reals_f64
 #define ol_chunk_bounds ol_chunk_bounds_f64
+#define ol_chunk_extent ol_chunk_extent_f64
 #define ol_chunk_fill ol_chunk_fill_f64
 #define ol_chunk_fill_shared ol_chunk_fill_shared_f64
 #define ol_chunk_layout ol_chunk_layout_f64

@@ -89,6 +89,7 @@ enum {
     OL_CHEAP = 2,    /**< elementwise: done again rather than kept         */
     OL_ADDS = 4,     /**< y += rather than y =                             */
     OL_IN_PLACE = 8, /**< y is x[0]; values of x before it are not needed  */
+    OL_REDOES = 16,  /**< its tangent of the adjoint has nearly all of the adjoint itself at hand */
 };
 
 typedef struct ol_operator {

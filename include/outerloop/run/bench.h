@@ -3,8 +3,8 @@
  * @file outerloop/run/bench.h
  * The time and memory of one episode's meta-gradient, on random tokens.
  *
- * Every prompt has `seq` tokens of input and scores the last `labels` targets. θ is random, the
- * shared moments are those of a run under way (`read`). The same work, given the same numbers, can
+ * Every prompt has `seq` tokens of input and scores the last `labels` targets. θ is random (of an
+ * adapter, on q and v, B is too, as some steps of training leave it), the shared moments are those of a run under way (`read`). The same work, given the same numbers, can
  * be done by another program and timed beside it.
  */
 #ifndef OUTERLOOP_RUN_BENCH_H
@@ -13,7 +13,9 @@
 #include "outerloop/meta/learner.h" /* ol_optimizer, ol_storage */
 
 typedef struct ol_bench_spec {
-    int layers, width, heads, vocab;
+    ol_model_spec model; /**< context is set to seq + 1      */
+    int lora;            /**< rank of an adapter; 0: everything is trained */
+    bool frozen_bf16;
     int seq;    /**< tokens of input of a prompt    */
     int batch;  /**< prompts of a side              */
     int labels; /**< scored tokens of a prompt      */
@@ -26,12 +28,20 @@ typedef struct ol_bench_spec {
 
 #define OL_BENCH_SPEC_INIT                                                                         \
     {                                                                                              \
-        .layers = 4, .width = 256, .heads = 8, .vocab = 8192, .seq = 256, .batch = 4, .labels = 8, \
-        .steps = 1, .inner = OL_ADAMW, .order = 2, .storage = OL_KEEP, .reps = 3                   \
+        .model = {.layers = 4,                                                                     \
+                  .width = 256,                                                                    \
+                  .heads = 8,                                                                      \
+                  .vocab = 8192,                                                                   \
+                  .tied = true,                                                                    \
+                  .rope_theta = 10000},                                                            \
+        .seq = 256, .batch = 4, .labels = 8, .steps = 1, .inner = OL_ADAMW, .order = 2,            \
+        .storage = OL_KEEP, .reps = 3                                                              \
     }
 
 typedef struct ol_bench_report {
-    size_t params;         /**< P                                                            */
+    size_t params;       /**< P                                                            */
+    size_t frozen_bytes; /**< of the frozen tensors                                        */
+    double passes; /**< matrix products of an episode, in those of one forward pass of a side */
     double best_seconds;   /**< of one episode                                               */
     double gflops;         /**< matrix products done, per second, 10⁹ flop/s                 */
     double product_gflops; /**< rate of one large square product on this core, in this run   */
