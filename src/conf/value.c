@@ -277,12 +277,21 @@ static ol_status make_strings(int n, const char *const *strings, ol_conf_strings
     return OL_OK;
 }
 
+ol_status ol_conf_strings_set(ol_conf_strings *held, int n, const char *const *strings)
+{
+    ol_conf_strings made;
+
+    OL_TRY(make_strings(n, strings, &made));
+    free(held->items);
+    *held = made;
+    return OL_OK;
+}
+
 static ol_status assign_strings(const ol_conf_key *key, const config_setting_t *setting,
                                 const char *place, ol_conf_strings *held,
                                 ol_conf_mistakes *mistakes)
 {
     const char *said[OL_CONF_TEXTS];
-    ol_conf_strings made;
 
     if (too_long(key, setting, OL_CONF_TEXTS, place, mistakes))
         return OL_OK;
@@ -291,10 +300,7 @@ static ol_status assign_strings(const ol_conf_key *key, const config_setting_t *
             return refuse(key, item(setting, i), place, mistakes);
         said[i] = config_setting_get_string(item(setting, i));
     }
-    OL_TRY(make_strings(items(setting), said, &made));
-    free(held->items);
-    *held = made;
-    return OL_OK;
+    return ol_conf_strings_set(held, items(setting), said);
 }
 
 ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting, const char *place,

@@ -26,16 +26,40 @@ static void describe_stages(const ol_setup *s)
                 stages & OL_STAGE_ADAPT ? " adapt" : "", s->job->output, (long long)s->job->seed);
 }
 
+/* What is trained where that is not everything. */
+static void describe_trained(const ol_setup *s)
+{
+    const ol_model *model = s->model;
+    const ol_job_model *m = &s->job->model;
+    char trained[32], adapter[64] = "";
+
+    if (model->n_frozen == 0)
+        return;
+    count_text((double)model->P, trained);
+    if (model->lora)
+        snprintf(adapter, sizeof adapter, " (lora, rank %d, alpha %g)", m->lora.rank,
+                 m->lora.alpha);
+    ol_log_info("trained: %s of them%s; frozen: %.1f MiB a node, matrices as %s", trained, adapter,
+                (double)model->frozen_bytes / 1048576.0, m->frozen ? "bf16" : "f32");
+}
+
 static void describe_model(const ol_setup *s)
 {
     const ol_model_spec *m = &s->model->spec;
-    char count[32];
+    size_t all = 0;
+    char count[32], groups[48] = "";
 
-    count_text((double)s->model->P, count);
+    for (int i = 0; i < s->model->n_frozen; i++)
+        all += s->model->frozen[i].size;
+    count_text((double)(all + s->model->P), count);
+    if (m->kv_heads != m->heads)
+        snprintf(groups, sizeof groups, " (%d of keys and values)", m->kv_heads);
     ol_log_info(
-        "model: gpt2, %d layer%s, width %d, %d heads, context %d, vocab %d: %s parameters, %s",
-        m->layers, m->layers > 1 ? "s" : "", m->width, m->heads, m->context, m->vocab, count,
+        "model: %s, %d layer%s, width %d, %d heads%s, context %d, vocab %d: %s parameters, %s",
+        ol_model_families[m->family], m->layers, m->layers > 1 ? "s" : "", m->width, m->heads,
+        groups, m->context, m->vocab, count,
         s->job->model.init == OL_INIT_RANDOM ? "random" : s->job->model.path);
+    describe_trained(s);
 }
 
 /* Most memory of any arm's episode work on a rank, beside the state of the job. */
@@ -45,10 +69,11 @@ static double episode_mib(const ol_setup *s)
 
     for (int i = 0; i < s->n_arms; i++) {
         const ol_learner_spec spec = ol_job_learner_spec(s->arms[i].job);
+        const ol_model *model = s->arms[i].model;
         ol_arena dry = ol_arena_dry("gradients");
-        const ol_contribution out = ol_contribution_layout(&dry, s->model, &spec);
+        const ol_contribution out = ol_contribution_layout(&dry, model, &spec);
         size_t bytes =
-            dry.peak + ol_learner_bytes(s->model, &spec, s->arms[i].support, s->arms[i].query);
+            dry.peak + ol_learner_bytes(model, &spec, s->arms[i].support, s->arms[i].query);
 
         for (int p = 0; p < out.n; p++)
             bytes += ol_ordered_sum_bytes(out.parts[p].size, (ol_sum_type)sizeof(ol_real),

@@ -28,7 +28,24 @@ static ol_status join(char **string, const char *a, const char *b, const char *c
     return OL_OK;
 }
 
-/* name, output and eval.shots where the file leaves them to us. */
+static bool is_lora(const ol_job *job)
+{
+    const ol_conf_strings *trained = &job->model.trained;
+
+    return trained->n == 1 && strcmp(trained->items[0], "lora") == 0;
+}
+
+/* The targets that peft takes for the family. */
+static ol_status usual_targets(ol_job *job)
+{
+    static const char *const gpt2[] = {"c_attn"}, *const others[] = {"q_proj", "v_proj"};
+
+    return job->model.shape.family == OL_GPT2
+               ? ol_conf_strings_set(&job->model.lora.targets, 1, gpt2)
+               : ol_conf_strings_set(&job->model.lora.targets, 2, others);
+}
+
+/* name, output, targets and eval.shots where the file leaves them to us. */
 static ol_status resolve(ol_job *job, const char *path)
 {
     if (job->name[0] == '\0') {
@@ -45,6 +62,10 @@ static ol_status resolve(ol_job *job, const char *path)
         OL_TRY(join(&job->output, "runs/", job->name, ""));
         OL_TRY(ol_conf_derived(job->conf, "output"));
     }
+    if (job->model.lora.targets.n == 0 && is_lora(job)) {
+        OL_TRY(usual_targets(job));
+        OL_TRY(ol_conf_derived(job->conf, "model.lora.targets"));
+    }
     if (job->eval.shots < 0) {
         job->eval.shots = job->data.shots;
         OL_TRY(ol_conf_derived(job->conf, "eval.shots"));
@@ -54,7 +75,10 @@ static ol_status resolve(ol_job *job, const char *path)
 
 static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
 {
+    static const char *const of_lora[] = {"model.lora.rank", "model.lora.alpha",
+                                          "model.lora.targets", "model.lora.rslora"};
     const ol_job_model *m = &job->model;
+    const ol_model_spec *s = &m->shape;
 
     if (m->init == OL_INIT_RANDOM && m->path[0] != '\0')
         ol_conf_mistake(mistakes, place(job, "model.path"),
@@ -63,15 +87,19 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
     if (m->init != OL_INIT_RANDOM && m->path[0] == '\0')
         ol_conf_mistake(mistakes, place(job, "model.init"),
                         "model.init wants model.path: the folder or checkpoint to start from");
-    if (m->init == OL_INIT_RANDOM && m->width % m->heads != 0)
+    if (m->init == OL_INIT_RANDOM && s->head_dim == 0 && s->width % s->heads != 0)
         ol_conf_mistake(mistakes, place(job, "model.width"),
-                        "model.width = %d is not a multiple of model.heads = %d", m->width,
-                        m->heads);
-    if (m->init == OL_INIT_RANDOM && job->data.max_tokens > m->context)
+                        "model.width = %d is not a multiple of model.heads = %d", s->width,
+                        s->heads);
+    for (size_t i = 0; i < sizeof of_lora / sizeof *of_lora && !is_lora(job); i++)
+        if (strcmp(place(job, of_lora[i]), "default") != 0)
+            ol_conf_mistake(mistakes, place(job, of_lora[i]),
+                            "%s is unused: model.trained is not \"lora\"", of_lora[i]);
+    if (m->init == OL_INIT_RANDOM && job->data.max_tokens > s->context)
         ol_conf_mistake(mistakes, place(job, "data.max_tokens"),
                         "data.max_tokens = %d is more than model.context = %d; lower the one or "
                         "raise the other",
-                        job->data.max_tokens, m->context);
+                        job->data.max_tokens, s->context);
     if (job->data.max_tokens_per_example > job->data.max_tokens)
         ol_conf_mistake(mistakes, place(job, "data.max_tokens_per_example"),
                         "data.max_tokens_per_example = %d is more than data.max_tokens = %d",
@@ -349,6 +377,24 @@ void ol_job_destroy(ol_job *job)
 const ol_job *ol_job_arm(const ol_job *job, int i)
 {
     return job->n_arms > 0 ? job->arms[i] : job;
+}
+
+static ol_patterns patterns(const ol_conf_strings *strings)
+{
+    return (ol_patterns){strings->n, (const char *const *)strings->items};
+}
+
+ol_trained_spec ol_job_trained(const ol_job *job)
+{
+    const ol_job_model *m = &job->model;
+
+    return (ol_trained_spec){.trained = patterns(&m->trained),
+                             .adapts = patterns(&job->learner.inner.adapts),
+                             .targets = patterns(&m->lora.targets),
+                             .rank = m->lora.rank,
+                             .alpha = m->lora.alpha,
+                             .rslora = m->lora.rslora,
+                             .frozen_bf16 = m->frozen == 1};
 }
 
 double ol_job_adapt_lr(const ol_job *job)

@@ -8,7 +8,7 @@
 
 static const char *const stages[] = {"train", "eval", "adapt", NULL};
 static const char *const inits[] = {"random", "import", "checkpoint", NULL};
-static const char *const archs[] = {"gpt2", NULL};
+static const char *const stored[] = {"f32", "bf16", NULL};
 static const char *const variants[] = {[OL_DIRECT] = "direct", [OL_CHANNEL] = "channel", NULL};
 static const char *const optimizers[] = {[OL_SGD] = "sgd", [OL_ADAMW] = "adamw", NULL};
 static const char *const moments[] = {[OL_MOMENTS_SEPARATE] = "separate",
@@ -35,6 +35,8 @@ enum { MANY = 1000000000 };
     {path, OL_CONF_REAL, AT(member), preset, least, most, open, NULL, unit, help}
 #define STRING(path, member, preset, help) \
     {path, OL_CONF_STRING, AT(member), preset, 0, 0, 0, NULL, "", help}
+#define STRINGS(path, member, preset, help) \
+    {path, OL_CONF_STRINGS, AT(member), preset, 0, 0, 0, NULL, "", help}
 #define WORD(path, member, preset, words, help) \
     {path, OL_CONF_WORD, AT(member), preset, 0, 0, 0, words, "", help}
 
@@ -49,15 +51,50 @@ static const ol_conf_key keys[] = {
     WORD("model.init", model.init, "\"random\"", inits,
          "where parameters come from: a seed, a Hugging Face folder, a checkpoint of ours"),
     STRING("model.path", model.path, "\"\"", "the folder or checkpoint, when not random"),
-    WORD("model.arch", model.arch, "\"gpt2\"", archs, "architecture of a random model"),
-    INT("model.layers", model.layers, "4", 1, 1000, "blocks", "depth of a random model"),
-    INT("model.width", model.width, "128", 1, 65536, "reals", "width C; a multiple of heads"),
-    INT("model.heads", model.heads, "4", 1, 1024, "heads", "attention heads of a block"),
-    INT("model.context", model.context, "1024", 2, 1048576, "tokens", "positions the model has"),
-    INT("model.vocab", model.vocab, "0", 0, 16777216, "tokens",
+    WORD("model.arch", model.shape.family, "\"gpt2\"", ol_model_families,
+         "family of a random model"),
+    INT("model.layers", model.shape.layers, "4", 1, 1000, "blocks", "depth of a random model"),
+    INT("model.width", model.shape.width, "128", 1, 65536, "reals", "width C"),
+    INT("model.heads", model.shape.heads, "4", 1, 1024, "heads", "attention heads of a block"),
+    INT("model.kv_heads", model.shape.kv_heads, "0", 0, 1024, "heads",
+        "groups of keys and values, a divisor of heads; 0 = as many as heads"),
+    INT("model.head_dim", model.shape.head_dim, "0", 0, 65536, "reals",
+        "size of a head; 0 = width/heads, which gpt2 and qwen2 have"),
+    INT("model.hidden", model.shape.hidden, "0", 0, 1048576, "reals",
+        "width of a block's network; 0 = 4 width in gpt2, 8/3 width in the others"),
+    INT("model.context", model.shape.context, "1024", 2, 1048576, "tokens",
+        "positions the model has"),
+    INT("model.vocab", model.shape.vocab, "0", 0, 16777216, "tokens",
         "rows of the embedding; 0 = as many as the tokenizer has"),
-    REAL("model.init_std", model.init_std, "0.0", 0, 10, 0, "",
+    {"model.tied", OL_CONF_BOOL, AT(model.shape.tied), "true", 0, 0, 0, NULL, "",
+     "the head is the embedding"},
+    REAL("model.norm_eps", model.shape.norm_eps, "0.0", 0, 1, 0, "",
+         "added to the variance in norms; 0 = 1e-5 in gpt2 and llama, 1e-6 in qwen2 and qwen3"),
+    REAL("model.rope_theta", model.shape.rope_theta, "10000.0", 0, INFINITY, OL_CONF_ABOVE, "",
+         "base of rotary frequencies"),
+    WORD("model.rope_scaling", model.shape.rope_scaling, "\"default\"", ol_rope_scalings,
+         "of rotary frequencies; llama3: long wavelengths are stretched by the keys below"),
+    REAL("model.rope_factor", model.shape.rope_factor, "1.0", 1, INFINITY, 0, "", "by how much"),
+    REAL("model.rope_low_freq_factor", model.shape.rope_low_freq_factor, "1.0", 0, INFINITY,
+         OL_CONF_ABOVE, "", "wholly, where fewer turns fit the original context"),
+    REAL("model.rope_high_freq_factor", model.shape.rope_high_freq_factor, "4.0", 0, INFINITY,
+         OL_CONF_ABOVE, "", "not at all, where more do"),
+    INT("model.rope_original_context", model.shape.rope_original_context, "0", 0, 1048576,
+        "tokens", "which that is"),
+    REAL("model.init_std", model.shape.init_std, "0.0", 0, 10, 0, "",
          "standard deviation of random weights; 0 = 0.02 sqrt(768/width), GPT-2's at its width"),
+
+    STRINGS("model.trained", model.trained, "\"all\"",
+            "what training moves: \"all\", \"lora\" (an adapter), or tensors by pattern, as h.3.*"),
+    WORD("model.frozen", model.frozen, "\"f32\"", stored,
+         "how matrices that are not trained are stored, one copy a node"),
+    INT("model.lora.rank", model.lora.rank, "8", 1, 65536, "", "of A and B of every adapted map (r)"),
+    REAL("model.lora.alpha", model.lora.alpha, "8.0", 0, INFINITY, OL_CONF_ABOVE, "",
+         "their product is scaled by alpha/rank"),
+    STRINGS("model.lora.targets", model.lora.targets, "[]",
+            "adapted maps, as q_proj, or all-linear; none = peft's: c_attn, or q_proj and v_proj"),
+    {"model.lora.rslora", OL_CONF_BOOL, AT(model.lora.rslora), "false", 0, 0, 0, NULL, "",
+     "scale by alpha/sqrt(rank) instead"},
 
     STRING("data.root", data.root, "\"\"",
            "folder in MetaICL's layout (config/, data/); \"\" = the built-in suite"),
@@ -103,6 +140,8 @@ static const ol_conf_key keys[] = {
          "what both loops share: nothing; read: inner starts from outer; carry: and hands back"),
     WORD("learner.inner.storage", learner.inner.storage, "\"keep\"", storages,
          "inner activations: keep is faster, recompute needs less memory; same bits"),
+    STRINGS("learner.inner.adapts", learner.inner.adapts, "[]",
+            "tensors that the inner loop and adaptation move, by pattern; none = what is trained"),
     REAL("learner.outer.lr", learner.outer.lr, "1e-3", 0, INFINITY, 0, "",
          "rate of the outer AdamW"),
     REAL("learner.outer.interpolation", learner.outer.interpolation, "1.0", 0, 1, OL_CONF_ABOVE, "",

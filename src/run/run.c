@@ -87,11 +87,11 @@ static void leave(const runner *r, ol_metrics *metrics, ol_status status)
         ol_log_warn("%s", ol_status_message());
 }
 
-static void start_state(ol_setup *s, const ol_job *job)
+static void start_state(ol_setup *s, const ol_job *job, const ol_model *model)
 {
     const ol_learner_spec learner = ol_job_learner_spec(job);
 
-    ol_state_start(s->model, &learner, s->theta0, &s->state);
+    ol_state_start(model, &learner, s->theta0, &s->state);
 }
 
 /* The start is asked as the job's own learner would be, where any arm is asked so. */
@@ -110,7 +110,7 @@ static ol_status run_untrained(runner *r, result *out)
     ol_metrics *metrics = NULL;
     ol_status status = OL_OK;
 
-    start_state(s, s->job);
+    start_state(s, s->job, s->model);
     ol_run_id_make(ol_comm_host(s->comm), mark.run_id);
     if (r->first)
         status = enter(r, &s->untrained, s->job, &mark, claim->continues, claim->same_evaluation,
@@ -120,6 +120,7 @@ static ol_status run_untrained(runner *r, result *out)
         status = ol_score_targets(s,
                                   &(ol_scoring){.name = out->name,
                                                 .job = s->job,
+                                                .model = s->model,
                                                 .targets = untrained_targets(s),
                                                 .state = ol_state_borrow(&s->state),
                                                 .folder = &s->untrained,
@@ -137,11 +138,11 @@ static ol_status begin_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_m
     bool found = false, resume, finished;
     ol_status status = OL_OK;
 
-    start_state(s, arm->job);
+    start_state(s, arm->job, arm->model);
     *mark = (ol_run_mark){0};
     ol_run_id_make(ol_comm_host(s->comm), mark->run_id);
     if (arm->claim.continues)
-        OL_TRY(ol_snapshot_resume(s->comm, arm->folder.checkpoints, arm->job, s->model, &s->state,
+        OL_TRY(ol_snapshot_resume(s->comm, arm->folder.checkpoints, arm->job, arm->model, &s->state,
                                   mark, &found));
     mark->restarts += arm->claim.continues;
     resume = arm->claim.continues && (found || !trains);
@@ -165,6 +166,7 @@ static ol_status work_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_me
     return ol_score_targets(s,
                             &(ol_scoring){.name = out->name,
                                           .job = arm->job,
+                                          .model = arm->model,
                                           .targets = arm->targets,
                                           .state = ol_state_borrow(&s->state),
                                           .folder = &arm->folder,

@@ -217,7 +217,7 @@ static ol_status score_portion(ol_setup *setup, const ol_scoring *scoring,
     spec.costs = spec.costs ? spec.costs + (ptrdiff_t)first * spec.n_seeds : NULL;
     spec.source = portion_source;
     spec.payload = &p;
-    OL_TRY(ol_evaluate(setup->comm, setup->model, scoring->state, &spec, &evaluation));
+    OL_TRY(ol_evaluate(setup->comm, scoring->model, scoring->state, &spec, &evaluation));
     status = ol_comm_rank(setup->comm) == 0 ? store(scoring, &spec, &evaluation, scores) : OL_OK;
     ol_evaluation_finish(&evaluation);
     return ol_comm_agree(setup->comm, status);

@@ -7,7 +7,7 @@
 
 #include "outerloop/data/suite.h"   /* ol_suite_write */
 #include "outerloop/kernel/gemm.h"  /* ol_gemm_threads */
-#include "outerloop/run/snapshot.h" /* ol_snapshot_read_params */
+#include "outerloop/run/snapshot.h" /* ol_snapshot_start */
 #include "setup.h"
 
 enum { SUITE_SEED = 1 }; /* one suite for all jobs, so that their results compare */
@@ -112,20 +112,21 @@ static ol_status make_model(ol_setup *s)
 {
     const ol_job_model *m = &s->job->model;
     const int V = ol_tokenizer_size(s->tokenizer);
-    ol_model_spec spec = OL_MODEL_SPEC_INIT;
+    ol_model_spec shape = m->shape;
+    ol_trained_spec trained = ol_job_trained(s->job);
 
     OL_CHECK(m->init != OL_INIT_IMPORT, OL_EUSAGE,
              "model.init = \"import\": this build starts from \"random\" or \"checkpoint\"");
-    OL_CHECK(m->vocab == 0 || m->vocab >= V, OL_EUSAGE,
+    OL_CHECK(m->shape.vocab == 0 || m->shape.vocab >= V, OL_EUSAGE,
              "model.vocab = %d, but the tokenizer %s has %d tokens: say at least that, or 0",
-             m->vocab, s->tokenizer_path, V);
-    spec.layers = m->layers;
-    spec.width = m->width;
-    spec.heads = m->heads;
-    spec.context = m->context;
-    spec.init_std = m->init_std;
-    spec.vocab = m->vocab ? m->vocab : V;
-    return ol_model_create(&spec, NULL, &s->model);
+             m->shape.vocab, s->tokenizer_path, V);
+    shape.vocab = shape.vocab ? shape.vocab : V;
+    OL_TRY(ol_model_create(&shape, &trained, &s->model));
+    for (int i = 0; i < s->n_arms; i++) {
+        trained = ol_job_trained(s->arms[i].job);
+        OL_TRY(ol_model_create(&shape, &trained, &s->arms[i].model));
+    }
+    return OL_OK;
 }
 
 static bool same_sampling(const ol_job *a, const ol_job *b)
@@ -209,7 +210,9 @@ static size_t state_size(const ol_setup *s)
 
     for (int i = 0; i < s->n_arms; i++) {
         spec = ol_job_learner_spec(s->arms[i].job);
-        most = ol_learner_size(s->model, &spec) > most ? ol_learner_size(s->model, &spec) : most;
+        const size_t own = ol_learner_size(s->arms[i].model, &spec);
+
+        most = own > most ? own : most;
     }
     return most;
 }
@@ -221,18 +224,49 @@ static void layout(ol_setup *s, ol_arena *arena)
     s->state = ol_state_layout(arena, state_size(s));
 }
 
-static ol_status make_start(ol_setup *s)
+static ol_status allocate_start(ol_setup *s)
 {
     ol_arena dry = ol_arena_dry("parameters and moments");
 
     layout(s, &dry);
     OL_TRY(ol_arena_init(&s->arena, "parameters and moments", dry.peak));
     layout(s, &s->arena);
-    if (s->job->model.init == OL_INIT_RANDOM)
-        ol_model_random(s->model, (uint64_t)s->job->seed, s->theta0, NULL);
-    else if (ol_comm_rank(s->comm) == 0)
-        OL_TRY(ol_snapshot_read_params(s->job->model.path, s->model, s->theta0));
     return OL_OK;
+}
+
+/* θ0 on rank 0, and on every node the frozen part. */
+static ol_status read_start(ol_setup *s)
+{
+    const bool first = ol_comm_rank(s->comm) == 0, mine = ol_node_block_mine(s->frozen);
+
+    if (!first && !mine)
+        return OL_OK;
+    return ol_snapshot_start(s->job, s->model, first ? s->theta0 : NULL,
+                             mine ? ol_node_block_at(s->frozen) : NULL);
+}
+
+/* All models of the job read the one block. */
+static void lend_block(ol_setup *s)
+{
+    const size_t bytes = s->model->frozen_bytes;
+
+    s->model->block = ol_node_block_at(s->frozen);
+    if (bytes > 0 && ol_comm_rank(s->comm) == 0)
+        ol_digest(s->model->block, bytes, s->model->block_digest);
+    for (int i = 0; i < s->n_arms; i++) {
+        s->arms[i].model->block = s->model->block;
+        memcpy(s->arms[i].model->block_digest, s->model->block_digest,
+               sizeof s->model->block_digest);
+    }
+}
+
+static ol_status make_start(ol_setup *s)
+{
+    OL_TRY(ol_comm_agree(s->comm, allocate_start(s)));
+    OL_TRY(ol_node_block_create(s->comm, "frozen weights", s->model->frozen_bytes, &s->frozen));
+    OL_TRY(ol_node_block_ready(s->frozen, read_start(s)));
+    lend_block(s);
+    return ol_comm_broadcast(s->comm, s->theta0, s->model->P * sizeof(ol_real), 0);
 }
 
 /* Rank 0: the folders, at last, and what training has seen of the test tasks. */
@@ -260,8 +294,7 @@ static ol_status prepare(ol_setup *s, bool resume)
     OL_TRY(share_claims(s));
     OL_TRY(ol_comm_agree(s->comm, find_data(s)));
     OL_TRY(ol_comm_agree(s->comm, load(s)));
-    OL_TRY(ol_comm_agree(s->comm, make_start(s)));
-    OL_TRY(ol_comm_broadcast(s->comm, s->theta0, s->model->P * sizeof(ol_real), 0));
+    OL_TRY(make_start(s));
     if (s->job->stages & OL_STAGE_TRAIN)
         for (int i = 0; i < s->n_arms; i++)
             OL_TRY(ol_setup_bound_episodes(s->comm, &s->arms[i]));
@@ -307,12 +340,15 @@ void ol_setup_destroy(ol_setup *s)
         if (!shared)
             ol_sampler_destroy(s->arms[i].sampler);
     }
+    for (int i = 0; s->arms && i < s->n_arms; i++)
+        ol_model_destroy(s->arms[i].model);
     free(s->arms);
     ol_targets_close(s->targets[0]);
     ol_targets_close(s->targets[1]);
     ol_overlap_finish(&s->overlap);
     ol_arena_finish(&s->arena);
     ol_model_destroy(s->model);
+    ol_node_block_destroy(s->frozen);
     ol_tokenizer_destroy(s->tokenizer);
     ol_comm_layout_finish(&s->layout);
     ol_job_destroy(s->job);

@@ -56,20 +56,34 @@ static ol_status place_tensors(const ol_tensor *tensors, int n, const ol_state *
     return OL_OK;
 }
 
+enum { MOST_NOTES = 32 };
+
+/* Attributes of /model: what must agree for a checkpoint to be of use. Returns how many. */
+static int describe_shape(const ol_model *model, ol_checkpoint_note notes[MOST_NOTES])
+{
+    int n = 0;
+
+    notes[n++] = (ol_checkpoint_note){
+        .name = "arch", .kind = OL_NOTE_TEXT, .text = ol_model_families[model->spec.family]};
+    for (const ol_model_field *f = ol_model_fields; f->name; f++) {
+        const double value = ol_model_field_get(&model->spec, f);
+
+        notes[n++] =
+            (ol_checkpoint_note){.name = f->name,
+                                 .kind = f->kind == OL_FIELD_REAL ? OL_NOTE_F64 : OL_NOTE_I64,
+                                 .i = (int64_t)value,
+                                 .f = value};
+    }
+    notes[n++] = (ol_checkpoint_note){
+        .name = "frozen_digest", .kind = OL_NOTE_TEXT, .text = model->block_digest};
+    return n;
+}
+
 static ol_status write_tensors(const char *folder, const ol_job *job, const ol_model *model,
                                const ol_state *state, const ol_run_mark *mark, const char *text,
                                char path[PATH_MAX])
 {
-    const ol_model_spec *m = &model->spec;
-    const ol_checkpoint_note shape[] = {
-        {.name = "arch", .kind = OL_NOTE_TEXT, .text = "gpt2"},
-        {.name = "layers", .kind = OL_NOTE_I64, .i = m->layers},
-        {.name = "width", .kind = OL_NOTE_I64, .i = m->width},
-        {.name = "heads", .kind = OL_NOTE_I64, .i = m->heads},
-        {.name = "context", .kind = OL_NOTE_I64, .i = m->context},
-        {.name = "vocab", .kind = OL_NOTE_I64, .i = m->vocab},
-        {.name = "norm_eps", .kind = OL_NOTE_F64, .f = m->norm_eps},
-    };
+    ol_checkpoint_note shape[MOST_NOTES];
     const ol_checkpoint_note notes[] = {
         {.name = "name", .kind = OL_NOTE_TEXT, .text = job->name},
         {.name = "learner", .kind = OL_NOTE_TEXT, .text = job->learner.algorithm},
@@ -84,7 +98,7 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
                                .run_id = mark->run_id,
                                .job = text,
                                .model = shape,
-                               .n_model = sizeof shape / sizeof *shape,
+                               .n_model = describe_shape(model, shape),
                                .notes = notes,
                                .n_notes = sizeof notes / sizeof *notes};
     ol_checkpoint_tensor *placed = NULL;
@@ -117,27 +131,75 @@ ol_status ol_snapshot_write(const char *folder, const ol_job *job, const ol_mode
     return OL_OK;
 }
 
-/* Compare /model of a checkpoint with a model; both shapes are named when they differ. */
+/* A field of /model against ours; a difference is added to `differ`. */
+static ol_status compare_field(const ol_archive *archive, const ol_model *model,
+                               const ol_model_field *f, ol_text *differ)
+{
+    const double ours = ol_model_field_get(&model->spec, f);
+    int64_t whole = 0;
+    double theirs;
+
+    if (f->kind == OL_FIELD_REAL) {
+        OL_TRY(ol_archive_get_f64(archive, "/model", f->name, &theirs));
+    } else {
+        OL_TRY(ol_archive_get_i64(archive, "/model", f->name, &whole));
+        theirs = (double)whole;
+    }
+    if (theirs == ours)
+        return OL_OK;
+    return ol_text_format(differ, "%s%s %.9g and not %.9g", differ->size ? ", " : "", f->name,
+                          theirs, ours);
+}
+
+/* Compare /model of a checkpoint with a model; what differs is named. */
 static ol_status check_shape(const ol_checkpoint *file, const char *path, const ol_model *model)
 {
-    static const char *const names[] = {"layers", "width", "heads", "context", "vocab"};
-    const ol_model_spec *m = &model->spec;
-    const int64_t ours[] = {m->layers, m->width, m->heads, m->context, m->vocab};
     const ol_archive *archive = ol_checkpoint_archive(file);
-    int64_t theirs[5];
-    bool same = true;
+    const char *arch = ol_model_families[model->spec.family];
+    ol_text differ = {0};
+    char *theirs = NULL;
+    ol_status status = ol_archive_get_text(archive, "/model", "arch", &theirs);
 
-    for (int i = 0; i < 5; i++) {
-        OL_TRY(ol_archive_get_i64(archive, "/model", names[i], &theirs[i]));
-        same = same && theirs[i] == ours[i];
-    }
-    OL_CHECK(same, OL_EUSAGE,
-             "%s: its model has %lld layers, width %lld, %lld heads, context %lld, vocab %lld, and "
-             "this job's has %lld layers, width %lld, %lld heads, context %lld, vocab %lld: make "
-             "the keys of `model` (and the tokenizer) agree, or choose another checkpoint",
-             path, (long long)theirs[0], (long long)theirs[1], (long long)theirs[2],
-             (long long)theirs[3], (long long)theirs[4], (long long)ours[0], (long long)ours[1],
-             (long long)ours[2], (long long)ours[3], (long long)ours[4]);
+    if (status == OL_OK && strcmp(theirs, arch) != 0)
+        status = ol_text_format(&differ, "arch %s and not %s", theirs, arch);
+    for (const ol_model_field *f = ol_model_fields; f->name && status == OL_OK; f++)
+        status = compare_field(archive, model, f, &differ);
+    if (status == OL_OK && differ.size > 0)
+        status = ol_fail(OL_EUSAGE,
+                         "%s: its model is not this job's: %s there; make the keys of `model` (and "
+                         "the tokenizer) agree, or choose another checkpoint",
+                         path, differ.data);
+    ol_text_finish(&differ);
+    free(theirs);
+    return status;
+}
+
+/* True when the file holds what is trained alone. */
+static ol_status is_partial(const ol_checkpoint *file, bool *partial, char *digest)
+{
+    char *text = NULL;
+
+    OL_TRY(ol_archive_get_text(ol_checkpoint_archive(file), "/model", "frozen_digest", &text));
+    *partial = text[0] != '\0';
+    if (digest)
+        snprintf(digest, OL_DIGEST_TEXT, "%s", text);
+    free(text);
+    return OL_OK;
+}
+
+/* What was trained belongs to the frozen part that it was trained beside, and to no other. */
+static ol_status check_frozen(const ol_checkpoint *file, const char *path, const ol_model *model)
+{
+    char theirs[OL_DIGEST_TEXT];
+    bool partial;
+
+    OL_TRY(is_partial(file, &partial, theirs));
+    OL_CHECK(strcmp(theirs, model->block_digest) == 0, OL_EUSAGE,
+             "%s: it was trained beside another frozen part (its digest is %s, that of this job's "
+             "is %s): model.init, model.path, model.frozen, model.trained and the file at "
+             "model.path must be as they were",
+             path, theirs[0] ? theirs : "none",
+             model->block_digest[0] ? model->block_digest : "none");
     return OL_OK;
 }
 
@@ -155,30 +217,111 @@ static ol_status read_part(const ol_checkpoint *file, const ol_model *model, con
     return status;
 }
 
-static ol_status read_params(const char *path, const ol_model *model, ol_real *theta)
+/* Read a frozen tensor of a checkpoint into the block. */
+static ol_status read_frozen(const ol_checkpoint *file, const ol_param *param, void *block)
 {
-    ol_checkpoint *file = NULL;
+    ol_real *values = malloc(param->size * sizeof *values);
     ol_status status;
 
+    OL_CHECK(values, OL_ENOMEM, "no memory for %s", param->name);
+    status = ol_checkpoint_read(file, OL_CHECKPOINT_PARAMS, param->name, param->size, values);
+    if (status == OL_OK)
+        ol_frozen_put(param, values, block);
+    free(values);
+    return status;
+}
+
+/* Is there such a tensor? It must be, where `needed`: then it is asked for, and found missing. */
+static bool stands(const ol_checkpoint *file, const ol_param *param, bool needed)
+{
+    char object[PATH_MAX];
+
+    return needed || (ol_path_format(object, "params/%s", param->name) == OL_OK &&
+                      ol_archive_has(ol_checkpoint_archive(file), object));
+}
+
+/* Everything of the model that the file holds; all of it but adapters when `whole`. */
+static ol_status overlay(const ol_checkpoint *file, const ol_model *model, bool whole,
+                         ol_real *theta, void *block)
+{
+    for (int i = 0; theta && i < model->n_params; i++) {
+        const ol_param *p = &model->params[i];
+
+        if (stands(file, p, whole && !model->lora))
+            OL_TRY(ol_checkpoint_read(file, OL_CHECKPOINT_PARAMS, p->name, p->size,
+                                      theta + p->offset));
+    }
+    for (int i = 0; block && i < model->n_frozen; i++)
+        if (stands(file, &model->frozen[i], whole))
+            OL_TRY(read_frozen(file, &model->frozen[i], block));
+    return OL_OK;
+}
+
+/* The checkpoint that model.path means. */
+static ol_status find_start(const char *path, char found[PATH_MAX])
+{
+    char folder[PATH_MAX];
+    int64_t step;
+
+    if (!ol_path_is_folder(path))
+        return ol_path_format(found, "%s", path);
+    OL_TRY(ol_path_format(folder, "%s/checkpoints", path));
+    OL_TRY(ol_checkpoint_newest(ol_path_is_folder(folder) ? folder : path, found, &step));
+    OL_CHECK(found[0], OL_EDATA, "%s: no checkpoint is there (model.path)", path);
+    return OL_OK;
+}
+
+enum { MOST_STARTS = 8 }; /* checkpoints that stand on one another */
+
+static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_real *theta,
+                      void *block);
+
+/* The start of the job that a checkpoint of part of a model came from. */
+static ol_status fill_below(const ol_checkpoint *file, const char *path, const ol_model *model,
+                            int depth, ol_real *theta, void *block)
+{
+    const char *text = ol_checkpoint_job(file);
+    ol_job *job = NULL;
+    ol_status status;
+
+    OL_CHECK(depth < MOST_STARTS, OL_EDATA, "%s: it stands on more than %d other checkpoints", path,
+             MOST_STARTS);
+    OL_TRY(ol_job_read_text(path, text, strlen(text), &job));
+    status = fill(job, model, depth + 1, theta, block);
+    ol_job_destroy(job);
+    return status;
+}
+
+static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_real *theta,
+                      void *block)
+{
+    ol_checkpoint *file = NULL;
+    char path[PATH_MAX];
+    bool partial = false;
+    ol_status status;
+
+    if (job->model.init == OL_INIT_RANDOM) {
+        ol_model_random(model, (uint64_t)job->seed, theta, block);
+        return OL_OK;
+    }
+    OL_TRY(find_start(job->model.path, path));
     OL_TRY(ol_checkpoint_open(path, &file));
     status = check_shape(file, path, model);
     if (status == OL_OK)
-        status = read_part(file, model, NULL, OL_CHECKPOINT_PARAMS, theta);
+        status = is_partial(file, &partial, NULL);
+    if (status == OL_OK && partial)
+        status = fill_below(file, path, model, depth, theta, block);
+    else if (status == OL_OK && model->lora)
+        ol_model_random(model, (uint64_t)job->seed, theta, NULL);
+    if (status == OL_OK)
+        status = overlay(file, model, !partial, theta, block);
     ol_checkpoint_close(file);
     return status;
 }
 
-ol_status ol_snapshot_read_params(const char *path, const ol_model *model, ol_real *theta)
+ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *theta, void *block)
 {
-    char newest[PATH_MAX], folder[PATH_MAX];
-    int64_t step;
-
-    if (!ol_path_is_folder(path))
-        return read_params(path, model, theta);
-    OL_TRY(ol_path_format(folder, "%s/checkpoints", path));
-    OL_TRY(ol_checkpoint_newest(ol_path_is_folder(folder) ? folder : path, newest, &step));
-    OL_CHECK(newest[0], OL_EDATA, "%s: no checkpoint is there (model.path)", path);
-    return read_params(newest, model, theta);
+    return fill(job, model, 0, theta, block);
 }
 
 static ol_status read_mark(const ol_checkpoint *file, ol_run_mark *mark)
@@ -203,6 +346,8 @@ static ol_status read_state(const char *path, const ol_job *job, const ol_model 
     if (status == OL_OK)
         status =
             ol_job_same_run(job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file)));
+    if (status == OL_OK)
+        status = check_frozen(file, path, model);
     if (status == OL_OK)
         status = read_part(file, model, job, OL_CHECKPOINT_PARAMS, state->theta);
     if (status == OL_OK)

@@ -41,9 +41,11 @@ static bool is_first(const trainer *t)
 /* Work of an episode in flop, up to a common factor. */
 static double predicted_cost(const trainer *t, const ol_episode_cost *c)
 {
-    const ol_model_spec *m = &t->setup->model->spec;
-    const double per_token = 12.0 * m->layers * m->width * m->width;
-    const double per_square = (double)m->layers * m->width;
+    const ol_model_spec *m = &t->arm->model->spec;
+    const double heads = (double)m->heads * m->head_dim, groups = (double)m->kv_heads * m->head_dim;
+    const double per_token =
+        2 * (double)m->layers * m->width * (2 * heads + 2 * groups + 3.0 * m->hidden);
+    const double per_square = 2 * m->layers * heads;
     const double support =
         per_token * (double)c->support_tokens + per_square * (double)c->support_squares;
     const double query =
@@ -79,8 +81,8 @@ static ol_status draw(void *payload, int64_t step, int n, ol_episode *episode)
 
 static void digest_theta(const trainer *t, char digest[OL_DIGEST_TEXT])
 {
-    ol_digest(t->setup->state.theta,
-              ol_learner_size(t->setup->model, &t->learner) * sizeof(ol_real), digest);
+    ol_digest(t->setup->state.theta, ol_learner_size(t->arm->model, &t->learner) * sizeof(ol_real),
+              digest);
 }
 
 /* Rank 0: the rows of a meta-step, and a word about episodes that were dropped. */
@@ -107,8 +109,8 @@ static ol_status record(trainer *t, const ol_step_report *report, double lr, dou
     digest_theta(t, digest);
     if (t->learner.learner->own)
         OL_TRY(ol_metrics_own(t->metrics, step, t->learner.learner->own,
-                              ol_learner_size(t->setup->model, &t->learner) - t->setup->model->P,
-                              t->setup->state.theta + t->setup->model->P));
+                              ol_learner_size(t->arm->model, &t->learner) - t->arm->model->P,
+                              t->setup->state.theta + t->arm->model->P));
     return ol_metrics_step(
         t->metrics,
         &(ol_step_row){
@@ -185,7 +187,7 @@ static ol_status save(trainer *t)
     OL_TRY(compare_ranks(t));
     if (is_first(t)) {
         ol_metrics_flush(t->metrics, true); /* never fewer rows than the checkpoint has steps */
-        status = ol_snapshot_write(t->arm->folder.checkpoints, t->arm->job, t->setup->model,
+        status = ol_snapshot_write(t->arm->folder.checkpoints, t->arm->job, t->arm->model,
                                    &t->setup->state, t->mark, path);
     }
     t->save_seconds += ol_clock_seconds() - begin;
@@ -310,8 +312,8 @@ ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_r
         status = ol_fail(OL_ENOMEM, "no memory for %d episodes", job->learner.episodes);
     status = ol_comm_agree(setup->comm, status);
     if (status == OL_OK)
-        status = ol_meta_stepper_create(setup->comm, setup->model, job->learner.episodes,
-                                        &t.learner, arm->support, arm->query, &t.stepper);
+        status = ol_meta_stepper_create(setup->comm, arm->model, job->learner.episodes, &t.learner,
+                                        arm->support, arm->query, &t.stepper);
     if (status == OL_OK)
         status = ol_comm_seconds(setup->comm, &t.saved_at);
     if (status == OL_OK)

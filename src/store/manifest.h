@@ -7,7 +7,7 @@
 #include "outerloop/store/archive.h"
 
 #define OL_CHECKPOINT_FORMAT "outerloop-checkpoint"
-enum { OL_CHECKPOINT_VERSION = 1, OL_MANIFEST_GROUPS = 3 };
+enum { OL_CHECKPOINT_VERSION = 2, OL_MANIFEST_GROUPS = 3 };
 
 /* Groups of tensors, by ol_checkpoint_part. */
 extern const char *const ol_manifest_groups[OL_MANIFEST_GROUPS];

@@ -126,6 +126,10 @@ ol_status ol_conf_copy(ol_conf_table table, const void *from, void *to);
 /** Accepts NULL. */
 void ol_conf_destroy(ol_conf *conf);
 
+/** Make a list of strings of a value struct these n, copied; what it held is freed.
+ *  Errors: OL_ENOMEM. */
+ol_status ol_conf_strings_set(ol_conf_strings *held, int n, const char *const *strings);
+
 /** Where the value of row `key` came from: "default", "jobs/a.cfg:12", "--set" or "derived". For
  *  messages; borrowed from `conf`. */
 const char *ol_conf_origin(const ol_conf *conf, size_t key);

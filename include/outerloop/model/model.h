@@ -31,7 +31,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "outerloop/base/real.h" /* ol_real */
+#include "outerloop/base/digest.h" /* OL_DIGEST_TEXT */
+#include "outerloop/base/real.h"   /* ol_real */
 
 /** The families, for ol_model_spec.family: the word of each, NULL-ended. Static. */
 extern const char *const ol_model_families[];
@@ -136,6 +137,7 @@ typedef struct ol_model {
     ol_param *frozen;    /**< [n_frozen], offsets ascending                              */
     size_t frozen_bytes; /**< of the block                                               */
     const void *block;   /**< the frozen tensors; *borrowed*, set by the caller before any walk */
+    char block_digest[OL_DIGEST_TEXT]; /**< of its bytes, set with it by those who write files  */
     bool lora;
     ol_graph *graph; /**< private to this room */
 } ol_model;

@@ -41,16 +41,19 @@ typedef enum ol_job_init {
     OL_INIT_CHECKPOINT /**< parameters of one of our checkpoints, `path` */
 } ol_job_init;
 
-typedef enum ol_job_arch { OL_ARCH_GPT2 } ol_job_arch;
-
 /** model: the network all arms start from. */
 typedef struct ol_job_model {
     int init;   /**< ol_job_init                                                          */
     char *path; /**< folder or checkpoint; "" when random                                 */
-    int arch;   /**< ol_job_arch                                                          */
-    int layers, width, heads, context; /**< of a random model; an imported one has its own */
-    int vocab;       /**< 0 = the tokenizer's                                                  */
-    double init_std; /**< of random weights; 0 = 0.02·√(768/width)                       */
+    ol_model_spec shape;     /**< of a random model; vocab 0 = the tokenizer's            */
+    ol_conf_strings trained; /**< "all", "lora", or patterns of tensor names              */
+    int frozen;              /**< 1: matrices that are not trained are stored as bfloat16 */
+    struct {
+        int rank;
+        double alpha;
+        ol_conf_strings targets; /**< resolved: the family's usual ones where the file has none */
+        bool rslora;
+    } lora;
 } ol_job_model;
 
 /** data: tasks and how they become prompts. */
@@ -70,8 +73,9 @@ typedef struct ol_job_inner {
     int optimizer; /**< ol_optimizer                               */
     int steps;     /**< K                                          */
     double lr, beta1, beta2, eps, eps_root, weight_decay;
-    int moments; /**< ol_moments: what it shares with outer    */
-    int storage; /**< ol_storage: of the inner primal work     */
+    int moments;            /**< ol_moments: what it shares with outer    */
+    int storage;            /**< ol_storage: of the inner primal work     */
+    ol_conf_strings adapts; /**< patterns: what it moves; none: all that is trained */
 } ol_job_inner;
 
 /** learner.outer: AdamW on the mean of the episodes' gradients, or interpolation. */
@@ -181,6 +185,9 @@ const char *ol_job_order_text(const ol_job *job);
 
 /** Gradient evaluations of one meta-step, see above. */
 double ol_job_evaluations_per_step(const ol_job *job);
+
+/** What the job trains and its inner loop moves. Borrows from the job. */
+ol_trained_spec ol_job_trained(const ol_job *job);
 
 /** eval.adapt_lr, or the inner rate where that is 0. */
 double ol_job_adapt_lr(const ol_job *job);

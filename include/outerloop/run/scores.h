@@ -26,6 +26,7 @@ void ol_scores_finish(ol_scores *scores);
 typedef struct ol_scoring {
     const char *name;  /**< of the row: "untrained", or the arm's           */
     const ol_job *job; /**< its learner adapts; its eval and stages count   */
+    const ol_model *model;
     ol_targets *targets;
     ol_state_view state;
     const ol_run_folder *folder;

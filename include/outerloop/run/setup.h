@@ -12,6 +12,7 @@
 
 #include "outerloop/base/arena.h"   /* ol_arena */
 #include "outerloop/comm/comm.h"    /* ol_comm */
+#include "outerloop/comm/node.h"    /* ol_node_block */
 #include "outerloop/data/overlap.h" /* ol_overlap */
 #include "outerloop/data/sampler.h" /* ol_sampler */
 #include "outerloop/meta/outer.h"   /* ol_state */
@@ -22,6 +23,7 @@
 /** One arm of the job: what is its own. */
 typedef struct ol_arm {
     const ol_job *job; /**< borrowed from the setup's job */
+    ol_model *model;   /**< the job's, with what this arm's inner loop moves */
     ol_run_folder folder;
     ol_run_claim claim;       /**< rank 0's; on other ranks as given by rank 0   */
     ol_sampler *sampler;      /**< NULL without a train stage; arms may share one */
@@ -42,9 +44,10 @@ typedef struct ol_setup {
     char tokenizer_path[PATH_MAX];
     ol_tokenizer *tokenizer;
     ol_model *model;
-    ol_arena arena;  /**< of what follows: lives as long as the job */
-    ol_real *theta0; /**< [P] where every arm starts                */
-    ol_state state;  /**< of the arm at work: room for the largest  */
+    ol_node_block *frozen; /**< what is not trained, one copy a node */
+    ol_arena arena;        /**< of what follows: lives as long as the job */
+    ol_real *theta0;       /**< [P] where every arm starts                */
+    ol_state state;        /**< of the arm at work: room for the largest  */
     int n_arms;
     ol_arm *arms;           /**< [n_arms] */
     ol_targets *targets[2]; /**< without and with demonstrations; NULL where no arm needs it */

@@ -50,11 +50,14 @@ ol_status ol_snapshot_resume(ol_comm *comm, const char *folder, const ol_job *jo
                              bool *found);
 
 /**
- * Read parameters alone: the start of a job with model.init = "checkpoint". Local.
- * @param path   a checkpoint, or a folder of them, of which the newest whole one serves
- * @param theta  [P] overwritten
+ * Fill in what a job's model starts from: random values of its seed, or what its checkpoint holds
+ * (model.path: a checkpoint, or a folder of them, of which the newest whole one serves). A checkpoint
+ * of part of a model stands on the start of its own job, which is made first; adapters that it does
+ * not have start as peft's do. Local.
+ * @param theta  [P] overwritten; NULL: not wanted
+ * @param block  [model->frozen_bytes] overwritten; NULL: not wanted
  * Errors: OL_EUSAGE when the shapes differ, both named; OL_EDATA.
  */
-ol_status ol_snapshot_read_params(const char *path, const ol_model *model, ol_real *theta);
+ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *theta, void *block);
 
 #endif
