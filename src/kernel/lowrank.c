@@ -133,7 +133,7 @@ static bool low_tangent(const piece *p)
 
 static void backward_tangent(const piece *p)
 {
-    const bool low = low_tangent(p);
+    const bool low = (p->x_bar.dot || p->a_bar_dot.at) && low_tangent(p);
     ol_real beta = p->keep;
 
     if (p->x_bar.dot) {
@@ -161,13 +161,23 @@ static void backward_tangent(const piece *p)
                    p->b_bar_dot); /* (4) */
 }
 
+/* True when a product with u_bar follows. */
+static bool takes_low(ol_pass pass, const piece *p)
+{
+    const bool primal = p->x_bar.v || p->a_bar.at;
+    const bool tangent = (p->x_bar.dot && p->a_dot.at) || (p->a_bar_dot.at && p->x.dot);
+
+    return ((pass & OL_PRIMAL) && primal) || ((pass & OL_TANGENT) && tangent);
+}
+
 static void backward(ol_pass pass, const ol_call *c)
 {
     for (int i = 0; i < c->n; i += BLOCK) {
         const piece p = piece_of(c, c->y_bar, i);
 
-        ol_gemm_nn(p.n, p.r, p.out, p.scale, out_rows(&p, p.y.v), p.b, 0,
-                   (ol_mat_out){p.u_bar.v, p.r});
+        if (takes_low(pass, &p))
+            ol_gemm_nn(p.n, p.r, p.out, p.scale, out_rows(&p, p.y.v), p.b, 0,
+                       (ol_mat_out){p.u_bar.v, p.r});
         if (pass & OL_PRIMAL)
             backward_primal(&p);
         if (pass & OL_TANGENT)
