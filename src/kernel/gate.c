@@ -160,8 +160,7 @@ static void swiglu_tangents(const piece *p, const slopes *s)
             y_bar_dot[i] * up[i] * s->d[i] +
                 y_bar[i] * (u_dot[i] * s->d[i] + up[i] * s->dd[i] * g_dot[i])); /* (8) */
     if (p->x_bar[1].dot)
-        PUT(p->keep[1], p->x_bar[1].dot,
-            y_bar_dot[i] * s->f[i] + y_bar[i] * s->d[i] * g_dot[i]);
+        PUT(p->keep[1], p->x_bar[1].dot, y_bar_dot[i] * s->f[i] + y_bar[i] * s->d[i] * g_dot[i]);
 }
 
 static void swiglu_backward(ol_pass pass, const ol_call *c)

@@ -69,11 +69,8 @@ static void residual_forward(ol_pass pass, const ol_call *c)
     forward(pass, c, true);
 }
 
-const ol_operator ol_pick = {.name = "pick",
-                             .inputs = 1,
-                             .flags = OL_CHEAP,
-                             .forward = pick_forward,
-                             .backward = backward};
+const ol_operator ol_pick = {
+    .name = "pick", .inputs = 1, .flags = OL_CHEAP, .forward = pick_forward, .backward = backward};
 
 const ol_operator ol_residual = {.name = "residual",
                                  .inputs = 1,
