@@ -116,7 +116,7 @@ static void products(ol_pass pass, ol_cross_entropy_dim d, int n, ol_dual z, ol_
     if ((pass & OL_PRIMAL) && h_bar.v)
         ol_weight_nn(n, 1, z_bar, w, 0, (ol_mat_out){h_bar.v, d.C}, panel);
     if ((pass & OL_PRIMAL) && w_bar.v)
-        ol_gemm_tn(d.V, d.C, n, 1, z_bar, hs, 1, (ol_mat_out){w_bar.v, d.C});
+        ol_gemm_tn(d.V, d.C, n, 1, z_bar, hs, 1, (ol_mat_out){w_bar.v, w->ld});
     if (!(pass & OL_TANGENT))
         return;
     if (h_bar.dot) {
@@ -126,10 +126,10 @@ static void products(ol_pass pass, ol_cross_entropy_dim d, int n, ol_dual z, ol_
                        (ol_mat_out){h_bar.dot, d.C});
     }
     if (w_bar.dot) {
-        ol_gemm_tn(d.V, d.C, n, 1, z_bar_dot, hs, 1, (ol_mat_out){w_bar.dot, d.C});
+        ol_gemm_tn(d.V, d.C, n, 1, z_bar_dot, hs, 1, (ol_mat_out){w_bar.dot, w->ld});
         if (h.dot)
             ol_gemm_tn(d.V, d.C, n, 1, z_bar, (ol_mat){h.dot, d.C}, 1,
-                       (ol_mat_out){w_bar.dot, d.C});
+                       (ol_mat_out){w_bar.dot, w->ld});
     }
 }
 

@@ -18,12 +18,11 @@ typedef struct piece {
     ol_real keep; /* 0: x_bar is overwritten, 1: added to    */
 } piece;
 
-static piece piece_of(const ol_call *c, int first)
+static piece piece_of(const ol_call *c, ol_dual y, int first)
 {
     const ol_weight *a = &c->w[0], *b = &c->w[1];
     const int r = a->rows;
     const size_t at = (size_t)first, in = (size_t)c->spec->in, out = (size_t)c->spec->out;
-    const ol_dual y = c->y.v || c->y.dot ? c->y : c->y_bar;
 
     assert(b->cols == r && a->cols == c->spec->in && b->rows == c->spec->out && !a->bf16);
     return (piece){.n = c->n - first < BLOCK ? c->n - first : BLOCK,
@@ -91,7 +90,7 @@ static void forward_tangent(const piece *p)
 static void forward(ol_pass pass, const ol_call *c)
 {
     for (int i = 0; i < c->n; i += BLOCK) {
-        const piece p = piece_of(c, i);
+        const piece p = piece_of(c, c->y, i);
 
         if (pass & OL_PRIMAL) {
             ol_gemm_nt(p.n, p.r, p.in, 1, in_rows(&p, p.x.v), p.a, 0, (ol_mat_out){p.u.v, p.r});
@@ -134,7 +133,7 @@ static bool low_tangent(const piece *p)
 
 static void backward_tangent(const piece *p)
 {
-    const bool low = low_tangent(p);
+    const bool low = (p->x_bar.dot || p->a_bar_dot.at) && low_tangent(p);
     ol_real beta = p->keep;
 
     if (p->x_bar.dot) {
@@ -162,13 +161,23 @@ static void backward_tangent(const piece *p)
                    p->b_bar_dot); /* (4) */
 }
 
+/* True when a product with u_bar follows. */
+static bool takes_low(ol_pass pass, const piece *p)
+{
+    const bool primal = p->x_bar.v || p->a_bar.at;
+    const bool tangent = (p->x_bar.dot && p->a_dot.at) || (p->a_bar_dot.at && p->x.dot);
+
+    return ((pass & OL_PRIMAL) && primal) || ((pass & OL_TANGENT) && tangent);
+}
+
 static void backward(ol_pass pass, const ol_call *c)
 {
     for (int i = 0; i < c->n; i += BLOCK) {
-        const piece p = piece_of(c, i);
+        const piece p = piece_of(c, c->y_bar, i);
 
-        ol_gemm_nn(p.n, p.r, p.out, p.scale, out_rows(&p, p.y.v), p.b, 0,
-                   (ol_mat_out){p.u_bar.v, p.r});
+        if (takes_low(pass, &p))
+            ol_gemm_nn(p.n, p.r, p.out, p.scale, out_rows(&p, p.y.v), p.b, 0,
+                       (ol_mat_out){p.u_bar.v, p.r});
         if (pass & OL_PRIMAL)
             backward_primal(&p);
         if (pass & OL_TANGENT)

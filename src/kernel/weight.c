@@ -26,14 +26,25 @@ void ol_bf16_to_reals(size_t n, const uint16_t *x, ol_real *y)
     }
 }
 
+/* The bits of the float next to x on the side of 0, and its last one set unless it is x: rounding
+ * these is rounding x, where rounding the float nearest to x would round twice. */
+static uint32_t odd_bits(ol_real x)
+{
+    const float nearest = (float)x;
+    uint32_t bits;
+
+    memcpy(&bits, &nearest, sizeof bits);
+    if ((ol_real)nearest != x && x == x)
+        bits = (bits - ((x > 0) == ((ol_real)nearest > x))) | 1u;
+    return bits;
+}
+
 void ol_bf16_from_reals(size_t n, const ol_real *x, uint16_t *y)
 {
     for (size_t i = 0; i < n; i++) {
-        const float wide = (float)x[i];
-        uint32_t bits;
+        uint32_t bits = odd_bits(x[i]);
 
-        memcpy(&bits, &wide, sizeof bits);
-        if (wide == wide)
+        if (x[i] == x[i])
             bits += 0x7fffu + ((bits >> 16) & 1u);
         else
             bits |= 0x400000u; /* a NaN stays one */

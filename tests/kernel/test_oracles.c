@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every fast kernel against a plain loop, in the precision that this file is compiled for.
- *
- * A sum of n products of size 1 rounds to within n ε, a vector function to a few ε: 200 ε of the
- * largest value leaves an order to sums of up to 150 terms. */
-#include <float.h>
+/* The value of every operator against a plain loop, in the precision that this file is compiled for;
+ * its derivatives follow from the value by the checks of deriv.h. */
+#include <complex.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,233 +12,288 @@
 
 #include <cmocka.h>
 
-#include "outerloop/base/rng.h"
+#include "near.h"
+#include "operators.h"
 #include "outerloop/kernel/attention.h"
 #include "outerloop/kernel/cross_entropy.h"
 #include "outerloop/kernel/embedding.h"
-#include "outerloop/kernel/gelu.h"
-#include "outerloop/kernel/gemm.h"
-#include "outerloop/kernel/layernorm.h"
+#include "outerloop/kernel/gate.h"
 #include "outerloop/kernel/linear.h"
-#include "outerloop/kernel/vector.h"
-#include "outerloop/kernel/vmath.h"
+#include "outerloop/kernel/lowrank.h"
+#include "outerloop/kernel/norm.h"
+#include "outerloop/kernel/residual.h"
+#include "outerloop/kernel/rotary.h"
 
-#ifdef OL_F64
-static const double EPSILON = DBL_EPSILON;
-#else
-static const double EPSILON = FLT_EPSILON;
-#endif
+/* The operators, as their headers write them. */
 
-static ol_real *draw(size_t n, uint32_t stream)
+static double weight(const ol_call *c, int j, int row, int col)
 {
-    ol_rng rng = ol_rng_stream(3, OL_RNG_TEST, stream, 0);
-    ol_real *x = malloc(n * sizeof *x);
+    const ol_weight *w = &c->w[j];
 
-    assert_non_null(x);
-    for (size_t i = 0; i < n; i++)
-        x[i] = (ol_real)ol_rng_normal(&rng);
-    return x;
+    return w->rows > 0 ? (double)w->at.v[row * w->ld + col] : 0;
 }
 
-static void near(const char *what, size_t n, const double *expected, const ol_real *got)
+static double input(const ol_call *c, int i, int row, int col)
 {
-    double worst = 0, largest = 1;
-
-    for (size_t i = 0; i < n; i++) {
-        const double error = fabs(expected[i] - (double)got[i]);
-
-        if (!isfinite(error))
-            fail_msg("%s: element %zu is %g, not %g", what, i, (double)got[i], expected[i]);
-        worst = fmax(worst, error);
-        largest = fmax(largest, fabs(expected[i]));
-    }
-    if (worst > 200 * EPSILON * largest)
-        fail_msg("%s: off by %.3g of %.3g", what, worst, largest);
+    return (double)c->x[i].v[row * c->spec->in + col];
 }
 
-/* c = α op(a) op(b) + β c, element by element. */
-static void product_ref(int ta, int tb, int m, int n, int k, double alpha, ol_mat a, ol_mat b,
-                        double beta, const ol_real *c, int ldc, double *out)
+static int row_of(const ol_call *c, int i)
 {
-    for (int i = 0; i < m; i++)
-        for (int j = 0; j < n; j++) {
+    return c->row ? c->row[i] : i;
+}
+
+static void linear_ref(const ol_call *c, double *y)
+{
+    for (int i = 0; i < c->n; i++)
+        for (int o = 0; o < c->spec->out; o++) {
+            double sum = weight(c, 1, o, 0);
+
+            for (int j = 0; j < c->spec->in; j++)
+                sum += input(c, 0, i, j) * weight(c, 0, o, j);
+            *y++ = sum;
+        }
+}
+
+static void conv1d_ref(const ol_call *c, double *y)
+{
+    for (int i = 0; i < c->n; i++)
+        for (int o = 0; o < c->spec->out; o++) {
+            double sum = weight(c, 1, o, 0);
+
+            for (int j = 0; j < c->spec->in; j++)
+                sum += input(c, 0, i, j) * weight(c, 0, j, o);
+            *y++ = sum;
+        }
+}
+
+static void lowrank_ref(const ol_call *c, double *y)
+{
+    for (int i = 0; i < c->n; i++)
+        for (int o = 0; o < c->spec->out; o++) {
             double sum = 0;
 
-            for (int l = 0; l < k; l++)
-                sum += (double)a.at[ta ? l * a.ld + i : i * a.ld + l] *
-                       (double)b.at[tb ? j * b.ld + l : l * b.ld + j];
-            out[i * ldc + j] = alpha * sum + (beta != 0 ? beta * (double)c[i * ldc + j] : 0);
+            for (int r = 0; r < c->spec->rank; r++)
+                for (int j = 0; j < c->spec->in; j++)
+                    sum += c->spec->scale * input(c, 0, i, j) * weight(c, 0, r, j) *
+                           weight(c, 1, o, r);
+            *y++ = sum;
         }
 }
 
-static void test_gemm(void **state)
+static void norm_ref(const ol_call *c, bool centred, double *y)
 {
-    enum { m = 7, n = 9, k = 11, ld = 13 };
-    void (*const products[])(int, int, int, ol_real, ol_mat, ol_mat, ol_real,
-                             ol_mat_out) = {ol_gemm_nn, ol_gemm_nt, ol_gemm_tn};
-    ol_real *a = draw(ld * ld, 1), *b = draw(ld * ld, 2);
-    double expected[ld * ld];
+    const int parts = c->spec->heads > 1 ? c->spec->heads : 1, C = c->spec->in / parts;
 
-    (void)state;
-    for (int p = 0; p < 3; p++)
-        for (int beta = 0; beta < 2; beta++) {
-            ol_real *c = draw(ld * ld, 3);
-            const double before = ol_gemm_flops();
-
-            for (int i = 0; i < ld * ld; i++)
-                expected[i] = (double)c[i];
-            product_ref(p == 2, p == 1, m, n, k, 0.5, (ol_mat){a, ld}, (ol_mat){b, ld}, 2 * beta, c,
-                        ld, expected);
-            if (beta == 0) /* what stands in c must not matter then */
-                c[0] = (ol_real)NAN;
-            products[p](m, n, k, (ol_real)0.5, (ol_mat){a, ld}, (ol_mat){b, ld},
-                        (ol_real)(2 * beta), (ol_mat_out){c, ld});
-            near("product", ld * ld, expected, c);
-            assert_true(ol_gemm_flops() - before == 2.0 * m * n * k);
-            free(c);
-        }
-    free(a);
-    free(b);
-}
-
-static void test_linear(void **state)
-{
-    enum { n = 6, in = 5, out = 7, ldw = 12, ldy = 9 };
-    const ol_linear_dim d = {n, in, out, ldw, ldy};
-    ol_real *x = draw(n * in, 1), *w = draw(in * ldw, 2), *b = draw(out, 3), *y = draw(n * ldy, 4);
-    double expected[n * ldy];
-
-    (void)state;
-    for (int i = 0; i < n * ldy; i++)
-        expected[i] = (double)y[i];
-    product_ref(0, 0, n, out, in, 1, (ol_mat){x, in}, (ol_mat){w, ldw}, 0, NULL, ldy, expected);
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < out; j++)
-            expected[i * ldy + j] += (double)b[j];
-    ol_linear_forward(OL_PRIMAL, d, (ol_dual){x, NULL}, (ol_dual){w, NULL}, (ol_dual){b, NULL},
-                      (ol_dual){y, NULL});
-    near("linear", n * ldy, expected, y);
-    free(x);
-    free(w);
-    free(b);
-    free(y);
-}
-
-static void test_layernorm(void **state)
-{
-    enum { n = 5, C = 13 };
-    ol_real *x = draw(n * C, 1), *g = draw(C, 2), *b = draw(C, 3), y[n * C], mean[n], rstd[n];
-    double expected[n * C], means[n], rstds[n];
-
-    (void)state;
-    for (int i = 0; i < n; i++) {
-        double mu = 0, var = 0;
+    for (int i = 0; i < c->n * parts; i++) {
+        const ol_real *x = c->x[0].v + i * C;
+        double mu = 0, square = 0;
 
         for (int j = 0; j < C; j++)
-            mu += (double)x[i * C + j] / C;
+            mu += centred ? (double)x[j] / C : 0;
         for (int j = 0; j < C; j++)
-            var += pow((double)x[i * C + j] - mu, 2) / C;
-        means[i] = mu;
-        rstds[i] = 1 / sqrt(var + 1e-5);
+            square += pow((double)x[j] - mu, 2) / C;
         for (int j = 0; j < C; j++)
-            expected[i * C + j] =
-                ((double)x[i * C + j] - mu) * rstds[i] * (double)g[j] + (double)b[j];
+            *y++ = ((double)x[j] - mu) / sqrt(square + c->spec->eps) * weight(c, 0, j, 0) +
+                   weight(c, 1, j, 0);
     }
-    ol_layernorm_forward(OL_PRIMAL, (ol_layernorm_dim){n, C, 1e-5}, (ol_dual){x, NULL},
-                         (ol_dual){g, NULL}, (ol_dual){b, NULL}, mean, rstd, (ol_dual){y, NULL});
-    near("layernorm", n * C, expected, y);
-    near("mean", n, means, mean);
-    near("rstd", n, rstds, rstd);
-    free(x);
-    free(g);
-    free(b);
 }
 
-static double gelu_ref(double x)
+static void layernorm_ref(const ol_call *c, double *y)
+{
+    norm_ref(c, true, y);
+}
+
+static void rmsnorm_ref(const ol_call *c, double *y)
+{
+    norm_ref(c, false, y);
+}
+
+static double gelu_of(double x)
 {
     return 0.5 * x * (1 + tanh(sqrt(2 / acos(-1)) * (x + 0.044715 * x * x * x)));
 }
 
-static void test_gelu(void **state)
+static double silu_of(double x)
 {
-    enum { n = 777 };
-    ol_real *x = draw(n, 1), y[n];
-    double expected[n];
-
-    (void)state;
-    x[0] = 0;
-    x[1] = 40;
-    x[2] = -40;
-    x[3] = (ol_real)1e-6;
-    for (int i = 0; i < n; i++)
-        expected[i] = gelu_ref((double)x[i]);
-    ol_gelu_forward(OL_PRIMAL, n, (ol_dual){x, NULL}, (ol_dual){y, NULL});
-    near("gelu", n, expected, y);
-    free(x);
+    return x / (1 + exp(-x));
 }
 
-/* One head of one query row: softmax over the keys it sees, in double. */
-static double attend_ref(int D, int visible, const ol_real *q, const ol_real *k, const ol_real *v,
-                         int ldkv, double *o)
+static void gelu_ref(const ol_call *c, double *y)
+{
+    for (int i = 0; i < c->n * c->spec->out; i++)
+        y[i] = gelu_of((double)c->x[0].v[i]);
+}
+
+static void swiglu_ref(const ol_call *c, double *y)
+{
+    for (int i = 0; i < c->n * c->spec->out; i++)
+        y[i] = silu_of((double)c->x[0].v[i]) * (double)c->x[1].v[i];
+}
+
+/* Columns j and j + D/2 of a head are one complex number, times e^(iφ). */
+static void rotary_ref(const ol_call *c, double *y)
+{
+    const int D = c->spec->head_dim, width = c->spec->in;
+
+    for (int i = 0; i < c->n; i++)
+        for (int h = 0; h < width; h += D)
+            for (int j = 0; j < D / 2; j++) {
+                const int low = h + j, high = low + D / 2;
+                const double phi = c->rows->position[row_of(c, i)] * rotary_frequency[j];
+                const double complex turned =
+                    CMPLX(input(c, 0, i, low), input(c, 0, i, high)) * cexp(CMPLX(0, phi));
+
+                y[i * width + low] = creal(turned);
+                y[i * width + high] = cimag(turned);
+            }
+}
+
+/* One head of one query row: softmax over the keys it sees. */
+static void attend(int D, int visible, int ldkv, const ol_real *q, const ol_real *k,
+                   const ol_real *v, double *o)
 {
     double score[256], top = -INFINITY, sum = 0;
 
     for (int j = 0; j < visible; j++) {
         score[j] = 0;
-        for (int c = 0; c < D; c++)
-            score[j] += (double)q[c] * (double)k[j * ldkv + c] / sqrt(D);
+        for (int d = 0; d < D; d++)
+            score[j] += (double)q[d] * (double)k[j * ldkv + d] / sqrt(D);
         top = fmax(top, score[j]);
     }
     for (int j = 0; j < visible; j++)
         sum += exp(score[j] - top);
-    for (int c = 0; c < D; c++) {
-        o[c] = 0;
+    for (int d = 0; d < D; d++) {
+        o[d] = 0;
         for (int j = 0; j < visible; j++)
-            o[c] += exp(score[j] - top) / sum * (double)v[j * ldkv + c];
+            o[d] += exp(score[j] - top) / sum * (double)v[j * ldkv + d];
     }
-    return top + log(sum);
 }
 
-/* Sequences of 130 and 67 keys; every key asks, or 70 and 1 of them. */
-static void attention_case(bool few)
+static void attention_ref(const ol_call *c, double *y)
 {
-    enum { H = 3, D = 5, C = H * D, LDKV = 2 * C, LDQ = C + 4, N = 197 };
-    static const int keys[] = {0, 130, 197}, few_queries[] = {0, 70, 71};
-    const int *queries = few ? few_queries : keys;
-    const int m = queries[2];
-    int position[N];
-    ol_real *q = draw(N * LDQ, 1), *kv = draw(N * LDKV, 2), *o = draw(N * C, 3);
-    ol_real lse[N * H], *scratch = malloc(ol_attention_scratch(130) * sizeof *scratch);
-    double *expected = malloc(N * C * sizeof *expected), lses[N * H];
+    const int D = c->spec->head_dim, H = c->spec->heads, G = c->spec->kv_heads;
+    const ol_rows *r = c->rows;
 
-    assert_true(scratch && expected);
-    for (int b = 0; b < 2; b++)
-        for (int i = queries[b]; i < queries[b + 1]; i++) {
-            position[i] = few ? (b == 0 ? i + i / 2 : 40) : i - queries[b];
+    for (int b = 0; b < r->B; b++)
+        for (int i = r->query_start[b]; i < r->query_start[b + 1]; i++)
             for (int h = 0; h < H; h++) {
-                const ol_real *k = kv + keys[b] * LDKV + h * D;
+                const int key = (r->start[b] * G + h / (H / G)) * D, query = (i * H + h) * D;
 
-                lses[i * H + h] = attend_ref(D, position[i] + 1, q + i * LDQ + h * D, k, k + C,
-                                             LDKV, expected + i * C + h * D);
+                attend(D, r->query_position[i] + 1, G * D, c->x[0].v + query, c->x[1].v + key,
+                       c->x[2].v + key, y + query);
             }
-        }
-    ol_attention_forward(OL_PRIMAL, (ol_attention_dim){H, D, 2, keys, queries, position, LDQ, LDKV},
-                         (ol_attention_io){{q, NULL}, {kv, NULL}, {kv + C, NULL}, lse},
-                         (ol_dual){o, NULL}, scratch);
-    near("attention", (size_t)m * C, expected, o);
-    near("lse", (size_t)m * H, lses, lse);
-    free(q);
-    free(kv);
-    free(o);
-    free(scratch);
-    free(expected);
 }
 
-static void test_attention(void **state)
+static void embedding_ref(const ol_call *c, double *y)
+{
+    for (int i = 0; i < c->n; i++)
+        for (int j = 0; j < c->spec->out; j++)
+            *y++ = weight(c, 0, c->rows->token[i], j);
+}
+
+static void positions_ref(const ol_call *c, double *y)
+{
+    for (int i = 0; i < c->n; i++)
+        for (int j = 0; j < c->spec->out; j++)
+            *y++ = weight(c, 0, c->rows->position[i], j);
+}
+
+static void pick_ref(const ol_call *c, double *y)
+{
+    for (int i = 0; i < c->n; i++)
+        for (int j = 0; j < c->spec->out; j++)
+            *y++ = input(c, 0, row_of(c, i), j);
+}
+
+static void cross_entropy_ref(const ol_call *c, double *y)
+{
+    const int V = c->w[0].rows;
+
+    for (int i = 0; i < c->n; i++) {
+        double top = -INFINITY, sum = 0, chosen = 0;
+
+        for (int pass = 0; pass < 2; pass++)
+            for (int v = 0; v < V; v++) {
+                double z = 0;
+
+                for (int j = 0; j < c->spec->in; j++)
+                    z += input(c, 0, i, j) * weight(c, 0, v, j);
+                top = fmax(top, z);
+                sum += pass == 1 ? exp(z - top) : 0;
+                chosen = v == c->rows->token[i] ? z : chosen;
+            }
+        y[i] = log(sum) + top - chosen;
+    }
+}
+
+static const struct {
+    const ol_operator *op;
+    void (*ref)(const ol_call *c, double *y);
+} refs[] = {
+    {&ol_linear, linear_ref},       {&ol_conv1d, conv1d_ref},
+    {&ol_lowrank, lowrank_ref},     {&ol_layernorm, layernorm_ref},
+    {&ol_rmsnorm, rmsnorm_ref},     {&ol_gelu, gelu_ref},
+    {&ol_swiglu, swiglu_ref},       {&ol_rotary, rotary_ref},
+    {&ol_attention, attention_ref}, {&ol_embedding, embedding_ref},
+    {&ol_positions, positions_ref}, {&ol_residual, pick_ref},
+    {&ol_pick, pick_ref},           {&cross_entropy, cross_entropy_ref},
+};
+
+static void expect(const ol_call *c, const ol_operator *op, double *y)
+{
+    for (size_t k = 0; k < sizeof refs / sizeof *refs; k++)
+        if (refs[k].op == op) {
+            refs[k].ref(c, y);
+            return;
+        }
+    fail_msg("%s has no plain loop", op->name);
+}
+
+static void test_operators(void **state)
 {
     (void)state;
-    attention_case(false);
-    attention_case(true);
+    for (int k = 0; k < n_shapes; k++) {
+        const shape *s = &shapes[k];
+        const size_t n = (size_t)s->n * (size_t)s->spec.out;
+        pool p = {0};
+        ol_call c = shape_call(s, &p);
+        double *expected = malloc(n * sizeof *expected);
+
+        assert_non_null(expected);
+        expect(&c, s->op, expected);
+        for (size_t i = 0; s->op->flags & OL_ADDS && i < n; i++)
+            expected[i] += (double)c.y.v[i];
+        if (s->op->flags & OL_IN_PLACE)
+            c.y = c.x[0];
+        s->op->forward(OL_PRIMAL, &c);
+        near(s->name, n, expected, c.y.v);
+        assert_true(pool_finish(&p));
+        free(expected);
+    }
+}
+
+/* Values where an exponential overflows, and where a difference of large numbers would. */
+static void test_gates_far_out(void **state)
+{
+    enum { n = 8 };
+    static const double at[n] = {0, 1e-6, -1e-6, 40, -40, 1000, -1000, 3};
+    const ol_op_spec spec = {.in = n, .out = n};
+    ol_real x[n], one[n], y[n];
+    const ol_call c = {.spec = &spec, .n = 1, .x = {{x, NULL}, {one, NULL}}, .y = {y, NULL}};
+    double gelu[n], silu[n];
+
+    (void)state;
+    for (int i = 0; i < n; i++) {
+        x[i] = (ol_real)at[i];
+        one[i] = 1;
+        gelu[i] = gelu_of((double)x[i]);
+        silu[i] = silu_of((double)x[i]);
+    }
+    ol_gelu.forward(OL_PRIMAL, &c);
+    near("gelu", n, gelu, y);
+    ol_swiglu.forward(OL_PRIMAL, &c);
+    near("swiglu", n, silu, y);
 }
 
 /* Scores that would overflow an exponential if the largest were not taken off. */
@@ -248,140 +301,165 @@ static void test_attention_large_scores(void **state)
 {
     enum { n = 3 };
     static const int start[] = {0, n}, position[] = {0, 1, 2};
-    ol_real q[n] = {300, 300, 300}, k[n] = {1, 2, 3}, v[n] = {5, 7, 11}, o[n], lse[n];
-    ol_real *scratch = malloc(ol_attention_scratch(n) * sizeof *scratch);
+    static const ol_rows rows = {.B = 1,
+                                 .start = start,
+                                 .position = position,
+                                 .query_start = start,
+                                 .query_position = position,
+                                 .longest = n};
+    const shape s = {"large scores", &ol_attention,
+                     .spec = {.in = 1, .out = 1, .heads = 1, .kv_heads = 1, .head_dim = 1},
+                     .rows = &rows, .n = n};
     const double expected[n] = {5, 7, 11};
+    pool p = {0};
+    ol_call c = shape_call(&s, &p);
 
     (void)state;
-    assert_non_null(scratch);
-    ol_attention_forward(OL_PRIMAL, (ol_attention_dim){1, 1, 1, start, start, position, 1, 1},
-                         (ol_attention_io){{q, NULL}, {k, NULL}, {v, NULL}, lse},
-                         (ol_dual){o, NULL}, scratch);
-    near("attention to the largest", n, expected, o);
-    free(scratch);
+    for (int i = 0; i < n; i++) {
+        c.x[0].v[i] = 300;
+        c.x[1].v[i] = (ol_real)(i + 1);
+        c.x[2].v[i] = (ol_real)expected[i];
+    }
+    ol_attention.forward(OL_PRIMAL, &c);
+    near("attention to the largest", n, expected, c.y.v);
+    assert_true(pool_finish(&p));
 }
 
-static void test_cross_entropy(void **state)
+/* Three sequences: the second begins with 70 rows of the first, the third with 3 of the second. */
+enum { SEQUENCES = 3, TOTAL = 197 };
+
+static const int LENGTH[] = {90, 100, 7}, BEGUN[] = {0, 70, 3};
+
+typedef struct layout {
+    int start[SEQUENCES + 1], position[TOTAL], row[TOTAL];
+    int query_start[SEQUENCES + 1], query_position[TOTAL], query_row[TOTAL];
+    ol_rows rows;
+} layout;
+
+/* Rows of the sequences, of which one at every `step` positions asks; each with its row where
+ * nothing is shared. */
+static void lay_out(bool shared, int step, layout *l)
+{
+    int n = 0, m = 0;
+
+    for (int b = 0, first = 0; b < SEQUENCES; first += LENGTH[b++]) {
+        l->start[b] = n;
+        l->query_start[b] = m;
+        for (int i = shared ? BEGUN[b] : 0; i < LENGTH[b]; i++) {
+            if (i % step == 0) {
+                l->query_position[m] = i;
+                l->query_row[m++] = first + i;
+            }
+            l->position[n] = i;
+            l->row[n++] = first + i;
+        }
+    }
+    l->start[SEQUENCES] = n;
+    l->query_start[SEQUENCES] = m;
+    l->rows = (ol_rows){.B = SEQUENCES,
+                        .start = l->start,
+                        .position = l->position,
+                        .query_start = l->query_start,
+                        .query_position = l->query_position,
+                        .shared = shared,
+                        .longest = 100};
+}
+
+/* Where nothing is shared: sequences become alike where they begin so. */
+static void repeat_beginnings(int width, ol_real *x)
+{
+    for (int b = 1, first = LENGTH[0]; b < SEQUENCES; first += LENGTH[b++])
+        for (int i = 0; i < BEGUN[b] * width; i++)
+            x[first * width + i] = x[(first - LENGTH[b - 1]) * width + i];
+}
+
+static void pick_rows(int n, size_t width, const int *row, const ol_real *from, ol_real *to)
+{
+    for (int i = 0; i < n; i++)
+        memcpy(to + (size_t)i * width, from + (size_t)row[i] * width, width * sizeof *to);
+}
+
+/* Rows that sequences share are there once, and all is as with each sequence alone. */
+static void shared_case(int step)
+{
+    enum { H = 4, G = 2, D = 3, Q = H * D, KV = G * D };
+    layout all, own;
+    shape alone = {"alone", &ol_attention,
+                   .spec = {.in = Q, .out = Q, .heads = H, .kv_heads = G, .head_dim = D},
+                   .rows = &all.rows, .n = TOTAL};
+    shape shared = alone;
+    double expected[TOTAL * Q];
+    pool p = {0};
+
+    lay_out(false, 1, &all);
+    lay_out(true, step, &own);
+    shared.rows = &own.rows;
+    shared.n = own.query_start[SEQUENCES];
+    ol_call a = shape_call(&alone, &p), s = shape_call(&shared, &p);
+
+    for (int i = 1; i < 3; i++) {
+        repeat_beginnings(KV, a.x[i].v);
+        pick_rows(own.start[SEQUENCES], KV, own.row, a.x[i].v, s.x[i].v);
+    }
+    pick_rows(s.n, Q, own.query_row, a.x[0].v, s.x[0].v);
+    ol_attention.forward(OL_PRIMAL, &a);
+    ol_attention.forward(OL_PRIMAL, &s);
+    for (int i = 0; i < s.n * Q; i++)
+        expected[i] = (double)a.y.v[own.query_row[i / Q] * Q + i % Q];
+    near("attention of shared rows", (size_t)(s.n * Q), expected, s.y.v);
+    assert_true(pool_finish(&p));
+}
+
+static void test_attention_shared(void **state)
+{
+    (void)state;
+    shared_case(1);
+    shared_case(3);
+}
+
+/* Logits far beyond what exp can hold; and the loss that comes with the adjoint. */
+static void test_cross_entropy_large_logits(void **state)
 {
     enum { M = 9, C = 6, V = 23 };
     const ol_cross_entropy_dim d = {M, C, V};
-    ol_real *h = draw(M * C, 1), *w = draw(V * C, 2);
-    ol_real *scratch = malloc(ol_cross_entropy_scratch(d) * sizeof *scratch);
     int32_t target[M];
-    double loss[M];
+    const ol_rows rows = {.token = target};
+    const ol_op_spec spec = {.in = C, .out = 1};
+    pool p = {0};
+    ol_real *h = pool_random(&p, M * C, 1), *w = pool_random(&p, V * C, 2);
+    ol_real *scratch = pool_take(&p, ol_cross_entropy_scratch(d)), *ones = pool_take(&p, M);
+    const ol_call c = {.spec = &spec,
+                       .rows = &rows,
+                       .n = M,
+                       .x = {{h, NULL}},
+                       .w = {{.at = {w, NULL}, .rows = V, .cols = C, .ld = C}}};
+    double loss[M], again[M], expected[M];
 
     (void)state;
-    assert_non_null(scratch);
-    for (int c = 0; c < C; c++)
-        h[c] *= 1000; /* logits far beyond what exp can hold */
-    for (int i = 0; i < M; i++)
-        target[i] = (i * 5) % V;
-    ol_cross_entropy_loss(d, h, w, target, loss, scratch);
     for (int i = 0; i < M; i++) {
-        double z[V], top = -INFINITY, sum = 0;
-
-        for (int j = 0; j < V; j++) {
-            z[j] = 0;
-            for (int c = 0; c < C; c++)
-                z[j] += (double)h[i * C + c] * (double)w[j * C + c];
-            top = fmax(top, z[j]);
-        }
-        for (int j = 0; j < V; j++)
-            sum += exp(z[j] - top);
-        const double expected = top + log(sum) - z[target[i]];
-
-        assert_true(fabs(loss[i] - expected) <= 200 * EPSILON * fmax(1, fabs(top)));
+        target[i] = (i * 5) % V;
+        ones[i] = 1;
     }
-    free(h);
-    free(w);
-    free(scratch);
-}
-
-static void test_embedding(void **state)
-{
-    enum { n = 4, C = 3 };
-    static const int32_t token[n] = {1, 0, 1, 2};
-    static const int position[n] = {0, 1, 0, 1};
-    ol_real *wte = draw(3 * C, 1), *wpe = draw(2 * C, 2), x[n * C];
-
-    (void)state;
-    ol_embedding_forward(OL_PRIMAL, n, C, token, position, (ol_dual){wte, NULL},
-                         (ol_dual){wpe, NULL}, (ol_dual){x, NULL});
-    for (int i = 0; i < n; i++)
-        for (int j = 0; j < C; j++)
-            assert_true(x[i * C + j] == wte[token[i] * C + j] + wpe[position[i] * C + j]);
-    free(wte);
-    free(wpe);
-}
-
-/* An element's exp or tanh does not depend on where it stands: prompts alone and in company agree. */
-static void test_vmath(void **state)
-{
-    enum { n = 101 };
-    ol_real *x = draw(n, 1), all[n], one;
-    double exps[n], tanhs[n];
-
-    (void)state;
-    for (int i = 0; i < n; i++) {
-        exps[i] = exp((double)x[i]);
-        tanhs[i] = tanh((double)x[i]);
-    }
-    ol_vmath_exp(n, x, all);
-    near("exp", n, exps, all);
-    for (size_t i = 0; i < n; i++) {
-        ol_vmath_exp(1, x + i, &one);
-        assert_memory_equal(&one, all + i, sizeof one);
-    }
-    ol_vmath_tanh(n, x, all);
-    near("tanh", n, tanhs, all);
-    ol_vmath_tanh(n, x, x); /* in place */
-    assert_memory_equal(x, all, n * sizeof one);
-    one = -(ol_real)INFINITY;
-    ol_vmath_exp(1, &one, &one);
-    assert_true(one == 0);
-    free(x);
-}
-
-static void test_vector(void **state)
-{
-    enum { n = 1000 };
-    ol_real *x = draw(n, 1), *y = draw(n, 2), *z = draw(n, 2);
-    double dot = 0, norm = 0, distance = 0;
-
-    (void)state;
-    for (int i = 0; i < n; i++) {
-        dot += (double)x[i] * (double)y[i];
-        norm += (double)x[i] * (double)x[i];
-        distance += pow((double)x[i] - (double)y[i], 2);
-    }
-    assert_true(fabs(ol_vector_dot(n, x, y) - dot) <= 1e-11);
-    assert_true(fabs(ol_vector_norm(n, x) - sqrt(norm)) <= 1e-11);
-    assert_true(fabs(ol_vector_distance(n, x, y) - sqrt(distance)) <= 1e-11);
-    ol_vector_axpy(n, 2, x, y);
-    ol_vector_scale(n, (ol_real)0.5, y);
-    for (int i = 0; i < n; i++)
-        assert_true(fabs((double)y[i] - 0.5 * ((double)z[i] + 2 * (double)x[i])) <=
-                    4 * EPSILON * (1 + fabs((double)y[i])));
-    assert_true(ol_vector_finite(n, x));
-    x[n - 1] = (ol_real)INFINITY;
-    assert_false(ol_vector_finite(n, x));
-    x[n - 1] = (ol_real)NAN;
-    assert_false(ol_vector_finite(n, x));
-    ol_vector_zero(n, x);
-    assert_true(ol_vector_norm(n, x) == 0);
-    free(x);
-    free(y);
-    free(z);
+    for (int i = 0; i < M * C; i += 2)
+        h[i] *= 1000;
+    cross_entropy_ref(&c, expected);
+    ol_cross_entropy_loss(d, h, &c.w[0], target, loss, scratch);
+    for (int i = 0; i < M; i++) /* of logits up to 1e4 */
+        assert_true(fabs(loss[i] - expected[i]) <= 200 * EPSILON * 1e4);
+    ol_cross_entropy_adjoint(OL_PRIMAL, d, c.x[0], &c.w[0], target, ones, again,
+                             (ol_dual){NULL, NULL}, (ol_dual){NULL, NULL}, scratch);
+    assert_memory_equal(again, loss, sizeof loss);
+    assert_true(pool_finish(&p));
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gemm),      cmocka_unit_test(test_linear),
-        cmocka_unit_test(test_layernorm), cmocka_unit_test(test_gelu),
-        cmocka_unit_test(test_attention), cmocka_unit_test(test_attention_large_scores),
-        cmocka_unit_test(test_embedding), cmocka_unit_test(test_cross_entropy),
-        cmocka_unit_test(test_vmath),     cmocka_unit_test(test_vector),
+        cmocka_unit_test(test_operators),
+        cmocka_unit_test(test_gates_far_out),
+        cmocka_unit_test(test_attention_large_scores),
+        cmocka_unit_test(test_attention_shared),
+        cmocka_unit_test(test_cross_entropy_large_logits),
     };
 
     return cmocka_run_group_tests_name("kernels against plain loops", tests, NULL, NULL);

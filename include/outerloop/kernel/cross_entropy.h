@@ -42,7 +42,7 @@ void ol_cross_entropy_loss(ol_cross_entropy_dim d, const ol_real *h, const ol_we
  * (2) in the primal pass, (3) in the tangent pass.
  * @param loss   [M] overwritten by (1) in the primal pass
  * @param h_bar  [M,C] overwritten
- * @param w_bar  [V,C] added to
+ * @param w_bar  [V,C] added to; laid out as w: rows w->ld apart
  */
 void ol_cross_entropy_adjoint(ol_pass pass, ol_cross_entropy_dim d, ol_dual h, const ol_weight *w,
                               const int32_t *target, const ol_real *weight, double *loss,

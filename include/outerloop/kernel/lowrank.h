@@ -13,7 +13,8 @@
  *       R{x_bar}  = R{u_bar} A + u_bar R{A};
  *       R{A_bar} += R{u_bar}ᵀ x + u_barᵀ R{x};   R{B_bar} += s (R{y_bar}ᵀ u + y_barᵀ R{u})
  *
- * Cost: 2·n·r·in or 2·n·r·out flop a product, small beside the linear map's own 2·n·in·out.
+ * Cost: 2·n·r·in or 2·n·r·out flop a product, small beside the linear map's own 2·n·in·out. With
+ * frozen weights every pass takes one of each, and a tangent pass reads neither x nor y_bar.
  */
 #ifndef OUTERLOOP_KERNEL_LOWRANK_H
 #define OUTERLOOP_KERNEL_LOWRANK_H

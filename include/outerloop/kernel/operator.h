@@ -15,6 +15,8 @@
  *   backward, primal    x_bar.v, w_bar.v may be NULL
  *   backward, tangent   x.dot, w.dot, y_bar.dot, x_bar.dot, w_bar.dot may be NULL
  *
+ * Only the matrices of linear maps, embeddings and the head may be bfloat16.
+ *
  * Adjoints of weights are added to. x_bar[i] is overwritten, or added to when bit i of `add` is set.
  * y is overwritten, but for operators that say OL_ADDS. Inputs are never written, but for OL_IN_PLACE:
  * there y is x[0] and y_bar is x_bar[0], the same memory.
@@ -74,7 +76,7 @@ typedef struct ol_call {
     ol_dual x_bar[OL_OP_INPUTS], y_bar; /**< of backward */
     ol_dual w_bar[OL_OP_WEIGHTS];       /**< laid out as w: rows w.ld apart                    */
     unsigned add;
-    ol_dual state;    /**< [n, state reals] what the primal forward pass leaves for the others  */
+    ol_dual state;    /**< [n, state reals] what a forward pass leaves for the passes after it  */
     ol_real *scratch; /**< scratch reals                                                      */
 } ol_call;
 
