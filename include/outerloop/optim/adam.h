@@ -58,7 +58,10 @@ typedef struct ol_adam_spec {
 #define OL_INNER_EPS_ROOT 1e-8
 
 #define OL_ADAM_SPEC_INIT                                                                          \
-    {.lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .eps_root = 0.0, .weight_decay = 0.0}
+    {                                                                                              \
+        .lr = 1e-3, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .eps_root = 0.0,                    \
+        .weight_decay = 0.0                                                                        \
+    }
 
 /** x ← x - α g on the spans. x, g [P]. */
 void ol_sgd_step(double lr, int n_spans, const ol_span *spans, const ol_real *g, ol_real *x);
