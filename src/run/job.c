@@ -165,8 +165,8 @@ static void check_learner(const ol_job *job, ol_conf_mistakes *mistakes)
     }
     near = ol_text_nearest(job->learner.algorithm, names, n);
     ol_conf_mistake(mistakes, where, "learner.algorithm = \"%s\" is no learner%s%s%s; there are %s",
-                    job->learner.algorithm, near ? "; did you mean \"" : "", near ? near : "",
-                    near ? "\"?" : "", known.data ? known.data : "others");
+                    job->learner.algorithm, near ? " (did you mean \"" : "", near ? near : "",
+                    near ? "\"?)" : "", known.data ? known.data : "others");
     ol_text_finish(&known);
 }
 
@@ -242,10 +242,9 @@ static ol_status make_arm(const ol_job *job, int i, ol_job *arm, ol_conf_mistake
     OL_TRY(join(&arm->name, ol_conf_variant_name(job->conf, (size_t)i), "", ""));
     OL_TRY(join(&arm->output, job->output, "/", arm->name));
     arm->eval.shots = job->eval.shots;
-    if (ol_learner_find(job->learner.algorithm))
-        check_learner(arm, mistakes);
-    if (mistakes->n > 0) /* what it costs may not be known */
-        return OL_OK;
+    check_learner(arm, mistakes);
+    if (!ol_learner_find(arm->learner.algorithm))
+        return OL_OK; /* what it costs is not known, and not asked */
     steps = round(job->train.steps * ol_job_evaluations_per_step(job) /
                   ol_job_evaluations_per_step(arm));
     arm->train.steps = steps < 1 ? 1 : steps > INT_MAX ? INT_MAX : (int)steps;
@@ -279,7 +278,8 @@ static ol_status complete(ol_job *job, const char *path)
 
     OL_TRY(resolve(job, path));
     check_learner(job, &mistakes);
-    OL_TRY(make_arms(job, &mistakes));
+    if (mistakes.n == 0)
+        OL_TRY(make_arms(job, &mistakes));
     check_job(job, &mistakes);
     check_arm_names(job, &mistakes);
     return ol_conf_report(&mistakes, path);
