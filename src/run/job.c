@@ -193,8 +193,8 @@ static void check_learner(const ol_job *job, ol_conf_mistakes *mistakes)
     }
     near = ol_text_nearest(job->learner.algorithm, names, n);
     ol_conf_mistake(mistakes, where, "learner.algorithm = \"%s\" is no learner%s%s%s; there are %s",
-                    job->learner.algorithm, near ? "; did you mean \"" : "", near ? near : "",
-                    near ? "\"?" : "", known.data ? known.data : "others");
+                    job->learner.algorithm, near ? " (did you mean \"" : "", near ? near : "",
+                    near ? "\"?)" : "", known.data ? known.data : "others");
     ol_text_finish(&known);
 }
 
@@ -280,10 +280,9 @@ static ol_status make_arm(const ol_job *job, int i, ol_job *arm, ol_conf_mistake
     OL_TRY(join(&arm->name, ol_conf_variant_name(job->conf, (size_t)i), "", ""));
     OL_TRY(join(&arm->output, job->output, "/", arm->name));
     arm->eval.shots = job->eval.shots;
-    if (ol_learner_find(job->learner.algorithm))
-        check_learner(arm, mistakes);
-    if (mistakes->n > 0) /* what it costs may not be known */
-        return OL_OK;
+    check_learner(arm, mistakes);
+    if (!ol_learner_find(arm->learner.algorithm))
+        return OL_OK; /* what it costs is not known, and not asked */
     arm->train.steps = equal_work(job, arm, job->train.steps, 1);
     if (arm->learner.outer.warmup > 0 && !ol_conf_own(arm->conf, warmup)) {
         arm->learner.outer.warmup = equal_work(job, arm, arm->learner.outer.warmup, 0);
@@ -319,7 +318,8 @@ static ol_status complete(ol_job *job, const char *path)
 
     OL_TRY(resolve(job, path));
     check_learner(job, &mistakes);
-    OL_TRY(make_arms(job, &mistakes));
+    if (mistakes.n == 0)
+        OL_TRY(make_arms(job, &mistakes));
     check_job(job, &mistakes);
     check_arm_names(job, &mistakes);
     return ol_conf_report(&mistakes, path);

@@ -37,14 +37,15 @@ static ol_status list_tensors(const ol_model *model, const ol_job *job, ol_tenso
     return OL_OK;
 }
 
-/* Where the tensors of a state are, for a checkpoint. */
-static ol_status place_tensors(const ol_tensor *tensors, int n, const ol_state *state,
-                               ol_checkpoint_tensor **out)
+/* The tensors of a state for a checkpoint; `tensors` keeps their names. Both are the caller's. */
+static ol_status place_tensors(const ol_model *model, const ol_job *job, const ol_state *state,
+                               ol_tensor **tensors, ol_checkpoint_tensor **out, int *n)
 {
-    *out = calloc((size_t)n, sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "checkpoint: no memory for a list of %d tensors", n);
-    for (int i = 0; i < n; i++) {
-        const ol_tensor *p = &tensors[i];
+    OL_TRY(list_tensors(model, job, tensors, n));
+    *out = calloc((size_t)*n, sizeof **out);
+    OL_CHECK(*out, OL_ENOMEM, "checkpoint: no memory for a list of %d tensors", *n);
+    for (int i = 0; i < *n; i++) {
+        const ol_tensor *p = &(*tensors)[i];
 
         (*out)[i] = (ol_checkpoint_tensor){.name = p->name,
                                            .rank = p->cols ? 2 : 1,
@@ -103,10 +104,8 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
                                .n_notes = sizeof notes / sizeof *notes};
     ol_checkpoint_tensor *placed = NULL;
     ol_tensor *tensors = NULL;
-    ol_status status = list_tensors(model, job, &tensors, &spec.n_tensors);
+    ol_status status = place_tensors(model, job, state, &tensors, &placed, &spec.n_tensors);
 
-    if (status == OL_OK)
-        status = place_tensors(tensors, spec.n_tensors, state, &placed);
     spec.tensors = placed;
     if (status == OL_OK)
         status = ol_checkpoint_write(folder, &spec, path);

@@ -97,8 +97,11 @@ eval = { seeds = [13, 21]; adapt_steps = [1, 3]; };
 ARMS = """
 arms = ( { name = "maml"; }, { name = "first"; learner = { order = 1; }; },
          { name = "reptile"; learner = { algorithm = "reptile"; inner = { moments = "read"; }; }; },
+         { name = "rates"; learner = { algorithm = "meta-sgd"; inner = { optimizer = "sgd"; lr = 0.05; };
+                                       rates = { per = "weight"; }; }; },
          { name = "metaicl"; learner = { algorithm = "metaicl"; }; } );
 """
+ARM_NAMES = ("maml", "first", "reptile", "rates", "metaicl")
 
 
 class Place:

@@ -9,7 +9,7 @@ import sys
 
 import h5py
 
-from harness import ARMS, ENV, check, column, digests, main, run
+from harness import ARMS, ARM_NAMES, ENV, check, column, digests, main, run
 
 FAULTS = sys.argv[2]
 EVERY = "train = { checkpoint_every = 4; steps = 24; checkpoint_minutes = 0.0; };"
@@ -30,7 +30,7 @@ def come_through(place, ranks, rate):
     check(any(" late: injected" in line or " late: rank" in line for line in attempts),
           "no failure on the way:\n" + "\n".join(attempts))
     run(1, job, unbroken)
-    for arm in ("maml", "first", "reptile", "metaicl"):
+    for arm in ARM_NAMES:
         check(digests(out / arm) == digests(unbroken / arm), f"{arm}: digests differ")
         check(column(out / arm, "eval/score/score") == column(unbroken / arm, "eval/score/score"),
               f"{arm}: scores differ")

@@ -347,6 +347,9 @@ static void test_learners(void **state)
     refused("learner = { algorithm = \"anil\"; };", "\"maml\", \"meta-sgd\", \"reptile\"");
     refused("arms = ( { name = \"a\"; },\n { name = \"b\"; learner = { algorithm = \"c\"; }; } );",
             "jobs/a.cfg:2: learner.algorithm = \"c\"");
+    refused("arms = ( { name = \"a\"; learner = { algorithm = \"c\"; }; },\n"
+            " { name = \"b\"; learner = { algorithm = \"d\"; }; } );",
+            "2 mistakes");
     refused("learner = { algorithm = \"meta-sgd\"; };", "set learner.inner.optimizer = \"sgd\"");
     refused("learner = { outer = { interpolation = 0.0; }; };", "learner.outer.interpolation");
 }

@@ -8,6 +8,7 @@
 
 #include <cmocka.h>
 
+#include "../../src/meta/inner.h" /* ol_task, ol_contribution_add */
 #include "../meta/world.h"
 #include "outerloop/run/meta_step.h"
 
@@ -100,11 +101,62 @@ static void test_all_dropped(void **state)
     world_finish(&was);
 }
 
+/* A learner that leaves more behind than maml: the numbers of its episodes, added up and on the mean.
+ * What sums them knows neither. */
+static void declare_more(const ol_model *model, const ol_learner_spec *spec, ol_contribution *out)
+{
+    ol_inner_declare(model, spec, out);
+    ol_contribution_add(out, "sum", 2, OL_SUM);
+    ol_contribution_add(out, "mean", 1, OL_MEAN);
+}
+
+static ol_status leave_more(const ol_task *task)
+{
+    ol_real *sum = ol_contribution_part(task->out, "sum");
+
+    sum[0] = 1;
+    sum[1] = *ol_contribution_part(task->out, "mean") = task->episode->task;
+    return ol_maml_episode(task);
+}
+
+static double check_more(const ol_model *model, const ol_learner_spec *spec,
+                         const ol_outer_spec *outer, const ol_span *spans, ol_contribution *mean,
+                         ol_state *at)
+{
+    const ol_real *sum = ol_contribution_part(mean, "sum");
+
+    assert_true(sum[0] == 3 && sum[1] == 0 + 2 + 3);
+    assert_true(fabs(*ol_contribution_part(mean, "mean") - 5.0 / 3) < 1e-15);
+    return ol_outer_adamw(model, spec, outer, spans, mean, at);
+}
+
+static void test_parts(void **state)
+{
+    ol_learner_spec spec = world_learner(OL_ADAMW, OL_MOMENTS_CARRY, 2);
+    ol_learner more = *spec.learner;
+    int numbers[] = {1, -2, 3, 4};
+    ol_step_report report, plainly;
+    world a, b = step_of(&spec, 4, numbers, &plainly);
+
+    (void)state;
+    more.declare = declare_more;
+    more.episode = leave_more;
+    more.outer = check_more;
+    spec.learner = &more;
+    a = step_of(&spec, 4, numbers, &report);
+    assert_true(report.grad_norm == plainly.grad_norm);
+    same_bits(a.model->P, a.state.theta, b.state.theta);
+    same_bits(a.model->P, a.state.v, b.state.v);
+    world_finish(&a);
+    world_finish(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dropped),
         cmocka_unit_test(test_all_dropped),
+        cmocka_unit_test(test_parts),
     };
     int failed;
 

@@ -11,9 +11,9 @@ import subprocess
 
 import h5py
 
-from harness import ARMS, check, column, journal_lines, main, run, start, wait_for
+from harness import ARMS, PROGRAM, check, column, journal_lines, main, run, start, wait_for
 
-TABLES = ("train/step", "train/episode", "eval/score", "eval/prediction", "data/overlap",
+TABLES = ("train/step", "train/episode", "train/own", "eval/score", "eval/prediction", "data/overlap",
           "data/check")
 
 
@@ -59,6 +59,33 @@ def test_values(place):
     check(after[-1] < after[0], "nothing was learned")
     check(set(column(out, "train/episode/rank")) == {0, 1}, "one rank did it all")
     check(set(column(out, "train/episode/task")) == {"even", "odd", "first", "second"}, "tasks")
+
+
+def test_learned_rates(place):
+    """From the inner rate on, in metrics, in the checkpoint by name, and in what `inspect` says."""
+    for per, n in (("tensor", 1), ("weight", 16)):
+        out = place.path / per
+        run(2, place.job(), out, sets=["learner.algorithm=meta-sgd", "learner.inner.optimizer=sgd",
+                                       "learner.inner.lr=0.1", f"learner.rates.per={per}",
+                                       "learner.rates.lr=1e-4", "learner.outer.warmup=0"])
+        least, most = column(out, "train/own/least"), column(out, "train/own/most")
+        check(len(least) == 40 and set(column(out, "train/own/name")) == {"rates"}, "rows")
+        moved = max(most[0] - 0.1, 0.1 - least[0])
+        check(abs(moved - 1e-4) < 1e-6, f"not a step of Adam's: from {least[0]} to {most[0]}")
+        check(most[-1] > least[-1] and most[-1] != most[0], "rates do not move")
+        newest = max((out / "checkpoints").glob("*.h5"))
+        with h5py.File(newest, "r") as file:
+            bias = file["params/rates.ln_f.bias"][...]
+            rates = [v for name in file["params"] if name.startswith("rates.")
+                     for v in file[f"params/{name}"][...].reshape(-1).tolist()]
+        check(bias.shape == (n,), f"{per}: {bias.shape}")
+        check(max(rates) == most[-1] and min(rates) == least[-1], "metrics and checkpoint")
+        for path in (out, newest):
+            said = subprocess.run([PROGRAM, "inspect", path], capture_output=True, text=True)
+            line = [text for text in said.stdout.splitlines() if text.startswith("rates ")]
+            check(len(line) == 1 and f"to {most[-1]:.4g}" in line[0], said.stdout + said.stderr)
+    run(1, place.job(), place.path / "maml", sets=["train.steps=8"])
+    check(column(place.path / "maml", "train/own/step") == [], "maml has rates")
 
 
 def test_scores_follow_from_predictions(place):

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import h5py
 
-from harness import ARMS, check, column, digests, journal_lines, main, run, start, wait_for
+from harness import ARMS, ARM_NAMES, check, column, digests, journal_lines, main, run, start, wait_for
 
+RATES = ("learner.algorithm=meta-sgd", "learner.inner.optimizer=sgd", "learner.inner.lr=0.05")
 LONG = ("train.steps=300", "train.checkpoint_every=50", 'stages=["train"]')
 
 
@@ -49,7 +50,7 @@ def test_ranks_do_not_change_bits(place):
     out = [place.path / f"r{n}" for n in range(5)]
     for n in range(5):
         run(n, job, out[n])
-    for arm in ("maml", "first", "reptile", "metaicl"):
+    for arm in ARM_NAMES:
         check(len(digests(out[0] / arm)) >= 40, f"{arm}: too few meta-steps")
         for n in range(1, 5):
             check(digests(out[n] / arm) == digests(out[0] / arm), f"{arm}: {n} ranks differ")
@@ -61,19 +62,30 @@ def test_ranks_do_not_change_bits(place):
           "another seed gives the same bits")
 
 
-def stop_and_resume(place, stop, ranks, then):
+def stop_and_resume(place, stop, ranks, then, more=()):
     job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
-    process = start(ranks, job, out, sets=LONG)
+    sets = (*LONG, *more)
+    process = start(ranks, job, out, sets=sets)
     wait_for(lambda: len(journal_lines(out)) > 20, process)
     stop(process, out)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
     check(len([line for line in said.splitlines() if "outerloop: " in line]) == 1, said)
     check(20 < len(digests(out)) < 300, "it did not stop on the way")
-    said = run(then, job, out, "--resume", sets=LONG).stderr
+    said = run(then, job, out, "--resume", sets=sets).stderr
     check("going on from" in said, f"nothing was gone on with:\n{said}")
-    run(1, job, unbroken, sets=LONG)
+    run(1, job, unbroken, sets=sets)
     check_whole(out, unbroken, 300)
+
+
+def test_learned_rates(place):
+    """Outer parameters of the learner's own stop and resume as θ does."""
+    stop_and_resume(place, lambda process, out: (out / "STOP").touch(), 2, 3, RATES)
+    out, unbroken = place.path / "broken", place.path / "unbroken"
+    check(any("rates." in name for name in tensors(newest(out))), "no rates in the checkpoint")
+    for name in ("step", "least", "mean", "most"):
+        values = column(out, f"train/own/{name}")
+        check(len(values) == 300 and values == column(unbroken, f"train/own/{name}"), name)
 
 
 def test_sigusr1(place):
@@ -208,7 +220,7 @@ def test_resume_goes_on_with_the_arm_that_broke_off(place):
     run(1, job, out, "--resume", sets=sets)
     check(newest(out / "maml").stat().st_mtime_ns == first, "a finished arm was trained again")
     run(2, job, unbroken, sets=sets)
-    for arm in ("maml", "first", "reptile", "metaicl"):
+    for arm in ARM_NAMES:
         check(digests(out / arm) == digests(unbroken / arm), f"{arm}: digests differ")
         check(losses(out / arm) == losses(unbroken / arm), f"{arm}: scores differ")
 
