@@ -73,6 +73,18 @@ static ol_status resolve(ol_job *job, const char *path)
     return OL_OK;
 }
 
+/* Has the key the value that it has when nobody says another? */
+static bool is_preset(const ol_job *job, const char *path)
+{
+    const size_t key = ol_conf_find(ol_job_keys, path);
+    ol_text value = {0};
+    const bool same = ol_conf_value(ol_job_keys, key, job, &value) == OL_OK &&
+                      strcmp(value.data, ol_job_keys.keys[key].preset) == 0;
+
+    ol_text_finish(&value);
+    return same;
+}
+
 static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
 {
     static const char *const of_lora[] = {"model.lora.rank", "model.lora.alpha",
@@ -92,7 +104,7 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
                         "model.width = %d is not a multiple of model.heads = %d", s->width,
                         s->heads);
     for (size_t i = 0; i < sizeof of_lora / sizeof *of_lora && !is_lora(job); i++)
-        if (strcmp(place(job, of_lora[i]), "default") != 0)
+        if (!is_preset(job, of_lora[i]))
             ol_conf_mistake(mistakes, place(job, of_lora[i]),
                             "%s is unused: model.trained is not \"lora\"", of_lora[i]);
     if (m->init == OL_INIT_RANDOM && job->data.max_tokens > s->context)
