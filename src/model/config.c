@@ -212,6 +212,10 @@ static ol_status read_targets(const reader *r, ol_adapter_config *out)
 
 static ol_status read_adapter(const reader *r, ol_adapter_config *out)
 {
+    static const char *const unsupported[] = {
+        "use_dora",     "use_qalora",       "use_bdlora",          "alpha_pattern",
+        "rank_pattern", "modules_to_save",  "layers_to_transform", "layer_replication",
+        "lora_bias",    "target_parameters"};
     const char *type = json_string_value(find(r, "peft_type"));
     const char *bias = json_string_value(find(r, "bias"));
     const json_t *rank = find(r, "r"), *alpha = find(r, "lora_alpha");
@@ -220,8 +224,13 @@ static ol_status read_adapter(const reader *r, ol_adapter_config *out)
              "%s: peft_type is \"%s\"; only \"LORA\" is supported", r->name, type ? type : "?");
     OL_CHECK(!bias || strcmp(bias, "none") == 0, OL_EDATA,
              "%s: bias is \"%s\"; only \"none\" is supported", r->name, bias);
-    OL_CHECK(!json_is_true(find(r, "use_dora")), OL_EDATA, "%s: use_dora is not supported",
-             r->name);
+    for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {
+        const json_t *value = find(r, unsupported[i]);
+
+        OL_CHECK(!value || json_is_false(value) ||
+                     (json_is_object(value) && json_object_size(value) == 0),
+                 OL_EDATA, "%s: %s is not supported", r->name, unsupported[i]);
+    }
     OL_CHECK(json_is_integer(rank) && json_integer_value(rank) > 0 &&
                  json_integer_value(rank) <= 1 << 20,
              OL_EDATA, "%s: r must be a whole number of at least 1", r->name);

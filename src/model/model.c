@@ -303,8 +303,7 @@ static void draw(const ol_param *p, ol_rng *rng, size_t n, ol_real *x)
     }
 }
 
-/* Store n reals of a frozen tensor from its real number `at` on. */
-static void put_part(const ol_param *p, size_t at, size_t n, const ol_real *x, void *block)
+void ol_frozen_put_part(const ol_param *p, size_t at, size_t n, const ol_real *x, void *block)
 {
     char *to = (char *)block + p->offset;
 
@@ -313,11 +312,6 @@ static void put_part(const ol_param *p, size_t at, size_t n, const ol_real *x, v
         ol_bf16_from_reals(n, x, (uint16_t *)(void *)to + at);
     else
         memcpy((ol_real *)(void *)to + at, x, n * sizeof *x);
-}
-
-void ol_frozen_put(const ol_param *param, const ol_real *values, void *block)
-{
-    put_part(param, 0, param->size, values, block);
 }
 
 void ol_model_random(const ol_model *model, uint64_t seed, ol_real *theta, void *block)
@@ -339,7 +333,7 @@ void ol_model_random(const ol_model *model, uint64_t seed, ol_real *theta, void 
             const size_t n = p->size - at < PIECE ? p->size - at : PIECE;
 
             draw(p, &rng, n, piece);
-            put_part(p, at, n, piece, block);
+            ol_frozen_put_part(p, at, n, piece, block);
         }
     }
 }

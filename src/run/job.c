@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "job_keys.h"
+#include "outerloop/model/import.h" /* ol_import_spec, ol_import_adapter_config */
 
 /* Where the value of `path` stood, for messages. */
 static const char *place(const ol_job *job, const char *path)
@@ -35,14 +36,34 @@ static bool is_lora(const ol_job *job)
     return trained->n == 1 && strcmp(trained->items[0], "lora") == 0;
 }
 
+/* The settings of the adapter that the job begins with. */
+static ol_status adapter_settings(ol_job *job)
+{
+    ol_adapter_config config;
+    ol_status status;
+
+    OL_TRY(ol_import_adapter_config(job->model.lora.path, &config));
+    job->model.lora.rank = config.rank;
+    job->model.lora.alpha = config.alpha;
+    job->model.lora.rslora = config.rslora;
+    status = ol_conf_strings_set(&job->model.lora.targets, config.n_targets,
+                                 (const char *const *)config.targets);
+    ol_adapter_config_finish(&config);
+    return status;
+}
+
 /* The targets that peft takes for the family. */
 static ol_status usual_targets(ol_job *job)
 {
     static const char *const gpt2[] = {"c_attn"}, *const others[] = {"q_proj", "v_proj"};
+    ol_model_spec spec = job->model.shape;
 
-    return job->model.shape.family == OL_GPT2
-               ? ol_conf_strings_set(&job->model.lora.targets, 1, gpt2)
-               : ol_conf_strings_set(&job->model.lora.targets, 2, others);
+    if (job->model.lora.path[0])
+        return adapter_settings(job);
+    if (job->model.init == OL_INIT_IMPORT)
+        OL_TRY(ol_import_spec(job->model.path, &spec));
+    return spec.family == OL_GPT2 ? ol_conf_strings_set(&job->model.lora.targets, 1, gpt2)
+                                  : ol_conf_strings_set(&job->model.lora.targets, 2, others);
 }
 
 /* name, output, targets and eval.shots where the file leaves them to us. */
@@ -88,9 +109,21 @@ static bool is_preset(const ol_job *job, const char *path)
 static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
 {
     static const char *const of_lora[] = {"model.lora.rank", "model.lora.alpha",
-                                          "model.lora.targets", "model.lora.rslora"};
+                                          "model.lora.targets", "model.lora.path",
+                                          "model.lora.rslora"};
+    static const char *const of_shape[] = {
+        "model.arch",         "model.layers",      "model.width",    "model.heads",
+        "model.kv_heads",     "model.head_dim",    "model.hidden",   "model.context",
+        "model.vocab",        "model.tied",        "model.norm_eps", "model.rope_theta",
+        "model.rope_scaling", "model.rope_factor", "model.init_std"};
     const ol_job_model *m = &job->model;
     const ol_model_spec *s = &m->shape;
+
+    for (size_t i = 0; i < sizeof of_shape / sizeof *of_shape && m->init == OL_INIT_IMPORT; i++)
+        if (!is_preset(job, of_shape[i]))
+            ol_conf_mistake(mistakes, place(job, of_shape[i]),
+                            "%s is unused: the model at model.path has a shape of its own",
+                            of_shape[i]);
 
     if (m->init == OL_INIT_RANDOM && m->path[0] != '\0')
         ol_conf_mistake(mistakes, place(job, "model.path"),

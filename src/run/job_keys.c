@@ -93,6 +93,8 @@ static const ol_conf_key keys[] = {
          "their product is scaled by alpha/rank"),
     STRINGS("model.lora.targets", model.lora.targets, "[]",
             "adapted maps, as q_proj, or all-linear; none = peft's: c_attn, or q_proj and v_proj"),
+    STRING("model.lora.path", model.lora.path, "\"\"",
+           "folder of a peft adapter to begin with, whose settings hold; \"\" = a new one"),
     {"model.lora.rslora", OL_CONF_BOOL, AT(model.lora.rslora), "false", 0, 0, 0, NULL, "",
      "scale by alpha/sqrt(rank) instead"},
 

@@ -7,6 +7,7 @@
 
 #include "outerloop/data/suite.h"   /* ol_suite_write */
 #include "outerloop/kernel/gemm.h"  /* ol_gemm_threads */
+#include "outerloop/model/import.h" /* ol_import_spec */
 #include "outerloop/run/snapshot.h" /* ol_snapshot_start */
 #include "setup.h"
 
@@ -81,6 +82,8 @@ static ol_status find_data(ol_setup *s)
         OL_TRY(ol_path_format(s->root, "%s", data->root));
     if (data->tokenizer[0])
         OL_TRY(ol_path_format(s->tokenizer_path, "%s", data->tokenizer));
+    else if (s->job->model.init == OL_INIT_IMPORT)
+        OL_TRY(ol_path_format(s->tokenizer_path, "%s", s->job->model.path));
     else
         OL_TRY(ol_path_format(s->tokenizer_path, "%s/tokenizer", s->root));
     if (suite && ol_comm_rank(s->comm) == 0) {
@@ -115,11 +118,16 @@ static ol_status make_model(ol_setup *s)
     ol_model_spec shape = m->shape;
     ol_trained_spec trained = ol_job_trained(s->job);
 
-    OL_CHECK(m->init != OL_INIT_IMPORT, OL_EUSAGE,
-             "model.init = \"import\": this build starts from \"random\" or \"checkpoint\"");
-    OL_CHECK(m->shape.vocab == 0 || m->shape.vocab >= V, OL_EUSAGE,
-             "model.vocab = %d, but the tokenizer %s has %d tokens: say at least that, or 0",
-             m->shape.vocab, s->tokenizer_path, V);
+    if (m->init == OL_INIT_IMPORT)
+        OL_TRY(ol_import_spec(m->path, &shape));
+    OL_CHECK(shape.vocab == 0 || shape.vocab >= V, OL_EUSAGE,
+             "%s %d, but the tokenizer %s has %d tokens: %s",
+             m->init == OL_INIT_IMPORT ? "the model's vocabulary is" : "model.vocab =", shape.vocab,
+             s->tokenizer_path, V,
+             m->init == OL_INIT_IMPORT ? "name the model's own" : "say at least that, or 0");
+    OL_CHECK(s->job->data.max_tokens <= shape.context, OL_EUSAGE,
+             "data.max_tokens = %d is more than the %d positions of the model",
+             s->job->data.max_tokens, shape.context);
     shape.vocab = shape.vocab ? shape.vocab : V;
     OL_TRY(ol_model_create(&shape, &trained, &s->model));
     for (int i = 0; i < s->n_arms; i++) {

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "outerloop/base/log.h"         /* ol_log_warn */
+#include "outerloop/model/import.h"     /* ol_import_weights, ol_import_adapter */
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint_* */
 
 static const char rng_note[] =
@@ -291,19 +292,14 @@ static ol_status fill_below(const ol_checkpoint *file, const char *path, const o
     return status;
 }
 
-static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_real *theta,
-                      void *block)
+/* What the checkpoint at `path` holds, on what it stands on. */
+static ol_status fill_from(const char *path, uint64_t seed, const ol_model *model, int depth,
+                           ol_real *theta, void *block)
 {
     ol_checkpoint *file = NULL;
-    char path[PATH_MAX];
     bool partial = false;
     ol_status status;
 
-    if (job->model.init == OL_INIT_RANDOM) {
-        ol_model_random(model, (uint64_t)job->seed, theta, block);
-        return OL_OK;
-    }
-    OL_TRY(find_start(job->model.path, path));
     OL_TRY(ol_checkpoint_open(path, &file));
     status = check_shape(file, path, model);
     if (status == OL_OK)
@@ -311,11 +307,90 @@ static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_re
     if (status == OL_OK && partial)
         status = fill_below(file, path, model, depth, theta, block);
     else if (status == OL_OK && model->lora)
-        ol_model_random(model, (uint64_t)job->seed, theta, NULL);
+        ol_model_random(model, seed, theta, NULL);
     if (status == OL_OK)
         status = overlay(file, model, !partial, theta, block);
     ol_checkpoint_close(file);
     return status;
+}
+
+static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_real *theta,
+                      void *block)
+{
+    const uint64_t seed = (uint64_t)job->seed;
+    char path[PATH_MAX];
+
+    if (job->model.init == OL_INIT_CHECKPOINT) {
+        OL_TRY(find_start(job->model.path, path));
+        OL_TRY(fill_from(path, seed, model, depth, theta, block));
+    } else {
+        ol_model_random(model, seed, theta, job->model.init == OL_INIT_RANDOM ? block : NULL);
+        if (job->model.init == OL_INIT_IMPORT)
+            OL_TRY(ol_import_weights(job->model.path, model, theta, block));
+    }
+    return job->model.lora.path[0] && theta ? ol_import_adapter(job->model.lora.path, model, theta)
+                                            : OL_OK;
+}
+
+/* The shape that /model of a checkpoint tells. */
+static ol_status read_shape(const ol_archive *archive, const char *path, ol_model_spec *spec)
+{
+    char *arch = NULL;
+    int64_t whole = 0;
+    double value = 0;
+
+    OL_TRY(ol_archive_get_text(archive, "/model", "arch", &arch));
+    *spec = (ol_model_spec)OL_MODEL_SPEC_INIT;
+    while (ol_model_families[spec->family] && strcmp(ol_model_families[spec->family], arch) != 0)
+        spec->family++;
+    free(arch);
+    OL_CHECK(ol_model_families[spec->family], OL_EDATA, "%s: arch of /model is not known", path);
+    for (const ol_model_field *f = ol_model_fields; f->name; f++) {
+        if (f->kind == OL_FIELD_REAL) {
+            OL_TRY(ol_archive_get_f64(archive, "/model", f->name, &value));
+        } else {
+            OL_TRY(ol_archive_get_i64(archive, "/model", f->name, &whole));
+            OL_CHECK(whole >= 0 && whole <= INT32_MAX, OL_EDATA, "%s: %s of /model is out of range",
+                     path, f->name);
+            value = (double)whole;
+        }
+        ol_model_field_set(spec, f, value);
+    }
+    return OL_OK;
+}
+
+/* The job and the shape of a checkpoint. */
+static ol_status read_origin(const char *path, ol_job **job, ol_model_spec *spec)
+{
+    ol_checkpoint *file = NULL;
+    ol_status status;
+
+    OL_TRY(ol_checkpoint_open(path, &file));
+    status = read_shape(ol_checkpoint_archive(file), path, spec);
+    if (status == OL_OK)
+        status =
+            ol_job_read_text(path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file)), job);
+    ol_checkpoint_close(file);
+    return status;
+}
+
+ol_status ol_snapshot_load(const char *path, ol_job **job, ol_model **model, ol_real **theta)
+{
+    char found[PATH_MAX];
+    ol_model_spec spec;
+    ol_trained_spec trained;
+    void *block;
+
+    OL_TRY(find_start(path, found));
+    OL_TRY(read_origin(found, job, &spec));
+    trained = ol_job_trained(*job);
+    trained.frozen_bf16 = false;
+    OL_TRY(ol_model_create(&spec, &trained, model));
+    *theta = malloc((*model)->P * sizeof **theta + 1);
+    block = malloc((*model)->frozen_bytes + 1);
+    (*model)->block = block;
+    OL_CHECK(*theta && block, OL_ENOMEM, "%s: no memory for its model", found);
+    return fill_from(found, (uint64_t)(*job)->seed, *model, 0, *theta, block);
 }
 
 ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *theta, void *block)

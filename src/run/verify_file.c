@@ -247,8 +247,8 @@ static ol_status read_arrays(const ol_archive *a, const char *group, size_t n, s
     return OL_OK;
 }
 
-static ol_status read_batch(const ol_archive *a, const char *group, const ol_model *model,
-                            ol_batch *out)
+ol_status ol_verify_read_batch(const ol_archive *a, const char *group, const ol_model *model,
+                               ol_batch *out)
 {
     char object[128], what[PATH_MAX + 128];
     size_t n, B;
@@ -285,9 +285,9 @@ static ol_status read_tasks(const ol_archive *a, ol_verify_case *c)
     for (int i = 0; i < c->N; i++) {
         c->episodes[i].task = i;
         snprintf(group, sizeof group, "/tasks/%d/support", i);
-        OL_TRY(read_batch(a, group, c->model, &c->episodes[i].support));
+        OL_TRY(ol_verify_read_batch(a, group, c->model, &c->episodes[i].support));
         snprintf(group, sizeof group, "/tasks/%d/query", i);
-        OL_TRY(read_batch(a, group, c->model, &c->episodes[i].query));
+        OL_TRY(ol_verify_read_batch(a, group, c->model, &c->episodes[i].query));
     }
     return OL_OK;
 }

@@ -28,6 +28,10 @@ ol_status ol_verify_case_read(const char *path, ol_verify_case *out);
 /* Accepts a zero case. */
 void ol_verify_case_finish(ol_verify_case *c);
 
+/* Read the batch <group>/{tokens,offsets,loss_mask} and check it against the model. */
+ol_status ol_verify_read_batch(const ol_archive *archive, const char *group, const ol_model *model,
+                               ol_batch *out);
+
 /* Read a set of tensors below `group`, "<group>/<name>", into a flat vector [P]. */
 ol_status ol_verify_read_flat(const ol_archive *archive, const char *group, const ol_model *model,
                               ol_real *out);

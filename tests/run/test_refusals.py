@@ -128,7 +128,7 @@ def test_checkpoint_of_another_model(place):
     run(1, job, first, sets=SHORT)
     start = first / "checkpoints" / "step-000006.h5"
     sets = [*SHORT, "model.init=checkpoint", f"model.path={start}"]
-    refused(place, "width 16", "width 32", job=job, output=second, sets=[*sets, "model.width=32"])
+    refused(place, "width 16 and not 32", job=job, output=second, sets=[*sets, "model.width=32"])
     refused(place, "none.h5", job=job, output=second,
             sets=[*SHORT, "model.init=checkpoint", f"model.path={first}/none.h5"])
     run(2, job, second, sets=sets)

@@ -38,7 +38,7 @@
 #define ol_embedding ol_embedding_f64
 #define ol_extent_max ol_extent_max_f64
 #define ol_families ol_families_f64
-#define ol_frozen_put ol_frozen_put_f64
+#define ol_frozen_put_part ol_frozen_put_part_f64
 #define ol_gelu ol_gelu_f64
 #define ol_gemm_flops ol_gemm_flops_f64
 #define ol_gemm_library ol_gemm_library_f64
@@ -49,6 +49,10 @@
 #define ol_graph_bind ol_graph_bind_f64
 #define ol_graph_build ol_graph_build_f64
 #define ol_graph_destroy ol_graph_destroy_f64
+#define ol_import_adapter ol_import_adapter_f64
+#define ol_import_adapter_config ol_import_adapter_config_f64
+#define ol_import_spec ol_import_spec_f64
+#define ol_import_weights ol_import_weights_f64
 #define ol_inner_bytes ol_inner_bytes_f64
 #define ol_inner_declare ol_inner_declare_f64
 #define ol_inner_step ol_inner_step_f64
@@ -105,6 +109,7 @@
 #define ol_rotary ol_rotary_f64
 #define ol_rotary_angles ol_rotary_angles_f64
 #define ol_schedule_rate ol_schedule_rate_f64
+#define ol_score_prompts ol_score_prompts_f64
 #define ol_sgd_step ol_sgd_step_f64
 #define ol_shared_layout ol_shared_layout_f64
 #define ol_slot_kinds ol_slot_kinds_f64
@@ -128,6 +133,7 @@
 #define ol_verify_case_finish ol_verify_case_finish_f64
 #define ol_verify_case_read ol_verify_case_read_f64
 #define ol_verify_file ol_verify_file_f64
+#define ol_verify_read_batch ol_verify_read_batch_f64
 #define ol_verify_read_flat ol_verify_read_flat_f64
 #define ol_vmath_exp ol_vmath_exp_f64
 #define ol_walk_backward ol_walk_backward_f64

@@ -168,8 +168,15 @@ const ol_param *ol_model_frozen(const ol_model *model, const char *name);
  */
 void ol_model_random(const ol_model *model, uint64_t seed, ol_real *theta, void *block);
 
-/** Store a frozen tensor in a block that is being filled. @param values [param->size] */
-void ol_frozen_put(const ol_param *param, const ol_real *values, void *block);
+/** Store n values of a frozen tensor, from its value `at` on, in a block that is being filled. */
+void ol_frozen_put_part(const ol_param *param, size_t at, size_t n, const ol_real *values,
+                        void *block);
+
+/** Store all of them. @param values [param->size] */
+static inline void ol_frozen_put(const ol_param *param, const ol_real *values, void *block)
+{
+    ol_frozen_put_part(param, 0, param->size, values, block);
+}
 
 /** Weight decay falls on tensors of two or more dimensions. */
 static inline bool ol_param_decays(const ol_param *param)

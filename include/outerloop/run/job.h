@@ -51,6 +51,7 @@ typedef struct ol_job_model {
     struct {
         int rank;
         double alpha;
+        char *path;              /**< folder of an adapter to begin with; "" = a new one */
         ol_conf_strings targets; /**< resolved: the family's usual ones where the file has none */
         bool rslora;
     } lora;

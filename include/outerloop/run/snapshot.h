@@ -60,4 +60,13 @@ ol_status ol_snapshot_resume(ol_comm *comm, const char *folder, const ol_job *jo
  */
 ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *theta, void *block);
 
+/**
+ * The whole model of a checkpoint (or of the newest of a folder), as its job trains it, with all
+ * matrices as reals. Local.
+ * @param job, model, theta  *owned by the caller*, who starts with NULLs and frees them also after
+ *                           an error, and model->block before the model
+ * Errors: OL_EDATA, OL_ENOMEM.
+ */
+ol_status ol_snapshot_load(const char *path, ol_job **job, ol_model **model, ol_real **theta);
+
 #endif

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Jobs that train a part of a model: an adapter, some tensors, an inner loop that moves a part. TAP.
+
+usage: test_trained.py PROGRAM
+"""
+import time
+from pathlib import Path
+
+import h5py
+
+from harness import ARMS, check, column, digests, main, run, start
+from test_resume import losses, newest, tensors
+
+LLAMA = ("model.arch=llama", "model.layers=2", "model.width=24", "model.heads=4", "model.kv_heads=2",
+         "model.hidden=40")
+LORA = (*LLAMA, "model.trained=lora", "model.lora.rank=3", "model.lora.alpha=6",
+        "model.lora.targets=[q_proj,v_proj,down_proj]", "learner.inner.lr=0.01")
+TRAIN = ('stages=["train"]', "train.steps=24", "train.checkpoint_every=8")
+
+
+def test_lora_bits_on_any_ranks(place):
+    job = place.job()
+    out = [place.path / f"r{n}" for n in range(4)]
+    for n in range(4):
+        run(n, job, out[n], sets=[*LORA, "train.steps=12"])
+        check(digests(out[n]) == digests(out[0]), f"{n} ranks differ")
+        check(losses(out[n]) == losses(out[0]), f"scores on {n} ranks differ")
+    check(len(set(digests(out[0]))) == 12, "training moves nothing")
+
+
+def test_lora_resumes(place):
+    job = place.job()
+    whole, stopped = place.path / "whole", place.path / "stopped"
+    flat = "learner.outer.schedule=constant"
+    run(2, job, whole, sets=[*LORA, *TRAIN, flat])
+    run(1, job, stopped, sets=[*LORA, *TRAIN, flat, "train.steps=11"])
+    run(3, job, stopped, "--resume", sets=[*LORA, *TRAIN, flat])
+    check(digests(stopped) == digests(whole), "a resumed run is another")
+    check(tensors(newest(stopped)) == tensors(newest(whole)), "the last checkpoints differ")
+
+
+def test_storage_changes_no_bit(place):
+    job = place.job()
+    for name, sets in (("lora", LORA), ("llama", LLAMA), ("gpt2", ())):
+        out = [place.path / f"{name}-{storage}" for storage in ("keep", "recompute")]
+        for path in out:
+            storage = path.name.split("-")[1]
+            run(1, job, path, sets=[*sets, 'stages=["train"]', "train.steps=6",
+                                    f"learner.inner.storage={storage}"])
+        check(digests(out[0]) == digests(out[1]), f"{name}: keep and recompute differ")
+
+
+def test_checkpoint_holds_what_is_trained(place):
+    job, out = place.job(), place.path / "out"
+    run(1, job, out, sets=[*LORA, *TRAIN])
+    with h5py.File(newest(out), "r") as file:
+        names = sorted(file["params"])
+        check(len(names) == 2 * 3 * 2, f"{len(names)} tensors")
+        for name in names:
+            check(name.startswith("base_model.model.model.layers.") and ".lora_" in name, name)
+        A = file["params/base_model.model.model.layers.1.mlp.down_proj.lora_A.weight"]
+        B = file["params/base_model.model.model.layers.1.mlp.down_proj.lora_B.weight"]
+        check(A.shape == (3, 40) and B.shape == (24, 3), f"A {A.shape}, B {B.shape}")
+        check(len(file["model"].attrs["frozen_digest"]) == 32, "no digest of the frozen part")
+
+
+def test_another_base_is_refused(place):
+    job = place.job()
+    first, second, out = (place.path / name for name in ("first", "second", "out"))
+    base = place.path / "base.h5"
+    adapter = [*LORA, *TRAIN, "model.init=checkpoint", f"model.path={base}"]
+    run(1, job, first, sets=[*LLAMA, *TRAIN])
+    run(1, job, second, sets=[*LLAMA, *TRAIN, "seed=6"])
+    base.write_bytes(newest(first).read_bytes())
+    run(2, job, out, sets=adapter)
+    base.write_bytes(newest(second).read_bytes())
+    done = run(2, job, out, "--resume", sets=[*adapter, "train.steps=30"], code=1)
+    check("another frozen part" in done.stderr, done.stderr)
+    base.write_bytes(newest(first).read_bytes())
+    run(2, job, out, "--resume", sets=[*adapter, "train.steps=30"])
+    check(len(digests(out)) == 30, "the run did not go on beside its own base")
+
+
+def test_adapter_as_a_start(place):
+    """An adapter's checkpoint brings its base along: scored again, it scores the same."""
+    job, out = place.job(), place.path / "out"
+    again, refused = place.path / "again", place.path / "refused"
+    run(1, job, out, sets=[*LORA, "train.steps=10", 'stages=["train", "eval"]'])
+    start_at = ["model.init=checkpoint", f"model.path={newest(out)}", "seed=99"]
+    run(2, job, again, sets=[*LORA, *start_at, 'stages=["eval"]'])
+    check(losses(again) == losses(out), "other losses")
+    done = run(1, job, refused, sets=[*LORA, *start_at, "model.width=32"], code=2)
+    check("width 24 and not 32" in done.stderr, done.stderr)
+
+
+def test_inner_loop_moves_a_part(place):
+    job = place.job(more="""
+arms = ( { name = "maml"; },
+         { name = "anil"; learner = { inner = { adapts = [ "h.1.*", "ln_f.*" ]; }; }; } );
+""")
+    out = [place.path / f"r{n}" for n in range(3)]
+    for n in range(3):
+        run(n, job, out[n], sets=["model.layers=2", "train.steps=8"])
+        for arm in ("maml", "anil"):
+            check(digests(out[n] / arm) == digests(out[0] / arm), f"{arm}: {n} ranks differ")
+            check(losses(out[n] / arm) == losses(out[0] / arm), f"{arm}: scores on {n} ranks differ")
+    check(digests(out[0] / "maml")[-1] != digests(out[0] / "anil")[-1], "the part makes no difference")
+    with h5py.File(newest(out[0] / "anil"), "r") as file, \
+            h5py.File(newest(out[0] / "maml"), "r") as maml:
+        check(sorted(file["params"]) == sorted(maml["params"]), "the outer loop moves all")
+
+
+def test_tensors_by_pattern(place):
+    job, out = place.job(more=ARMS), place.path / "out"
+    some = "model.trained=[ln_*,h.*.ln_*,h.0.mlp.*]"
+    run(2, job, out, sets=[some, "train.steps=6", 'stages=["train"]'])
+    with h5py.File(newest(out / "maml"), "r") as file:
+        names = sorted(file["params"])
+    check(names and all("ln_" in n or ".mlp." in n for n in names), str(names))
+    for bad, word in (("model.trained=[h.7.*]", "h.7.*"), ("model.lora.rank=2", "model.lora.rank"),
+                      ("learner.inner.adapts=[wte.*]", "wte.*")):
+        done = run(1, job, place.path / "bad", sets=[some, bad][bad.startswith("model.t"):], code=2)
+        check(word in done.stderr, done.stderr)
+
+
+def proportional_kib(output):
+    """Memory of the ranks of a run, pages that they share counted once."""
+    total = ranks = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            words = (process / "cmdline").read_bytes().split(b"\0")
+            if words[0].endswith(b"outerloop") and f"output={output}".encode() in words:
+                rollup = (process / "smaps_rollup").read_text()
+                total += int(rollup.split("\nPss:")[1].split()[0])
+                ranks += 1
+        except OSError:
+            pass
+    return ranks, total
+
+
+def peak_of(ranks, job, output, sets):
+    process, peak = start(ranks, job, output, sets=sets), 0
+    while process.poll() is None:
+        there, kib = proportional_kib(output)
+        peak = max(peak, kib if there == ranks else 0)
+        time.sleep(0.05)
+    check(process.returncode == 0, process.stdout.read())
+    return peak / 1024
+
+
+def test_frozen_part_stands_once_a_node(place):
+    """A base of 188 MiB: a second rank brings its own work, and no second base."""
+    job = place.job()
+    sets = ['stages=["train"]', "train.steps=60", "model.trained=lora", "model.width=48",
+            "model.context=1024000"]
+    peaks = {}
+    for frozen, base in (("f32", 188.0), ("bf16", 94.0)):
+        one = peak_of(1, job, place.path / f"{frozen}1", [*sets, f"model.frozen={frozen}"])
+        two = peak_of(2, job, place.path / f"{frozen}2", [*sets, f"model.frozen={frozen}"])
+        check(one > base, f"{frozen}: {one:.0f} MiB with one rank are too few to hold the base")
+        check(two - one < 0.6 * base, f"{frozen}: {one:.0f} MiB with one rank, {two:.0f} with two")
+        peaks[frozen] = one
+    check(peaks["f32"] - peaks["bf16"] > 0.8 * 94, f"bf16 saves too little: {peaks}")
+
+
+if __name__ == "__main__":
+    main([test_lora_bits_on_any_ranks, test_lora_resumes, test_storage_changes_no_bit,
+          test_checkpoint_holds_what_is_trained, test_another_base_is_refused,
+          test_adapter_as_a_start, test_inner_loop_moves_a_part, test_tensors_by_pattern,
+          test_frozen_part_stands_once_a_node])
