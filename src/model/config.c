@@ -230,30 +230,51 @@ static ol_status read_targets(const reader *r, ol_adapter_config *out)
     return OL_OK;
 }
 
-static ol_status read_adapter(const reader *r, ol_adapter_config *out)
+/* What peft can do besides, where the file asks for it: anything but null, false and nothing. */
+static ol_status check_adapter(const reader *r)
 {
-    static const char *const unsupported[] = {
-        "use_dora",     "use_qalora",       "use_bdlora",          "alpha_pattern",
-        "rank_pattern", "modules_to_save",  "layers_to_transform", "layer_replication",
-        "lora_bias",    "target_parameters"};
+    static const char *const unsupported[] = {"use_dora",
+                                              "use_qalora",
+                                              "use_bdlora",
+                                              "alpha_pattern",
+                                              "rank_pattern",
+                                              "modules_to_save",
+                                              "layers_to_transform",
+                                              "layer_replication",
+                                              "lora_bias",
+                                              "target_parameters",
+                                              "exclude_modules",
+                                              "trainable_token_indices",
+                                              "alora_invocation_tokens"};
     const char *type = json_string_value(find(r, "peft_type"));
-    const char *bias = json_string_value(find(r, "bias"));
-    const json_t *rank = find(r, "r"), *alpha = find(r, "lora_alpha");
+    const json_t *bias = find(r, "bias"), *rslora = find(r, "use_rslora");
+    const char *word = json_string_value(bias);
 
     OL_CHECK(type && strcmp(type, "LORA") == 0, OL_EDATA,
              "%s: peft_type is \"%s\"; only \"LORA\" is supported", r->name, type ? type : "?");
-    OL_CHECK(!bias || strcmp(bias, "none") == 0, OL_EDATA,
-             "%s: bias is \"%s\"; only \"none\" is supported", r->name, bias);
+    OL_CHECK(!bias || (word && strcmp(word, "none") == 0), OL_EDATA,
+             "%s: bias is \"%s\"; only \"none\" is supported", r->name, word ? word : "?");
+    OL_CHECK(!rslora || json_is_boolean(rslora), OL_EDATA, "%s: use_rslora must be true or false",
+             r->name);
     for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {
         const json_t *value = find(r, unsupported[i]);
+        const bool nothing = json_is_false(value) ||
+                             (json_is_object(value) && json_object_size(value) == 0) ||
+                             (json_is_array(value) && json_array_size(value) == 0);
 
-        OL_CHECK(!value || json_is_false(value) ||
-                     (json_is_object(value) && json_object_size(value) == 0),
-                 OL_EDATA, "%s: %s is not supported", r->name, unsupported[i]);
+        OL_CHECK(!value || nothing, OL_EDATA, "%s: %s is not supported", r->name, unsupported[i]);
     }
+    return OL_OK;
+}
+
+static ol_status read_adapter(const reader *r, ol_adapter_config *out)
+{
+    const json_t *rank = find(r, "r"), *alpha = find(r, "lora_alpha");
+
+    OL_TRY(check_adapter(r));
     OL_CHECK(json_is_integer(rank) && json_integer_value(rank) > 0 &&
                  json_integer_value(rank) <= 1 << 20,
-             OL_EDATA, "%s: r must be a whole number of at least 1", r->name);
+             OL_EDATA, "%s: r must be a whole number of 1 to %d", r->name, 1 << 20);
     OL_CHECK(json_is_number(alpha) && json_number_value(alpha) > 0, OL_EDATA,
              "%s: lora_alpha must be a number above 0", r->name);
     out->rank = (int)json_integer_value(rank);
