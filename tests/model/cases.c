@@ -329,6 +329,21 @@ static void name_case(setting *s, const char *shape, const ol_trained_spec *t)
     add_words(s, ", ", &(ol_patterns){t->frozen_bf16, bf16});
 }
 
+setting setting_make(const char *shape, const ol_model_spec *spec, const ol_trained_spec *trained,
+                     ol_batch batch)
+{
+    setting s = {.batch = batch};
+
+    if (trained->rank)
+        s.scale = trained->alpha / (trained->rslora ? sqrt(trained->rank) : trained->rank);
+    name_case(&s, shape, trained);
+    if (ol_model_create(spec, trained, &s.model) != OL_OK)
+        fail_msg("%s: %s", s.name, ol_status_message());
+    s.theta = fixed_reals(s.model->P, tiny_theta(s.model, 1));
+    s.model->block = s.block = frozen_block(s.model);
+    return s;
+}
+
 setting case_make(int i, int context, ol_batch batch)
 {
     const choice *c = table.at[i].choice;
@@ -343,16 +358,8 @@ setting case_make(int i, int context, ol_batch batch)
                                      .alpha = c->alpha,
                                      .rslora = c->rslora,
                                      .frozen_bf16 = c->bf16};
-    setting s = {.batch = batch};
 
-    if (c->rank)
-        s.scale = c->alpha / (c->rslora ? sqrt(c->rank) : c->rank);
-    name_case(&s, shapes[table.at[i].shape].name, &trained);
-    if (ol_model_create(&spec, &trained, &s.model) != OL_OK)
-        fail_msg("%s: %s", s.name, ol_status_message());
-    s.theta = fixed_reals(s.model->P, tiny_theta(s.model, 1));
-    s.model->block = s.block = frozen_block(s.model);
-    return s;
+    return setting_make(shapes[table.at[i].shape].name, &spec, &trained, batch);
 }
 
 void case_finish(setting *s)

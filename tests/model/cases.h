@@ -26,6 +26,10 @@ int cases_count(void);
 setting case_make(int i, int context, ol_batch batch);
 void case_finish(setting *s);
 
+/* The same of any shape and choice. */
+setting setting_make(const char *shape, const ol_model_spec *spec, const ol_trained_spec *trained,
+                     ol_batch batch);
+
 /* True for the case of each shape that trains everything and moves everything. */
 bool case_is_plain(int i);
 

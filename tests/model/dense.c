@@ -166,18 +166,15 @@ static void affine(const net *f, int l, const char *module, int in, int out, con
 /* LayerNorm in GPT-2, RMSNorm elsewhere. y may be x. */
 static void norm(const net *f, int l, const char *module, int C, const double *x, double *y)
 {
-    const double *g = get(f, l, module, "weight");
+    const double *g = get(f, l, module, "weight"), *b = maybe(f, l, module, "bias");
     double mean = 0, square = 0;
 
     for (int j = 0; j < C && f->spec->family == OL_GPT2; j++)
         mean += x[j] / C;
     for (int j = 0; j < C; j++)
         square += (x[j] - mean) * (x[j] - mean) / C;
-    for (int j = 0; j < C; j++) {
-        y[j] = (x[j] - mean) / sqrt(square + f->spec->norm_eps) * g[j];
-        if (f->spec->family == OL_GPT2)
-            y[j] += get(f, l, module, "bias")[j];
-    }
+    for (int j = 0; j < C; j++)
+        y[j] = (x[j] - mean) / sqrt(square + f->spec->norm_eps) * g[j] + (b ? b[j] : 0);
 }
 
 /* Radians a position of pair j: transformers' own words for llama3. */

@@ -148,7 +148,7 @@ static ol_batch alone(const ol_batch *batch, int b, int64_t *offsets)
 }
 
 /* A batch is the mean of its prompts, each of which is a chunk by itself. */
-static void check_mean(setting *s)
+static void check_mean_to(setting *s, double tolerance)
 {
     const size_t P = s->model->P;
     const ol_batch whole = s->batch;
@@ -170,18 +170,84 @@ static void check_mean(setting *s)
         free(one), free(one_hu);
     }
     s->batch = whole;
-    assert_true(fabs(sum / whole.B - loss) <= 1e-12 * loss);
-    assert_true(fabs(case_loss(s, s->theta) - loss) <= 1e-12 * loss);
-    near(s, "gradient in chunks", P, g, mean, 1e-12);
-    near(s, "Hessian product in chunks", P, hu, mean_hu, 1e-12);
+    assert_true(fabs(sum / whole.B - loss) <= tolerance * loss);
+    assert_true(fabs(case_loss(s, s->theta) - loss) <= tolerance * loss);
+    near(s, "gradient in chunks", P, g, mean, tolerance);
+    near(s, "Hessian product in chunks", P, hu, mean_hu, tolerance);
     fixed_free(u);
     free(mean), free(mean_hu), free(g), free(hu);
+}
+
+static void check_mean(setting *s)
+{
+    check_mean_to(s, 1e-12);
 }
 
 static void test_chunks(void **state)
 {
     (void)state;
     each_case(true, CONTEXT, two_chunks, check_mean);
+}
+
+/* Widths at which a chunk has fewer rows: 436, and 256 however wide; maps of few columns otherwise. */
+static ol_model_spec wide(int width)
+{
+    return (ol_model_spec){.family = OL_LLAMA,
+                           .layers = 2,
+                           .heads = 2,
+                           .kv_heads = 1,
+                           .head_dim = 4,
+                           .width = width,
+                           .hidden = 6,
+                           .vocab = WORDS,
+                           .context = CONTEXT,
+                           .rope_theta = 100};
+}
+
+static void test_wide(void **state)
+{
+    static const int widths[] = {601, 2048};
+    const ol_trained_spec all = {0};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        const ol_model_spec spec = wide(widths[i]);
+        setting s = setting_make("wide", &spec, &all, tiny_batch(8, 60, 80, WORDS, 6));
+
+        assert_true(ol_batch_tokens(&s.batch) > 436 + 2 * s.batch.B);
+        check_mean_to(&s, 1e-11); /* longer sums */
+        check_tape(&s, ol_batch_extent(&s.batch), OL_OF_TRAINED, true);
+        case_finish(&s);
+    }
+}
+
+/* What walks pass through does not grow with the batch; what a tape keeps does, and nothing more. */
+static void test_memory(void **state)
+{
+    static const int widths[] = {8, 601, 2048};
+    const ol_extent small = {40, 4000, 128, 2000}, large = {80, 8000, 128, 4000};
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        const ol_model_spec spec = wide(widths[i]);
+        ol_arena dry[2] = {ol_arena_dry("tape"), ol_arena_dry("tape")};
+        ol_model *m;
+
+        assert_int_equal(ol_model_create(&spec, NULL, &m), OL_OK);
+        for (int on_tape = 0; on_tape < 2; on_tape++) {
+            const size_t a = ol_objective_bytes(m, small, OL_PRODUCT, on_tape);
+            const size_t b = ol_objective_bytes(m, large, OL_PRODUCT, on_tape);
+
+            assert_true(b >= a && b < a + 2000); /* 40 prompts more have their starts */
+            assert_true(a >= ol_objective_bytes(m, small, OL_GRADIENT, on_tape));
+        }
+        assert_true(ol_objective_bytes(m, small, OL_PRODUCT, true) <
+                    ol_objective_bytes(m, small, OL_PRODUCT, false));
+        ol_tape_layout(&dry[0], m, small);
+        ol_tape_layout(&dry[1], m, large);
+        assert_true(dry[1].peak < 2 * dry[0].peak && dry[1].peak > 2 * dry[0].peak - 20000);
+        ol_model_destroy(m);
+    }
 }
 
 /* Prompts longer than a chunk, which then is as long as they are; and short ones between them. */
@@ -216,7 +282,6 @@ static void check_long(setting *s)
         if (!(fabs(losses[b] - expected) <= 1e-12 * expected))
             fail_msg("%s: prompt %d: %.17g, not %.17g", s->name, b, losses[b], expected);
     }
-    check_mean(s);
     check_tape(s, ol_batch_extent(&s->batch), OL_OF_TRAINED, true);
 }
 
@@ -300,6 +365,8 @@ int main(void)
         cmocka_unit_test(test_tapes_of_chunks),
         cmocka_unit_test(test_other_batch),
         cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_wide),
+        cmocka_unit_test(test_memory),
         cmocka_unit_test(test_long_prompts),
         cmocka_unit_test(test_rows_after_the_last_score),
         cmocka_unit_test(test_mark_on_the_first_token),
