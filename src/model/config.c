@@ -87,6 +87,7 @@ static ol_status check_layers(const reader *r)
     const json_t *type;
     size_t i;
 
+    OL_CHECK(!types || json_is_array(types), OL_EDATA, "%s: layer_types must be a list", r->name);
     json_array_foreach(types, i, type) OL_CHECK(
         json_is_string(type) && strcmp(json_string_value(type), "full_attention") == 0, OL_EDATA,
         "%s: layer_types[%zu]: only \"full_attention\" is supported", r->name, i);
@@ -114,23 +115,47 @@ static ol_status read_family(reader *r, ol_model_spec *out)
 /* Where rotary settings stand, and their kind. */
 static ol_status read_rope(reader *r, ol_model_spec *out)
 {
-    const json_t *rope = json_object_get(r->root, "rope_parameters"), *type;
-    const char *word;
+    const char *key = "rope_parameters", *word;
+    const json_t *rope = find(r, key), *type;
 
-    if (!json_is_object(rope))
-        rope = json_object_get(r->root, "rope_scaling");
-    r->rope = json_is_object(rope) ? rope : NULL;
-    if (!r->rope)
+    if (!rope)
+        rope = find(r, key = "rope_scaling");
+    if (!rope)
         return OL_OK;
+    OL_CHECK(json_is_object(rope), OL_EDATA, "%s: %s must be an object { ... } or null", r->name,
+             key);
+    r->rope = rope;
     type = json_object_get(rope, "rope_type");
-    word = json_string_value(type ? type : json_object_get(rope, "type"));
-    if (!word || strcmp(word, "default") == 0)
+    if (!type)
+        type = json_object_get(rope, "type");
+    if (!type)
         return OL_OK;
-    OL_CHECK(strcmp(word, "llama3") == 0, OL_EDATA,
-             "%s: rope_type \"%s\" is not supported; \"default\" and \"llama3\" are", r->name,
-             word);
-    out->rope_scaling = OL_ROPE_LLAMA3;
+    word = json_string_value(type);
+    OL_CHECK(word && (strcmp(word, "default") == 0 || strcmp(word, "llama3") == 0), OL_EDATA,
+             "%s: rope_type \"%s\" of %s is not supported; \"default\" and \"llama3\" are", r->name,
+             word ? word : "?", key);
+    if (strcmp(word, "llama3") == 0)
+        out->rope_scaling = OL_ROPE_LLAMA3;
     return OL_OK;
+}
+
+static bool is_one_of(const char *key, const char *const *keys)
+{
+    while (*keys && strcmp(key, *keys) != 0)
+        keys++;
+    return *keys != NULL;
+}
+
+/* Must the file have that key? Other reals, and what may be left out, have values without it. */
+static bool is_needed(const ol_model_field *field, const char *key, const ol_model_spec *out)
+{
+    static const char *const of_llama3[] = {"factor", "low_freq_factor", "high_freq_factor",
+                                            "original_max_position_embeddings", NULL};
+    static const char *const optional[] = {"n_inner", "head_dim", "num_key_value_heads", NULL};
+
+    if (is_one_of(key, of_llama3))
+        return out->rope_scaling == OL_ROPE_LLAMA3;
+    return field->kind == OL_FIELD_INT && !is_one_of(key, optional);
 }
 
 static ol_status read_field(const reader *r, const ol_model_field *field, ol_model_spec *out)
@@ -140,13 +165,7 @@ static ol_status read_field(const reader *r, const ol_model_field *field, ol_mod
     double number;
 
     if (!value) {
-        const bool needed = key && field->kind == OL_FIELD_INT && strcmp(key, "n_inner") != 0 &&
-                            strcmp(key, "head_dim") != 0 &&
-                            strcmp(key, "num_key_value_heads") != 0 &&
-                            (strcmp(key, "original_max_position_embeddings") != 0 ||
-                             out->rope_scaling == OL_ROPE_LLAMA3);
-
-        OL_CHECK(!needed, OL_EDATA, "%s: %s is missing", r->name, key);
+        OL_CHECK(!key || !is_needed(field, key, out), OL_EDATA, "%s: %s is missing", r->name, key);
         return OL_OK;
     }
     number = json_is_boolean(value) ? json_is_true(value) : json_number_value(value);
@@ -169,6 +188,7 @@ static ol_status read_model(reader *r, ol_model_spec *out)
     out->tied = out->family == OL_GPT2; /* what Hugging Face's classes take where nothing is said */
     if (out->family != OL_GPT2) {
         out->norm_eps = 1e-6;
+        out->head_dim = out->family == OL_QWEN3 ? 128 : 0;
         OL_TRY(read_rope(r, out));
     }
     for (size_t i = 0; i < sizeof demands / sizeof *demands; i++)
@@ -210,30 +230,51 @@ static ol_status read_targets(const reader *r, ol_adapter_config *out)
     return OL_OK;
 }
 
-static ol_status read_adapter(const reader *r, ol_adapter_config *out)
+/* What peft can do besides, where the file asks for it: anything but null, false and nothing. */
+static ol_status check_adapter(const reader *r)
 {
-    static const char *const unsupported[] = {
-        "use_dora",     "use_qalora",       "use_bdlora",          "alpha_pattern",
-        "rank_pattern", "modules_to_save",  "layers_to_transform", "layer_replication",
-        "lora_bias",    "target_parameters"};
+    static const char *const unsupported[] = {"use_dora",
+                                              "use_qalora",
+                                              "use_bdlora",
+                                              "alpha_pattern",
+                                              "rank_pattern",
+                                              "modules_to_save",
+                                              "layers_to_transform",
+                                              "layer_replication",
+                                              "lora_bias",
+                                              "target_parameters",
+                                              "exclude_modules",
+                                              "trainable_token_indices",
+                                              "alora_invocation_tokens"};
     const char *type = json_string_value(find(r, "peft_type"));
-    const char *bias = json_string_value(find(r, "bias"));
-    const json_t *rank = find(r, "r"), *alpha = find(r, "lora_alpha");
+    const json_t *bias = find(r, "bias"), *rslora = find(r, "use_rslora");
+    const char *word = json_string_value(bias);
 
     OL_CHECK(type && strcmp(type, "LORA") == 0, OL_EDATA,
              "%s: peft_type is \"%s\"; only \"LORA\" is supported", r->name, type ? type : "?");
-    OL_CHECK(!bias || strcmp(bias, "none") == 0, OL_EDATA,
-             "%s: bias is \"%s\"; only \"none\" is supported", r->name, bias);
+    OL_CHECK(!bias || (word && strcmp(word, "none") == 0), OL_EDATA,
+             "%s: bias is \"%s\"; only \"none\" is supported", r->name, word ? word : "?");
+    OL_CHECK(!rslora || json_is_boolean(rslora), OL_EDATA, "%s: use_rslora must be true or false",
+             r->name);
     for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {
         const json_t *value = find(r, unsupported[i]);
+        const bool nothing = json_is_false(value) ||
+                             (json_is_object(value) && json_object_size(value) == 0) ||
+                             (json_is_array(value) && json_array_size(value) == 0);
 
-        OL_CHECK(!value || json_is_false(value) ||
-                     (json_is_object(value) && json_object_size(value) == 0),
-                 OL_EDATA, "%s: %s is not supported", r->name, unsupported[i]);
+        OL_CHECK(!value || nothing, OL_EDATA, "%s: %s is not supported", r->name, unsupported[i]);
     }
+    return OL_OK;
+}
+
+static ol_status read_adapter(const reader *r, ol_adapter_config *out)
+{
+    const json_t *rank = find(r, "r"), *alpha = find(r, "lora_alpha");
+
+    OL_TRY(check_adapter(r));
     OL_CHECK(json_is_integer(rank) && json_integer_value(rank) > 0 &&
                  json_integer_value(rank) <= 1 << 20,
-             OL_EDATA, "%s: r must be a whole number of at least 1", r->name);
+             OL_EDATA, "%s: r must be a whole number of 1 to %d", r->name, 1 << 20);
     OL_CHECK(json_is_number(alpha) && json_number_value(alpha) > 0, OL_EDATA,
              "%s: lora_alpha must be a number above 0", r->name);
     out->rank = (int)json_integer_value(rank);

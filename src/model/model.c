@@ -106,11 +106,14 @@ static ol_status check_spec(const ol_model_spec *s)
     const double most = 2147483647.0, C = s->width;
 
     OL_CHECK(s->layers > 0 && s->layers <= 1000 && s->heads > 0 && s->width > 0 && s->vocab > 0 &&
-                 s->context > 1 && s->kv_heads >= 0 && s->head_dim >= 0 && s->hidden >= 0,
+                 s->context > 1,
              OL_EUSAGE,
              "model: layers (%d, at most 1000), heads (%d), width (%d), vocab (%d) must be at "
              "least 1 and context (%d) at least 2",
              s->layers, s->heads, s->width, s->vocab, s->context);
+    OL_CHECK(s->kv_heads >= 0 && s->head_dim >= 0 && s->hidden >= 0, OL_EUSAGE,
+             "model: kv_heads (%d), head_dim (%d) and hidden (%d) must not be negative",
+             s->kv_heads, s->head_dim, s->hidden);
     OL_CHECK(s->head_dim > 0 || s->width % s->heads == 0, OL_EUSAGE,
              "model: width %d is not a multiple of heads %d; every head takes width/heads columns",
              s->width, s->heads);

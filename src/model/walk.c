@@ -221,6 +221,8 @@ static void head_backward(ol_pass pass, const ol_walk *w)
 
     if (!(pass & OL_TANGENT))
         head.at.dot = NULL;
+    if (w->moved_only && !w->reaches_all && !(g->instances[g->n - 1].moves >> OUT & 1))
+        hidden_bar.v = NULL;
     ol_cross_entropy_adjoint(pass, head_dim(w), values_at(w, pass, g->n - 1, OUT), &head,
                              w->chunk->target, w->chunk->weight, w->chunk->loss, hidden_bar,
                              weight_bar_at(w, &g->head), w->scratch);

@@ -7,6 +7,7 @@
 #define TESTS_MODEL_TINY_H
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "outerloop/base/rng.h"
 #include "outerloop/model/objective.h"
@@ -89,13 +90,16 @@ static inline ol_batch tiny_batch(int B, int least, int most, int words, uint32_
     return batch;
 }
 
-/* An arena of exactly so many bytes: one too few and its assertion speaks. */
+/* An arena of exactly so many bytes: one too few and it aborts. They read as NaN at first, so that
+ * what is read before it is written shows. */
 static inline ol_arena tiny_arena(size_t bytes)
 {
     ol_arena arena;
 
     if (ol_arena_init(&arena, "test", bytes) != OL_OK)
         abort();
+    memset(ol_arena_take(&arena, bytes), 0xff, bytes);
+    ol_arena_rewind(&arena, 0);
     return arena;
 }
 

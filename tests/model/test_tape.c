@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What must not matter to the objective, in f64: tapes, chunks, the room that a batch leaves, the
+ * prompts beside a prompt, tokens after the last score. Where the same products are done the bits are
+ * the same; what only sums in another order agrees to 1e-12. */
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "cases.h"
+#include "dense.h"
+#include "outerloop/kernel/vector.h"
+
+enum { CONTEXT = 128, WORDS = 13, MOST_ROWS = 1024 /* of a chunk, at these widths */ };
+
+/* Run a check in every case, or in those that train everything. */
+static void each_case(bool plain, int context, ol_batch (*batch)(void), void (*check)(setting *))
+{
+    for (int i = 0; i < cases_count(); i++) {
+        setting s;
+
+        if (plain && !case_is_plain(i))
+            continue;
+        s = case_make(i, context, batch());
+        check(&s);
+        case_finish(&s);
+    }
+}
+
+static ol_batch few(void)
+{
+    return tiny_batch(4, 2, 40, WORDS, 3);
+}
+
+static ol_batch one_prompt(void)
+{
+    return tiny_batch(1, 30, 40, WORDS, 4);
+}
+
+/* 1600 rows or so: two chunks, no prompt in both. */
+static ol_batch two_chunks(void)
+{
+    return tiny_batch(26, 40, 90, WORDS, 5);
+}
+
+static ol_extent twice(ol_extent e)
+{
+    return (ol_extent){2 * e.prompts, 2 * e.tokens, 2 * e.longest, 2 * e.scored};
+}
+
+/* Gradients and products on a tape, one after the other as an inner loop asks for them, the first
+ * `turns` of five. */
+static void check_tape(const setting *s, ol_extent extent, int turns)
+{
+    const size_t P = s->model->P;
+    taped t = tape_make(s->model, extent);
+    ol_real *u = case_direction(s, 20);
+    ol_real *g = case_gradient(s, s->theta, OL_OF_TRAINED, NULL, NULL);
+    ol_real *part = case_gradient(s, s->theta, OL_OF_ADAPTED, NULL, NULL);
+    ol_real *hu = case_product(s, u, NULL, NULL);
+
+    for (int i = 0; i < turns; i++) {
+        static const char *const what[] = {"on a tape of the gradient", "on a tape not full",
+                                           "on a tape of the adapted gradient",
+                                           "on a tape not full again", "on a tape used before"};
+        ol_real *again, *taped_g = NULL;
+
+        if (i == 0 || i == 4)
+            taped_g = case_gradient(s, s->theta, OL_OF_TRAINED, t.tape, NULL);
+        if (i == 2)
+            taped_g = case_gradient(s, s->theta, OL_OF_ADAPTED, t.tape, NULL);
+        if (taped_g)
+            same_bits(s, what[i], P, taped_g, i == 2 ? part : g);
+        again = case_product(s, u, t.tape, NULL);
+        same_bits(s, what[i], P, again, hu);
+        free(again), free(taped_g);
+    }
+    tape_finish(&t);
+    fixed_free(u);
+    free(g), free(part), free(hu);
+}
+
+static void check_tapes(setting *s)
+{
+    const ol_extent extent = ol_batch_extent(&s->batch);
+
+    check_tape(s, extent, 5);
+    check_tape(s, twice(extent), 2);
+}
+
+static void test_tapes(void **state)
+{
+    (void)state;
+    each_case(false, CONTEXT, few, check_tapes);
+    each_case(false, CONTEXT, one_prompt, check_tapes);
+}
+
+static void check_chunked_tape(setting *s)
+{
+    assert_true(ol_batch_tokens(&s->batch) > MOST_ROWS * 5 / 4);
+    check_tape(s, ol_batch_extent(&s->batch), 2);
+}
+
+static void test_tapes_of_chunks(void **state)
+{
+    (void)state;
+    each_case(false, CONTEXT, two_chunks, check_chunked_tape);
+}
+
+/* A tape that held another batch is of this one once a product has used it up. Batches are only
+ * read. */
+static void check_other_batch(setting *s)
+{
+    const size_t P = s->model->P, n = (size_t)ol_batch_tokens(&s->batch);
+    ol_batch other = tiny_batch(3, 5, 30, WORDS, 9), own = s->batch;
+    taped t = tape_make(s->model, ol_extent_max(ol_batch_extent(&own), ol_batch_extent(&other)));
+    ol_real *u = case_direction(s, 22), *hu = case_product(s, u, NULL, NULL), *taped_hu;
+
+    s->batch = other;
+    free(case_gradient(s, s->theta, OL_OF_TRAINED, t.tape, NULL));
+    free(case_product(s, u, t.tape, NULL));
+    s->batch = own;
+    taped_hu = case_product(s, u, t.tape, NULL);
+    same_bits(s, "on a tape that held another batch", P, taped_hu, hu);
+    ol_batch_finish(&other);
+    other = few();
+    assert_memory_equal(own.tokens, other.tokens, n * sizeof *own.tokens);
+    assert_memory_equal(own.loss_mask, other.loss_mask, n);
+    ol_batch_finish(&other);
+    tape_finish(&t);
+    fixed_free(u);
+    free(hu), free(taped_hu);
+}
+
+static void test_other_batch(void **state)
+{
+    (void)state;
+    each_case(true, CONTEXT, few, check_other_batch);
+}
+
+/* Prompt b of a batch by itself; borrows. `offsets` [2] keeps where it ends. */
+static ol_batch alone(const ol_batch *batch, int b, int64_t *offsets)
+{
+    const int64_t at = batch->offsets[b];
+
+    offsets[0] = 0;
+    offsets[1] = batch->offsets[b + 1] - at;
+    return (ol_batch){.B = 1,
+                      .offsets = offsets,
+                      .tokens = batch->tokens + at,
+                      .loss_mask = batch->loss_mask + at};
+}
+
+/* A batch is the mean of its prompts, each of which is a chunk by itself. */
+static void check_mean(setting *s)
+{
+    const size_t P = s->model->P;
+    const ol_batch whole = s->batch;
+    ol_real *u = case_direction(s, 30), *mean = tiny_reals(P), *mean_hu = tiny_reals(P);
+    double loss, sum = 0, one_loss;
+    ol_real *g = case_gradient(s, s->theta, OL_OF_TRAINED, NULL, &loss);
+    ol_real *hu = case_product(s, u, NULL, NULL);
+
+    for (int b = 0; b < whole.B; b++) {
+        int64_t offsets[2];
+
+        s->batch = alone(&whole, b, offsets);
+        ol_real *one = case_gradient(s, s->theta, OL_OF_TRAINED, NULL, &one_loss);
+        ol_real *one_hu = case_product(s, u, NULL, NULL);
+
+        sum += one_loss;
+        ol_vector_axpy(P, 1.0 / whole.B, one, mean);
+        ol_vector_axpy(P, 1.0 / whole.B, one_hu, mean_hu);
+        free(one), free(one_hu);
+    }
+    s->batch = whole;
+    assert_true(fabs(sum / whole.B - loss) <= 1e-12 * loss);
+    assert_true(fabs(case_loss(s, s->theta) - loss) <= 1e-12 * loss);
+    near(s, "gradient in chunks", P, g, mean, 1e-12);
+    near(s, "Hessian product in chunks", P, hu, mean_hu, 1e-12);
+    fixed_free(u);
+    free(mean), free(mean_hu), free(g), free(hu);
+}
+
+static void test_chunks(void **state)
+{
+    (void)state;
+    each_case(true, CONTEXT, two_chunks, check_mean);
+}
+
+/* Prompts longer than a chunk, which then is as long as they are; and short ones between them. */
+static ol_batch long_prompts(void)
+{
+    static const int lengths[] = {30, 1100, 2, 500, 500, 400};
+    ol_batch batch = {0};
+
+    for (int i = 0; i < 6; i++) {
+        ol_batch one = tiny_batch(1, lengths[i], lengths[i], WORDS, 50 + (uint32_t)i);
+
+        assert_int_equal(ol_batch_extend(&batch, &one), OL_OK);
+        ol_batch_finish(&one);
+    }
+    return batch;
+}
+
+static void check_long(setting *s)
+{
+    double losses[6];
+    ol_arena ws =
+        tiny_arena(ol_objective_bytes(s->model, ol_batch_extent(&s->batch), OL_LOSSES, false));
+
+    ol_objective_losses(s->model, &s->batch, s->theta, &ws, losses);
+    ol_arena_finish(&ws);
+    for (int b = 0; b < 6; b++) {
+        int64_t offsets[2];
+        const ol_batch one = alone(&s->batch, b, offsets);
+        const double expected =
+            dense_loss(s->model, s->scale, s->theta, (int)offsets[1], one.tokens, one.loss_mask);
+
+        if (!(fabs(losses[b] - expected) <= 1e-12 * expected))
+            fail_msg("%s: prompt %d: %.17g, not %.17g", s->name, b, losses[b], expected);
+    }
+    check_mean(s);
+    check_tape(s, ol_batch_extent(&s->batch), 2);
+}
+
+static void test_long_prompts(void **state)
+{
+    (void)state;
+    each_case(true, 1100, long_prompts, check_long);
+}
+
+/* Tokens after the last scored one change nothing, in no bit. */
+static void check_rows_after(setting *s)
+{
+    const int32_t tokens[] = {1, 2, 3, 4, 5, 6}, others[] = {1, 2, 3, 4, 12, 0};
+    const uint8_t mask[] = {0, 0, 1, 1, 0, 0};
+    const ol_batch kept = s->batch;
+    ol_real *u = case_direction(s, 40), *g[3], *hu[3];
+    double losses[3];
+
+    for (int i = 0; i < 3; i++) {
+        s->batch = (ol_batch){0};
+        assert_int_equal(ol_batch_append(&s->batch, i == 2 ? 4 : 6, i == 1 ? others : tokens, mask),
+                         OL_OK);
+        losses[i] = case_loss(s, s->theta);
+        g[i] = case_gradient(s, s->theta, OL_OF_TRAINED, NULL, NULL);
+        hu[i] = case_product(s, u, NULL, NULL);
+        assert_true(losses[i] == losses[0]);
+        same_bits(s, "gradient, other tokens after", s->model->P, g[i], g[0]);
+        same_bits(s, "product, other tokens after", s->model->P, hu[i], hu[0]);
+        ol_batch_finish(&s->batch);
+    }
+    s->batch = kept;
+    fixed_free(u);
+    for (int i = 0; i < 3; i++)
+        free(g[i]), free(hu[i]);
+}
+
+static void test_rows_after_the_last_score(void **state)
+{
+    (void)state;
+    each_case(true, CONTEXT, few, check_rows_after);
+}
+
+/* Nothing precedes a first token, so a mark on it changes no bit. */
+static void check_first_mark(setting *s)
+{
+    const size_t P = s->model->P;
+    ol_real *u = case_direction(s, 60), *g[2], *hu[2], *taped_hu;
+    double losses[2];
+
+    for (int marked = 0; marked < 2; marked++) {
+        taped t;
+
+        for (int b = 0; marked && b < s->batch.B; b++)
+            s->batch.loss_mask[s->batch.offsets[b]] = 1;
+        t = tape_make(s->model, ol_batch_extent(&s->batch));
+        losses[marked] = case_loss(s, s->theta);
+        g[marked] = case_gradient(s, s->theta, OL_OF_TRAINED, t.tape, NULL);
+        hu[marked] = case_product(s, u, NULL, NULL);
+        taped_hu = case_product(s, u, t.tape, NULL);
+        same_bits(s, "product on a tape", P, taped_hu, hu[marked]);
+        tape_finish(&t);
+        free(taped_hu);
+    }
+    assert_true(losses[1] == losses[0]);
+    same_bits(s, "gradient, first tokens marked", P, g[1], g[0]);
+    same_bits(s, "product, first tokens marked", P, hu[1], hu[0]);
+    fixed_free(u);
+    free(g[0]), free(g[1]), free(hu[0]), free(hu[1]);
+}
+
+static void test_mark_on_the_first_token(void **state)
+{
+    (void)state;
+    each_case(true, CONTEXT, few, check_first_mark);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tapes),
+        cmocka_unit_test(test_tapes_of_chunks),
+        cmocka_unit_test(test_other_batch),
+        cmocka_unit_test(test_chunks),
+        cmocka_unit_test(test_long_prompts),
+        cmocka_unit_test(test_rows_after_the_last_score),
+        cmocka_unit_test(test_mark_on_the_first_token),
+    };
+
+    return cmocka_run_group_tests_name("tape", tests, NULL, NULL);
+}
