@@ -17,6 +17,7 @@ static const ol_command commands[] = {
     {"suite", "write the built-in task suite", ol_cmd_suite},
     {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
     {"inspect", "what a run folder, checkpoint or metrics file holds", ol_cmd_inspect},
+    {"export", "a checkpoint as a folder that transformers or peft loads", ol_cmd_export},
     {"score", "option losses of a prompts file under a model", ol_cmd_score},
     {"reference", "every key of a job file, with defaults and meanings", ol_cmd_reference},
 };

@@ -318,13 +318,16 @@ static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_re
                       void *block)
 {
     const uint64_t seed = (uint64_t)job->seed;
+    ol_model drawn = *model; /* random values spread as that job says */
     char path[PATH_MAX];
+
+    drawn.spec.init_std = job->model.shape.init_std;
 
     if (job->model.init == OL_INIT_CHECKPOINT) {
         OL_TRY(find_start(job->model.path, path));
         OL_TRY(fill_from(path, seed, model, depth, theta, block));
     } else {
-        ol_model_random(model, seed, theta, job->model.init == OL_INIT_RANDOM ? block : NULL);
+        ol_model_random(&drawn, seed, theta, job->model.init == OL_INIT_RANDOM ? block : NULL);
         if (job->model.init == OL_INIT_IMPORT)
             OL_TRY(ol_import_weights(job->model.path, model, theta, block));
     }

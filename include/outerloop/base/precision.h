@@ -36,6 +36,8 @@
 #define ol_cross_entropy_loss ol_cross_entropy_loss_f64
 #define ol_cross_entropy_scratch ol_cross_entropy_scratch_f64
 #define ol_embedding ol_embedding_f64
+#define ol_export_adapter ol_export_adapter_f64
+#define ol_export_model ol_export_model_f64
 #define ol_extent_max ol_extent_max_f64
 #define ol_families ol_families_f64
 #define ol_frozen_put_part ol_frozen_put_part_f64
