@@ -35,6 +35,7 @@ int ol_cli_finish(ol_status status, bool work_started);
 void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 int ol_cmd_bench(int argc, char **argv);
+int ol_cmd_gradcheck(int argc, char **argv);
 int ol_cmd_inspect(int argc, char **argv);
 int ol_cmd_prompts(int argc, char **argv);
 int ol_cmd_reference(int argc, char **argv);

@@ -13,6 +13,7 @@
 static const ol_command commands[] = {
     {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
     {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
+    {"gradcheck", "hold a job's gradients against differences, in float64", ol_cmd_gradcheck},
     {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
     {"suite", "write the built-in task suite", ol_cmd_suite},
     {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
