@@ -239,9 +239,9 @@ static void say_episode(checker *c, int64_t step, int n, const ol_episode_report
     fprintf(c->out, "\n%s, meta-step %lld, episode %d (%s): loss ", c->spec->name,
             (long long)step + 1, n, c->spec->task(c->spec->payload, c->episode.task));
     if (c->learner.learner->inner_loop)
-        fprintf(c->out, "%.4f -> %.4f", r->query_before, r->query_after);
+        fprintf(c->out, "%.5g -> %.5g", r->query_before, r->query_after);
     else
-        fprintf(c->out, "%.4f", r->query_after);
+        fprintf(c->out, "%.5g", r->query_after);
     fprintf(c->out, " nats, |gradient| %.4e", r->grad_norm);
     if (isfinite(r->second_order))
         fprintf(c->out, ", second order %.3g of the first-order part", r->second_order);
