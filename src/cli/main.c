@@ -18,6 +18,7 @@ static const ol_command commands[] = {
     {"suite", "write the built-in task suite", ol_cmd_suite},
     {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
     {"inspect", "what a run folder, checkpoint or metrics file holds", ol_cmd_inspect},
+    {"report", "what runs came to: tables, curves, one page, JSON, CSV, LaTeX", ol_cmd_report},
     {"reference", "every key of a job file, with defaults and meanings", ol_cmd_reference},
 };
 

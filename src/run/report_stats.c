@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The numbers of a report. What is a statistic comes from `eval`, and from here alone. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/eval/table.h" /* ol_eval_summarise */
+#include "report_parts.h"
+
+static const report_stat NOTHING = {.mean = (double)NAN,
+                                    .low = (double)NAN,
+                                    .high = (double)NAN,
+                                    .worst = (double)NAN,
+                                    .chance = (double)NAN};
+
+/* A learner as eval takes it, the scores that belong to a group or a task alone. */
+static ol_status as_learner(const report_learner *l, const char *group, const char *task,
+                            ol_eval_score **scores, ol_eval_learner *out)
+{
+    *scores = calloc(l->n_scores + 1, sizeof **scores);
+    OL_CHECK(*scores, OL_ENOMEM, "no memory for %zu scores", l->n_scores);
+    *out = (ol_eval_learner){.name = l->label, .scores = *scores, .seconds = l->seconds};
+    for (size_t i = 0; i < l->n_scores; i++) {
+        const report_score *s = &l->scores[i];
+
+        if ((group && strcmp(s->group, group) != 0) || (task && strcmp(s->task, task) != 0))
+            continue;
+        (*scores)[out->n++] = (ol_eval_score){.task = s->task,
+                                              .seed = s->seed,
+                                              .steps = s->steps,
+                                              .unseen = *s->group != '\0',
+                                              .score = s->score};
+    }
+    return OL_OK;
+}
+
+ol_status report_stat_of(const report_learner *learner, int steps, const char *group,
+                         const char *task, report_stat *stat)
+{
+    ol_eval_score *scores;
+    ol_eval_learner l;
+    ol_eval_summary s;
+    ol_status status;
+
+    *stat = NOTHING;
+    OL_TRY(as_learner(learner, group, task, &scores, &l));
+    status = ol_eval_summarise(&l, steps, false, &s);
+    free(scores);
+    OL_TRY(status);
+    stat->mean = s.mean;
+    stat->worst = s.worst;
+    stat->tasks = s.tasks;
+    stat->seeds = s.seeds;
+    stat->trainings = learner->n_trainings;
+    return OL_OK;
+}
+
+ol_status report_difference(const report_learner *a, const report_learner *b, int steps,
+                            const char *group, report_stat *stat)
+{
+    double sum = 0.0;
+
+    *stat = NOTHING;
+    for (size_t i = 0; i < a->n_scores; i++) {
+        const report_score *s = &a->scores[i];
+        report_stat x, y;
+        bool first = true;
+
+        for (size_t j = 0; j < i && first; j++)
+            first = a->scores[j].task != s->task || a->scores[j].steps != steps;
+        if (s->steps != steps || !first || (group && strcmp(s->group, group) != 0))
+            continue;
+        OL_TRY(report_stat_of(a, steps, group, s->task, &x));
+        OL_TRY(report_stat_of(b, steps, group, s->task, &y));
+        if (isnan(y.mean))
+            continue;
+        sum += x.mean - y.mean;
+        stat->tasks++;
+    }
+    if (stat->tasks > 0)
+        stat->mean = sum / stat->tasks;
+    return OL_OK;
+}
+
+ol_status report_final_table(const ol_report *report, int width, ol_text *out)
+{
+    const size_t n = (size_t)report->n_learners;
+    ol_eval_learner *learners = calloc(n + 1, sizeof *learners);
+    ol_eval_score **scores = calloc(n + 1, sizeof *scores);
+    ol_status status =
+        learners && scores ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %zu learners", n);
+    size_t used = 0;
+
+    (void)width;
+    for (size_t i = 0; i < n && status == OL_OK; i++)
+        if (report->learners[i].n_scores > 0) {
+            status = as_learner(&report->learners[i], NULL, NULL, &scores[used], &learners[used]);
+            used++;
+        }
+    if (status == OL_OK)
+        status = ol_eval_table(learners, used, out);
+    for (size_t i = 0; scores && i < used; i++)
+        free(scores[i]);
+    free(scores);
+    free(learners);
+    return status;
+}
+
+void report_count_name(int steps, char text[24])
+{
+    if (steps == 0)
+        snprintf(text, 24, "in context");
+    else
+        snprintf(text, 24, "%d step%s", steps, steps == 1 ? "" : "s");
+}
+
+const char *report_part_name(const char *group)
+{
+    return group ? group : "all unseen tasks";
+}
+
+void report_gain(const report_series *s, double *before, double *after)
+{
+    size_t counted = 0;
+
+    *before = *after = 0.0;
+    for (size_t i = s->n - (s->n + 9) / 10; i < s->n; i++)
+        if (isfinite(s->before[i]) && isfinite(s->after[i])) {
+            *before += s->before[i];
+            *after += s->after[i];
+            counted++;
+        }
+    *before = counted > 0 ? *before / (double)counted : (double)NAN;
+    *after = counted > 0 ? *after / (double)counted : (double)NAN;
+}
+
+const char *report_metric_words(const ol_report *report)
+{
+    bool has[2] = {false, false};
+
+    for (int i = 0; i < report->n_learners; i++)
+        for (size_t j = 0; j < report->learners[i].n_scores; j++)
+            has[report->learners[i].scores[j].metric == OL_MACRO_F1] = true;
+    return has[0] && has[1] ? "macro-F1 of classification tasks, accuracy of others"
+           : has[1]         ? "macro-F1"
+                            : "accuracy";
+}
+
+int report_thin(size_t n, const double *values, int points, double *out)
+{
+    int made = 0;
+
+    points = n < (size_t)points ? (int)n : points;
+    for (int p = 0; p < points; p++) {
+        const size_t from = n * (size_t)p / (size_t)points,
+                     to = n * (size_t)(p + 1) / (size_t)points;
+        double sum = 0.0;
+        size_t counted = 0;
+
+        for (size_t i = from; i < to; i++)
+            if (isfinite(values[i])) {
+                sum += values[i];
+                counted++;
+            }
+        out[made++] = counted > 0 ? sum / (double)counted : (double)NAN;
+    }
+    return made;
+}
