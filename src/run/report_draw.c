@@ -155,17 +155,18 @@ ol_status report_draw_norm(const report_learner *l, ol_text *out)
 
 /* --- dots ------------------------------------------------------------------------------------- */
 
-/* Means, intervals and worst seeds of all learners, and the axis that holds them. */
-static ol_status dots_axis(const ol_report *r, int steps, const char *group, axis *a,
-                           double *chance)
+/* The axis that holds means, intervals and worst seeds of all learners at all counts, so that
+   drawings of a group compare. */
+static ol_status dots_axis(const ol_report *r, const char *group, axis *a, double *chance)
 {
     double low = 1.0, high = 0.0;
 
     *chance = (double)NAN;
-    for (int i = 0; i < r->n_learners; i++) {
+    for (int k = 0; k < r->n_learners * r->n_counts; k++) {
         report_stat s;
 
-        OL_TRY(report_stat_of(&r->learners[i], steps, group, NULL, &s));
+        OL_TRY(report_stat_of(&r->learners[k / r->n_counts], r->counts[k % r->n_counts], group,
+                              NULL, &s));
         if (isnan(s.mean))
             continue;
         low = fmin(low, fmin(s.worst, isnan(s.low) ? s.mean : s.low));
@@ -235,7 +236,7 @@ ol_status report_draw_scores(const ol_report *r, int steps, const char *group, o
     axis a;
 
     report_count_name(steps, title);
-    OL_TRY(dots_axis(r, steps, group, &a, &chance));
+    OL_TRY(dots_axis(r, group, &a, &chance));
     for (int i = 0; i < r->n_learners; i++)
         rows += r->learners[i].n_scores > 0;
     OL_TRY(ol_text_format(out,

@@ -234,13 +234,14 @@ static ol_status add_part(const ol_report *r, const char *group, ol_text *out)
 
 static ol_status add_scores(const ol_report *r, ol_text *out)
 {
-    OL_TRY(ol_text_format(out,
-                          "<h2>Scores</h2>\n<p class=\"soft\">%s in %%. Large: the mean over tasks "
-                          "of the mean over seeds; small: the mean over tasks of the worst seed "
-                          "(in the drawings a dot and a stroke). In context: a row is scored after "
-                          "its demonstrations alone; steps are those of adaptation before "
-                          "scoring. Bold: the best mean of a column.</p>\n",
-                          report_metric_words(r)));
+    OL_TRY(ol_text_format(
+        out,
+        "<h2>Scores</h2>\n<p class=\"soft\">The score is %s in %%. Large: the mean over tasks "
+        "of the mean over seeds; small: the mean over tasks of the worst seed "
+        "(in the drawings a dot and a stroke). In context: a row is scored after "
+        "its demonstrations alone; steps are those of adaptation before "
+        "scoring. Bold: the best mean of a column.</p>\n",
+        report_metric_words(r)));
     OL_TRY(add_part(r, NULL, out));
     for (int g = 0; g < r->n_groups; g++)
         OL_TRY(add_part(r, r->groups[g], out));
@@ -267,7 +268,7 @@ static ol_status add_difference(const ol_report *r, int a, int b, int steps, ol_
 
 static ol_status add_matrix(const ol_report *r, int steps, ol_text *out)
 {
-    OL_TRY(add(out, "<div class=\"wide\"><table><thead><tr><th>less</th>"));
+    OL_TRY(add(out, "<div class=\"wide\"><table><thead><tr><th>row less column</th>"));
     for (int b = 0; b < r->n_learners; b++)
         if (r->learners[b].n_scores > 0) {
             OL_TRY(add(out, "<th>"));

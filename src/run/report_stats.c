@@ -142,7 +142,7 @@ const char *report_metric_words(const ol_report *report)
     for (int i = 0; i < report->n_learners; i++)
         for (size_t j = 0; j < report->learners[i].n_scores; j++)
             has[report->learners[i].scores[j].metric == OL_MACRO_F1] = true;
-    return has[0] && has[1] ? "macro-F1 of classification tasks, accuracy of others"
+    return has[0] && has[1] ? "macro-F1 of classification tasks, accuracy of the others,"
            : has[1]         ? "macro-F1"
                             : "accuracy";
 }
