@@ -140,7 +140,7 @@ static void resample(const work *w, ol_interval *interval)
     if (n < 2)
         return;
     for (int b = 0; b < OL_RESAMPLES; b++) {
-        ol_rng rng = ol_rng_stream(0, OL_RNG_BOOTSTRAP, (uint32_t)b, 0);
+        ol_rng rng = ol_rng_stream(0, OL_RNG_TABLE, (uint32_t)b, 0);
         draw_trainings(w, &rng);
         w->means[b] = draw_mean(w, &rng);
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <stdio.h>
+#include "outerloop/run/run.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,6 +21,11 @@ typedef struct runner {
     bool first; /* this is rank 0 */
 } runner;
 
+const char *ol_run_commit(void)
+{
+    return OL_GIT_COMMIT;
+}
+
 /* Open the metrics of a folder on rank 0. */
 static ol_status open_metrics(const runner *r, const ol_run_folder *folder, const ol_job *job,
                               const ol_run_mark *mark, bool resume, bool scores, ol_metrics **out)
@@ -29,7 +35,7 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
     ol_text text = {0};
     ol_run_record record = {
         .version = OL_VERSION,
-        .git_commit = OL_GIT_COMMIT,
+        .git_commit = ol_run_commit(),
         .run_id = mark->run_id,
         .host = ol_comm_host(comm),
         .slurm_job_id = getenv("SLURM_JOB_ID"),

@@ -48,7 +48,7 @@ static ol_interval plainly(const ol_cells *c)
         for (int i = c->first[t]; i < c->first[t + 1]; i++)
             out.mean += cell(c, i, NULL, 0) / (c->first[t + 1] - c->first[t]) / c->tasks;
     for (uint32_t b = 0; b < OL_RESAMPLES; b++) {
-        ol_rng rng = ol_rng_stream(0, OL_RNG_BOOTSTRAP, b, 0);
+        ol_rng rng = ol_rng_stream(0, OL_RNG_TABLE, b, 0);
         int drawn[TRAININGS];
         double sum = 0;
         for (int r = 0; r < c->trainings; r++)

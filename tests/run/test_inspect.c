@@ -277,6 +277,31 @@ static void a_flipped_byte_of_a_column_is_found_and_named(void **state)
     ol_text_finish(&text);
 }
 
+/* Texts, lists and the job's text have no checksum of HDF5's. */
+static void flipped_bytes_of_what_varies_in_length_are_found_and_named(void **state)
+{
+    static const struct {
+        const char *bytes, *named;
+        size_t size;
+    } cases[] = {{"blue", "eval/score/task", 4},
+                 {"lamp\0", "eval/score/learner", 5},
+                 {"seed = 4; train", "job", 15}};
+    ol_text text = {0};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[PATH_MAX];
+
+        make_metrics(*state, "lamp", true);
+        assert_int_equal(ol_path_format(path, "%s/metrics.h5", (char *)*state), OL_OK);
+        assert_int_equal(inspect(*state, true, &text), OL_OK);
+        flip(path, cases[i].bytes, cases[i].size);
+        assert_int_equal(inspect(*state, true, &text), OL_ECHECK);
+        if (!strstr(ol_status_message(), cases[i].named))
+            fail_msg("%s is not named: %s", cases[i].named, ol_status_message());
+    }
+    ol_text_finish(&text);
+}
+
 static void a_cut_checkpoint_is_named_among_whole_ones(void **state)
 {
     char path[PATH_MAX];
@@ -327,6 +352,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_flipped_byte_of_a_column_is_found_and_named, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(flipped_bytes_of_what_varies_in_length_are_found_and_named,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_checkpoint_is_named_among_whole_ones, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_ours_is_refused, set_up, tear_down),
