@@ -44,4 +44,8 @@ int ol_cmd_run(int argc, char **argv);
 int ol_cmd_suite(int argc, char **argv);
 int ol_cmd_verify(int argc, char **argv);
 
+/* A job file to try: jobs/quickstart.cfg where it is seen from here, else the installed one. Static
+   text. */
+const char *ol_cli_example(void);
+
 #endif

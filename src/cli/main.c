@@ -24,6 +24,13 @@ static const ol_command commands[] = {
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
 
+const char *ol_cli_example(void)
+{
+    static const char here[] = "jobs/quickstart.cfg", installed[] = OL_DATA "/jobs/quickstart.cfg";
+
+    return access(here, R_OK) != 0 && access(installed, R_OK) == 0 ? installed : here;
+}
+
 static void print_help(FILE *out)
 {
     fprintf(out, "Usage: outerloop COMMAND [OPTION...]\n"
@@ -31,13 +38,15 @@ static void print_help(FILE *out)
                  "gradients.\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(out, "  %-10s  %s\n", commands[i].name, commands[i].help);
-    fprintf(out, "\n"
-                 "  outerloop COMMAND --help    options of a command\n"
-                 "  outerloop --version         versions of the program and what it stands on\n\n"
-                 "Example, two ranks:\n"
-                 "  mpirun -n 2 outerloop run jobs/quickstart.cfg --set train.steps=50\n\n"
-                 "Exit: 0 done, 1 the check or run failed, 2 usage or configuration,\n"
-                 "      85 stopped early with everything saved (requeue me).\n");
+    fprintf(out,
+            "\n"
+            "  outerloop COMMAND --help    options of a command\n"
+            "  outerloop --version         versions of the program and what it stands on\n\n"
+            "Example, two ranks:\n"
+            "  mpirun -n 2 outerloop run %s --set train.steps=50\n\n"
+            "Exit: 0 done, 1 the check or run failed, 2 usage or configuration,\n"
+            "      85 stopped early with everything saved (requeue me).\n",
+            ol_cli_example());
 }
 
 int ol_cli_exit(ol_status status, bool work_started)

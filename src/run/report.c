@@ -223,6 +223,7 @@ static void finish_learner(report_learner *l)
     free(l->trainings);
     free(l->job_text);
     ol_job_destroy(l->job);
+    report_cache_destroy(l->cache);
     free(l->series.step);
     free(l->series.before);
     free(l->series.after);

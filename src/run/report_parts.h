@@ -39,6 +39,9 @@ typedef struct report_series {
     double *step, *before, *after, *norm, *seconds, *tokens; /* [n] */
 } report_series;
 
+/* Statistics that were asked for: they are drawn thousands of times each. */
+typedef struct report_cache report_cache;
+
 typedef struct report_learner {
     int run; /* number of its run */
     char *name, *label;
@@ -54,6 +57,7 @@ typedef struct report_learner {
     bool inner;     /* has an inner loop */
     ol_job *job;    /* as resolved; NULL when this version cannot read it */
     char *job_text;
+    report_cache *cache; /* of report_stat_of */
 } report_learner;
 
 typedef struct report_run {
@@ -78,7 +82,7 @@ struct ol_report {
 /* A mean over tasks. low and high are NaN where there is no interval. */
 typedef struct report_stat {
     double mean, low, high;
-    double worst, chance;
+    double worst, chance, majority;
     int tasks, seeds, trainings;
 } report_stat;
 
@@ -95,6 +99,10 @@ const char *report_word(ol_report *report, const char *text);
 /* Of a learner at a step count: over all tasks, a group (not NULL), or one task (not NULL). */
 ol_status report_stat_of(const report_learner *learner, int steps, const char *group,
                          const char *task, report_stat *stat);
+
+/* A cache, and its end. */
+report_cache *report_cache_create(void);
+void report_cache_destroy(report_cache *cache);
 
 /* Mean of a less b over what both have. */
 ol_status report_difference(const report_learner *a, const report_learner *b, int steps,

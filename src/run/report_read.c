@@ -78,9 +78,10 @@ static ol_status find_learner(ol_report *r, int run, const char *name, report_le
     OL_CHECK(l, OL_ENOMEM, "no memory for a learner");
     r->learners = l;
     l += r->n_learners;
-    *l = (report_learner){.run = run, .name = strdup(name), .seconds = (double)NAN};
-    OL_CHECK(l->name, OL_ENOMEM, "no memory for a learner");
+    *l = (report_learner){
+        .run = run, .name = strdup(name), .seconds = (double)NAN, .cache = report_cache_create()};
     r->n_learners++;
+    OL_CHECK(l->name && l->cache, OL_ENOMEM, "no memory for a learner");
     *out = l;
     return OL_OK;
 }

@@ -12,27 +12,78 @@ static const report_stat NOTHING = {.mean = (double)NAN,
                                     .low = (double)NAN,
                                     .high = (double)NAN,
                                     .worst = (double)NAN,
-                                    .chance = (double)NAN};
+                                    .chance = (double)NAN,
+                                    .majority = (double)NAN};
 
-/* A learner as eval takes it, the scores that belong to a group or a task alone. */
-static ol_status as_learner(const report_learner *l, const char *group, const char *task,
-                            ol_eval_score **scores, ol_eval_learner *out)
+/* A learner as eval takes it; of a task alone where one is named. */
+static ol_status as_learner(const report_learner *l, const char *task, ol_eval_score **scores,
+                            ol_eval_learner *out)
 {
     *scores = calloc(l->n_scores + 1, sizeof **scores);
     OL_CHECK(*scores, OL_ENOMEM, "no memory for %zu scores", l->n_scores);
-    *out = (ol_eval_learner){.name = l->label, .scores = *scores, .seconds = l->seconds};
+    *out = (ol_eval_learner){.name = l->label,
+                             .scores = *scores,
+                             .seconds = l->seconds,
+                             .before = (double)NAN,
+                             .after = (double)NAN};
+    if (l->inner)
+        report_gain(&l->series, &out->before, &out->after);
     for (size_t i = 0; i < l->n_scores; i++) {
         const report_score *s = &l->scores[i];
 
-        if ((group && strcmp(s->group, group) != 0) || (task && strcmp(s->task, task) != 0))
+        if (task && strcmp(s->task, task) != 0)
             continue;
         (*scores)[out->n++] = (ol_eval_score){.task = s->task,
+                                              .group = s->group,
                                               .seed = s->seed,
                                               .steps = s->steps,
-                                              .unseen = *s->group != '\0',
-                                              .score = s->score};
+                                              .training = s->training,
+                                              .metric = s->metric,
+                                              .score = s->score,
+                                              .chance = s->chance,
+                                              .majority = s->majority};
     }
     return OL_OK;
+}
+
+/* --- what was asked for before ----------------------------------------------------------------- */
+
+typedef struct entry {
+    int steps;
+    const char *group, *task; /* words of the report, or NULL */
+    report_stat stat;
+} entry;
+
+struct report_cache {
+    entry *entries;
+    size_t n, room;
+};
+
+report_cache *report_cache_create(void)
+{
+    return calloc(1, sizeof(report_cache));
+}
+
+void report_cache_destroy(report_cache *cache)
+{
+    if (cache)
+        free(cache->entries);
+    free(cache);
+}
+
+/* Without memory it is forgotten, and worked out again. */
+static void remember(report_cache *cache, const entry *e)
+{
+    if (cache->n == cache->room) {
+        const size_t room = cache->room > 0 ? 2 * cache->room : 16;
+        entry *entries = realloc(cache->entries, room * sizeof *entries);
+
+        if (!entries)
+            return;
+        cache->entries = entries;
+        cache->room = room;
+    }
+    cache->entries[cache->n++] = *e;
 }
 
 ol_status report_stat_of(const report_learner *learner, int steps, const char *group,
@@ -43,43 +94,51 @@ ol_status report_stat_of(const report_learner *learner, int steps, const char *g
     ol_eval_summary s;
     ol_status status;
 
-    *stat = NOTHING;
-    OL_TRY(as_learner(learner, group, task, &scores, &l));
-    status = ol_eval_summarise(&l, steps, false, &s);
+    for (size_t i = 0; i < learner->cache->n; i++) {
+        const entry *e = &learner->cache->entries[i];
+
+        if (e->steps == steps && e->group == group && e->task == task) {
+            *stat = e->stat;
+            return OL_OK;
+        }
+    }
+    OL_TRY(as_learner(learner, task, &scores, &l));
+    status = ol_eval_summarise(&l, steps, group, &s);
     free(scores);
     OL_TRY(status);
-    stat->mean = s.mean;
-    stat->worst = s.worst;
-    stat->tasks = s.tasks;
-    stat->seeds = s.seeds;
-    stat->trainings = learner->n_trainings;
+    *stat = (report_stat){.mean = s.score.mean,
+                          .low = s.score.low,
+                          .high = s.score.high,
+                          .worst = s.worst,
+                          .chance = s.chance,
+                          .majority = s.majority,
+                          .tasks = s.tasks,
+                          .seeds = s.seeds,
+                          .trainings = s.trainings};
+    remember(learner->cache, &(entry){steps, group, task, *stat});
     return OL_OK;
 }
 
 ol_status report_difference(const report_learner *a, const report_learner *b, int steps,
                             const char *group, report_stat *stat)
 {
-    double sum = 0.0;
+    ol_eval_score *x = NULL, *y = NULL;
+    ol_eval_learner la, lb;
+    ol_interval d;
+    ol_status status;
 
     *stat = NOTHING;
-    for (size_t i = 0; i < a->n_scores; i++) {
-        const report_score *s = &a->scores[i];
-        report_stat x, y;
-        bool first = true;
-
-        for (size_t j = 0; j < i && first; j++)
-            first = a->scores[j].task != s->task || a->scores[j].steps != steps;
-        if (s->steps != steps || !first || (group && strcmp(s->group, group) != 0))
-            continue;
-        OL_TRY(report_stat_of(a, steps, group, s->task, &x));
-        OL_TRY(report_stat_of(b, steps, group, s->task, &y));
-        if (isnan(y.mean))
-            continue;
-        sum += x.mean - y.mean;
-        stat->tasks++;
-    }
-    if (stat->tasks > 0)
-        stat->mean = sum / stat->tasks;
+    status = as_learner(a, NULL, &x, &la);
+    if (status == OL_OK)
+        status = as_learner(b, NULL, &y, &lb);
+    if (status == OL_OK)
+        status = ol_eval_compare(&la, &lb, steps, group, &d);
+    free(x);
+    free(y);
+    OL_TRY(status);
+    stat->mean = d.mean;
+    stat->low = d.low;
+    stat->high = d.high;
     return OL_OK;
 }
 
@@ -92,14 +151,13 @@ ol_status report_final_table(const ol_report *report, int width, ol_text *out)
         learners && scores ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %zu learners", n);
     size_t used = 0;
 
-    (void)width;
     for (size_t i = 0; i < n && status == OL_OK; i++)
         if (report->learners[i].n_scores > 0) {
-            status = as_learner(&report->learners[i], NULL, NULL, &scores[used], &learners[used]);
+            status = as_learner(&report->learners[i], NULL, &scores[used], &learners[used]);
             used++;
         }
     if (status == OL_OK)
-        status = ol_eval_table(learners, used, out);
+        status = ol_eval_table(learners, used, width, out);
     for (size_t i = 0; scores && i < used; i++)
         free(scores[i]);
     free(scores);

@@ -60,4 +60,11 @@ ol_status ol_snapshot_resume(ol_comm *comm, const char *folder, const ol_job *jo
  */
 ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *theta, void *block);
 
+/**
+ * What the checkpoint that a job starts from is called: the name of the job, or arm, that made it;
+ * "start" where that cannot be read. Local.
+ * Errors: OL_EDATA when there is no such checkpoint.
+ */
+ol_status ol_snapshot_name(const ol_job *job, char *name, size_t size);
+
 #endif
