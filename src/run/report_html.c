@@ -24,7 +24,7 @@ static const char style[] =
     "background:var(--paper)}\n"
     "thead th{border-bottom:2px solid var(--rule);font-weight:600;vertical-align:bottom}\n"
     "td small,th small{color:var(--soft);font-weight:400;font-size:12px}\n"
-    "td.best{font-weight:700}\n"
+    "td.best{font-weight:700}tr.floor td{color:var(--soft)}\n"
     ".charts{display:grid;gap:20px 28px;grid-template-columns:repeat(auto-fill,minmax(290px,1fr))}"
     "\nfigure{margin:0;max-width:440px}figcaption{font-size:14px;font-weight:600;margin:0 0 2px}\n"
     "figcaption small{font-weight:400;display:block;font-size:13px}\n"
@@ -97,6 +97,13 @@ static ol_status add_head(const ol_report *r, ol_text *out)
 
 /* --- the first lines -------------------------------------------------------------------------- */
 
+/* " [-3, 12]" */
+static ol_status add_interval(const report_stat *s, ol_text *out)
+{
+    return ol_text_format(out, " [%.*f, %.*f]", report_decimals(s), 100.0 * s->low,
+                          report_decimals(s), 100.0 * s->high);
+}
+
 /* The learner that is best, and by how much it leads whom, in one sentence. */
 static ol_status add_lead(const ol_report *r, ol_text *out)
 {
@@ -122,12 +129,13 @@ static ol_status add_lead(const ol_report *r, ol_text *out)
     OL_TRY(report_difference(best, rival, last, NULL, &d));
     OL_TRY(ol_text_format(out, "<p>%s%s, <b>", last > 0 ? "After " : "", count));
     OL_TRY(report_escape(best->label, out));
-    OL_TRY(ol_text_format(out, "</b> scores %.1f and <b>", 100.0 * b.mean));
+    OL_TRY(ol_text_format(out, "</b> scores %.*f and <b>", report_decimals(&b), 100.0 * b.mean));
     OL_TRY(report_escape(rival->label, out));
-    OL_TRY(ol_text_format(out, "</b>, the next best, %.1f: a difference of %+.1f points",
-                          100.0 * v.mean, 100.0 * d.mean));
+    OL_TRY(ol_text_format(out, "</b>, the next best, %.*f: a difference of %+.*f points",
+                          report_decimals(&v), 100.0 * v.mean, report_decimals(&d),
+                          100.0 * d.mean));
     if (!isnan(d.low))
-        OL_TRY(ol_text_format(out, " [%.1f, %.1f]", 100.0 * d.low, 100.0 * d.high));
+        OL_TRY(add_interval(&d, out));
     return ol_text_format(out, " over %d unseen task%s, %d seed%s each.</p>\n", b.tasks,
                           b.tasks == 1 ? "" : "s", b.seeds, b.seeds == 1 ? "" : "s");
 }
@@ -136,14 +144,15 @@ static ol_status add_lead(const ol_report *r, ol_text *out)
 
 static ol_status add_cell(const report_stat *s, double best, ol_text *out)
 {
+    const int decimals = report_decimals(s);
+
     if (isnan(s->mean))
         return add(out, "<td>-</td>");
-    OL_TRY(ol_text_format(out, "<td%s>%.1f", s->mean >= best ? " class=\"best\"" : "",
+    OL_TRY(ol_text_format(out, "<td%s>%.*f", s->mean >= best ? " class=\"best\"" : "", decimals,
                           100.0 * s->mean));
     if (!isnan(s->low))
-        OL_TRY(
-            ol_text_format(out, " <small>[%.1f, %.1f]</small>", 100.0 * s->low, 100.0 * s->high));
-    return ol_text_format(out, " <small>%.1f</small></td>", 100.0 * s->worst);
+        OL_TRY(ol_text_format(out, " <small>±%.*f</small>", decimals, 50.0 * (s->high - s->low)));
+    return ol_text_format(out, "<br><small>worst %.*f</small></td>", decimals, 100.0 * s->worst);
 }
 
 static ol_status best_of(const ol_report *r, int steps, const char *group, double *best)
@@ -179,6 +188,34 @@ static ol_status add_learner_row(const ol_report *r, const report_learner *l, co
     return ol_text_format(out, "<td>%s</td></tr>\n", time);
 }
 
+/* What comes without learning: chance, or the commonest answer. Nothing where no file says. */
+static ol_status add_floor_row(const ol_report *r, const char *group, bool majority, ol_text *out)
+{
+    ol_text cells = {0};
+    bool any = false;
+    ol_status status = OL_OK;
+
+    for (int c = 0; c < r->n_counts && status == OL_OK; c++) {
+        double floor = (double)NAN;
+
+        for (int i = 0; i < r->n_learners && isnan(floor) && status == OL_OK; i++) {
+            report_stat s = {0};
+
+            status = report_stat_of(&r->learners[i], r->counts[c], group, NULL, &s);
+            floor = majority ? s.majority : s.chance;
+        }
+        any = any || !isnan(floor);
+        if (status == OL_OK)
+            status = isnan(floor) ? add(&cells, "<td>-</td>")
+                                  : ol_text_format(&cells, "<td>%.1f</td>", 100.0 * floor);
+    }
+    if (status == OL_OK && any)
+        status = ol_text_format(out, "<tr class=\"floor\"><td>%s</td>%s<td></td></tr>\n",
+                                majority ? "majority" : "chance", cells.data);
+    ol_text_finish(&cells);
+    return status;
+}
+
 static ol_status add_score_table(const ol_report *r, const char *group, ol_text *out)
 {
     OL_TRY(add(out, "<div class=\"wide\"><table><thead><tr><th>learner</th>"));
@@ -189,15 +226,18 @@ static ol_status add_score_table(const ol_report *r, const char *group, ol_text 
         OL_TRY(ol_text_format(out, "<th>%s</th>", title));
     }
     OL_TRY(add(out, "<th>training</th></tr></thead><tbody>\n"));
+    OL_TRY(add_floor_row(r, group, false, out));
+    OL_TRY(add_floor_row(r, group, true, out));
     for (int i = 0; i < r->n_learners; i++)
         if (r->learners[i].n_scores > 0)
             OL_TRY(add_learner_row(r, &r->learners[i], group, out));
     return add(out, "</tbody></table></div>\n");
 }
 
-static ol_status count_tasks(const ol_report *r, const char *group, int *tasks, int *seeds)
+static ol_status count_tasks(const ol_report *r, const char *group, int *tasks, int *seeds,
+                             int *trainings)
 {
-    *tasks = *seeds = 0;
+    *tasks = *seeds = *trainings = 0;
     for (int i = 0; i < r->n_learners; i++)
         for (int c = 0; c < r->n_counts; c++) {
             report_stat s;
@@ -205,19 +245,21 @@ static ol_status count_tasks(const ol_report *r, const char *group, int *tasks, 
             OL_TRY(report_stat_of(&r->learners[i], r->counts[c], group, NULL, &s));
             *tasks = s.tasks > *tasks ? s.tasks : *tasks;
             *seeds = s.seeds > *seeds ? s.seeds : *seeds;
+            *trainings = s.trainings > *trainings ? s.trainings : *trainings;
         }
     return OL_OK;
 }
 
 static ol_status add_part(const ol_report *r, const char *group, ol_text *out)
 {
-    int tasks, seeds;
+    int tasks, seeds, trainings;
 
-    OL_TRY(count_tasks(r, group, &tasks, &seeds));
+    OL_TRY(count_tasks(r, group, &tasks, &seeds, &trainings));
     OL_TRY(add(out, "<h3>"));
     OL_TRY(report_escape(report_part_name(group), out));
-    OL_TRY(ol_text_format(out, " <small class=\"soft\">%d task%s, %d seed%s</small></h3>\n", tasks,
-                          tasks == 1 ? "" : "s", seeds, seeds == 1 ? "" : "s"));
+    OL_TRY(ol_text_format(
+        out, " <small class=\"soft\">%d task%s, %d seed%s, %d training%s</small></h3>\n", tasks,
+        tasks == 1 ? "" : "s", seeds, seeds == 1 ? "" : "s", trainings, trainings == 1 ? "" : "s"));
     OL_TRY(add_score_table(r, group, out));
     OL_TRY(add(out, "<div class=\"charts\">\n"));
     for (int c = 0; c < r->n_counts; c++) {
@@ -259,10 +301,12 @@ static ol_status add_difference(const ol_report *r, int a, int b, int steps, ol_
     OL_TRY(report_difference(&r->learners[a], &r->learners[b], steps, NULL, &d));
     if (isnan(d.mean))
         return add(out, "<td>-</td>");
-    OL_TRY(ol_text_format(out, "<td>%+.1f", 100.0 * d.mean));
-    if (!isnan(d.low))
-        OL_TRY(
-            ol_text_format(out, "<br><small>[%.1f, %.1f]</small>", 100.0 * d.low, 100.0 * d.high));
+    OL_TRY(ol_text_format(out, "<td>%+.*f", report_decimals(&d), 100.0 * d.mean));
+    if (!isnan(d.low)) {
+        OL_TRY(add(out, "<br><small>"));
+        OL_TRY(add_interval(&d, out));
+        OL_TRY(add(out, "</small>"));
+    }
     return add(out, "</td>");
 }
 
@@ -293,7 +337,8 @@ static ol_status add_matrix(const ol_report *r, int steps, ol_text *out)
 static ol_status add_differences(const ol_report *r, ol_text *out)
 {
     OL_TRY(add(out, "<h2>Differences</h2>\n<p class=\"soft\">The learner of the row less that of "
-                    "the column, in points of score, paired by task and seed.</p>\n"));
+                    "the column, in points of score, paired by task and seed, with "
+                    "95 % intervals.</p>\n"));
     for (int c = r->n_counts - 1; c >= 0; c--) {
         char title[24];
 
@@ -393,9 +438,10 @@ static ol_status add_task_row(const ol_report *r, int steps, const char *task, o
             OL_TRY(add(out, "<td>-</td>"));
         else
             OL_TRY(ol_text_format(out,
-                                  "<td style=\"background:rgba(var(--heat),%.2f)\">%.1f "
-                                  "<small>%.1f</small></td>",
-                                  0.42 * s.mean * s.mean, 100.0 * s.mean, 100.0 * s.worst));
+                                  "<td style=\"background:rgba(var(--heat),%.2f)\">%.*f "
+                                  "<small>%.*f</small></td>",
+                                  0.42 * s.mean * s.mean, report_decimals(&s), 100.0 * s.mean,
+                                  report_decimals(&s), 100.0 * s.worst));
     }
     return add(out, "</tr>\n");
 }

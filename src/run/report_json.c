@@ -84,6 +84,24 @@ static void set_f1(json_t *result, const report_learner *l, const char *task, in
                    sqrt(fmax(0.0, squares - sum * sum / n) / (n - 1.0) / n));
 }
 
+/* Mean expected calibration error over seeds. */
+static void set_calibration(json_t *result, const report_learner *l, const char *task, int steps)
+{
+    double sum = 0.0;
+    int n = 0;
+
+    for (size_t i = 0; i < l->n_scores; i++) {
+        const report_score *s = &l->scores[i];
+
+        if (s->task == task && s->steps == steps && isfinite(s->calibration)) {
+            sum += s->calibration;
+            n++;
+        }
+    }
+    if (n > 0)
+        set_number(result, "ece,none", sum / n);
+}
+
 static json_t *config_of(const ol_report *r, const report_learner *l, const char *task, int steps)
 {
     json_t *config = json_object(), *more = json_object(), *seeds = json_array();
@@ -126,9 +144,12 @@ static void add_task(document *d, const ol_report *r, const report_learner *l, c
     set_text(result, "alias", task);
     set_accuracy(result, t ? t->right : 0, rows);
     set_f1(result, l, task, steps);
+    set_calibration(result, l, task, steps);
     json_object_set_new(better, "acc", json_true());
     if (json_object_get(result, "f1,none"))
         json_object_set_new(better, "f1", json_true());
+    if (json_object_get(result, "ece,none"))
+        json_object_set_new(better, "ece", json_false());
     json_object_set_new(d->results, key, result);
     json_object_set_new(d->higher, key, better);
     json_object_set_new(d->configs, key, config_of(r, l, task, steps));

@@ -23,7 +23,7 @@ typedef struct report_score {
     int seed, steps;
     int64_t training; /* seed of the training */
     ol_metric metric;
-    double score, chance, majority; /* NaN where the file does not say */
+    double score, chance, majority, calibration; /* NaN where the file does not say */
 } report_score;
 
 /* Rows of a task at one step count, over all seeds, right and in all. */
@@ -110,6 +110,9 @@ ol_status report_difference(const report_learner *a, const report_learner *b, in
 
 /* The final table as `run` prints it. */
 ol_status report_final_table(const ol_report *report, int width, ol_text *out);
+
+/* Decimals that a percentage deserves: one where its interval is below ±1 or there is none. */
+int report_decimals(const report_stat *stat);
 
 /* "in context", "1 step", "4 steps". */
 void report_count_name(int steps, char text[24]);

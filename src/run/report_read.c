@@ -107,7 +107,7 @@ static ol_status add_training(report_learner *l, int64_t seed, bool *known)
 typedef struct score_columns {
     size_t n;
     ol_strings learner, task, group, metric;
-    double *seed, *steps, *score, *unseen, *chance, *majority; /* [n] */
+    double *seed, *steps, *score, *unseen, *chance, *majority, *calibration; /* [n] */
 } score_columns;
 
 static void finish_scores(score_columns *c)
@@ -122,6 +122,7 @@ static void finish_scores(score_columns *c)
     free(c->unseen);
     free(c->chance);
     free(c->majority);
+    free(c->calibration);
 }
 
 static ol_status read_scores(const ol_archive *file, score_columns *c)
@@ -146,7 +147,8 @@ static ol_status read_scores(const ol_archive *file, score_columns *c)
     OL_TRY(read_column(file, "eval/score/score", c->n, &c->score));
     OL_TRY(read_column(file, "eval/score/unseen_domain", c->n, &c->unseen));
     OL_TRY(read_column(file, "eval/score/chance", c->n, &c->chance));
-    return read_column(file, "eval/score/majority", c->n, &c->majority);
+    OL_TRY(read_column(file, "eval/score/majority", c->n, &c->majority));
+    return read_column(file, "eval/score/calibration_error", c->n, &c->calibration);
 }
 
 static ol_status add_score(ol_report *r, report_learner *l, const score_columns *c, size_t i,
@@ -165,7 +167,8 @@ static ol_status add_score(ol_report *r, report_learner *l, const score_columns 
                                     : OL_ACCURACY,
                       .score = c->score[i],
                       .chance = c->chance[i],
-                      .majority = c->majority[i]};
+                      .majority = c->majority[i],
+                      .calibration = c->calibration[i]};
 
     OL_CHECK(s.task && s.group, OL_ENOMEM, "no memory for a name");
     if ((l->n_scores & (l->n_scores - 1)) == 0) { /* doubles */

@@ -165,6 +165,11 @@ ol_status report_final_table(const ol_report *report, int width, ol_text *out)
     return status;
 }
 
+int report_decimals(const report_stat *stat)
+{
+    return isnan(stat->low) || stat->high - stat->low < 0.02 ? 1 : 0;
+}
+
 void report_count_name(int steps, char text[24])
 {
     if (steps == 0)

@@ -117,10 +117,12 @@ static ol_status add_tex_cell(const report_stat *s, double best, ol_text *out)
 {
     if (isnan(s->mean))
         return ol_text_format(out, " & -- & --");
-    OL_TRY(ol_text_format(out, s->mean >= best ? " & \\textbf{%.1f}" : " & %.1f", 100.0 * s->mean));
+    OL_TRY(ol_text_format(out, s->mean >= best ? " & \\textbf{%.*f}" : " & %.*f",
+                          report_decimals(s), 100.0 * s->mean));
     if (!isnan(s->low))
-        OL_TRY(ol_text_format(out, " {\\scriptsize$\\pm$%.1f}", 50.0 * (s->high - s->low)));
-    return ol_text_format(out, " & %.1f", 100.0 * s->worst);
+        OL_TRY(ol_text_format(out, " {\\scriptsize$\\pm$%.*f}", report_decimals(s),
+                              50.0 * (s->high - s->low)));
+    return ol_text_format(out, " & %.*f", report_decimals(s), 100.0 * s->worst);
 }
 
 static ol_status add_tex_head(const ol_report *r, const char *first, const char *caption,

@@ -38,7 +38,7 @@ ol_status ol_report_html(const ol_report *report, ol_text *out);
  * JSON with the keys of lm-evaluation-harness: results, groups, configs, versions, n-shot,
  * higher_is_better, n-samples, config. A key of results is LEARNER/COUNT/TASK, as "maml/4_steps/
  * capitals" or "maml/in_context/capitals"; its "acc,none" counts rows of all seeds, "f1,none" is the
- * macro-F1 that the tables show of tasks scored by it.
+ * macro-F1 that the tables show of tasks scored by it, "ece,none" the expected calibration error.
  */
 ol_status ol_report_json(const ol_report *report, ol_text *out);
 
