@@ -224,7 +224,8 @@ static ol_status add_scale(const axis *a, int rows, ol_text *out)
         OL_TRY(ol_text_format(out,
                               "<path class=\"grid\" d=\"M%.1f %dV%d\"/><text class=\"tick\" "
                               "x=\"%.1f\" y=\"%d\" text-anchor=\"middle\">%.4g</text>\n",
-                              place(a, v), TOP, bottom, place(a, v), bottom + 16, 100.0 * v));
+                              place(a, v), TOP, bottom, place(a, v), bottom + 16,
+                              fabs(v) < 1e-9 ? 0.0 : 100.0 * v));
     return OL_OK;
 }
 

@@ -276,14 +276,15 @@ static ol_status add_part(const ol_report *r, const char *group, ol_text *out)
 
 static ol_status add_scores(const ol_report *r, ol_text *out)
 {
-    OL_TRY(ol_text_format(
-        out,
-        "<h2>Scores</h2>\n<p class=\"soft\">The score is %s in %%. Large: the mean over tasks "
-        "of the mean over seeds; small: the mean over tasks of the worst seed "
-        "(in the drawings a dot and a stroke). In context: a row is scored after "
-        "its demonstrations alone; steps are those of adaptation before "
-        "scoring. Bold: the best mean of a column.</p>\n",
-        report_metric_words(r)));
+    OL_TRY(ol_text_format(out,
+                          "<h2>Scores</h2>\n<p class=\"soft\">The score is %s in %%: the mean "
+                          "over tasks and their seeds, ± half its 95 %% interval (a bootstrap over "
+                          "tasks, seeds and trainings), and the mean over tasks of each task's "
+                          "worst seed. In the drawings a dot, a bar and a stroke; dotted: chance. "
+                          "In context: a row is scored after its demonstrations alone; steps are "
+                          "those of adaptation before scoring. Bold: the best mean of a "
+                          "column.</p>\n",
+                          report_metric_words(r)));
     OL_TRY(add_part(r, NULL, out));
     for (int g = 0; g < r->n_groups; g++)
         OL_TRY(add_part(r, r->groups[g], out));
@@ -438,10 +439,9 @@ static ol_status add_task_row(const ol_report *r, int steps, const char *task, o
             OL_TRY(add(out, "<td>-</td>"));
         else
             OL_TRY(ol_text_format(out,
-                                  "<td style=\"background:rgba(var(--heat),%.2f)\">%.*f "
-                                  "<small>%.*f</small></td>",
-                                  0.42 * s.mean * s.mean, report_decimals(&s), 100.0 * s.mean,
-                                  report_decimals(&s), 100.0 * s.worst));
+                                  "<td style=\"background:rgba(var(--heat),%.2f)\">%.0f "
+                                  "<small>%.0f</small></td>",
+                                  0.42 * s.mean * s.mean, 100.0 * s.mean, 100.0 * s.worst));
     }
     return add(out, "</tr>\n");
 }

@@ -44,12 +44,12 @@ static ol_status put(const char *text, int width, bool left, ol_text *out)
                 : ol_text_format(out, "%*s%.*s", pad, "", bytes, text);
 }
 
-static ol_status put_percent(double value, int decimals, int width, ol_text *out)
+static ol_status put_percent(double value, int width, ol_text *out)
 {
     char text[24] = "-";
 
     if (!isnan(value))
-        snprintf(text, sizeof text, "%.*f", decimals, 100.0 * value);
+        snprintf(text, sizeof text, "%.0f", 100.0 * value);
     return put(text, width, false, out);
 }
 
@@ -277,8 +277,8 @@ static ol_status add_task_rows(const ol_report *r, int steps, const int *shown, 
             report_stat s;
 
             OL_TRY(report_stat_of(&r->learners[shown[i]], steps, NULL, r->tasks[t], &s));
-            OL_TRY(put_percent(s.mean, report_decimals(&s), CELL + 1, out));
-            OL_TRY(put_percent(s.worst, report_decimals(&s), CELL - 2, out));
+            OL_TRY(put_percent(s.mean, CELL + 1, out));
+            OL_TRY(put_percent(s.worst, CELL - 2, out));
         }
         if (grouped && *group_of(r, r->tasks[t]))
             OL_TRY(ol_text_format(out, "  %s", group_of(r, r->tasks[t])));

@@ -26,7 +26,7 @@ BLOCKS = re.findall(r"^## (.*?)$(.*?)(?=^## |\Z)", TEXT, re.M | re.S)
 def missing(code, before):
     """A module that a recipe imports, or one before it, and that is not here."""
     for name in ("pandas", "matplotlib"):
-        if f"import {name}" in code and not importlib.util.find_spec(name):
+        if not before and f"import {name}" in code and not importlib.util.find_spec(name):
             return name
     return before
 
