@@ -44,6 +44,8 @@ static const ol_conf_key keys[] = {
     STRING("name", name, "\"\"", "what this job is called; \"\" = the file's name without .cfg"),
     {"seed", OL_CONF_LONG, AT(seed), "1", 0, most_long, 0, NULL, "",
      "of every random stream: parameters, tasks drawn, prompts drawn"},
+    {"train_seeds", OL_CONF_INTS, AT(train_seeds), "[]", 0, INT_MAX, 0, NULL, "",
+     "run all of it once for each, in the place of seed, in OUTPUT/seed-N; tables average over them"},
     STRING("output", output, "\"\"", "folder of all results; \"\" = runs/NAME"),
     {"stages", OL_CONF_WORDS, AT(stages), "[\"train\", \"eval\", \"adapt\"]", 0, 0, 0, stages, "",
      "what to do, always in this order: meta-train; score unseen tasks; adapt to them and score"},

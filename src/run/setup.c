@@ -21,7 +21,7 @@ static bool wants_demonstrations(const ol_job *arm)
 /* Names that stand for something else in the job's folder. */
 static ol_status check_arm_name(const char *name)
 {
-    static const char *const taken[] = {"untrained", "suite", "checkpoints"};
+    static const char *const taken[] = {"untrained", "start", "suite", "checkpoints"};
 
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         OL_CHECK(strcmp(name, taken[i]) != 0, OL_EUSAGE,
@@ -300,6 +300,7 @@ static ol_status prepare(ol_setup *s, bool resume)
     OL_TRY(ol_comm_agree(s->comm, list_arms(s)));
     OL_TRY(ol_comm_agree(s->comm, first ? claim_folders(s, resume) : OL_OK));
     OL_TRY(share_claims(s));
+    OL_TRY(ol_setup_name_rows(s));
     OL_TRY(ol_comm_agree(s->comm, find_data(s)));
     OL_TRY(ol_comm_agree(s->comm, load(s)));
     OL_TRY(make_start(s));

@@ -401,6 +401,24 @@ ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *t
     return fill(job, model, 0, theta, block);
 }
 
+ol_status ol_snapshot_name(const ol_job *job, char *name, size_t size)
+{
+    ol_checkpoint *file = NULL;
+    ol_job *made_by = NULL;
+    char path[PATH_MAX];
+    const char *text;
+
+    snprintf(name, size, "start");
+    OL_TRY(find_start(job->model.path, path));
+    OL_TRY(ol_checkpoint_open(path, &file));
+    text = ol_checkpoint_job(file);
+    if (ol_job_read_text(path, text, strlen(text), &made_by) == OL_OK)
+        snprintf(name, size, "%s", made_by->name);
+    ol_job_destroy(made_by);
+    ol_checkpoint_close(file);
+    return OL_OK;
+}
+
 static ol_status read_mark(const ol_checkpoint *file, ol_run_mark *mark)
 {
     const ol_archive *archive = ol_checkpoint_archive(file);

@@ -17,7 +17,6 @@
 #define OUTERLOOP_RUN_EVALUATE_H
 
 #include "outerloop/comm/comm.h"         /* ol_comm */
-#include "outerloop/eval/table.h"        /* ol_eval_score */
 #include "outerloop/eval/target_score.h" /* ol_eval_spec, ol_eval_result */
 #include "outerloop/store/table.h"       /* ol_table_spec, ol_cell */
 
@@ -86,13 +85,5 @@ typedef ol_status ol_row_sink(void *payload, const ol_table_spec *table, ol_cell
  */
 ol_status ol_evaluation_store(const ol_evaluation *evaluation, const ol_evaluation_spec *spec,
                               const char *learner, ol_row_sink *sink, void *payload);
-
-/**
- * The scores alone, for ol_eval_table.
- * @param scores  *owned by the caller* (free); task names borrowed from spec
- * Errors: OL_ENOMEM.
- */
-ol_status ol_evaluation_scores(const ol_evaluation *evaluation, const ol_evaluation_spec *spec,
-                               ol_eval_score **scores, size_t *n);
 
 #endif

@@ -131,10 +131,11 @@ typedef struct ol_job_eval {
 
 /** A whole job. Filled by ol_job_read or ol_job_arm; its strings belong to it. */
 typedef struct ol_job {
-    char *name;      /**< resolved: the file's name without .cfg where it says ""   */
-    int64_t seed;    /**< of every random stream, 0 or more                         */
-    char *output;    /**< resolved: runs/NAME where it says ""                      */
-    unsigned stages; /**< OL_STAGE_* bits                                           */
+    char *name;               /**< resolved: the file's name without .cfg where it says ""   */
+    int64_t seed;             /**< of every random stream, 0 or more                         */
+    char *output;             /**< resolved: runs/NAME where it says ""                      */
+    ol_conf_ints train_seeds; /**< run once for each in the place of seed; none: once, with seed */
+    unsigned stages;          /**< OL_STAGE_* bits                                           */
     ol_job_model model;
     ol_job_data data;
     ol_job_learner learner;
@@ -209,7 +210,7 @@ ol_status ol_job_digest(const ol_job *job, char digest[OL_DIGEST_TEXT]);
 /**
  * May `job` go on with a run whose job.cfg held `before`? seed, threads, model, data and learner
  * must be as they were (storage apart, which decides memory only). name, output, stages, train and
- * eval may change on the way. A job with arms is compared without them; each arm has its own
+ * eval may change on the way, and train_seeds from some to others. A job with arms is compared without them; each arm has its own
  * job.cfg.
  *
  * @param name  of the file `before` was read from, for messages
