@@ -14,6 +14,7 @@ static const ol_command commands[] = {
     {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
     {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
     {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
+    {"tokens", "texts as JSON lines to token ids, and back", ol_cmd_tokens},
     {"suite", "write the built-in task suite", ol_cmd_suite},
     {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
     {"inspect", "what a run folder, checkpoint or metrics file holds", ol_cmd_inspect},
