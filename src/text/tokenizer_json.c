@@ -314,31 +314,33 @@ static ol_status check_decoder(const part *p, int depth)
     return OL_OK;
 }
 
-/* Put a token where the text is searched for it, in normal form if that is what is searched. */
-static ol_status keep_added(tokenizer_parts *parts, const char *content, bool normalized,
-                            added_token token)
+/* Put a token into the vocabulary and where the text is searched for it, in normal form if that
+ * is what is searched. @param normal  scratch */
+static ol_status keep_added(tokenizer_parts *parts, const part *p, json_t *vocab, bool normalized,
+                            added_token token, ol_text *normal)
 {
-    ol_text normal = {0};
-    ol_status status;
+    const char *content = json_string_value(json_object_get(p->json, "content"));
+    const int64_t id = json_integer_value(json_object_get(p->json, "id"));
 
-    if (!normalized)
-        return added_append(&parts->raw, content, strlen(content), token);
-    status = parts->nfc ? normal_append(content, strlen(content), &normal)
-                        : ol_text_append(&normal, content, strlen(content));
-    if (status == OL_OK)
-        status = added_append(&parts->normal, normal.data, normal.size, token);
-    ol_text_finish(&normal);
-    return status;
+    if (normalized && parts->nfc)
+        OL_TRY(normal_append(content, strlen(content), normal));
+    else
+        OL_TRY(ol_text_append(normal, content, strlen(content)));
+    OL_TRY(vocabulary_add(&parts->vocabulary, p->where, vocab, content, normal->data, id));
+    token.id = (int32_t)id;
+    return added_append(normalized ? &parts->normal : &parts->raw, normal->data, normal->size,
+                        token);
 }
 
 static ol_status read_added_token(tokenizer_parts *parts, const part *p, json_t *vocab)
 {
     const char *content = json_string_value(json_object_get(p->json, "content"));
-    const json_t *id = json_object_get(p->json, "id");
-    added_token token = {0};
     bool normalized = false, special = false;
+    added_token token = {0};
+    ol_text normal = {0};
+    ol_status status;
 
-    OL_CHECK(content && *content && json_is_integer(id), OL_EDATA,
+    OL_CHECK(content && *content && json_is_integer(json_object_get(p->json, "id")), OL_EDATA,
              "%s: has no \"id\" and \"content\"", p->where);
     OL_TRY(CHECK_MEMBERS(p, "id", "content", "single_word", "lstrip", "rstrip", "normalized",
                          "special"));
@@ -347,9 +349,9 @@ static ol_status read_added_token(tokenizer_parts *parts, const part *p, json_t 
     OL_TRY(read_flag(p, "normalized", !special, &normalized));
     OL_TRY(read_flag(p, "lstrip", false, &token.lstrip));
     OL_TRY(read_flag(p, "rstrip", false, &token.rstrip));
-    OL_TRY(vocabulary_add(&parts->vocabulary, p->where, vocab, content, json_integer_value(id)));
-    token.id = (int32_t)json_integer_value(id);
-    return keep_added(parts, content, normalized, token);
+    status = keep_added(parts, p, vocab, normalized, token, &normal);
+    ol_text_finish(&normal);
+    return status;
 }
 
 static ol_status read_added(tokenizer_parts *parts, const char *path, const json_t *root)

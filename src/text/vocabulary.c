@@ -130,7 +130,7 @@ int vocabulary_lacks(const vocabulary *v)
 }
 
 ol_status vocabulary_add(vocabulary *v, const char *path, json_t *vocab, const char *token,
-                         int64_t id)
+                         const char *decoded, int64_t id)
 {
     const json_t *there = json_object_get(vocab, token);
     bool spelt;
@@ -146,7 +146,7 @@ ol_status vocabulary_add(vocabulary *v, const char *path, json_t *vocab, const c
         OL_TRY(reserve_ids(v, path, (int)id + 1));
     OL_CHECK(v->start[id] == UINT32_MAX, OL_EDATA,
              "%s: id %lld is given twice, the second time to \"%s\"", path, (long long)id, token);
-    return pool_token(v, token, (int)id, &spelt);
+    return pool_token(v, decoded, (int)id, &spelt);
 }
 
 ol_status vocabulary_start_merges(vocabulary *v, const char *path, size_t n)

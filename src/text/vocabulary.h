@@ -67,9 +67,10 @@ ol_status vocabulary_merge(vocabulary *v, merge_place place, const char *left, c
                            json_t *vocab, ol_text *joined);
 
 /** One token beside those of the model, which text never becomes by merging; one of the model's
- *  own is left as it is. Errors: OL_EDATA for an id that another token has, OL_ENOMEM. */
+ *  own is left as it is. @param decoded  what it decodes to, spelt as tokens are
+ *  Errors: OL_EDATA for an id that another token has, OL_ENOMEM. */
 ol_status vocabulary_add(vocabulary *v, const char *path, json_t *vocab, const char *token,
-                         int64_t id);
+                         const char *decoded, int64_t id);
 
 /** Make `whole`, by which vocabulary_whole finds the model's tokens. Errors: OL_ENOMEM. */
 ol_status vocabulary_index(vocabulary *v, const char *path, json_t *vocab);

@@ -25,10 +25,15 @@
  * added.
  *
  * Bytes that are not UTF-8 are kept: a run of them is a piece of its own and takes step (5) like
- * any other. So decode(encode(x)) = x for every x, with three exceptions, all of the file's making:
- * text that (2) changes; white space beside an added token with lstrip or rstrip; and bytes for
- * which the vocabulary has no token (SmolLM has none for 21 seldom ones), which are dropped, or
- * become unk_token. (Python tokenizers put U+FFFD where bytes are not UTF-8.)
+ * any other. So decode(encode(x)) = x for every x, with exceptions that are all of the file's
+ * making: text that (2) changes; white space beside an added token with lstrip or rstrip; an added
+ * token such as "é", which decodes to the byte that this letter spells; and bytes for which the
+ * vocabulary has no token (SmolLM has none for 21 seldom ones), which are dropped, or become
+ * unk_token. (Python tokenizers put U+FFFD where bytes are not UTF-8.)
+ *
+ * Unicode's versions: the patterns know the characters of PCRE2's (14 in Debian 12), normal forms
+ * those of utf8proc's (15). Hugging Face's normal forms are of version 9 and order the combining
+ * marks added since (98 of seldom scripts) otherwise.
  *
  * Cost: encoding n bytes is O(n log n) whatever they are; English text runs at tens of megabytes a
  * second, since pieces seen before come from a cache. Memory: about 8 MB for GPT-2's vocabulary.
