@@ -6,8 +6,11 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
+/* Outside of a class Oniguruma also counts the six superscripts and fractions of Latin 1. */
 #define WORD "\\p{Alphabetic}\\p{M}\\p{Nd}\\p{Pc}"
+#define LATIN1 "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
 
 enum { LONGEST_PATTERN = 1 << 15, LONGEST_NAME = 40 };
 
@@ -17,6 +20,8 @@ typedef struct translation {
     const char *at;      /* what is left of it                     */
     ol_text *out;
     bool in_class; /* between "[" and "]"                    */
+    int depth;     /* of groups                              */
+    int caseless;  /* depth of the outermost (?i:, 0 outside */
 } translation;
 
 static ol_status refuse(const translation *t, const char *what)
@@ -98,9 +103,9 @@ static ol_status escape(translation *t)
     case 'D':
         return put(t, "\\P{Nd}", 2);
     case 'w':
-        return put(t, t->in_class ? WORD : "[" WORD "]", 2);
+        return put(t, t->in_class ? WORD : "[" WORD LATIN1 "]", 2);
     case 'W':
-        return t->in_class ? refuse(t, "\\W in a class") : put(t, "[^" WORD "]", 2);
+        return t->in_class ? refuse(t, "\\W in a class") : put(t, "[^" WORD LATIN1 "]", 2);
     case 'v':
         return put(t, "\\x{0b}", 2);
     case 'p':
@@ -116,6 +121,21 @@ static ol_status escape(translation *t)
     }
 }
 
+/* Under (?i: Oniguruma also matches one character for several, as "ß" for "ss"; PCRE2 does not. */
+static ol_status check_folding(const translation *t)
+{
+    static const char *const several[] = {"ss", "ff", "fi", "fl", "st"};
+
+    if (t->caseless == 0)
+        return OL_OK;
+    if ((unsigned char)*t->at >= 0x80)
+        return refuse(t, "a letter beyond ASCII under (?i:");
+    for (size_t i = 0; !t->in_class && i < sizeof several / sizeof several[0]; i++)
+        if (strncasecmp(t->at, several[i], 2) == 0)
+            return refuse(t, "\"ss\", \"ff\", \"fi\", \"fl\" or \"st\" under (?i:");
+    return OL_OK;
+}
+
 static ol_status open_class(translation *t)
 {
     OL_TRY(copy(t, t->at[1] == '^' ? 2 : 1));
@@ -127,6 +147,9 @@ static ol_status open_group(translation *t)
 {
     static const char *const kinds[] = {"(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i:"};
 
+    t->depth++;
+    if (starts_with(t, "(?i:") && t->caseless == 0)
+        t->caseless = t->depth;
     for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
         if (starts_with(t, kinds[i]))
             return copy(t, strlen(kinds[i]));
@@ -149,9 +172,19 @@ static ol_status interval(translation *t)
     return copy(t, n + 1);
 }
 
+static ol_status close_group(translation *t)
+{
+    if (t->depth == t->caseless)
+        t->caseless = 0;
+    t->depth--;
+    return copy(t, 1);
+}
+
 static ol_status outside_class(translation *t)
 {
     switch (*t->at) {
+    case ')':
+        return close_group(t);
     case '[':
         return open_class(t);
     case '(':
@@ -186,10 +219,12 @@ ol_status pattern_translate(const char *where, const char *pattern, ol_text *out
     OL_CHECK(strlen(pattern) <= LONGEST_PATTERN, OL_EDATA,
              "%s: a pattern of %zu bytes; at most %d are read", where, strlen(pattern),
              LONGEST_PATTERN);
-    while (*t.at)
+    while (*t.at) {
+        OL_TRY(check_folding(&t));
         if (*t.at == '\\')
             OL_TRY(escape(&t));
         else
             OL_TRY(t.in_class ? inside_class(&t) : outside_class(&t));
+    }
     return OL_OK;
 }

@@ -5,8 +5,8 @@
  *
  * The two read most of a pattern alike and some of it differently; what would be read differently
  * is spelt out (white space, digits, words, scripts, ".", "$"), and what cannot be is refused by
- * name: "^", word boundaries, back references, named groups, inline options but (?i:...), classes
- * within classes and their intersections. Private to the room.
+ * name: "^", word boundaries, back references, named groups, inline options but (?i:...), letters
+ * there that also match together ("ss" and "ß"), classes within classes and their intersections. Private to the room.
  */
 #ifndef TEXT_PATTERN_H
 #define TEXT_PATTERN_H

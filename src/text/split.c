@@ -15,6 +15,9 @@
  * run of spaces is honest work. */
 enum { STEPS = 10000000, STEPS_PER_BYTE = 16, HEAP_KIB = 1 << 18, JIT_STACK = 1 << 22 };
 
+/* PCRE2 10.42 makes \P{Nd}+ possessive before \P{Lu}, as if the two had nothing in common. */
+#define OPTIONS (PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C | PCRE2_NO_AUTO_POSSESS)
+
 /* A piece: bytes[at..at+n-1]; not valid UTF-8, and so not to be cut further, when broken. */
 typedef struct piece {
     size_t at, n;
@@ -83,7 +86,7 @@ static ol_status compile(const char *where, const char *pattern, const ol_text *
     int error;
 
     *out = pcre2_compile((PCRE2_SPTR)(translated->data ? translated->data : ""), translated->size,
-                         PCRE2_UTF | PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C, &error, &at, NULL);
+                         OPTIONS, &error, &at, NULL);
     if (!*out) {
         pcre2_get_error_message(error, words, sizeof words);
         return ol_fail(OL_EDATA, "%s: the pattern %.200s does not compile: %s", where, pattern,

@@ -12,6 +12,7 @@
 
 #include "outerloop/base/rng.h"
 #include "outerloop/text/jsonl.h"
+#include "outerloop/text/split.h"
 #include "outerloop/text/tokenizer.h"
 
 #define BYTE_LEVEL "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, \"trim_offsets\": true}"
@@ -313,6 +314,40 @@ static void refused_settings(void **state)
     REFUSED("\"x1\" stands twice", .added = ADDED(300, "x1", "") ", " ADDED(301, "x1", ""));
 }
 
+/* The pieces of a text under one pattern, separated by '|'. */
+static void check_pieces(const char *pattern, const char *text, const char *expected)
+{
+    ol_splitter *splitter;
+    ol_text got = {0};
+    size_t length;
+
+    assert_int_equal(ol_splitter_create(&splitter), OL_OK);
+    if (ol_splitter_add(splitter, "pattern", pattern) != OL_OK)
+        fail_msg("%s", ol_status_message());
+    ol_splitter_start(splitter, text, strlen(text));
+    for (const char *at = text; ol_splitter_next(splitter, &length) == OL_OK && length > 0;
+         at += length)
+        ol_text_format(&got, "%.*s|", (int)length, at);
+    assert_string_equal(got.data, expected);
+    ol_text_finish(&got);
+    ol_splitter_destroy(splitter);
+}
+
+/* Where Oniguruma and PCRE2 differ, Oniguruma is followed: seen with Hugging Face's Split. */
+static void patterns(void **state)
+{
+    (void)state;
+    check_pieces("\\P{Nd}{1,2}\\P{Lu}\\S", "1 /_x1", "1| /_x|1|");
+    check_pieces("\\w+", "a\xC2\xBD_ \xE2\x91\xA0", "a\xC2\xBD_| \xE2\x91\xA0|");
+    check_pieces("[\\w]+", "a\xC2\xBD_", "a|\xC2\xBD|_|");
+    check_pieces("\\s+", "a\xE1\xA0\x8E\xE3\x80\x80", "a\xE1\xA0\x8E|\xE3\x80\x80|");
+    check_pieces("b$|.", "\nb\nbb", "\n|b|\n|b|b|");
+    check_pieces("\\v|\\x{e9}|\\u00e8+", "a\x0B\xC3\xA9\n\xC3\xA8\xC3\xA8",
+                 "a|\x0B|\xC3\xA9|\n|\xC3\xA8\xC3\xA8|");
+    check_pieces("\\p{Greek}|\\p{^L}+", "a\xCE\xB1\xCC\x81 1", "a|\xCE\xB1|\xCC\x81 1|");
+    check_pieces("(?i:'s|k)", "'\xC5\xBF\xE2\x84\xAA'", "'\xC5\xBF|\xE2\x84\xAA|'|");
+}
+
 static void refused_patterns(void **state)
 {
     (void)state;
@@ -329,6 +364,8 @@ static void refused_patterns(void **state)
     REFUSED("a class in a class", .pre_tokenizer = SPLIT("[a[b]]"));
     REFUSED("\"&&\"", .pre_tokenizer = SPLIT("[a&&b]"));
     REFUSED("that begins no {n}", .pre_tokenizer = SPLIT("a{,2}"));
+    REFUSED("under (?i:", .pre_tokenizer = SPLIT("(?i:'s|miss)x"));
+    REFUSED("beyond ASCII under (?i:", .pre_tokenizer = SPLIT("(?i:a(b|\xC3\x9F))"));
     REFUSED("this escape is not", .pre_tokenizer = SPLIT("a\\\\"));
 }
 
@@ -486,6 +523,7 @@ int main(void)
         cmocka_unit_test(bytes_without_token),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(refused_settings),
+        cmocka_unit_test(patterns),
         cmocka_unit_test(refused_patterns),
         cmocka_unit_test(refused_tokens),
         cmocka_unit_test(wild_pattern),
