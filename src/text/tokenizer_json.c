@@ -185,7 +185,7 @@ static ol_status read_model(tokenizer_parts *parts, const char *path, const json
     OL_TRY(refuse_text(&p, "continuing_subword_prefix"));
     OL_TRY(refuse_text(&p, "end_of_word_suffix"));
     OL_TRY(read_flag(&p, "ignore_merges", false, &whole));
-    OL_TRY(vocabulary_place(v, path, vocab));
+    OL_TRY(vocabulary_place(v, p.where, vocab));
     OL_TRY(check_bytes(v, &p, vocab));
     OL_TRY(read_merges(v, path, json_object_get(p.json, "merges"), vocab));
     return whole ? vocabulary_index(v, path, vocab) : OL_OK;
