@@ -43,6 +43,7 @@ int ol_cmd_reference(int argc, char **argv);
 int ol_cmd_report(int argc, char **argv);
 int ol_cmd_run(int argc, char **argv);
 int ol_cmd_score(int argc, char **argv);
+int ol_cmd_tokens(int argc, char **argv);
 int ol_cmd_suite(int argc, char **argv);
 int ol_cmd_verify(int argc, char **argv);
 

@@ -15,6 +15,7 @@ static const ol_command commands[] = {
     {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
     {"gradcheck", "hold a job's gradients against differences, in float64", ol_cmd_gradcheck},
     {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
+    {"tokens", "texts as JSON lines to token ids, and back", ol_cmd_tokens},
     {"suite", "write the built-in task suite", ol_cmd_suite},
     {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
     {"inspect", "what a run folder, checkpoint or metrics file holds", ol_cmd_inspect},

@@ -107,7 +107,7 @@ static const ol_conf_key keys[] = {
     WORD("data.variant", data.variant, "\"direct\"", variants,
          "score the output given the input, or (channel) the input given the output"),
     STRING("data.tokenizer", data.tokenizer, "\"\"",
-           "folder with vocab.json and merges.txt; \"\" = the built-in suite's"),
+           "folder with tokenizer.json, or vocab.json and merges.txt; \"\" = the suite's"),
     INT("data.shots", data.shots, "16", 0, 16384, "examples", "demonstrations in a prompt (k)"),
     INT("data.max_tokens", data.max_tokens, "1024", 2, 1048576, "tokens",
         "longest prompt; a longer one loses its first tokens"),

@@ -101,8 +101,8 @@ static ol_status check_data(const ol_setup *s)
              "data.root: %s: no such folder", s->root);
     OL_CHECK(data->tokenizer[0] || data->root[0] == '\0' || ol_path_is_folder(s->tokenizer_path),
              OL_EUSAGE,
-             "data.tokenizer: name a folder with vocab.json and merges.txt; tasks of one's own "
-             "come without, and %s is not there",
+             "data.tokenizer: name a folder with tokenizer.json, or with vocab.json and "
+             "merges.txt; tasks of one's own come without, and %s is not there",
              s->tokenizer_path);
     OL_CHECK(data->root[0] || ol_path_is_folder(s->root), OL_EDATA,
              "%s: the built-in suite is not seen on %s: `output` must be on a file system that all "

@@ -62,7 +62,7 @@ typedef struct ol_job_data {
     char *root;                 /**< task folder; "" = the built-in suite                   */
     char *setting;              /**< ROOT/config/<setting>.json                             */
     int variant;                /**< ol_variant                                             */
-    char *tokenizer;            /**< folder of vocab.json and merges.txt; "" = the suite's  */
+    char *tokenizer;            /**< folder of tokenizer.json or the like; "" = the suite's */
     int shots;                  /**< demonstrations of a prompt (k)                         */
     int max_tokens;             /**< a prompt's most; the context is cut from the left      */
     int max_tokens_per_example; /**< one example's most                                     */
