@@ -131,6 +131,14 @@ static void state_written(const flat *f, ol_pass pass, const vectors *v)
         v->state.v[0] += 1;
 }
 
+/* A pass writes what is another's. */
+static void other_half_written(const flat *f, ol_pass pass, const vectors *v)
+{
+    f->inner->backward(f, pass, v);
+    if (pass == OL_PRIMAL && v->x_bar.dot)
+        v->x_bar.dot[0] += 1;
+}
+
 static void overrun(const flat *f, ol_pass pass, const vectors *v)
 {
     f->inner->forward(f, pass, v);
@@ -230,6 +238,7 @@ static const fault faults[] = {
     {"input written", input_written, NULL, DERIV_INPUTS, any},
     {"adjoint written", NULL, adjoint_written, DERIV_INPUTS, any},
     {"state written", NULL, state_written, DERIV_INPUTS, has_state},
+    {"tangent pass's output written", NULL, other_half_written, DERIV_INPUTS, any},
     {"overrun", overrun, NULL, DERIV_INPUTS, any},
     {"NULL tangent", null_tangent, NULL, DERIV_NULL, any},
     {"NULL tangent, backward", NULL, null_adjoint_tangent, DERIV_NULL, any},
