@@ -192,8 +192,8 @@ static ol_status find_extent(const ol_eval_learner *learners, size_t n, const in
     return OL_OK;
 }
 
-static ol_status add_part(const ol_eval_learner *learners, size_t n, const int *counts,
-                          int n_counts, bool unseen_only, ol_text *text)
+static ol_status add_part(const char *title, const ol_eval_learner *learners, size_t n,
+                          const int *counts, int n_counts, bool unseen_only, ol_text *text)
 {
     int width = NAME_WIDTH, tasks, seeds;
 
@@ -204,8 +204,7 @@ static ol_status add_part(const ol_eval_learner *learners, size_t n, const int *
     width = width > NAME_MOST ? NAME_MOST : width;
     OL_TRY(find_extent(learners, n, counts, n_counts, unseen_only, &tasks, &seeds));
     OL_TRY(ol_text_format(text, "%s (%d task%s, %d seed%s; score in %%, mean and worst seed)\n\n",
-                          unseen_only ? "tasks of unseen domains" : "unseen tasks", tasks,
-                          tasks == 1 ? "" : "s", seeds, seeds == 1 ? "" : "s"));
+                          title, tasks, tasks == 1 ? "" : "s", seeds, seeds == 1 ? "" : "s"));
     for (int done = 0; done < n_counts;) {
         const int fit = (LINE_WIDTH - width - TIME_WIDTH) / PAIR_WIDTH;
         const int block = n_counts - done < fit ? n_counts - done : fit;
@@ -219,16 +218,83 @@ static ol_status add_part(const ol_eval_learner *learners, size_t n, const int *
     return OL_OK;
 }
 
-ol_status ol_eval_table(const ol_eval_learner *learners, size_t n, ol_text *text)
+/* A table under a title, of the learners that have scores. */
+static ol_status add_table(const char *title, const ol_eval_learner *learners, size_t n,
+                           bool unseen_only, ol_text *text)
 {
+    int *counts, n_counts;
     ol_status status = OL_OK;
 
-    for (int unseen_only = 0; unseen_only <= 1 && status == OL_OK; unseen_only++) {
-        int *counts, n_counts;
-        OL_TRY(find_counts(learners, n, unseen_only, &counts, &n_counts));
-        if (n_counts > 0)
-            status = add_part(learners, n, counts, n_counts, unseen_only, text);
-        free(counts);
-    }
+    OL_TRY(find_counts(learners, n, unseen_only, &counts, &n_counts));
+    if (n_counts > 0)
+        status = add_part(title, learners, n, counts, n_counts, unseen_only, text);
+    free(counts);
     return status;
+}
+
+static bool is_of(const ol_eval_score *score, const char *group)
+{
+    return score->group && score->group[0] && (!group || strcmp(score->group, group) == 0);
+}
+
+/* The next group in order of first scores, after `last`; NULL past the last. */
+static const char *next_group(const ol_eval_learner *learners, size_t n, const char *last)
+{
+    for (size_t l = 0; l < n; l++) {
+        size_t i = 0;
+
+        while (last && i < learners[l].n && !is_of(&learners[l].scores[i], last))
+            i++;
+        /* groups stand together, as the targets' order has them */
+        for (; i < learners[l].n; i++)
+            if (is_of(&learners[l].scores[i], NULL) &&
+                !(last && is_of(&learners[l].scores[i], last)))
+                return learners[l].scores[i].group;
+    }
+    return NULL;
+}
+
+/* The table of one group: learners with those scores alone, copied to scores[0..]. */
+static ol_status add_group(const char *group, const ol_eval_learner *learners, size_t n,
+                           ol_eval_learner *some, ol_eval_score *scores, ol_text *text)
+{
+    for (size_t l = 0; l < n; l++) {
+        some[l] = learners[l];
+        some[l].scores = scores;
+        some[l].n = 0;
+        for (size_t i = 0; i < learners[l].n; i++)
+            if (is_of(&learners[l].scores[i], group)) {
+                *scores++ = learners[l].scores[i];
+                some[l].n++;
+            }
+    }
+    return add_table(group, some, n, false, text);
+}
+
+static ol_status add_groups(const ol_eval_learner *learners, size_t n, ol_text *text)
+{
+    size_t room = 1;
+    ol_status status = OL_OK;
+
+    for (size_t l = 0; l < n; l++)
+        room += learners[l].n;
+    ol_eval_learner *some = calloc(n + 1, sizeof *some);
+    ol_eval_score *scores = calloc(room, sizeof *scores);
+
+    if (!some || !scores)
+        status = ol_fail(OL_ENOMEM, "no memory for a table of %zu scores", room);
+    for (const char *group = next_group(learners, n, NULL); group && status == OL_OK;
+         group = next_group(learners, n, group))
+        status = add_group(group, learners, n, some, scores, text);
+    free(some);
+    free(scores);
+    return status;
+}
+
+ol_status ol_eval_table(const ol_eval_learner *learners, size_t n, ol_text *text)
+{
+    if (next_group(learners, n, NULL))
+        return add_groups(learners, n, text);
+    OL_TRY(add_table("unseen tasks", learners, n, false, text));
+    return add_table("tasks of unseen domains", learners, n, true, text);
 }

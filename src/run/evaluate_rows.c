@@ -17,6 +17,7 @@ static const ol_column score_columns[] = {
     {"score", OL_COLUMN_F64, 0, "1", "score", "value of the metric, 0 to 1"},
     {"rows", OL_COLUMN_I64, 0, "1", "test rows", "rows scored"},
     {"unseen_domain", OL_COLUMN_I64, 0, "1", "unseen domain", "1: in unseen_domain_test"},
+    {"group", OL_COLUMN_TEXT, 0, "1", "group of targets", "as the setting's groups say, or empty"},
     {"support_loss", OL_COLUMN_F64, 0, "nat", "support loss",
      "mean loss of the leave-one-out prompts before the last step"},
     {"diverged", OL_COLUMN_I64, 0, "1", "diverged", "1: a loss was not finite"},
@@ -60,6 +61,7 @@ typedef struct place {
     const char *learner;
     const char *task;
     bool unseen;
+    const char *group;
     int seed;
     const ol_eval_result *result;
     const ol_eval_scoring *scoring;
@@ -84,9 +86,10 @@ static ol_status store_score(const place *p, ol_row_sink *sink, void *payload)
     cells[7].f = p->scoring->score;
     cells[8].i = p->result->rows;
     cells[9].i = p->unseen;
-    cells[10].f = p->scoring->support;
-    cells[11].i = p->scoring->diverged;
-    cells[12].f = p->scoring->seconds;
+    cells[10].text = p->group;
+    cells[11].f = p->scoring->support;
+    cells[12].i = p->scoring->diverged;
+    cells[13].f = p->scoring->seconds;
     return sink(payload, &ol_eval_score_table, cells);
 }
 
@@ -113,6 +116,7 @@ static place place_of(const ol_evaluation *evaluation, const ol_evaluation_spec 
 
     return (place){.task = spec->tasks[task],
                    .unseen = spec->unseen && spec->unseen[task],
+                   .group = spec->groups ? spec->groups[task] : "",
                    .seed = spec->seeds[item % spec->n_seeds],
                    .result = &evaluation->results[item]};
 }
@@ -150,6 +154,7 @@ ol_status ol_evaluation_scores(const ol_evaluation *evaluation, const ol_evaluat
                                                 .seed = p.seed,
                                                 .steps = p.result->scorings[k].steps,
                                                 .unseen = p.unseen,
+                                                .group = p.group,
                                                 .score = p.result->scorings[k].score};
     }
     return OL_OK;

@@ -17,8 +17,8 @@ typedef struct inspection {
 
 /* Scores of one metrics file, by learner. */
 typedef struct score_file {
-    ol_strings learner, task; /* [n] names that `scores` and learners borrow   */
-    ol_eval_score *scores;    /* [n]                                           */
+    ol_strings learner, task, group; /* [n] names that `scores` and learners borrow   */
+    ol_eval_score *scores;           /* [n]                                           */
     size_t n;
     double seconds; /* of training in the same file; NaN when there was none   */
 } score_file;

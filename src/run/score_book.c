@@ -10,6 +10,7 @@ static void finish_file(score_file *f)
 {
     ol_strings_finish(&f->learner);
     ol_strings_finish(&f->task);
+    ol_strings_finish(&f->group);
     free(f->scores);
     *f = (score_file){0};
 }
@@ -71,8 +72,13 @@ static ol_status read_file(const ol_archive *metrics, score_file *f)
     OL_CHECK(f->learner.n == f->n && f->task.n == f->n, OL_EDATA,
              "%s: eval/score has columns of unequal length; run with --resume to repair it",
              ol_archive_path(metrics));
-    for (size_t i = 0; i < f->n; i++)
+    if (ol_archive_has(metrics,
+                       "eval/score/group")) /* runs of before there were groups have none */
+        OL_TRY(ol_archive_read_strings(metrics, "eval/score/group", &f->group));
+    for (size_t i = 0; i < f->n; i++) {
         f->scores[i].task = f->task.items[i];
+        f->scores[i].group = i < f->group.n ? f->group.items[i] : "";
+    }
     return training_seconds(metrics, &f->seconds);
 }
 

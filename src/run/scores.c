@@ -111,7 +111,8 @@ static ol_eval_score expected(const ol_evaluation_spec *spec, size_t i)
     return (ol_eval_score){.task = spec->tasks[task],
                            .seed = spec->seeds[item % (size_t)spec->n_seeds],
                            .steps = k < 0 ? 0 : spec->scoring.counts[k],
-                           .unseen = spec->unseen && spec->unseen[task]};
+                           .unseen = spec->unseen && spec->unseen[task],
+                           .group = spec->groups ? spec->groups[task] : ""};
 }
 
 /* Take the whole tasks that stand at the front of the tables, with all their predictions. */
@@ -214,6 +215,7 @@ static ol_status score_portion(ol_setup *setup, const ol_scoring *scoring,
     spec.tasks += first;
     spec.n_tasks = tasks;
     spec.unseen = spec.unseen ? spec.unseen + first : NULL;
+    spec.groups = spec.groups ? spec.groups + first : NULL;
     spec.costs = spec.costs ? spec.costs + (ptrdiff_t)first * spec.n_seeds : NULL;
     spec.source = portion_source;
     spec.payload = &p;

@@ -16,8 +16,8 @@
 #define COUNT(a) (sizeof(a) / sizeof *(a))
 
 static const ol_eval_score scores[] = {
-    {"b", 13, 0, true, 0.25}, {"a", 13, 0, false, 0.5}, {"a", 21, 0, false, 0.75},
-    {"b", 21, 0, true, 0.5},  {"a", 13, 4, false, 1.0},
+    {"b", 13, 0, true, "", 0.25}, {"a", 13, 0, false, "", 0.5}, {"a", 21, 0, false, "", 0.75},
+    {"b", 21, 0, true, "", 0.5},  {"a", 13, 4, false, "", 1.0},
 };
 
 static void worst_is_the_mean_over_tasks_of_their_worst_seed(void **state)
@@ -42,7 +42,7 @@ static void worst_is_the_mean_over_tasks_of_their_worst_seed(void **state)
 static void tasks_weigh_the_same_whatever_their_seeds(void **state)
 {
     const ol_eval_score uneven[] = {
-        {"a", 1, 0, false, 1.0}, {"a", 2, 0, false, 1.0}, {"b", 1, 0, false, 0.0}};
+        {"a", 1, 0, false, "", 1.0}, {"a", 2, 0, false, "", 1.0}, {"b", 1, 0, false, "", 0.0}};
     const ol_eval_learner learner = {"x", uneven, COUNT(uneven), -1.0};
     ol_eval_summary s;
 
@@ -53,7 +53,7 @@ static void tasks_weigh_the_same_whatever_their_seeds(void **state)
 
 static void a_score_measured_again_replaces_the_first(void **state)
 {
-    const ol_eval_score twice[] = {{"a", 1, 0, false, 0.0}, {"a", 1, 0, false, 1.0}};
+    const ol_eval_score twice[] = {{"a", 1, 0, false, "", 0.0}, {"a", 1, 0, false, "", 1.0}};
     const ol_eval_learner learner = {"x", twice, COUNT(twice), -1.0};
     ol_eval_summary s;
 
@@ -97,7 +97,7 @@ static void many_step_counts_stay_within_100_columns(void **state)
 
     (void)state;
     for (size_t i = 0; i < COUNT(many); i++)
-        many[i] = (ol_eval_score){"a", 1, (int)(COUNT(many) - i), false, 0.5};
+        many[i] = (ol_eval_score){"a", 1, (int)(COUNT(many) - i), false, "", 0.5};
     const ol_eval_learner learner = {"a learner with quite a name, which is cut", many, COUNT(many),
                                      3599.0};
     assert_int_equal(ol_eval_table(&learner, 1, &text), OL_OK);

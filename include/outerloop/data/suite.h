@@ -42,8 +42,8 @@
 #include "outerloop/base/status.h" /* ol_status */
 
 enum {
-    OL_SUITE_VERSION = 1, /**< raised when the rows of a seed change */
-    OL_SUITE_VOCAB = 1024 /**< entries of the suite's tokenizer      */
+    OL_SUITE_VERSION = 2, /**< raised when the rows of a seed change */
+    OL_SUITE_VOCAB = 1216 /**< entries of the suite's tokenizer      */
 };
 
 /**

@@ -16,7 +16,8 @@
  *   (1) mean  = mean over tasks of the mean over seeds of s
  *   (2) worst = mean over tasks of the least s over seeds      as MetaICL reports it
  *
- * Below it, the same for the tasks of unseen domains, where there are any. ASCII, at most 100
+ * Below it, the same for the tasks of unseen domains, where there are any. Where tasks are of groups,
+ * there is a table for each group instead, in order of their first task. ASCII, at most 100
  * columns wide: more step counts than fit go into further blocks below. Local.
  */
 #ifndef OUTERLOOP_EVAL_TABLE_H
@@ -31,9 +32,10 @@
 typedef struct ol_eval_score {
     const char *task; /**< borrowed                                     */
     int seed;
-    int steps;    /**< of adaptation before scoring; 0 in context       */
-    bool unseen;  /**< the task is of an unseen domain                  */
-    double score; /**< 0..1                                             */
+    int steps;         /**< of adaptation before scoring; 0 in context       */
+    bool unseen;       /**< the task is of an unseen domain                  */
+    const char *group; /**< borrowed; of targets that are told apart; NULL or "": none */
+    double score;      /**< 0..1                                             */
 } ol_eval_score;
 
 /** All scores of a learner: one row of the table. Borrowed. */
