@@ -90,6 +90,34 @@ static void the_table_reads_as_promised(void **state)
     ol_text_finish(&text);
 }
 
+/* One table a group, in order; tasks of no group stand in none. */
+static void groups_are_told_apart(void **state)
+{
+    const ol_eval_score grouped[] = {{"a", 1, 1, false, "new pairings", 0.5},
+                                     {"b", 1, 1, false, "new pairings", 1.0},
+                                     {"c", 1, 1, true, "new labels", 0.25},
+                                     {"d", 1, 1, false, "", 0.0}};
+    const ol_eval_learner learner = {"maml", grouped, COUNT(grouped), 62.0};
+    const char *const expected = "new pairings (2 tasks, 1 seed; score in %, mean and worst seed)\n"
+                                 "\n"
+                                 "                          1 step   wall time\n"
+                                 "learner              mean  worst\n"
+                                 "maml                 75.0   75.0   1 min 02 s\n"
+                                 "\n"
+                                 "new labels (1 task, 1 seed; score in %, mean and worst seed)\n"
+                                 "\n"
+                                 "                          1 step   wall time\n"
+                                 "learner              mean  worst\n"
+                                 "maml                 25.0   25.0   1 min 02 s\n"
+                                 "\n";
+    ol_text text = {0};
+
+    (void)state;
+    assert_int_equal(ol_eval_table(&learner, 1, &text), OL_OK);
+    assert_string_equal(text.data, expected);
+    ol_text_finish(&text);
+}
+
 static void many_step_counts_stay_within_100_columns(void **state)
 {
     ol_eval_score many[12];
@@ -190,6 +218,7 @@ int main(void)
         cmocka_unit_test(tasks_weigh_the_same_whatever_their_seeds),
         cmocka_unit_test(a_score_measured_again_replaces_the_first),
         cmocka_unit_test(the_table_reads_as_promised),
+        cmocka_unit_test(groups_are_told_apart),
         cmocka_unit_test(many_step_counts_stay_within_100_columns),
         cmocka_unit_test(no_scores_make_no_table),
         cmocka_unit_test(a_result_survives_packing),
