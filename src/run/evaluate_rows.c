@@ -15,6 +15,7 @@ static const ol_column score_columns[] = {
     {"score", OL_COLUMN_F64, 0, "1", "score", "value of the metric, 0 to 1"},
     {"rows", OL_COLUMN_I64, 0, "1", "test rows", "rows scored"},
     {"unseen_domain", OL_COLUMN_I64, 0, "1", "unseen domain", "1: in unseen_domain_test"},
+    {"group", OL_COLUMN_TEXT, 0, "1", "group of targets", "as the setting's groups say, or empty"},
     {"support_loss", OL_COLUMN_F64, 0, "nat", "support loss",
      "mean loss of the leave-one-out prompts before the last step"},
     {"diverged", OL_COLUMN_I64, 0, "1", "diverged", "1: a loss was not finite"},
@@ -64,6 +65,7 @@ typedef struct place {
     const char *learner;
     const char *task;
     bool unseen;
+    const char *group;
     int seed;
     const ol_eval_result *result;
     const ol_eval_scoring *scoring;
@@ -88,12 +90,13 @@ static ol_status store_score(const place *p, ol_row_sink *sink, void *payload)
     cells[7].f = p->scoring->score;
     cells[8].i = p->result->rows;
     cells[9].i = p->unseen;
-    cells[10].f = p->scoring->support;
-    cells[11].i = p->scoring->diverged;
-    cells[12].f = p->scoring->seconds;
-    cells[13].f = p->scoring->calibration;
-    cells[14].f = p->result->chance;
-    cells[15].f = p->result->majority;
+    cells[10].text = p->group;
+    cells[11].f = p->scoring->support;
+    cells[12].i = p->scoring->diverged;
+    cells[13].f = p->scoring->seconds;
+    cells[14].f = p->scoring->calibration;
+    cells[15].f = p->result->chance;
+    cells[16].f = p->result->majority;
     return sink(payload, &ol_eval_score_table, cells);
 }
 
@@ -120,6 +123,7 @@ static place place_of(const ol_evaluation *evaluation, const ol_evaluation_spec 
 
     return (place){.task = spec->tasks[task],
                    .unseen = spec->unseen && spec->unseen[task],
+                   .group = spec->groups ? spec->groups[task] : "",
                    .seed = spec->seeds[item % spec->n_seeds],
                    .result = &evaluation->results[item]};
 }

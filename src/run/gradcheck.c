@@ -11,7 +11,7 @@
 
 static const double TOLERANCE = 1e-6; /* of the error, relative to ‖Δ_T‖                  */
 static const double DECIDED = 1e-3;   /* most error of a difference, relative to the same */
-static const double ENOUGH = 1e-9;    /* no difference need be better                     */
+static const double ENOUGH = 1e-8;    /* no difference need be better                     */
 static const double FLOOR = 1e-8; /* least ‖Δ_T‖ that counts, relative to ‖Δ‖         */
 
 /* What is checked, in this precision. */

@@ -303,6 +303,11 @@ const char *ol_job_order_text(const ol_job *job)
     return job->learner.order == 2 ? ", order 2" : ", order 1";
 }
 
+bool ol_job_demonstrations(const ol_job *job)
+{
+    return job->learner.demonstrations && ol_learner_find(job->learner.algorithm)->demonstrations;
+}
+
 double ol_job_evaluations_per_step(const ol_job *job)
 {
     const ol_job_learner *l = &job->learner;

@@ -120,6 +120,8 @@ static const ol_conf_key keys[] = {
            "how the model learns to learn: one of the learners listed above"),
     INT("learner.order", learner.order, "2", 1, 2, "",
         "of maml and meta-sgd: 2 = exact gradient through the inner loop, 1 = its first-order part"),
+    {"learner.demonstrations", OL_CONF_BOOL, AT(learner.demonstrations), "true", 0, 0, 0, NULL, "",
+     "false: its prompts are the row alone, as multitask's are, whatever data.shots"},
     INT("learner.episodes", learner.episodes, "4", 1, 65536, "tasks",
         "episodes of a meta-step (N), spread over the ranks"),
     INT("learner.support", learner.support, "4", 1, 65536, "prompts",

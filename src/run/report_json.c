@@ -38,9 +38,7 @@ static void count_key(int steps, char text[24])
 
 static int shots_of(const report_learner *l)
 {
-    if (!l->job || !ol_learner_find(l->job->learner.algorithm)->demonstrations)
-        return 0;
-    return l->job->eval.shots;
+    return l->job && ol_job_demonstrations(l->job) ? l->job->eval.shots : 0;
 }
 
 static const report_tally *tally_of(const report_learner *l, const char *task, int steps)

@@ -120,7 +120,7 @@ static bool aim(prompter *p, const char *task, int64_t seed)
         .task = task,
         .seed = (int)seed,
         .variant = (ol_variant)job->data.variant,
-        .shots = ol_learner_find(job->learner.algorithm)->demonstrations ? job->eval.shots : 0,
+        .shots = ol_job_demonstrations(job) ? job->eval.shots : 0,
         .max_tokens = job->data.max_tokens,
         .max_tokens_per_example = job->data.max_tokens_per_example,
         .rows = job->eval.rows,

@@ -90,7 +90,7 @@ static void start_state(ol_setup *s, const ol_job *job, const ol_model *model)
 /* The start is asked as the job's own learner would be, where any arm is asked so. */
 static ol_targets *untrained_targets(const ol_setup *s)
 {
-    ol_targets *own = s->targets[ol_learner_find(s->job->learner.algorithm)->demonstrations];
+    ol_targets *own = s->targets[ol_job_demonstrations(s->job)];
 
     return own ? own : s->arms[0].targets;
 }

@@ -36,15 +36,15 @@ static ol_status read_numbers(const ol_archive *metrics, score_file *f, double *
     return OL_OK;
 }
 
-/* Groups by name where the file has them, else the one that there always is. */
+/* Groups by name where the file has them; tasks of none may be of the one that there always is. */
 static ol_status read_groups(const ol_archive *metrics, score_file *f, double *column)
 {
-    if (ol_archive_has(metrics, "eval/score/group"))
-        return ol_archive_read_strings(metrics, "eval/score/group", &f->group);
     OL_TRY(ol_archive_read_f64(metrics, "eval/score/unseen_domain", f->n, column));
     for (size_t i = 0; i < f->n; i++)
         f->scores[i].group = column[i] != 0.0 ? "unseen domains" : NULL;
-    return OL_OK;
+    if (!ol_archive_has(metrics, "eval/score/group"))
+        return OL_OK;
+    return ol_archive_read_strings(metrics, "eval/score/group", &f->group);
 }
 
 static ol_status read_texts(const ol_archive *metrics, score_file *f)
@@ -64,7 +64,8 @@ static ol_status read_texts(const ol_archive *metrics, score_file *f)
         ol_eval_score *s = &f->scores[i];
         s->training = seed;
         s->task = f->task.items[i];
-        s->group = f->group.n > 0 ? f->group.items[i] : s->group;
+        if (f->group.n > 0 && f->group.items[i][0])
+            s->group = f->group.items[i];
         s->metric = strcmp(f->metric.items[i], ol_metric_name(OL_MACRO_F1)) == 0 ? OL_MACRO_F1
                                                                                  : OL_ACCURACY;
     }

@@ -175,6 +175,7 @@ static ol_status score_portion(ol_setup *setup, const ol_scoring *scoring,
     spec.tasks += first;
     spec.n_tasks = tasks;
     spec.unseen = spec.unseen ? spec.unseen + first : NULL;
+    spec.groups = spec.groups ? spec.groups + first : NULL;
     spec.costs = spec.costs ? spec.costs + (ptrdiff_t)first * spec.n_seeds : NULL;
     spec.source = portion_source;
     spec.payload = &p;

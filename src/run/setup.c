@@ -13,11 +13,6 @@
 
 enum { SUITE_SEED = 1 }; /* one suite for all jobs, so that their results compare */
 
-static bool wants_demonstrations(const ol_job *arm)
-{
-    return ol_learner_find(arm->learner.algorithm)->demonstrations;
-}
-
 /* Names that stand for something else in the job's folder. */
 static ol_status check_arm_name(const char *name)
 {
@@ -140,7 +135,7 @@ static ol_status make_model(ol_setup *s)
 static bool same_sampling(const ol_job *a, const ol_job *b)
 {
     return a->learner.support == b->learner.support && a->learner.query == b->learner.query &&
-           wants_demonstrations(a) == wants_demonstrations(b);
+           ol_job_demonstrations(a) == ol_job_demonstrations(b);
 }
 
 static ol_status make_sampler(ol_setup *s, int i)
@@ -157,7 +152,7 @@ static ol_status make_sampler(ol_setup *s, int i)
         .train_cap = job->data.train_cap,
         .support = job->learner.support,
         .query = job->learner.query,
-        .demonstrations = wants_demonstrations(job),
+        .demonstrations = ol_job_demonstrations(job),
         .seed = (uint64_t)job->seed,
     };
 
@@ -173,7 +168,7 @@ static ol_status make_sampler(ol_setup *s, int i)
 static ol_status make_targets(ol_setup *s, ol_arm *arm)
 {
     const ol_job *job = arm->job;
-    const bool with = wants_demonstrations(job);
+    const bool with = ol_job_demonstrations(job);
     const ol_targets_spec spec = {
         .root = s->root,
         .setting = job->data.setting,

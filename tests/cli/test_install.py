@@ -26,6 +26,7 @@ def installed():
         data = top / "share" / "outerloop"
         for path in (top / "bin" / "outerloop", data / "jobs" / "quickstart.cfg",
                      data / "cfg" / "model-tiny.cfg", data / "slurm" / "run.sbatch",
+                     data / "verification" / "gpt2-adamw-carry-k2.h5",
                      top / "share" / "doc" / "outerloop" / "README.md"):
             if not path.is_file():
                 return f"{path} is not there"

@@ -33,7 +33,8 @@ typedef struct ol_evaluation_spec {
     const char *const *tasks; /**< [n_tasks] names                                          */
     int n_tasks;
     const bool *unseen; /**< [n_tasks] the task is of an unseen domain; NULL: none is       */
-    const int *seeds;   /**< [n_seeds]                                                      */
+    const char *const *groups; /**< [n_tasks] which part of the targets; "": none; NULL: all so */
+    const int *seeds; /**< [n_seeds]                                                      */
     int n_seeds;
     const double
         *costs; /**< [n_tasks·n_seeds] predicted work of each item, any unit; NULL: equal */

@@ -97,10 +97,11 @@ typedef struct ol_job_rates {
 
 /** learner: the one part in which the arms of a comparison differ. */
 typedef struct ol_job_learner {
-    char *algorithm;    /**< name of an ol_learner; known once the job is read */
-    int order;          /**< 1 or 2, of maml                        */
-    int episodes;       /**< N, tasks of a meta-step                */
-    int support, query; /**< prompts of each side of an episode     */
+    char *algorithm;     /**< name of an ol_learner; known once the job is read */
+    int order;           /**< 1 or 2, of maml                        */
+    bool demonstrations; /**< false: its prompts have none; see ol_job_demonstrations */
+    int episodes;        /**< N, tasks of a meta-step                */
+    int support, query;  /**< prompts of each side of an episode     */
     ol_job_inner inner;
     ol_job_outer outer;
     ol_job_rates rates;
@@ -184,6 +185,10 @@ ol_outer_spec ol_job_outer_spec(const ol_job *job, int64_t s);
 
 /** ", order 1" or ", order 2" of learners that have orders, to stand behind the name; else "". */
 const char *ol_job_order_text(const ol_job *job);
+
+/** True where the job's prompts have demonstrations: its learner knows them and is not told to go
+ *  without. */
+bool ol_job_demonstrations(const ol_job *job);
 
 /** Gradient evaluations of one meta-step, see above. */
 double ol_job_evaluations_per_step(const ol_job *job);
