@@ -146,6 +146,14 @@ static ol_status add_cell(const ol_eval_summary *s, ol_text *text)
     return add_percent(s->worst, digits, CELL_WIDTH - 12, text);
 }
 
+/* In percent, as it is printed: never a zero with a minus. */
+static double rounded(double value, int digits)
+{
+    const double unit = digits == 0 ? 1.0 : 10.0;
+
+    return round(100.0 * value * unit) / unit + 0.0;
+}
+
 /* "+11 [5, 17]" */
 static void write_difference(const ol_interval *d, char text[CELL_TEXT])
 {
@@ -156,8 +164,8 @@ static void write_difference(const ol_interval *d, char text[CELL_TEXT])
     else if (isnan(d->low))
         snprintf(text, CELL_TEXT, "%+.1f", 100.0 * d->mean);
     else
-        snprintf(text, CELL_TEXT, "%+.*f [%.*f, %.*f]", digits, 100.0 * d->mean, digits,
-                 100.0 * d->low, digits, 100.0 * d->high);
+        snprintf(text, CELL_TEXT, "%+.*f [%.*f, %.*f]", digits, rounded(d->mean, digits), digits,
+                 rounded(d->low, digits), digits, rounded(d->high, digits));
 }
 
 static bool is_in(const ol_eval_score *score, const char *group)

@@ -203,6 +203,22 @@ static void an_idle_inner_loop_is_named(void **state)
     ol_text_finish(&text);
 }
 
+static void nothing_is_below_zero_by_nothing(void **state)
+{
+    ol_eval_score a[4], b[4];
+    ol_text text = {0};
+
+    (void)state;
+    for (int i = 0; i < 4; i++) {
+        a[i] = (ol_eval_score)SCORE(i < 2 ? "a" : "b", i, 0, 0.5);
+        b[i] = (ol_eval_score)SCORE(i < 2 ? "a" : "b", i, 0, 0.5 + (i % 2 ? 0.1 : -0.094));
+    }
+    ol_eval_learner learners[] = {learner_of("first", a, 4), learner_of("second", b, 4)};
+    assert_int_equal(ol_eval_table(learners, 2, 0, &text), OL_OK);
+    assert_non_null(strstr(text.data, "\nfirst                 +0 [-10, 9]"));
+    ol_text_finish(&text);
+}
+
 static int columns(const char *line)
 {
     int n = 0;
@@ -328,6 +344,7 @@ int main(void)
         cmocka_unit_test(the_table_reads_as_promised),
         cmocka_unit_test(groups_stand_alone_when_every_task_has_one),
         cmocka_unit_test(an_idle_inner_loop_is_named),
+        cmocka_unit_test(nothing_is_below_zero_by_nothing),
         cmocka_unit_test(it_stays_within_the_width),
         cmocka_unit_test(no_scores_make_no_table),
         cmocka_unit_test(a_result_survives_packing),
