@@ -16,8 +16,8 @@
  *   (1) mean  = mean over tasks of the mean over seeds of s
  *   (2) worst = mean over tasks of the least s over seeds      as MetaICL reports it
  *
- * Below it, the same for the tasks of unseen domains, where there are any. Where tasks are of groups,
- * there is a table for each group instead, in order of their first task. ASCII, at most 100
+ * Below it, the same for the tasks of unseen domains, where there are any. Where tasks are of
+ * groups, there is a table for each group instead, in order of their first task. ASCII, at most 100
  * columns wide: more step counts than fit go into further blocks below. Local.
  */
 #ifndef OUTERLOOP_EVAL_TABLE_H
