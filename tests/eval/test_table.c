@@ -215,7 +215,8 @@ static void nothing_is_below_zero_by_nothing(void **state)
     }
     ol_eval_learner learners[] = {learner_of("first", a, 4), learner_of("second", b, 4)};
     assert_int_equal(ol_eval_table(learners, 2, 0, &text), OL_OK);
-    assert_non_null(strstr(text.data, "\nfirst                 +0 [-10, 9]"));
+    if (!strstr(text.data, "\nfirst") || strstr(text.data, "-0 ") || !strstr(text.data, "+0 ["))
+        fail_msg("%s", text.data);
     ol_text_finish(&text);
 }
 
