@@ -306,7 +306,11 @@ static ol_status encode_piece(ol_tokenizer *t, const char *bytes, size_t n, size
         return OL_OK;
     }
     for (size_t i = 0; i < n; i++) {
-        w->id[kept] = v->byte_id[(uint8_t)bytes[i]];
+        const uint8_t byte = (uint8_t)bytes[i];
+
+        if (v->fuse_unknown && v->unknown[byte] && i > 0 && v->unknown[(uint8_t)bytes[i - 1]])
+            continue;
+        w->id[kept] = v->byte_id[byte];
         kept += w->id[kept] >= 0;
     }
     *n_ids = kept <= SHORT_PIECE ? merge_short(v, w, kept) : merge_long(v, w, kept);

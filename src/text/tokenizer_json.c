@@ -131,6 +131,18 @@ static ol_status read_merges(vocabulary *v, const char *path, const json_t *merg
     return status;
 }
 
+/* byte_fallback writes a character without a token as "<0xC4><0xA0>", where there are such tokens;
+ * the characters that spell bytes begin with four values. */
+static ol_status check_fallback(const part *p, const json_t *vocab)
+{
+    static const char *const tokens[] = {"<0xC2>", "<0xC3>", "<0xC4>", "<0xC5>"};
+
+    for (size_t i = 0; i < sizeof tokens / sizeof tokens[0]; i++)
+        if (json_object_get(vocab, tokens[i]))
+            OL_TRY(refuse_flag(p, "byte_fallback"));
+    return OL_OK;
+}
+
 /* Bytes without a token: Hugging Face's tokenizers drop them from the text, or put unk_token in
  * their place. Published vocabularies lack bytes that their training text never had; one without
  * a byte of plain English is not of this kind. */
@@ -145,14 +157,16 @@ static ol_status check_bytes(vocabulary *v, const part *p, json_t *vocab)
         OL_CHECK(v->byte_id[byte] >= 0, OL_EDATA,
                  "%s.vocab: has no token for byte 0x%02X; is it a byte-level vocabulary?", p->where,
                  (unsigned)byte);
-    OL_TRY(refuse_flag(p, "byte_fallback"));
+    OL_TRY(check_fallback(p, vocab));
     if (!unknown || !*unknown)
         return OL_OK;
-    OL_TRY(refuse_flag(p, "fuse_unk"));
+    OL_TRY(read_flag(p, "fuse_unk", false, &v->fuse_unknown));
     OL_CHECK(id, OL_EDATA, "%s: unk_token \"%s\" is not in the vocabulary", p->where, unknown);
     for (int byte = 0; byte < BYTES; byte++)
-        if (v->byte_id[byte] < 0)
+        if (v->byte_id[byte] < 0) {
             v->byte_id[byte] = (int32_t)json_integer_value(id);
+            v->unknown[byte] = true;
+        }
     return OL_OK;
 }
 

@@ -29,6 +29,8 @@ typedef struct vocabulary {
     ol_text pool;           /**< bytes of all tokens                                      */
     uint32_t *start, *end;  /**< [V] token i is pool[start[i]..end[i]-1]; UINT32_MAX: no such id */
     int32_t byte_id[BYTES]; /**< -1: text loses this byte, as Hugging Face's drop it     */
+    bool unknown[BYTES];    /**< bytes without a token that unk_token stands for               */
+    bool fuse_unknown;      /**< one unk_token for a row of them                              */
     merge *merges;          /**< [slots], a power of two, at most half full               */
     size_t slots;
     int32_t *whole; /**< NULL, or [whole_slots] ids by the hash of their bytes, -1 free   */

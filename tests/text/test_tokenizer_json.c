@@ -193,7 +193,9 @@ static void bytes_without_token(void **state)
     (void)state;
     check_tokens(&f, "a\004b\004", "|ab|"); /* dropped, and the neighbours merge */
     f.model = "\"unk_token\": \"<unk>\", ";
-    check_tokens(&f, "a\004b\004", "|a|<unk>|b|<unk>|");
+    check_tokens(&f, "a\004\004b\004", "|a|<unk>|<unk>|b|<unk>|");
+    f.model = "\"unk_token\": \"<unk>\", \"fuse_unk\": true, \"byte_fallback\": true, ";
+    check_tokens(&f, "a\004\004b\004", "|a|<unk>|b|<unk>|");
 }
 
 static size_t put_code_point(char *at, uint32_t c)
@@ -306,8 +308,8 @@ static void refused_settings(void **state)
     REFUSED("model: \"dropout\"", .model = "\"dropout\": 0.1,");
     REFUSED("\"continuing_subword_prefix\"", .model = "\"continuing_subword_prefix\": \"##\",");
     REFUSED("\"end_of_word_suffix\"", .model = "\"end_of_word_suffix\": \"</w>\",");
-    REFUSED("\"byte_fallback\"", .model = "\"byte_fallback\": true,", .without = 4);
-    REFUSED("\"fuse_unk\"", .model = "\"unk_token\": \"a\", \"fuse_unk\": true,", .without = 4);
+    REFUSED("\"byte_fallback\"", .model = "\"byte_fallback\": true,", .vocab = ", \"<0xC4>\": 260",
+            .without = 4);
     REFUSED("unk_token \"none\"", .model = "\"unk_token\": \"none\",", .without = 4);
     REFUSED("no token for byte 0x41", .without = 'A');
     REFUSED("\"single_word\"", .added = ADDED(300, "x", ", \"single_word\": true"));
