@@ -2,6 +2,7 @@
 /* A report as one page. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "outerloop/base/clock.h" /* ol_clock_utc */
@@ -138,6 +139,22 @@ static ol_status add_lead(const ol_report *r, ol_text *out)
         OL_TRY(add_interval(&d, out));
     return ol_text_format(out, " over %d unseen task%s, %d seed%s each.</p>\n", b.tasks,
                           b.tasks == 1 ? "" : "s", b.seeds, b.seeds == 1 ? "" : "s");
+}
+
+/* --- parts ------------------------------------------------------------------------------------ */
+
+static ol_status for_parts(const ol_report *r,
+                           ol_status (*add_one)(const ol_report *, const char *, ol_text *),
+                           ol_text *out)
+{
+    const char **parts = calloc((size_t)r->n_groups + 1, sizeof *parts);
+    const int n = parts ? report_parts(r, parts) : 0;
+    ol_status status = parts ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a page");
+
+    for (int i = 0; i < n && status == OL_OK; i++)
+        status = add_one(r, parts[i], out);
+    free(parts);
+    return status;
 }
 
 /* --- scores ----------------------------------------------------------------------------------- */
@@ -285,21 +302,19 @@ static ol_status add_scores(const ol_report *r, ol_text *out)
                           "those of adaptation before scoring. Bold: the best mean of a "
                           "column.</p>\n",
                           report_metric_words(r)));
-    OL_TRY(add_part(r, NULL, out));
-    for (int g = 0; g < r->n_groups; g++)
-        OL_TRY(add_part(r, r->groups[g], out));
-    return OL_OK;
+    return for_parts(r, add_part, out);
 }
 
 /* --- differences ------------------------------------------------------------------------------ */
 
-static ol_status add_difference(const ol_report *r, int a, int b, int steps, ol_text *out)
+static ol_status add_difference(const ol_report *r, int a, int b, int steps, const char *group,
+                                ol_text *out)
 {
     report_stat d;
 
     if (a == b)
         return add(out, "<td></td>");
-    OL_TRY(report_difference(&r->learners[a], &r->learners[b], steps, NULL, &d));
+    OL_TRY(report_difference(&r->learners[a], &r->learners[b], steps, group, &d));
     if (isnan(d.mean))
         return add(out, "<td>-</td>");
     OL_TRY(ol_text_format(out, "<td>%+.*f", report_decimals(&d), 100.0 * d.mean));
@@ -311,7 +326,7 @@ static ol_status add_difference(const ol_report *r, int a, int b, int steps, ol_
     return add(out, "</td>");
 }
 
-static ol_status add_matrix(const ol_report *r, int steps, ol_text *out)
+static ol_status add_matrix(const ol_report *r, int steps, const char *group, ol_text *out)
 {
     OL_TRY(add(out, "<div class=\"wide\"><table><thead><tr><th>row less column</th>"));
     for (int b = 0; b < r->n_learners; b++)
@@ -329,17 +344,17 @@ static ol_status add_matrix(const ol_report *r, int steps, ol_text *out)
         OL_TRY(add(out, "</td>"));
         for (int b = 0; b < r->n_learners; b++)
             if (r->learners[b].n_scores > 0)
-                OL_TRY(add_difference(r, a, b, steps, out));
+                OL_TRY(add_difference(r, a, b, steps, group, out));
         OL_TRY(add(out, "</tr>\n"));
     }
     return add(out, "</tbody></table></div>\n");
 }
 
-static ol_status add_differences(const ol_report *r, ol_text *out)
+static ol_status add_part_differences(const ol_report *r, const char *group, ol_text *out)
 {
-    OL_TRY(add(out, "<h2>Differences</h2>\n<p class=\"soft\">The learner of the row less that of "
-                    "the column, in points of score, paired by task and seed, with "
-                    "95 % intervals.</p>\n"));
+    OL_TRY(add(out, "<h3>"));
+    OL_TRY(report_escape(report_part_name(group), out));
+    OL_TRY(add(out, "</h3>\n"));
     for (int c = r->n_counts - 1; c >= 0; c--) {
         char title[24];
 
@@ -347,10 +362,18 @@ static ol_status add_differences(const ol_report *r, ol_text *out)
         OL_TRY(ol_text_format(out, "<details%s><summary>%s%s</summary>\n",
                               c == r->n_counts - 1 ? " open" : "", r->counts[c] > 0 ? "after " : "",
                               title));
-        OL_TRY(add_matrix(r, r->counts[c], out));
+        OL_TRY(add_matrix(r, r->counts[c], group, out));
         OL_TRY(add(out, "</details>\n"));
     }
     return OL_OK;
+}
+
+static ol_status add_differences(const ol_report *r, ol_text *out)
+{
+    OL_TRY(add(out, "<h2>Differences</h2>\n<p class=\"soft\">The learner of the row less that of "
+                    "the column, in points of score, paired by task and seed, with 95 % "
+                    "intervals.</p>\n"));
+    return for_parts(r, add_part_differences, out);
 }
 
 /* --- training --------------------------------------------------------------------------------- */
@@ -428,6 +451,11 @@ static ol_status add_task_row(const ol_report *r, int steps, const char *task, o
 {
     OL_TRY(add(out, "<tr><td>"));
     OL_TRY(report_escape(task, out));
+    if (*report_group_of(r, task)) {
+        OL_TRY(add(out, " <small>"));
+        OL_TRY(report_escape(report_group_of(r, task), out));
+        OL_TRY(add(out, "</small>"));
+    }
     OL_TRY(add(out, "</td>"));
     for (int i = 0; i < r->n_learners; i++) {
         report_stat s;

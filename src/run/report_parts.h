@@ -117,7 +117,14 @@ int report_decimals(const report_stat *stat);
 /* "in context", "1 step", "4 steps". */
 void report_count_name(int steps, char text[24]);
 
-/* What a part of the tables is about: "unseen tasks", or the group's name. */
+/* The parts of the tables: all tasks (NULL) and each group; without all, where there are several
+   groups and every task is in one. Returns how many. @param parts  [report->n_groups + 1] */
+int report_parts(const ol_report *report, const char **parts);
+
+/* The group of a task, "" for none. */
+const char *report_group_of(const ol_report *report, const char *task);
+
+/* What a part is about, in words. */
 const char *report_part_name(const char *group);
 
 /* Query loss before and after the inner loop, over the last tenth of training; NaN without. */

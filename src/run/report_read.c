@@ -154,9 +154,8 @@ static ol_status read_scores(const ol_archive *file, score_columns *c)
 static ol_status add_score(ol_report *r, report_learner *l, const score_columns *c, size_t i,
                            int64_t training)
 {
-    const char *group = c->group.n > 0       ? c->group.items[i]
-                        : c->unseen[i] > 0.0 ? "unseen domains"
-                                             : "";
+    const bool named = c->group.n > 0 && *c->group.items[i];
+    const char *group = named ? c->group.items[i] : c->unseen[i] > 0.0 ? "unseen domains" : "";
     report_score s = {.task = report_word(r, c->task.items[i]),
                       .group = report_word(r, group),
                       .seed = (int)c->seed[i],

@@ -183,6 +183,29 @@ const char *report_part_name(const char *group)
     return group ? group : "all unseen tasks";
 }
 
+const char *report_group_of(const ol_report *r, const char *task)
+{
+    for (int i = 0; i < r->n_learners; i++)
+        for (size_t j = 0; j < r->learners[i].n_scores; j++)
+            if (r->learners[i].scores[j].task == task)
+                return r->learners[i].scores[j].group;
+    return "";
+}
+
+int report_parts(const ol_report *r, const char **parts)
+{
+    bool grouped = r->n_groups > 1;
+    int n = 0;
+
+    for (int t = 0; t < r->n_tasks; t++)
+        grouped = grouped && *report_group_of(r, r->tasks[t]);
+    if (!grouped)
+        parts[n++] = NULL;
+    for (int g = 0; g < r->n_groups; g++)
+        parts[n++] = r->groups[g];
+    return n;
+}
+
 void report_gain(const report_series *s, double *before, double *after)
 {
     size_t counted = 0;

@@ -2,6 +2,7 @@
 /* A report as tables for papers and for other programs: CSV and LaTeX. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "report_parts.h"
@@ -175,13 +176,20 @@ static ol_status add_tex_part(const ol_report *r, const char *group, const char 
 
 ol_status ol_report_latex(const ol_report *r, ol_text *out)
 {
+    const char **parts;
+    ol_status status = OL_OK;
+    int n;
+
     OL_TRY(ol_text_format(out, "%% \\usepackage{booktabs}\n"));
     if (r->n_counts == 0)
         return ol_text_format(out, "%% no scores yet\n");
-    OL_TRY(add_tex_part(r, NULL, NULL, out));
-    for (int g = 0; g < r->n_groups; g++)
-        OL_TRY(add_tex_part(r, r->groups[g], NULL, out));
-    for (int t = 0; t < r->n_tasks; t++)
-        OL_TRY(add_tex_part(r, NULL, r->tasks[t], out));
-    return OL_OK;
+    parts = calloc((size_t)r->n_groups + 1, sizeof *parts);
+    OL_CHECK(parts, OL_ENOMEM, "no memory for a table");
+    n = report_parts(r, parts);
+    for (int i = 0; i < n && status == OL_OK; i++)
+        status = add_tex_part(r, parts[i], NULL, out);
+    free(parts);
+    for (int t = 0; t < r->n_tasks && status == OL_OK; t++)
+        status = add_tex_part(r, NULL, r->tasks[t], out);
+    return status;
 }

@@ -257,16 +257,19 @@ static ol_status add_differences_of(const ol_report *r, const char *group, int w
     return OL_OK;
 }
 
-/* --- tasks ------------------------------------------------------------------------------------ */
-
-static const char *group_of(const ol_report *r, const char *task)
+static ol_status add_differences(const ol_report *r, int width, ol_text *out)
 {
-    for (int i = 0; i < r->n_learners; i++)
-        for (size_t j = 0; j < r->learners[i].n_scores; j++)
-            if (r->learners[i].scores[j].task == task)
-                return r->learners[i].scores[j].group;
-    return "";
+    const char **parts = calloc((size_t)r->n_groups + 1, sizeof *parts);
+    const int n = parts ? report_parts(r, parts) : 0;
+    ol_status status = parts ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a table");
+
+    for (int i = 0; i < n && status == OL_OK; i++)
+        status = add_differences_of(r, parts[i], width, out);
+    free(parts);
+    return status;
 }
+
+/* --- tasks ------------------------------------------------------------------------------------ */
 
 static ol_status add_task_rows(const ol_report *r, int steps, const int *shown, int n, int task,
                                bool grouped, ol_text *out)
@@ -280,8 +283,8 @@ static ol_status add_task_rows(const ol_report *r, int steps, const int *shown, 
             OL_TRY(put_percent(s.mean, CELL + 1, out));
             OL_TRY(put_percent(s.worst, CELL - 2, out));
         }
-        if (grouped && *group_of(r, r->tasks[t]))
-            OL_TRY(ol_text_format(out, "  %s", group_of(r, r->tasks[t])));
+        if (grouped && *report_group_of(r, r->tasks[t]))
+            OL_TRY(ol_text_format(out, "  %s", report_group_of(r, r->tasks[t])));
         OL_TRY(ol_text_append(out, "\n", 1));
     }
     return ol_text_append(out, "\n", 1);
@@ -336,8 +339,6 @@ ol_status ol_report_text(const ol_report *r, int width, ol_text *out)
     if (r->n_counts == 0)
         return ol_text_format(out, "no scores yet: they come with the stages eval and adapt\n");
     OL_TRY(add_tasks(r, width, out));
-    OL_TRY(add_differences_of(r, NULL, width, out));
-    for (int g = 0; g < r->n_groups; g++)
-        OL_TRY(add_differences_of(r, r->groups[g], width, out));
+    OL_TRY(add_differences(r, width, out));
     return report_final_table(r, width, out);
 }
