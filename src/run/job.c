@@ -99,8 +99,11 @@ static bool is_preset(const ol_job *job, const char *path)
 {
     const size_t key = ol_conf_find(ol_job_keys, path);
     ol_text value = {0};
-    const bool same = ol_conf_value(ol_job_keys, key, job, &value) == OL_OK &&
-                      strcmp(value.data, ol_job_keys.keys[key].preset) == 0;
+    const char *preset = ol_job_keys.keys[key].preset;
+    const bool read = ol_conf_value(ol_job_keys, key, job, &value) == OL_OK;
+    const bool same = read && (strcmp(value.data, preset) == 0 ||
+                               (ol_job_keys.keys[key].type == OL_CONF_REAL &&
+                                strtod(value.data, NULL) == strtod(preset, NULL)));
 
     ol_text_finish(&value);
     return same;
