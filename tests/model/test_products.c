@@ -271,31 +271,58 @@ static void test_adapters(void **state)
     }
 }
 
-/* Adapters of q and v in the last block alone: nothing before it but the forward pass. There the
- * pairs of q, v and their adjoints are 2 + 4, then 4 + 10 products; keys have none. */
-static void test_adapters_at_the_end(void **state)
+/* Adapters of q and v in blocks first .. LAYERS-1: nothing before them but the forward pass, and keys
+ * have adjoints only where they move. A product of pairs: of the adjoints (2) 4 in the first of the
+ * blocks and 5 in others, of tangents 14 and 19. */
+static count of_q_and_v(const ol_model_spec *s, int first)
 {
-    const ol_trained_spec lora = {
+    const unsigned beside = 1u << 0 | 1u << 2;
+    const double F = products(s, 0, true), back = products(s, first, false), H = head(s);
+    const double A = pairs(s, 0), end = pairs(s, first);
+    const double one = end - (first + 1 < LAYERS ? pairs(s, first + 1) : 0);
+    const double product =
+        2 * back + 19 * end - 5 * one + 3 * H + lows(s, first, beside, (low){6, 7, 2, 6});
+
+    return (count){.losses = F + 2 * A + H + lows(s, first, beside, (low){1, 1, 1, 1}),
+                   .gradient = F + 2 * A + back + 5 * end - one + 2 * H +
+                               lows(s, first, beside, (low){3, 3, 2, 3}),
+                   .product = product,
+                   .untaped = product + F + 2 * A + back + 5 * end - one + 2 * H +
+                              lows(s, first, beside, (low){2, 2, 1, 1})};
+}
+
+static void test_some_adapters(void **state)
+{
+    const ol_trained_spec at_the_end = {
         .trained = {1, (const char *const[]){"lora"}},
         .targets = {2, (const char *const[]){"layers.5.self_attn.q_proj",
                                              "layers.5.self_attn.v_proj"}},
         .rank = RANK,
         .alpha = 1};
-    const ol_model_spec *s = &llama;
-    const int last = LAYERS - 1;
-    const unsigned qv = 1u << 0 | 1u << 2;
-    const double F = products(s, 0, true), back = products(s, last, false), H = head(s);
-    const double A = pairs(s, 0), end = pairs(s, last);
-    const double product = 2 * back + 14 * end + 3 * H + lows(s, last, qv, (low){0, 0, 2, 6});
+    ol_trained_spec everywhere = at_the_end;
 
     (void)state;
-    equal_counts("adapters at the end", measured(s, &lora, OL_OF_TRAINED),
-                 (count){.losses = F + 2 * A + H + lows(s, last, qv, (low){0, 0, 1, 1}),
-                         .gradient = F + 2 * A + back + 4 * end + 2 * H +
-                                     lows(s, last, qv, (low){0, 0, 2, 3}),
-                         .product = product,
-                         .untaped = product + F + 2 * A + back + 4 * end + 2 * H +
-                                    lows(s, last, qv, (low){0, 0, 1, 1})});
+    everywhere.targets.items = (const char *const[]){"q_proj", "v_proj"};
+    equal_counts("adapters of q and v", measured(&llama, &everywhere, OL_OF_TRAINED),
+                 of_q_and_v(&llama, 0));
+    equal_counts("adapters at the end", measured(&llama, &at_the_end, OL_OF_TRAINED),
+                 of_q_and_v(&llama, LAYERS - 1));
+}
+
+/* Everything trained, the last block's attention moved: the gradient of that goes back no further. */
+static void test_moved_at_the_end(void **state)
+{
+    const ol_trained_spec adapted = {
+        .adapts = {1, (const char *const[]){"model.layers.5.self_attn.*"}}};
+    const ol_model_spec *s = &llama;
+    const double F = products(s, 0, true), A = pairs(s, 0), H = head(s);
+    const int last = LAYERS - 1;
+    const double inputs = products(s, last, true) - products(s, last, false);
+    const double o = 2.0 * B * ASK * s->width * s->width;
+
+    (void)state;
+    equal("attention moved, gradient", measured(s, &adapted, OL_OF_ADAPTED).gradient,
+          F + 2 * A + 2 * H + products(s, last, false) + inputs + o + 5 * pairs(s, last));
 }
 
 /* The head alone: trained by itself, or moved alone where everything is trained. */
@@ -326,9 +353,8 @@ static void test_head_alone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_trained),
-        cmocka_unit_test(test_adapters),
-        cmocka_unit_test(test_adapters_at_the_end),
+        cmocka_unit_test(test_all_trained),   cmocka_unit_test(test_adapters),
+        cmocka_unit_test(test_some_adapters), cmocka_unit_test(test_moved_at_the_end),
         cmocka_unit_test(test_head_alone),
     };
 
