@@ -2,10 +2,12 @@
 #include "outerloop/base/log.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -48,6 +50,14 @@ static void write_line(const char *prefix, const char *text)
     }
 }
 
+void ol_log_keep(const char *text)
+{
+    if (!file)
+        return;
+    fputs(text, file);
+    fflush(file);
+}
+
 #define FORMAT_TO(text, format)                                                                    \
     do {                                                                                           \
         va_list args_;                                                                             \
@@ -88,15 +98,17 @@ void ol_log_error(const char *format, ...)
     write_line(prefix, text);
 }
 
-/* mpirun gives its ranks a pipe and copies what comes out to its own standard error; when that is a
- * terminal, it is as good as ours. */
-static bool parent_has_terminal(void)
+/* mpirun gives its ranks a pipe and copies what comes out to its own standard output and error; when
+ * that is a terminal, it is as good as ours. The path of what it has there. */
+static bool find_parent_terminal(int fd, char target[64])
 {
-    char link[64], target[64];
+    char link[64];
     ssize_t n;
 
-    snprintf(link, sizeof link, "/proc/%ld/fd/%d", (long)getppid(), STDERR_FILENO);
-    n = readlink(link, target, sizeof target - 1);
+    if (!getenv("OMPI_COMM_WORLD_RANK"))
+        return false;
+    snprintf(link, sizeof link, "/proc/%ld/fd/%d", (long)getppid(), fd);
+    n = readlink(link, target, 63);
     target[n > 0 ? n : 0] = '\0';
     return strncmp(target, "/dev/pts/", 9) == 0 || strncmp(target, "/dev/tty", 8) == 0;
 }
@@ -104,17 +116,58 @@ static bool parent_has_terminal(void)
 bool ol_log_is_live(void)
 {
     const char *term = getenv("TERM");
+    char terminal[64];
 
     if (own_rank != 0 || !term || strcmp(term, "dumb") == 0)
         return false;
-    return isatty(STDERR_FILENO) || (getenv("OMPI_COMM_WORLD_RANK") && parent_has_terminal());
+    return isatty(STDERR_FILENO) || find_parent_terminal(STDERR_FILENO, terminal);
+}
+
+static int columns_of(int fd)
+{
+    struct winsize size = {0};
+
+    return ioctl(fd, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+int ol_log_columns(int fd)
+{
+    const char *said = getenv("COLUMNS");
+    char terminal[64];
+    int columns = columns_of(fd);
+
+    if (columns == 0 && find_parent_terminal(fd, terminal)) {
+        const int other = open(terminal, O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+        if (other >= 0) {
+            columns = columns_of(other);
+            close(other);
+        }
+    }
+    return columns > 0 ? columns : said ? atoi(said) : 0;
+}
+
+/* Bytes of the first `columns` letters of a line. */
+static int bytes_of(const char *line, int columns)
+{
+    int n = 0;
+
+    for (int letters = 0; line[n]; n++) {
+        letters += ((unsigned char)line[n] & 0xc0) != 0x80;
+        if (letters > columns)
+            break;
+    }
+    return n;
 }
 
 void ol_log_live(const char *line)
 {
+    int columns;
+
     if (!ol_log_is_live() || (!*line && !live_shown))
         return;
-    fprintf(stderr, "\r\033[K%s", line);
+    columns = ol_log_columns(STDERR_FILENO);
+    fprintf(stderr, "\r\033[K%.*s", bytes_of(line, columns > 1 ? columns - 1 : 4096), line);
     fflush(stderr);
     live_shown = *line != '\0';
 }

@@ -35,12 +35,20 @@ int ol_cli_finish(ol_status status, bool work_started);
 void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
 int ol_cmd_bench(int argc, char **argv);
+int ol_cmd_export(int argc, char **argv);
+int ol_cmd_gradcheck(int argc, char **argv);
 int ol_cmd_inspect(int argc, char **argv);
 int ol_cmd_prompts(int argc, char **argv);
 int ol_cmd_reference(int argc, char **argv);
+int ol_cmd_report(int argc, char **argv);
 int ol_cmd_run(int argc, char **argv);
 int ol_cmd_score(int argc, char **argv);
+int ol_cmd_tokens(int argc, char **argv);
 int ol_cmd_suite(int argc, char **argv);
 int ol_cmd_verify(int argc, char **argv);
+
+/* A job file to try: jobs/quickstart.cfg where it is seen from here, else the installed one. Static
+   text. */
+const char *ol_cli_example(void);
 
 #endif

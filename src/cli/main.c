@@ -13,15 +13,26 @@
 static const ol_command commands[] = {
     {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
     {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
+    {"gradcheck", "hold a job's gradients against differences, in float64", ol_cmd_gradcheck},
     {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
+    {"tokens", "texts as JSON lines to token ids, and back", ol_cmd_tokens},
     {"suite", "write the built-in task suite", ol_cmd_suite},
     {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
     {"inspect", "what a run folder, checkpoint or metrics file holds", ol_cmd_inspect},
+    {"export", "a checkpoint as a folder that transformers or peft loads", ol_cmd_export},
     {"score", "option losses of a prompts file under a model", ol_cmd_score},
+    {"report", "what runs came to: tables, curves, one page, JSON, CSV, LaTeX", ol_cmd_report},
     {"reference", "every key of a job file, with defaults and meanings", ol_cmd_reference},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
+
+const char *ol_cli_example(void)
+{
+    static const char here[] = "jobs/quickstart.cfg", installed[] = OL_DATA "/jobs/quickstart.cfg";
+
+    return access(here, R_OK) != 0 && access(installed, R_OK) == 0 ? installed : here;
+}
 
 static void print_help(FILE *out)
 {
@@ -30,13 +41,15 @@ static void print_help(FILE *out)
                  "gradients.\n\n");
     for (size_t i = 0; i < N_COMMANDS; i++)
         fprintf(out, "  %-10s  %s\n", commands[i].name, commands[i].help);
-    fprintf(out, "\n"
-                 "  outerloop COMMAND --help    options of a command\n"
-                 "  outerloop --version         versions of the program and what it stands on\n\n"
-                 "Example, two ranks:\n"
-                 "  mpirun -n 2 outerloop run jobs/quickstart.cfg --set train.steps=50\n\n"
-                 "Exit: 0 done, 1 the check or run failed, 2 usage or configuration,\n"
-                 "      85 stopped early with everything saved (requeue me).\n");
+    fprintf(out,
+            "\n"
+            "  outerloop COMMAND --help    options of a command\n"
+            "  outerloop --version         versions of the program and what it stands on\n\n"
+            "Example, two ranks:\n"
+            "  mpirun -n 2 outerloop run %s --set train.steps=50\n\n"
+            "Exit: 0 done, 1 the check or run failed, 2 usage or configuration,\n"
+            "      85 stopped early with everything saved (requeue me).\n",
+            ol_cli_example());
 }
 
 int ol_cli_exit(ol_status status, bool work_started)

@@ -146,7 +146,7 @@ static ol_status write_rows(const suite_writer *writer, const suite_task *task, 
 
 static bool is_taught(const suite_task *task)
 {
-    return task->role == SUITE_TRAIN || task->role == SUITE_SPARE;
+    return task->role == SUITE_TRAIN || (task->role == SUITE_SPARE && task->group != SUITE_PRIVATE);
 }
 
 static bool is_grouped(const suite_task *task)
@@ -157,12 +157,14 @@ static bool is_grouped(const suite_task *task)
 static ol_status write_training(suite_writer *writer, const suite_task *task, uint32_t number,
                                 seen_set *seen)
 {
+    const int wanted = task->group == SUITE_PRIVATE ? SUITE_PRIVATE_ROWS : TRAIN_ROWS;
+    const int least = wanted < TRAIN_LEAST ? wanted : TRAIN_LEAST;
     ol_rng rng = ol_rng_stream(writer->seed, OL_RNG_SUITE, number, SPLIT_TRAINING);
     ol_text text = {0};
     int rows;
-    ol_status status = append_rows(writer, task, TRAIN_ROWS, &rng, seen, &text, &rows);
+    ol_status status = append_rows(writer, task, wanted, &rng, seen, &text, &rows);
 
-    if (status == OL_OK && rows < TRAIN_LEAST)
+    if (status == OL_OK && rows < least)
         status = ol_fail(OL_ECHECK, "task %s of the built-in suite has only %d different rows",
                          task->name, rows);
     if (status == OL_OK)
@@ -233,7 +235,8 @@ static ol_status write_json(const char *path, json_t *value)
 
 static ol_status write_task_config(const suite_writer *writer, const suite_task *task)
 {
-    const char *type = task->group == SUITE_QA      ? "multi-choice"
+    const bool choice = task->group == SUITE_QA || task->group == SUITE_PRIVATE;
+    const char *type = choice                       ? "multi-choice"
                        : task->group == SUITE_OTHER ? "free-form"
                                                     : "classification";
     json_t *config = json_pack("{s:s}", "task_type", type);
@@ -250,9 +253,8 @@ static ol_status write_task_config(const suite_writer *writer, const suite_task 
     return write_json(path, config);
 }
 
-static ol_status write_task(suite_writer *writer, uint32_t number)
+static ol_status write_task(suite_writer *writer, const suite_task *task, uint32_t number)
 {
-    const suite_task *task = &suite_tasks[number];
     seen_set seen = {0};
     char path[PATH_MAX];
 
@@ -314,6 +316,59 @@ static ol_status write_setting(const suite_writer *writer, const suite_setting *
                                       "unseen_domain_test", unseen));
 }
 
+/* Names of the tasks of private labels that are of one sort. */
+static json_t *names_of(const suite_private *all, suite_sort sort)
+{
+    json_t *names = json_array();
+
+    for (int i = 0; i < all->n; i++)
+        if (all->tasks[i].sort == sort)
+            json_array_append_new(names, json_string(all->tasks[i].name));
+    return names;
+}
+
+/* Targets of three sorts, which tables show apart; and beside it the setting that tunes on others. */
+static ol_status write_private_settings(const suite_writer *writer, const suite_private *all)
+{
+    static const char *const groups[SUITE_SORTS] = {
+        [SUITE_NEW_PAIRINGS] = "new pairings",
+        [SUITE_NEW_LABELS] = "new labels",
+        [SUITE_NEW_CATEGORIES] = "new categories",
+    };
+    json_t *test = json_array(), *by_group = json_object();
+    char path[PATH_MAX];
+
+    for (int s = SUITE_NEW_PAIRINGS; s < SUITE_SORTS; s++) {
+        json_t *names = names_of(all, (suite_sort)s);
+
+        json_array_extend(test, names);
+        json_object_set_new(by_group, groups[s], names);
+    }
+    OL_TRY(ol_path_format(path, "%s/config/private_labels.json", writer->folder));
+    OL_TRY(
+        write_json(path, json_pack("{s:o, s:o, s:o, s:o}", "train", names_of(all, SUITE_SORT_TRAIN),
+                                   "test", test, "unseen_domain_test",
+                                   names_of(all, SUITE_NEW_CATEGORIES), "groups", by_group)));
+    OL_TRY(ol_path_format(path, "%s/config/private_labels_tuning.json", writer->folder));
+    return write_json(path, json_pack("{s:o, s:o}", "train", names_of(all, SUITE_SORT_TRAIN),
+                                      "test", names_of(all, SUITE_TUNING)));
+}
+
+static ol_status write_private(suite_writer *writer)
+{
+    suite_private *all = calloc(1, sizeof *all);
+    ol_status status = OL_OK;
+
+    OL_CHECK(all, OL_ENOMEM, "no memory for the tasks of private labels");
+    suite_private_plan(writer->seed, all);
+    for (int i = 0; i < all->n && status == OL_OK; i++)
+        status = write_task(writer, &all->tasks[i].task, all->tasks[i].number);
+    if (status == OL_OK)
+        status = write_private_settings(writer, all);
+    free(all);
+    return status;
+}
+
 static json_t *stamp_of(uint64_t seed)
 {
     char digits[24];
@@ -351,6 +406,8 @@ static ol_status append_lexicon(ol_text *text)
     for (int t = 0; t < suite_task_count; t++)
         for (int i = 0; suite_tasks[t].labels[0] && i < suite_tasks[t].choices; i++)
             OL_TRY(append_word(text, "", suite_tasks[t].labels[i]));
+    for (int i = 0; suite_private_label(i); i++)
+        OL_TRY(append_word(text, "", suite_private_label(i)));
     return OL_OK;
 }
 
@@ -370,9 +427,10 @@ static ol_status write_all(suite_writer *writer)
     OL_TRY(ol_path_format(path, "%s/config/tasks", writer->folder));
     OL_TRY(ol_make_folders(path));
     for (uint32_t t = 0; t < (uint32_t)suite_task_count; t++)
-        OL_TRY(write_task(writer, t));
+        OL_TRY(write_task(writer, &suite_tasks[t], t));
     for (size_t s = 0; s < sizeof settings / sizeof settings[0]; s++)
         OL_TRY(write_setting(writer, &settings[s]));
+    OL_TRY(write_private(writer));
     OL_TRY(write_tokenizer(writer));
     OL_TRY(ol_path_format(path, "%s/suite.json", writer->folder));
     return write_json(path, stamp_of(writer->seed));

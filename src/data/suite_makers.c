@@ -37,7 +37,7 @@ static void fill(const suite_task *task, ol_rng *rng, const blanks *in, suite_ro
     uint32_t n = 0;
     const char *at;
 
-    while (n < 4 && task->templates[n])
+    while (n < SUITE_TEMPLATES && task->templates[n])
         n++;
     at = task->templates[ol_rng_below(rng, n)];
     for (; *at; at++) {
@@ -320,4 +320,94 @@ void suite_make_list(const suite_task *task, int want, ol_rng *rng, suite_row *r
             put_joined(row->output, sizeof row->output, in.choices, 2);
     }
     fill(task, rng, &in, row);
+}
+
+/* A word of the known categories at random; its category. */
+static int draw_any(ol_rng *rng, const suite_word **word)
+{
+    const int c = (int)ol_rng_below(rng, SUITE_KNOWN);
+
+    *word = &suite_categories[c].words[ol_rng_below(rng, SUITE_WORDS)];
+    return c;
+}
+
+/* Two words that are `relation` to each other. */
+static void draw_related(ol_rng *rng, int relation, const char **words)
+{
+    enum { OPPOSITES, SYNONYMS, TWICE, AKIN, BIGGER, SMALLER };
+    const suite_word *a, *b;
+    suite_pair pair;
+    int differ;
+
+    if (relation == OPPOSITES || relation == SYNONYMS) {
+        draw_pairs(rng, relation, 1, &pair);
+        words[0] = pair.a;
+        words[1] = pair.b;
+        return;
+    }
+    if (relation == AKIN) {
+        draw_words(rng, draw_category(rng, (UINT64_C(1) << SUITE_KNOWN) - 1, 0), 2, words);
+        return;
+    }
+    do {
+        differ = draw_any(rng, &a) != draw_any(rng, &b);
+    } while (relation != TWICE && (!differ || b->size == 0 || a->size < b->size + 10));
+    words[relation == SMALLER] = a->text;
+    words[relation != SMALLER] = relation == TWICE ? a->text : b->text;
+}
+
+/* True when the word is of that first letter, or of that band of sizes. */
+static bool belongs(int kind, int concept, const suite_word *word)
+{
+    static const int bands[SUITE_BANDS][2] = {{1, 4},   {6, 8},   {10, 13},
+                                              {15, 19}, {22, 28}, {35, 60}};
+
+    if (kind == SUITE_LETTER)
+        return word->text[0] == SUITE_LETTERS[concept];
+    return bands[concept][0] <= word->size && word->size <= bands[concept][1];
+}
+
+/* The two words of a row, and in $3 one who speaks of them. */
+static void draw_concept(ol_rng *rng, int kind, int concept, const char **words)
+{
+    const suite_word *word;
+
+    words[2] = draw_word(rng, ol_rng_below(rng, 2) ? JOB : FAMILY);
+    if (kind == SUITE_RELATION) {
+        draw_related(rng, concept, words);
+        return;
+    }
+    for (int i = 0; i < 2;) {
+        if (kind == SUITE_CATEGORY)
+            word = &suite_categories[concept].words[ol_rng_below(rng, SUITE_WORDS)];
+        else
+            draw_any(rng, &word);
+        if ((kind == SUITE_CATEGORY || belongs(kind, concept, word)) &&
+            (i == 0 || word->text != words[0]))
+            words[i++] = word->text;
+    }
+}
+
+/* An input is training's, tuning's or the targets' by its text, so that no two share a row. */
+static suite_role owner_of(const char *input)
+{
+    uint32_t hash = 2166136261u; /* FNV-1a */
+
+    for (; *input; input++)
+        hash = (hash ^ (unsigned char)*input) * 16777619u;
+    hash ^= hash >> 15;
+    return hash % 4 == 0 ? SUITE_TARGET : hash % 4 == 1 ? SUITE_SPARE : SUITE_TRAIN;
+}
+
+/* A sentence about two words of concept masks[want]; the label is the task's own for it. */
+void suite_make_private(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    do {
+        blanks in = {0};
+
+        row->input[0] = '\0';
+        draw_concept(rng, task->variant, (int)task->masks[want], in.words);
+        fill(task, rng, &in, row);
+    } while (owner_of(row->input) != task->role);
+    label(task, want, row);
 }

@@ -18,7 +18,7 @@
 
 #include "outerloop/base/rng.h"
 
-enum { SUITE_WORDS = 8, SUITE_OPTIONS = 4 };
+enum { SUITE_WORDS = 8, SUITE_OPTIONS = 5, SUITE_TEMPLATES = 8 };
 
 /** Categories, in the order of suite_categories; a set of them is a mask of 1 << number. */
 enum {
@@ -50,7 +50,8 @@ enum {
     GLOOM,
     ASSENT,
     DENIAL,
-    INSTRUMENT,
+    SUITE_KNOWN, /**< from here on: spoken of in no training task */
+    INSTRUMENT = SUITE_KNOWN,
     DANCE,
     GEM,
     COIN,
@@ -93,6 +94,12 @@ enum { SUITE_IS, SUITE_IS_NOT };               /**< suite_make_kind             
 enum { SUITE_BIGGER, SUITE_SMALLER };          /**< suite_make_size                  */
 enum { SUITE_OPPOSITE, SUITE_SYNONYM };        /**< suite_make_relation, .._quality  */
 enum { SUITE_NAME, SUITE_TURN, SUITE_REPEAT }; /**< suite_make_list                  */
+enum { SUITE_CATEGORY, SUITE_SIZE, SUITE_LETTER, SUITE_RELATION }; /**< suite_make_private */
+
+/** Concepts that private labels name, by kind: categories; bands of sizes; first letters; what two
+ *  words are to each other. */
+enum { SUITE_BANDS = 6, SUITE_RELATIONS = 6 };
+#define SUITE_LETTERS "abcfghlmprst"
 
 /** What a task is, for the lists of the seven settings. */
 typedef enum suite_group {
@@ -101,6 +108,7 @@ typedef enum suite_group {
     SUITE_PARAPHRASE, /**< typed classification */
     SUITE_QA,         /**< typed multi-choice   */
     SUITE_OTHER,      /**< typed free-form      */
+    SUITE_PRIVATE,    /**< typed multi-choice, so that accuracy is its score */
 } suite_group;
 
 /** Training task; one that hr_to_lr leaves out (it takes long to learn, and would take much of a
@@ -129,11 +137,12 @@ struct suite_task {
     suite_group group;
     suite_role role;
     suite_maker *make;
-    int choices;              /**< labels or options; 1 for free-form             */
-    const char *templates[4]; /**< of the input; $1.. words, $k asked, $o options */
-    const char *labels[4];    /**< of classification tasks                        */
-    uint64_t masks[4];        /**< categories, by label or by part                */
-    int variant;              /**< of the maker                                   */
+    int choices;                            /**< labels or options; 1 for free-form             */
+    const char *templates[SUITE_TEMPLATES]; /**< of the input; $1.. words, $k asked, $o options */
+    const char *labels[SUITE_OPTIONS];      /**< of tasks whose rows share them                 */
+    uint64_t masks[SUITE_OPTIONS]; /**< categories, by label or by part; of private labels: the
+                                        concept's number, by label                              */
+    int variant;                   /**< of the maker                                            */
 };
 
 extern const suite_task suite_tasks[];
@@ -141,6 +150,40 @@ extern const int suite_task_count;
 
 suite_maker suite_make_sort, suite_make_cue, suite_make_kind, suite_make_odd, suite_make_property,
     suite_make_size, suite_make_relation, suite_make_entail_kind, suite_make_entail_mention,
-    suite_make_same_list, suite_make_same_quality, suite_make_list;
+    suite_make_same_list, suite_make_same_quality, suite_make_list, suite_make_private;
+
+/* Private labels: tasks that are made by the hundred instead of being listed. */
+
+enum { SUITE_PRIVATE_MOST = 640, SUITE_PRIVATE_ROWS = 64 };
+
+/** What a task of private labels is there for. */
+typedef enum suite_sort {
+    SUITE_SORT_TRAIN,     /**< of the Latin squares                                 */
+    SUITE_TUNING,         /**< target to choose settings on, like a new pairing     */
+    SUITE_NEW_PAIRINGS,   /**< target: known concepts and labels, paired as nowhere */
+    SUITE_NEW_LABELS,     /**< target: labels of no training task                   */
+    SUITE_NEW_CATEGORIES, /**< target: categories of no training task               */
+    SUITE_SORTS
+} suite_sort;
+
+extern const char *const suite_sort_names[SUITE_SORTS];
+
+typedef struct suite_private_task {
+    suite_task task; /**< its name points to `name` */
+    suite_sort sort;
+    uint32_t number; /**< of its random streams     */
+    char name[48];
+} suite_private_task;
+
+typedef struct suite_private {
+    suite_private_task tasks[SUITE_PRIVATE_MOST];
+    int n;
+} suite_private;
+
+/** All of them, training tasks first. Deterministic in the seed. */
+void suite_private_plan(uint64_t seed, suite_private *all);
+
+/** Label i of all there are; NULL past the last. */
+const char *suite_private_label(int i);
 
 #endif

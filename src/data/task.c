@@ -170,6 +170,32 @@ static ol_status unknown_setting(const char *root, const char *setting)
     return status;
 }
 
+static ol_status read_groups(json_t *object, ol_setting *out)
+{
+    json_t *groups = json_object_get(object, "groups"), *list;
+    const char *name;
+
+    if (!groups)
+        return OL_OK;
+    OL_CHECK(json_is_object(groups), OL_EDATA,
+             "%s: \"groups\" must name lists of tasks, as {\"new\": [\"task\"]}", out->path);
+    out->groups = calloc(json_object_size(groups) + 1, sizeof *out->groups);
+    OL_CHECK(out->groups, OL_ENOMEM, "%s: no memory to read it", out->path);
+    json_object_foreach(groups, name, list)
+    {
+        ol_group *group = &out->groups[out->n_groups++];
+
+        group->name = strdup(name);
+        OL_CHECK(group->name, OL_ENOMEM, "%s: no memory to read it", out->path);
+        OL_TRY(read_names(out->path, groups, name, true, &group->tasks.names, &group->tasks.n));
+        for (int i = 0; i < group->tasks.n; i++)
+            OL_CHECK(ol_names_have(&out->test, group->tasks.names[i]), OL_EDATA,
+                     "%s: group \"%s\" names %s, which \"test\" does not", out->path, name,
+                     group->tasks.names[i]);
+    }
+    return OL_OK;
+}
+
 static ol_status fill_setting(json_t *object, ol_setting *out)
 {
     OL_TRY(read_names(out->path, object, "train", true, &out->train.names, &out->train.n));
@@ -184,7 +210,7 @@ static ol_status fill_setting(json_t *object, ol_setting *out)
         OL_CHECK(ol_names_have(&out->test, out->unseen_domain_test.names[i]), OL_EDATA,
                  "%s: \"unseen_domain_test\" names %s, which \"test\" does not", out->path,
                  out->unseen_domain_test.names[i]);
-    return OL_OK;
+    return read_groups(object, out);
 }
 
 ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out)
@@ -215,7 +241,20 @@ void ol_setting_finish(ol_setting *setting)
     names_free(setting->train.names, setting->train.n);
     names_free(setting->test.names, setting->test.n);
     names_free(setting->unseen_domain_test.names, setting->unseen_domain_test.n);
+    for (int i = 0; i < setting->n_groups; i++) {
+        free(setting->groups[i].name);
+        names_free(setting->groups[i].tasks.names, setting->groups[i].tasks.n);
+    }
+    free(setting->groups);
     *setting = (ol_setting){0};
+}
+
+const char *ol_setting_group(const ol_setting *setting, const char *task)
+{
+    for (int i = 0; i < setting->n_groups; i++)
+        if (ol_names_have(&setting->groups[i].tasks, task))
+            return setting->groups[i].name;
+    return "";
 }
 
 bool ol_names_have(const ol_names *names, const char *name)

@@ -78,11 +78,12 @@ typedef struct head {
     uint32_t magic;
     int32_t item, metric, rows, prompts, n;
     uint64_t text;
+    double chance, majority;
 } head;
 
 typedef struct tally {
     int32_t steps, diverged;
-    double score, support, seconds;
+    double score, calibration, support, seconds;
 } tally;
 
 #define MAGIC 0x6c766530u
@@ -90,7 +91,8 @@ typedef struct tally {
 ol_status ol_eval_result_pack(const ol_eval_result *r, ol_text *bytes)
 {
     const size_t rows = (size_t)r->rows, prompts = (size_t)r->prompts;
-    head h = {MAGIC, r->item, (int32_t)r->metric, r->rows, r->prompts, r->n, 0};
+    head h = {MAGIC, r->item, (int32_t)r->metric, r->rows,    r->prompts,
+              r->n,  0,       r->chance,          r->majority};
 
     for (size_t i = 0; i < prompts; i++)
         h.text += strlen(r->options[i]) + 1;
@@ -101,7 +103,7 @@ ol_status ol_eval_result_pack(const ol_eval_result *r, ol_text *bytes)
         OL_TRY(ol_text_append(bytes, r->options[i], strlen(r->options[i]) + 1));
     for (int i = 0; i < r->n; i++) {
         const ol_eval_scoring *s = &r->scorings[i];
-        const tally t = {s->steps, s->diverged, s->score, s->support, s->seconds};
+        const tally t = {s->steps, s->diverged, s->score, s->calibration, s->support, s->seconds};
         OL_TRY(ol_text_append(bytes, (const char *)&t, sizeof t));
         OL_TRY(ol_text_append(bytes, (const char *)s->predicted, rows * sizeof *s->predicted));
         OL_TRY(ol_text_append(bytes, (const char *)s->losses, prompts * sizeof *s->losses));
@@ -123,6 +125,21 @@ static const char *take(void *to, const char *from, size_t n)
     return from + n;
 }
 
+static const char *take_scoring(const head *h, const char *at, ol_eval_scoring *s)
+{
+    tally t;
+
+    at = take(&t, at, sizeof t);
+    s->steps = t.steps;
+    s->diverged = t.diverged;
+    s->score = t.score;
+    s->calibration = t.calibration;
+    s->support = t.support;
+    s->seconds = t.seconds;
+    at = take(s->predicted, at, (size_t)h->rows * sizeof *s->predicted);
+    return take(s->losses, at, (size_t)h->prompts * sizeof *s->losses);
+}
+
 ol_status ol_eval_result_unpack(const char *bytes, size_t size, size_t *used,
                                 ol_eval_result *result)
 {
@@ -137,11 +154,13 @@ ol_status ol_eval_result_unpack(const char *bytes, size_t size, size_t *used,
     OL_CHECK(h.magic == MAGIC && h.rows >= 0 && h.prompts >= 0 && h.n >= 0 && h.text <= size &&
                  packed_size(&h) <= size,
              OL_EDATA, "an evaluation result of %zu bytes is cut short", size);
-    r.item = h.item;
-    r.metric = (ol_metric)h.metric;
-    r.rows = h.rows;
-    r.prompts = h.prompts;
-    r.n = h.n;
+    r = (ol_eval_result){.item = h.item,
+                         .metric = (ol_metric)h.metric,
+                         .chance = h.chance,
+                         .majority = h.majority,
+                         .rows = h.rows,
+                         .prompts = h.prompts,
+                         .n = h.n};
     OL_TRY(allocate(&r, h.text, &texts));
     at = take(r.offsets, at, ((size_t)h.rows + 1) * sizeof *r.offsets);
     at = take(r.gold, at, (size_t)h.rows * sizeof *r.gold);
@@ -150,18 +169,8 @@ ol_status ol_eval_result_unpack(const char *bytes, size_t size, size_t *used,
         r.options[i] = texts;
         texts += strlen(texts) + 1;
     }
-    for (int i = 0; i < h.n; i++) {
-        ol_eval_scoring *s = &r.scorings[i];
-        tally t;
-        at = take(&t, at, sizeof t);
-        s->steps = t.steps;
-        s->diverged = t.diverged;
-        s->score = t.score;
-        s->support = t.support;
-        s->seconds = t.seconds;
-        at = take(s->predicted, at, (size_t)h.rows * sizeof *s->predicted);
-        at = take(s->losses, at, (size_t)h.prompts * sizeof *s->losses);
-    }
+    for (int i = 0; i < h.n; i++)
+        at = take_scoring(&h, at, &r.scorings[i]);
     *used = (size_t)(at - bytes);
     *result = r;
     return OL_OK;

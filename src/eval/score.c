@@ -132,3 +132,94 @@ ol_status ol_score_rows(ol_metric metric, int rows, const char *const *predicted
     *score = (double)correct / rows;
     return OL_OK;
 }
+
+/* Probability of the pick among the options of a row; its loss is the lowest. (7) */
+static double confidence(int n, const double *losses)
+{
+    const int pick = ol_score_pick(n, losses);
+    double sum = 0.0;
+
+    for (int i = 0; i < n; i++)
+        if (i == pick || !isnan(losses[i]))
+            sum += i == pick ? 1.0 : exp(losses[pick] - losses[i]);
+    return 1.0 / sum;
+}
+
+double ol_score_calibration(int rows, const int *offsets, const double *losses,
+                            const char *const *predicted, const char *const *gold)
+{
+    enum { BINS = 10 };
+    double apart[BINS] = {0}, error = 0.0; /* sums over the rows of a bin of correct - confidence */
+    int n = 0;
+
+    for (int r = 0; r < rows; r++) {
+        const double p = predicted[r] ? confidence(offsets[r + 1] - offsets[r], losses + offsets[r])
+                                      : (double)NAN;
+        const int bin = p < 1.0 ? (int)(BINS * p) : BINS - 1;
+        if (isnan(p))
+            continue;
+        apart[bin] += ol_score_same(predicted[r], gold[r]) - p;
+        n++;
+    }
+    for (int b = 0; b < BINS; b++)
+        error += fabs(apart[b]);
+    return n > 0 ? error / n : (double)NAN; /* (8) */
+}
+
+static bool is_option(const char *const *options, int n, const char *text)
+{
+    for (int i = 0; i < n; i++)
+        if (ol_score_same(options[i], text))
+            return true;
+    return false;
+}
+
+/* (6), with the classes of the gold labels known. */
+static ol_status majority_score(ol_metric metric, int rows, const int *offsets,
+                                const char *const *options, const char *const *gold,
+                                const counts *classes, int n, double *score)
+{
+    const char **answers = malloc((size_t)rows * sizeof *answers);
+    const counts *most = classes;
+    bool answerable = true;
+    ol_status status = OL_OK;
+
+    OL_CHECK(answers, OL_ENOMEM, "no memory to score %d rows", rows);
+    for (int c = 1; c < n; c++)
+        if (classes[c].gold > most->gold)
+            most = &classes[c];
+    for (int r = 0; r < rows; r++) {
+        answers[r] = most->name;
+        answerable =
+            answerable && is_option(options + offsets[r], offsets[r + 1] - offsets[r], most->name);
+    }
+    *score = (double)NAN;
+    if (answerable)
+        status = ol_score_rows(metric, rows, answers, gold, score);
+    free(answers);
+    return status;
+}
+
+ol_status ol_score_floors(ol_metric metric, int rows, const int *offsets,
+                          const char *const *options, const char *const *gold, double *chance,
+                          double *majority)
+{
+    counts *classes = malloc((size_t)rows * sizeof *classes);
+    double q = 0.0, f1s = 0.0;
+    int n = 0;
+    ol_status status;
+
+    OL_CHECK(classes, OL_ENOMEM, "no memory to score %d rows", rows);
+    for (int r = 0; r < rows; r++) {
+        find_class(classes, &n, gold[r])->gold++;
+        q += 1.0 / (offsets[r + 1] - offsets[r]) / rows;
+    }
+    for (int c = 0; c < n; c++) {
+        const double share = (double)classes[c].gold / rows;
+        f1s += 2.0 * share * q / (share + q) / n;
+    }
+    *chance = metric == OL_MACRO_F1 ? f1s : q; /* (5) */
+    status = majority_score(metric, rows, offsets, options, gold, classes, n, majority);
+    free(classes);
+    return status;
+}

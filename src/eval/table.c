@@ -2,6 +2,7 @@
 #include "outerloop/eval/table.h"
 
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,226 +10,529 @@
 #include "outerloop/base/clock.h" /* ol_clock_duration */
 
 enum {
-    NAME_WIDTH = 16, /* of the learner column, at least                                      */
-    NAME_MOST = 32,  /* longer names are cut                                                 */
-    PAIR_WIDTH = 16, /* of one step count: mean and worst                                    */
-    LINE_WIDTH = 100,
-    TIME_WIDTH = 14, /* "  59 min 59 s"                                                      */
+    LEAST_WIDTH = 40, /* of the whole                              */
+    NAME_WIDTH = 16,  /* of the learner column, at least           */
+    CELL_WIDTH = 18,  /* of one step count: mean, interval, worst  */
+    MOST_GROUPS = 32,
+    CELL_TEXT = 64,
 };
 
-/* Order by task, then seed; later entries of equal ones stay later. */
-static int compare_scores(const void *a, const void *b)
-{
-    const ol_eval_score *const *x = a, *const *y = b;
-    const int by_task = strcmp((*x)->task, (*y)->task);
+static const double idle = 0.02; /* an inner loop that lowers the loss by less gains nothing */
 
-    if (by_task != 0)
-        return by_task;
-    if ((*x)->seed != (*y)->seed)
-        return (*x)->seed < (*y)->seed ? -1 : 1;
-    return (*x > *y) - (*x < *y);
-}
+/* What is being written, and for whom. */
+typedef struct page {
+    const ol_eval_learner *learners; /* [n] */
+    size_t n;
+    int width; /* of the whole           */
+    int name;  /* of the learner column  */
+    ol_text *text;
+} page;
 
-/* Mean and least over the seeds of the task that sorted[0] belongs to. Returns the entries used. */
-static size_t task_scores(const ol_eval_score *const *sorted, size_t n, double *mean, double *least,
-                          int *seeds)
-{
-    double sum = 0.0;
-    size_t i = 0;
+/* One part: the tasks of a group, NULL for all. */
+typedef struct section {
+    const char *group;
+    int *counts; /* [n_counts] step counts that any learner has, ascending */
+    int n_counts;
+    ol_eval_summary *summaries; /* [n, n_counts] */
+} section;
 
-    *seeds = 0;
-    *least = (double)INFINITY;
-    for (; i < n && strcmp(sorted[i]->task, sorted[0]->task) == 0; i++) {
-        if (i + 1 < n && strcmp(sorted[i + 1]->task, sorted[0]->task) == 0 &&
-            sorted[i + 1]->seed == sorted[i]->seed)
-            continue; /* measured again later, as after a resume */
-        sum += sorted[i]->score;
-        *least = fmin(*least, sorted[i]->score);
-        ++*seeds;
-    }
-    *mean = sum / *seeds;
-    return i;
-}
-
-ol_status ol_eval_summarise(const ol_eval_learner *learner, int steps, bool unseen_only,
-                            ol_eval_summary *summary)
-{
-    const ol_eval_score **chosen = malloc((learner->n + 1) * sizeof *chosen);
-    double mean = 0.0, worst = 0.0;
-    size_t n = 0;
-
-    OL_CHECK(chosen, OL_ENOMEM, "no memory to summarise %zu scores", learner->n);
-    *summary = (ol_eval_summary){.mean = (double)NAN, .worst = (double)NAN};
-    for (size_t i = 0; i < learner->n; i++)
-        if (learner->scores[i].steps == steps && (!unseen_only || learner->scores[i].unseen))
-            chosen[n++] = &learner->scores[i];
-    qsort(chosen, n, sizeof *chosen, compare_scores);
-    for (size_t i = 0; i < n;) {
-        double task_mean, task_least;
-        int seeds;
-        i += task_scores(chosen + i, n - i, &task_mean, &task_least, &seeds);
-        mean += task_mean;
-        worst += task_least;
-        summary->tasks++;
-        if (seeds > summary->seeds)
-            summary->seeds = seeds;
-    }
-    free(chosen);
-    if (summary->tasks > 0) {
-        summary->mean = mean / summary->tasks;   /* (1) */
-        summary->worst = worst / summary->tasks; /* (2) */
-    }
-    return OL_OK;
-}
-
-/* Step counts that any learner has, ascending; *counts is the caller's. */
-static ol_status find_counts(const ol_eval_learner *learners, size_t n, bool unseen_only,
-                             int **counts, int *n_counts)
-{
-    size_t room = 1;
-
-    for (size_t l = 0; l < n; l++)
-        room += learners[l].n;
-    *n_counts = 0;
-    *counts = malloc(room * sizeof **counts);
-    OL_CHECK(*counts, OL_ENOMEM, "no memory for a table of %zu scores", room);
-    for (size_t l = 0; l < n; l++)
-        for (size_t i = 0; i < learners[l].n; i++) {
-            const int steps = learners[l].scores[i].steps;
-            int at = 0;
-            if (unseen_only && !learners[l].scores[i].unseen)
-                continue;
-            while (at < *n_counts && (*counts)[at] < steps)
-                at++;
-            if (at < *n_counts && (*counts)[at] == steps)
-                continue;
-            memmove(*counts + at + 1, *counts + at, (size_t)(*n_counts - at) * sizeof **counts);
-            (*counts)[at] = steps;
-            ++*n_counts;
-        }
-    return OL_OK;
-}
-
-/* Bytes of the cell that hold a name cut to the column, code points whole. */
-static int name_bytes(const char *name, int width)
-{
-    int used = 0;
-
-    for (int columns = 0; name[used] && columns < width; columns++)
-        do
-            used++;
-        while (((unsigned char)name[used] & 0xc0) == 0x80);
-    return used;
-}
-
-static int name_columns(const char *name)
+static int columns_of(const char *text)
 {
     int columns = 0;
 
-    for (; *name; name++)
-        columns += ((unsigned char)*name & 0xc0) != 0x80;
+    for (; *text; text++)
+        columns += ((unsigned char)*text & 0xc0) != 0x80;
     return columns;
 }
 
-static ol_status add_name(const char *name, int width, ol_text *text)
+/* Bytes of the first `width` columns of a text, code points whole. */
+static int bytes_of(const char *text, int width)
 {
-    const int bytes = name_bytes(name, width);
-    const int columns = name_columns(name);
+    int used = 0;
 
-    return ol_text_format(text, "%.*s%*s", bytes, name, columns < width ? width - columns : 0, "");
+    for (int columns = 0; text[used] && columns < width; columns++)
+        do
+            used++;
+        while (((unsigned char)text[used] & 0xc0) == 0x80);
+    return used;
 }
 
-static ol_status add_heading(const int *counts, int n, int width, bool last, ol_text *text)
+/* Cut or filled up to `width` columns. */
+static ol_status add_left(const char *cell, int width, ol_text *text)
 {
-    OL_TRY(ol_text_format(text, "%*s", width, ""));
-    for (int i = 0; i < n; i++) {
-        char title[32] = "in context";
-        if (counts[i] > 0)
-            snprintf(title, sizeof title, "%d step%s", counts[i], counts[i] > 1 ? "s" : "");
-        OL_TRY(ol_text_format(text, "%*s", PAIR_WIDTH, title));
-    }
-    OL_TRY(ol_text_format(text, "%s\n%-*s", last ? "   wall time" : "", width, "learner"));
-    for (int i = 0; i < n; i++)
-        OL_TRY(ol_text_format(text, "     mean  worst"));
+    const int columns = columns_of(cell);
+
+    return ol_text_format(text, "%.*s%*s", bytes_of(cell, width), cell,
+                          columns < width ? width - columns : 0, "");
+}
+
+static ol_status add_right(const char *cell, int width, ol_text *text)
+{
+    const int columns = columns_of(cell);
+
+    return ol_text_format(text, "%*s%s", columns < width ? width - columns : 0, "", cell);
+}
+
+/* Without the blanks that its columns end in. */
+static ol_status end_line(ol_text *text)
+{
+    while (text->size > 0 && text->data[text->size - 1] == ' ')
+        text->size--;
     return ol_text_append(text, "\n", 1);
 }
 
-static ol_status add_percent(double value, int width, ol_text *text)
+/* A paragraph, broken between words. */
+static ol_status add_wrapped(const page *p, const char *words)
 {
-    return isnan(value) ? ol_text_format(text, "%*s", width, "-")
-                        : ol_text_format(text, "%*.1f", width, 100.0 * value);
-}
+    int used = 0;
 
-static ol_status add_learner(const ol_eval_learner *learner, const int *counts, int n,
-                             bool unseen_only, int width, bool last, ol_text *text)
-{
-    char time[32] = "-";
+    while (*words) {
+        const int length = (int)strcspn(words, " ");
+        char word[128];
 
-    OL_TRY(add_name(learner->name, width - 1, text));
-    OL_TRY(ol_text_append(text, " ", 1));
-    for (int i = 0; i < n; i++) {
-        ol_eval_summary summary;
-        OL_TRY(ol_eval_summarise(learner, counts[i], unseen_only, &summary));
-        OL_TRY(add_percent(summary.mean, 9, text));
-        OL_TRY(add_percent(summary.worst, PAIR_WIDTH - 9, text));
+        snprintf(word, sizeof word, "%.*s", length, words);
+        if (used > 0 && used + 1 + columns_of(word) > p->width) {
+            OL_TRY(ol_text_append(p->text, "\n", 1));
+            used = 0;
+        }
+        OL_TRY(ol_text_format(p->text, "%s%s", used > 0 ? " " : "", word));
+        used += (used > 0) + columns_of(word);
+        words += length;
+        words += strspn(words, " ");
     }
-    if (learner->seconds >= 0.0)
-        ol_clock_duration(learner->seconds, time);
-    return last ? ol_text_format(text, "   %s\n", time) : ol_text_append(text, "\n", 1);
+    return ol_text_append(p->text, "\n", 1);
 }
 
-/* Most tasks and seeds that any learner has at any count, for the caption. */
-static ol_status find_extent(const ol_eval_learner *learners, size_t n, const int *counts,
-                             int n_counts, bool unseen_only, int *tasks, int *seeds)
+/* Half of the interval, in percent; NaN when there is none. */
+static double spread(const ol_interval *i)
 {
-    *tasks = *seeds = 0;
-    for (size_t l = 0; l < n; l++)
-        for (int i = 0; i < n_counts; i++) {
-            ol_eval_summary summary;
-            OL_TRY(ol_eval_summarise(&learners[l], counts[i], unseen_only, &summary));
-            *tasks = summary.tasks > *tasks ? summary.tasks : *tasks;
-            *seeds = summary.seeds > *seeds ? summary.seeds : *seeds;
+    return 50.0 * (i->high - i->low);
+}
+
+/* Decimals that a number of this spread has. */
+static int decimals(double half)
+{
+    return half >= 0.95 ? 0 : 1;
+}
+
+/* "76.4", or "76  ": the points of a column stand below each other. "-" for NaN. */
+static void write_percent(double value, int digits, char text[CELL_TEXT])
+{
+    if (isnan(value))
+        snprintf(text, CELL_TEXT, "-  ");
+    else
+        snprintf(text, CELL_TEXT, "%.*f%s", digits, 100.0 * value, digits == 0 ? "  " : "");
+}
+
+static ol_status add_percent(double value, int digits, int width, ol_text *text)
+{
+    char cell[CELL_TEXT];
+
+    write_percent(value, digits, cell);
+    return add_right(cell, width, text);
+}
+
+static ol_status add_cell(const ol_eval_summary *s, ol_text *text)
+{
+    const double half = spread(&s->score);
+    const int digits = decimals(half);
+    char interval[CELL_TEXT] = "";
+
+    if (!isnan(half))
+        snprintf(interval, sizeof interval, "±%.*f", digits, half);
+    OL_TRY(add_percent(s->score.mean, digits, 7, text));
+    OL_TRY(ol_text_append(text, " ", 1));
+    OL_TRY(add_left(interval, 4, text));
+    return add_percent(s->worst, digits, CELL_WIDTH - 12, text);
+}
+
+/* In percent, as it is printed: never a zero with a minus. */
+static double rounded(double value, int digits)
+{
+    const double unit = digits == 0 ? 1.0 : 10.0;
+
+    return round(100.0 * value * unit) / unit + 0.0;
+}
+
+/* "+11 [5, 17]" */
+static void write_difference(const ol_interval *d, char text[CELL_TEXT])
+{
+    const int digits = decimals(spread(d));
+
+    if (isnan(d->mean))
+        snprintf(text, CELL_TEXT, "-");
+    else if (isnan(d->low))
+        snprintf(text, CELL_TEXT, "%+.1f", 100.0 * d->mean);
+    else
+        snprintf(text, CELL_TEXT, "%+.*f [%.*f, %.*f]", digits, rounded(d->mean, digits), digits,
+                 rounded(d->low, digits), digits, rounded(d->high, digits));
+}
+
+static bool is_in(const ol_eval_score *score, const char *group)
+{
+    return !group || (score->group && strcmp(score->group, group) == 0);
+}
+
+static ol_status find_counts(const page *p, section *part)
+{
+    size_t room = 1;
+
+    for (size_t l = 0; l < p->n; l++)
+        room += p->learners[l].n;
+    part->counts = malloc(room * sizeof *part->counts);
+    OL_CHECK(part->counts, OL_ENOMEM, "no memory for a table of %zu scores", room);
+    for (size_t l = 0; l < p->n; l++)
+        for (size_t i = 0; i < p->learners[l].n; i++) {
+            const int steps = p->learners[l].scores[i].steps;
+            int at = 0;
+            if (!is_in(&p->learners[l].scores[i], part->group))
+                continue;
+            while (at < part->n_counts && part->counts[at] < steps)
+                at++;
+            if (at < part->n_counts && part->counts[at] == steps)
+                continue;
+            memmove(part->counts + at + 1, part->counts + at,
+                    (size_t)(part->n_counts - at) * sizeof *part->counts);
+            part->counts[at] = steps;
+            part->n_counts++;
         }
     return OL_OK;
 }
 
-static ol_status add_part(const ol_eval_learner *learners, size_t n, const int *counts,
-                          int n_counts, bool unseen_only, ol_text *text)
+static const ol_eval_summary *summary_of(const section *part, size_t learner, int count)
 {
-    int width = NAME_WIDTH, tasks, seeds;
+    return &part->summaries[learner * (size_t)part->n_counts + (size_t)count];
+}
 
-    for (size_t l = 0; l < n; l++) {
-        const int columns = name_columns(learners[l].name) + 1;
-        width = columns > width ? columns : width;
+static ol_status find_summaries(const page *p, section *part)
+{
+    const size_t C = (size_t)part->n_counts;
+
+    part->summaries = malloc((p->n * C + 1) * sizeof *part->summaries);
+    OL_CHECK(part->summaries, OL_ENOMEM, "no memory for a table of %zu rows", p->n);
+    for (size_t i = 0; i < p->n * C; i++)
+        OL_TRY(ol_eval_summarise(&p->learners[i / C], part->counts[i % C], part->group,
+                                 &part->summaries[i]));
+    return OL_OK;
+}
+
+static ol_status add_count(int n, const char *what, const char *before, ol_text *text)
+{
+    return ol_text_format(text, "%s%d %s%s", before, n, what, n == 1 ? "" : "s");
+}
+
+static ol_status add_title(const page *p, const section *part)
+{
+    static const char *const metrics[] = {"", "accuracy", "macro-F1",
+                                          "accuracy, macro-F1 of classification,"};
+    ol_eval_summary most = {0};
+    ol_text title = {0};
+    ol_status status;
+
+    for (size_t i = 0; i < p->n * (size_t)part->n_counts; i++) {
+        const ol_eval_summary *s = &part->summaries[i];
+        most.tasks = s->tasks > most.tasks ? s->tasks : most.tasks;
+        most.seeds = s->seeds > most.seeds ? s->seeds : most.seeds;
+        most.trainings = s->trainings > most.trainings ? s->trainings : most.trainings;
+        most.metrics |= s->metrics;
     }
-    width = width > NAME_MOST ? NAME_MOST : width;
-    OL_TRY(find_extent(learners, n, counts, n_counts, unseen_only, &tasks, &seeds));
-    OL_TRY(ol_text_format(text, "%s (%d task%s, %d seed%s; score in %%, mean and worst seed)\n\n",
-                          unseen_only ? "tasks of unseen domains" : "unseen tasks", tasks,
-                          tasks == 1 ? "" : "s", seeds, seeds == 1 ? "" : "s"));
-    for (int done = 0; done < n_counts;) {
-        const int fit = (LINE_WIDTH - width - TIME_WIDTH) / PAIR_WIDTH;
-        const int block = n_counts - done < fit ? n_counts - done : fit;
-        const bool last = done + block == n_counts;
-        OL_TRY(add_heading(counts + done, block, width, last, text));
-        for (size_t l = 0; l < n; l++)
-            OL_TRY(add_learner(&learners[l], counts + done, block, unseen_only, width, last, text));
-        OL_TRY(ol_text_append(text, "\n", 1));
-        done += block;
+    status = ol_text_format(&title, "%s: ", part->group ? part->group : "unseen tasks");
+    if (status == OL_OK)
+        status = add_count(most.tasks, "task", "", &title);
+    if (status == OL_OK)
+        status = add_count(most.seeds, "seed", ", ", &title);
+    if (status == OL_OK)
+        status = add_count(most.trainings, "training", ", ", &title);
+    if (status == OL_OK)
+        status = ol_text_format(&title, "; %s in %%", metrics[most.metrics & 3]);
+    if (status == OL_OK)
+        status = add_wrapped(p, title.data);
+    ol_text_finish(&title);
+    return status == OL_OK ? ol_text_append(p->text, "\n", 1) : status;
+}
+
+/* "in context", "4 steps", ... */
+static ol_status add_counts(const page *p, const section *part, int from, int to, int width)
+{
+    OL_TRY(add_left("", p->name, p->text));
+    for (int c = from; c < to; c++) {
+        char title[32] = "in context";
+        if (part->counts[c] > 0)
+            snprintf(title, sizeof title, "%d step%s", part->counts[c],
+                     part->counts[c] > 1 ? "s" : "");
+        OL_TRY(add_right(title, width, p->text));
+    }
+    return ol_text_append(p->text, "\n", 1);
+}
+
+static ol_status add_heading(const page *p, const section *part, int from, int to)
+{
+    OL_TRY(add_counts(p, part, from, to, CELL_WIDTH));
+    OL_TRY(add_left("learner", p->name, p->text));
+    for (int c = from; c < to; c++)
+        OL_TRY(ol_text_format(p->text, "%7s%11s", "mean", "worst"));
+    return ol_text_append(p->text, "\n", 1);
+}
+
+/* What scores without any learning: the first learner that has a score there knows. */
+static ol_status add_floor(const page *p, const section *part, const char *name, bool majority,
+                           int from, int to)
+{
+    OL_TRY(add_left(name, p->name, p->text));
+    for (int c = from; c < to; c++) {
+        double value = (double)NAN;
+        for (size_t l = 0; l < p->n && isnan(value); l++)
+            value = majority ? summary_of(part, l, c)->majority : summary_of(part, l, c)->chance;
+        OL_TRY(add_percent(value, 1, 7, p->text));
+        OL_TRY(add_left("", CELL_WIDTH - 7, p->text));
+    }
+    return end_line(p->text);
+}
+
+static ol_status add_scores(const page *p, const section *part, int from, int to)
+{
+    OL_TRY(add_heading(p, part, from, to));
+    OL_TRY(add_floor(p, part, "chance", false, from, to));
+    OL_TRY(add_floor(p, part, "majority", true, from, to));
+    for (size_t l = 0; l < p->n; l++) {
+        OL_TRY(add_left(p->learners[l].name, p->name - 1, p->text));
+        OL_TRY(ol_text_append(p->text, " ", 1));
+        for (int c = from; c < to; c++)
+            OL_TRY(add_cell(summary_of(part, l, c), p->text));
+        OL_TRY(end_line(p->text));
+    }
+    return ol_text_append(p->text, "\n", 1);
+}
+
+/* The best of the others at a step count; NULL when none has a score. */
+static const ol_eval_learner *rival_of(const page *p, const section *part, size_t learner,
+                                       int count)
+{
+    const ol_eval_learner *best = NULL;
+    double most = -1.0;
+
+    for (size_t l = 0; l < p->n; l++) {
+        const double mean = summary_of(part, l, count)->score.mean;
+        if (l != learner && mean > most) { /* never of NaN */
+            most = mean;
+            best = &p->learners[l];
+        }
+    }
+    return best;
+}
+
+static bool was_trained(const ol_eval_learner *learner)
+{
+    return learner->seconds >= 0.0;
+}
+
+static bool any_trained(const page *p)
+{
+    for (size_t l = 0; l < p->n; l++)
+        if (was_trained(&p->learners[l]))
+            return true;
+    return false;
+}
+
+/* The differences of one learner, as text. */
+static ol_status find_differences(const page *p, const section *part, size_t learner,
+                                  char (*cells)[CELL_TEXT], int *widest)
+{
+    for (int c = 0; c < part->n_counts; c++) {
+        const ol_eval_learner *rival = rival_of(p, part, learner, c);
+        ol_interval d = {(double)NAN, (double)NAN, (double)NAN};
+        if (rival)
+            OL_TRY(ol_eval_compare(&p->learners[learner], rival, part->counts[c], part->group, &d));
+        write_difference(&d, cells[c]);
+        if (columns_of(cells[c]) > *widest)
+            *widest = columns_of(cells[c]);
     }
     return OL_OK;
 }
 
-ol_status ol_eval_table(const ol_eval_learner *learners, size_t n, ol_text *text)
+static ol_status add_differences(const page *p, const section *part, char (*cells)[CELL_TEXT],
+                                 int width)
 {
+    const int fit = (p->width - p->name) / width;
+    const bool all = !any_trained(p);
+
+    OL_TRY(add_wrapped(p, "above its best rival, paired [95 % interval]"));
+    for (int from = 0; from < part->n_counts; from += fit) {
+        const int to = from + fit < part->n_counts ? from + fit : part->n_counts;
+        OL_TRY(add_counts(p, part, from, to, width));
+        for (size_t l = 0; l < p->n; l++) {
+            if (!all && !was_trained(&p->learners[l]))
+                continue;
+            OL_TRY(add_left(p->learners[l].name, p->name - 1, p->text));
+            OL_TRY(ol_text_append(p->text, " ", 1));
+            for (int c = from; c < to; c++)
+                OL_TRY(add_right(cells[l * (size_t)part->n_counts + (size_t)c], width, p->text));
+            OL_TRY(end_line(p->text));
+        }
+        OL_TRY(ol_text_append(p->text, "\n", 1));
+    }
+    return OL_OK;
+}
+
+static ol_status compare_learners(const page *p, const section *part)
+{
+    char(*cells)[CELL_TEXT] = calloc(p->n * (size_t)part->n_counts + 1, sizeof *cells);
+    int widest = CELL_WIDTH - 2;
     ol_status status = OL_OK;
 
-    for (int unseen_only = 0; unseen_only <= 1 && status == OL_OK; unseen_only++) {
-        int *counts, n_counts;
-        OL_TRY(find_counts(learners, n, unseen_only, &counts, &n_counts));
-        if (n_counts > 0)
-            status = add_part(learners, n, counts, n_counts, unseen_only, text);
-        free(counts);
-    }
+    OL_CHECK(cells, OL_ENOMEM, "no memory for a table of %zu rows", p->n);
+    for (size_t l = 0; l < p->n && status == OL_OK; l++)
+        status = find_differences(p, part, l, cells + l * (size_t)part->n_counts, &widest);
+    if (status == OL_OK)
+        status = add_differences(p, part, cells, widest + 2);
+    free(cells);
     return status;
+}
+
+static ol_status add_part(const page *p, const char *group)
+{
+    const int fit = (p->width - p->name) / CELL_WIDTH;
+    section part = {.group = group};
+    ol_status status = find_counts(p, &part);
+
+    if (status == OL_OK)
+        status = find_summaries(p, &part);
+    if (status == OL_OK && part.n_counts > 0)
+        status = add_title(p, &part);
+    for (int from = 0; from < part.n_counts && status == OL_OK; from += fit)
+        status =
+            add_scores(p, &part, from, from + fit < part.n_counts ? from + fit : part.n_counts);
+    if (status == OL_OK && part.n_counts > 0 && p->n > 1)
+        status = compare_learners(p, &part);
+    free(part.counts);
+    free(part.summaries);
+    return status;
+}
+
+/* Groups in the order of their first score. @param all  every score is in one. */
+static int find_groups(const page *p, const char *groups[MOST_GROUPS], bool *all)
+{
+    int n = 0;
+
+    *all = true;
+    for (size_t l = 0; l < p->n; l++)
+        for (size_t i = 0; i < p->learners[l].n; i++) {
+            const char *group = p->learners[l].scores[i].group;
+            int g = 0;
+            if (!group || !*group) {
+                *all = false;
+                continue;
+            }
+            while (g < n && strcmp(groups[g], group) != 0)
+                g++;
+            if (g == n && n < MOST_GROUPS)
+                groups[n++] = group;
+        }
+    return n;
+}
+
+static bool has_inner_loop(const ol_eval_learner *l)
+{
+    return isfinite(l->before) && isfinite(l->after);
+}
+
+static ol_status add_trainings(const page *p)
+{
+    const bool times = p->width >= p->name + 32;
+
+    if (!any_trained(p))
+        return OL_OK;
+    OL_TRY(add_left("training", p->name, p->text));
+    OL_TRY(add_left("inner loop", 18, p->text));
+    OL_TRY(ol_text_append(p->text, times ? "wall time" : "", times ? 9 : 0));
+    OL_TRY(end_line(p->text));
+    for (size_t l = 0; l < p->n; l++) {
+        const ol_eval_learner *learner = &p->learners[l];
+        char losses[CELL_TEXT] = "-", time[32];
+        if (!was_trained(learner))
+            continue;
+        if (has_inner_loop(learner))
+            snprintf(losses, sizeof losses, "%.3f → %.3f", learner->before, learner->after);
+        ol_clock_duration(learner->seconds, time);
+        OL_TRY(add_left(learner->name, p->name - 1, p->text));
+        OL_TRY(ol_text_append(p->text, " ", 1));
+        OL_TRY(add_left(losses, 18, p->text));
+        OL_TRY(ol_text_append(p->text, time, times ? strlen(time) : 0));
+        OL_TRY(end_line(p->text));
+    }
+    return ol_text_append(p->text, "\n", 1);
+}
+
+/* Learners whose inner loop is of no use, with what to do about it. */
+static ol_status name_idle(const page *p)
+{
+    ol_text line = {0};
+    ol_status status = OL_OK;
+
+    for (size_t l = 0; l < p->n && status == OL_OK; l++) {
+        const ol_eval_learner *learner = &p->learners[l];
+        if (has_inner_loop(learner) && learner->before - learner->after <= idle * learner->before)
+            status = ol_text_format(&line, "%s%s", line.size > 0 ? ", " : "", learner->name);
+    }
+    if (status == OL_OK && line.size > 0) {
+        status = ol_text_format(&line, ": the inner loop gains next to nothing, so that there is "
+                                       "little to meta-learn; raise learner.inner.lr or "
+                                       "learner.inner.steps.");
+        if (status == OL_OK)
+            status = add_wrapped(p, line.data);
+    }
+    ol_text_finish(&line);
+    return status;
+}
+
+static ol_status explain(const page *p)
+{
+    bool inner = false;
+
+    for (size_t l = 0; l < p->n; l++)
+        inner = inner || has_inner_loop(&p->learners[l]);
+    OL_TRY(add_wrapped(p, "mean ± half its 95 % interval: a bootstrap over tasks, their seeds and "
+                          "trainings. worst: the mean over tasks of each task's worst seed, as "
+                          "MetaICL reports it. chance: guessing. majority: always a task's "
+                          "commonest answer."));
+    if (inner)
+        OL_TRY(add_wrapped(p, "inner loop: query loss in nats before → after it, over the last "
+                              "tenth of training."));
+    return name_idle(p);
+}
+
+static page open_page(const ol_eval_learner *learners, size_t n, int width, ol_text *text)
+{
+    page p = {.learners = learners, .n = n, .name = NAME_WIDTH, .text = text};
+    int most;
+
+    p.width = width <= 0 || width > OL_TABLE_WIDTH ? OL_TABLE_WIDTH : width;
+    p.width = p.width < LEAST_WIDTH ? LEAST_WIDTH : p.width;
+    most = p.width - CELL_WIDTH < 2 * NAME_WIDTH ? p.width - CELL_WIDTH - 4 : 2 * NAME_WIDTH;
+    for (size_t l = 0; l < n; l++) {
+        const int columns = columns_of(learners[l].name) + 1;
+        p.name = columns > p.name ? columns : p.name;
+    }
+    p.name = p.name > most ? most : p.name;
+    return p;
+}
+
+ol_status ol_eval_table(const ol_eval_learner *learners, size_t n, int width, ol_text *text)
+{
+    const page p = open_page(learners, n, width, text);
+    const char *groups[MOST_GROUPS];
+    size_t scores = 0;
+    bool all;
+    const int n_groups = find_groups(&p, groups, &all);
+
+    for (size_t l = 0; l < n; l++)
+        scores += learners[l].n;
+    if (scores == 0)
+        return OL_OK;
+    if (!all || n_groups < 2)
+        OL_TRY(add_part(&p, NULL));
+    for (int g = 0; g < n_groups; g++)
+        OL_TRY(add_part(&p, groups[g]));
+    OL_TRY(add_trainings(&p));
+    return explain(&p);
 }

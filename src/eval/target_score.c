@@ -79,6 +79,8 @@ static ol_status conclude(const ol_eval_target *target, const ol_eval_result *re
         s->predicted[r] = ol_score_pick(result->offsets[r + 1] - first, s->losses + first);
         texts[r] = s->predicted[r] < 0 ? NULL : result->options[first + s->predicted[r]];
     }
+    s->calibration =
+        ol_score_calibration(result->rows, result->offsets, s->losses, texts, target->gold);
     return ol_score_rows(result->metric, result->rows, texts, target->gold, &s->score);
 }
 
@@ -154,7 +156,10 @@ ol_status ol_eval_target_score(const ol_model *model, const ol_eval_spec *spec,
             if (ol_score_same(result->options[i], target->gold[r]))
                 result->gold[r] = i - result->offsets[r];
     }
-    status = score_all(model, spec, target, state, ws, result);
+    status = ol_score_floors(result->metric, result->rows, result->offsets, target->options,
+                             target->gold, &result->chance, &result->majority);
+    if (status == OL_OK)
+        status = score_all(model, spec, target, state, ws, result);
     ol_arena_rewind(ws, mark);
     if (status != OL_OK)
         ol_eval_result_finish(result);

@@ -17,9 +17,6 @@
 
 enum { ADAPTER_STREAMS = 1 << 24 }; /* random streams of adapters begin beyond those of tensors */
 
-/* GPT-2's initializer_range, and the width of the model it was chosen for. */
-static const double GPT2_STD = 0.02, GPT2_WIDTH = 768;
-
 /* What building works on. */
 typedef struct builder {
     const ol_model_spec *spec;
@@ -29,7 +26,6 @@ typedef struct builder {
     ol_tensors *tensors;
     unsigned long long matched; /* bit i: target i has named a module */
     char prefix[48];            /* of the names of the instance       */
-    double std;
     ol_status status;
 } builder;
 
@@ -97,7 +93,7 @@ static void linear_weights(builder *b, const ol_step *step, ol_graph_step *s)
     const bool turned = step->op == &ol_conv1d;
     const double smaller = step->options & RESIDUAL_INIT ? sqrt(2.0 * b->spec->layers) : 1;
     const int w = base_tensor(b, step->module, "weight", turned ? in : parts * out,
-                              turned ? parts * out : in, 0, b->std / smaller);
+                              turned ? parts * out : in, 0, 1 / smaller);
 
     s->w[0] = turned ? whole(w, in, out) : whole(w, out, in);
     s->w[0].ld = turned ? parts * out : in;
@@ -121,7 +117,7 @@ static void weights(builder *b, const ol_step *step, ol_graph_step *s)
     if (step->op == &ol_embedding || step->op == &ol_positions) {
         const int rows = step->op == &ol_embedding ? b->spec->vocab : b->spec->context;
 
-        s->w[0] = whole(base_tensor(b, step->module, "weight", rows, s->spec.out, 0, b->std), rows,
+        s->w[0] = whole(base_tensor(b, step->module, "weight", rows, s->spec.out, 0, 1), rows,
                         s->spec.out);
     }
 }
@@ -271,9 +267,7 @@ ol_status ol_graph_build(const ol_model_spec *spec, const ol_trained_spec *train
                  .family = &ol_families[spec->family],
                  .trained = trained,
                  .lora = lora,
-                 .tensors = tensors,
-                 .std = spec->init_std > 0 ? spec->init_std
-                                           : GPT2_STD * sqrt(GPT2_WIDTH / spec->width)};
+                 .tensors = tensors};
     const int L = spec->layers;
     ol_graph *g;
 
@@ -288,7 +282,7 @@ ol_status ol_graph_build(const ol_model_spec *spec, const ol_trained_spec *train
     add_steps(&b, b.family->final, false, &g->instances[L + 1]);
     g->head = spec->tied
                   ? g->instances[0].steps[0].w[0]
-                  : whole(base_tensor(&b, "lm_head", "weight", spec->vocab, spec->width, 0, b.std),
+                  : whole(base_tensor(&b, "lm_head", "weight", spec->vocab, spec->width, 0, 1),
                           spec->vocab, spec->width);
     OL_TRY(b.status);
     return check_targets(&b);

@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <fnmatch.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,14 +291,20 @@ const ol_param *ol_model_frozen(const ol_model *model, const char *name)
     return find(model->frozen, model->n_frozen, name);
 }
 
+/* GPT-2's initializer_range, and the width of the model it was chosen for. */
+static double init_std(const ol_model_spec *spec)
+{
+    return spec->init_std > 0 ? spec->init_std : 0.02 * sqrt(768.0 / spec->width);
+}
+
 /* Draw values n at a time from the tensor's stream. */
-static void draw(const ol_param *p, ol_rng *rng, size_t n, ol_real *x)
+static void draw(const ol_param *p, double std, ol_rng *rng, size_t n, ol_real *x)
 {
     for (size_t j = 0; j < n; j++) {
         if (p->spread == 0)
             x[j] = (ol_real)p->init_at;
         else if (p->init == OL_INIT_NORMAL)
-            x[j] = (ol_real)(p->init_at + p->spread * ol_rng_normal(rng));
+            x[j] = (ol_real)(p->init_at + std * p->spread * ol_rng_normal(rng));
         else
             x[j] = (ol_real)(p->spread * (2 * ol_rng_uniform(rng) - 1));
     }
@@ -317,13 +324,14 @@ void ol_frozen_put_part(const ol_param *p, size_t at, size_t n, const ol_real *x
 void ol_model_random(const ol_model *model, uint64_t seed, ol_real *theta, void *block)
 {
     enum { PIECE = 4096 };
+    const double std = init_std(&model->spec);
     ol_real piece[PIECE];
 
     for (int i = 0; theta && i < model->n_params; i++) {
         const ol_param *p = &model->params[i];
         ol_rng rng = ol_rng_stream(seed, OL_RNG_INIT, (uint32_t)p->stream, 0);
 
-        draw(p, &rng, p->size, theta + p->offset);
+        draw(p, std, &rng, p->size, theta + p->offset);
     }
     for (int i = 0; block && i < model->n_frozen; i++) {
         const ol_param *p = &model->frozen[i];
@@ -332,7 +340,7 @@ void ol_model_random(const ol_model *model, uint64_t seed, ol_real *theta, void 
         for (size_t at = 0; at < p->size; at += PIECE) {
             const size_t n = p->size - at < PIECE ? p->size - at : PIECE;
 
-            draw(p, &rng, n, piece);
+            draw(p, std, &rng, n, piece);
             ol_frozen_put_part(p, at, n, piece, block);
         }
     }

@@ -2,8 +2,6 @@
 /* The rows that an evaluation leaves in metrics. */
 #include "outerloop/run/evaluate.h"
 
-#include <stdlib.h>
-
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
 static const ol_column score_columns[] = {
@@ -17,10 +15,17 @@ static const ol_column score_columns[] = {
     {"score", OL_COLUMN_F64, 0, "1", "score", "value of the metric, 0 to 1"},
     {"rows", OL_COLUMN_I64, 0, "1", "test rows", "rows scored"},
     {"unseen_domain", OL_COLUMN_I64, 0, "1", "unseen domain", "1: in unseen_domain_test"},
+    {"group", OL_COLUMN_TEXT, 0, "1", "group of targets", "as the setting's groups say, or empty"},
     {"support_loss", OL_COLUMN_F64, 0, "nat", "support loss",
      "mean loss of the leave-one-out prompts before the last step"},
     {"diverged", OL_COLUMN_I64, 0, "1", "diverged", "1: a loss was not finite"},
     {"seconds", OL_COLUMN_F64, 0, "s", "seconds", "adapting from the count before, and scoring"},
+    {"calibration_error", OL_COLUMN_F64, 0, "1", "expected calibration error",
+     "over 10 bins of the confidence, the softmax over minus option losses; 0 to 1"},
+    {"chance", OL_COLUMN_F64, 0, "1", "score of guessing", "in the same metric"},
+    {"majority", OL_COLUMN_F64, 0, "1", "score of the commonest answer",
+     "in the same metric, always giving the commonest right answer; NaN where not every row has "
+     "it"},
 };
 
 static const ol_column prediction_columns[] = {
@@ -60,6 +65,7 @@ typedef struct place {
     const char *learner;
     const char *task;
     bool unseen;
+    const char *group;
     int seed;
     const ol_eval_result *result;
     const ol_eval_scoring *scoring;
@@ -84,9 +90,13 @@ static ol_status store_score(const place *p, ol_row_sink *sink, void *payload)
     cells[7].f = p->scoring->score;
     cells[8].i = p->result->rows;
     cells[9].i = p->unseen;
-    cells[10].f = p->scoring->support;
-    cells[11].i = p->scoring->diverged;
-    cells[12].f = p->scoring->seconds;
+    cells[10].text = p->group;
+    cells[11].f = p->scoring->support;
+    cells[12].i = p->scoring->diverged;
+    cells[13].f = p->scoring->seconds;
+    cells[14].f = p->scoring->calibration;
+    cells[15].f = p->result->chance;
+    cells[16].f = p->result->majority;
     return sink(payload, &ol_eval_score_table, cells);
 }
 
@@ -113,6 +123,7 @@ static place place_of(const ol_evaluation *evaluation, const ol_evaluation_spec 
 
     return (place){.task = spec->tasks[task],
                    .unseen = spec->unseen && spec->unseen[task],
+                   .group = spec->groups ? spec->groups[task] : "",
                    .seed = spec->seeds[item % spec->n_seeds],
                    .result = &evaluation->results[item]};
 }
@@ -129,28 +140,6 @@ ol_status ol_evaluation_store(const ol_evaluation *evaluation, const ol_evaluati
             for (int row = 0; row < p.result->rows; row++)
                 OL_TRY(store_prediction(&p, row, sink, payload));
         }
-    }
-    return OL_OK;
-}
-
-ol_status ol_evaluation_scores(const ol_evaluation *evaluation, const ol_evaluation_spec *spec,
-                               ol_eval_score **scores, size_t *n)
-{
-    size_t room = 0;
-
-    *n = 0;
-    for (int i = 0; i < evaluation->n; i++)
-        room += (size_t)evaluation->results[i].n;
-    *scores = malloc((room + 1) * sizeof **scores);
-    OL_CHECK(*scores, OL_ENOMEM, "no memory for %zu scores", room);
-    for (int i = 0; i < evaluation->n; i++) {
-        const place p = place_of(evaluation, spec, i);
-        for (int k = 0; k < p.result->n; k++)
-            (*scores)[(*n)++] = (ol_eval_score){.task = p.task,
-                                                .seed = p.seed,
-                                                .steps = p.result->scorings[k].steps,
-                                                .unseen = p.unseen,
-                                                .score = p.result->scorings[k].score};
     }
     return OL_OK;
 }

@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/run/folder.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -36,6 +39,26 @@ static bool same_evaluation(const ol_job *job, const ol_job *before)
            ol_job_adapt_lr(job) == ol_job_adapt_lr(before) && a->rows == b->rows;
 }
 
+/* Meta-step of the newest checkpoint by name; 0 when there is none. */
+static int64_t newest_step(const char *checkpoints)
+{
+    DIR *folder = opendir(checkpoints);
+    const struct dirent *entry;
+    int64_t newest = 0;
+
+    while (folder && (entry = readdir(folder))) {
+        int64_t step;
+        int end = 0;
+
+        if (sscanf(entry->d_name, "step-%" SCNd64 ".h5%n", &step, &end) == 1 && end > 0 &&
+            entry->d_name[end] == '\0' && step > newest)
+            newest = step;
+    }
+    if (folder)
+        closedir(folder);
+    return newest;
+}
+
 static ol_status compare_jobs(const ol_run_folder *folder, const ol_job *job, const char *text,
                               size_t size, ol_run_claim *claim)
 {
@@ -44,7 +67,15 @@ static ol_status compare_jobs(const ol_run_folder *folder, const ol_job *job, co
     OL_TRY(ol_job_same_run(job, folder->job, text, size));
     OL_TRY(ol_job_read_text(folder->job, text, size, &before));
     claim->same_evaluation = same_evaluation(job, before);
+    claim->steps = before->train.steps;
     ol_job_destroy(before);
+    claim->step = newest_step(folder->checkpoints);
+    OL_CHECK(!(job->stages & OL_STAGE_TRAIN) || claim->step <= job->train.steps, OL_EUSAGE,
+             "%s: this run has made %lld meta-steps, more than train.steps = %d: ask for at least "
+             "as many, or choose another folder with --set output=...",
+             folder->path, (long long)claim->step, job->train.steps);
+    claim->finished = claim->same_evaluation &&
+                      (!(job->stages & OL_STAGE_TRAIN) || claim->step == job->train.steps);
     return OL_OK;
 }
 
@@ -57,7 +88,7 @@ ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bo
     size_t size = 0;
     ol_status status;
 
-    *claim = (ol_run_claim){false, false};
+    *claim = (ol_run_claim){0};
     OL_CHECK(!ol_path_exists(folder->path) || ol_path_is_folder(folder->path), OL_EUSAGE,
              "%s: is a file, and the output must be a folder: choose another with --set output=...",
              folder->path);
@@ -74,6 +105,8 @@ ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bo
     OL_TRY(ol_read_file(folder->job, &text, &size));
     status = compare_jobs(folder, job, text, size, claim);
     free(text);
+    if (status != OL_OK)
+        *claim = (ol_run_claim){0};
     claim->continues = status == OL_OK;
     return status;
 }

@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "inspect_parts.h"
 #include "outerloop/base/file.h"        /* ol_path_format */
+#include "outerloop/base/log.h"         /* ol_log_columns */
 #include "outerloop/run/job.h"          /* ol_job */
 #include "outerloop/store/check.h"      /* ol_archive_check */
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint */
@@ -465,6 +467,25 @@ static ol_status inspect_member(inspection *s, const char *folder, const char *n
     return inspect_run(s, path, book, strcmp(name, "untrained") != 0);
 }
 
+static ol_status inspect_folder(inspection *s, const char *folder, score_book *book);
+
+/* The folders of a job with train_seeds. */
+static ol_status inspect_seeds(inspection *s, const char *folder, const ol_job *job,
+                               score_book *book)
+{
+    for (int i = 0; i < job->train_seeds.n; i++) {
+        char path[PATH_MAX], file[PATH_MAX];
+
+        OL_TRY(ol_path_format(path, "%s/seed-%d", folder, job->train_seeds.items[i]));
+        OL_TRY(ol_path_format(file, "%s/job.cfg", path));
+        if (!has_results(path) && !ol_path_exists(file))
+            continue;
+        OL_TRY(ol_text_append(s->out, "\n", 1));
+        OL_TRY(inspect_folder(s, path, book));
+    }
+    return OL_OK;
+}
+
 static ol_status inspect_folder(inspection *s, const char *folder, score_book *book)
 {
     char path[PATH_MAX];
@@ -484,6 +505,8 @@ static ol_status inspect_folder(inspection *s, const char *folder, score_book *b
         status = inspect_run(s, folder, book, true);
     for (int i = 0; job && i < job->n_arms && status == OL_OK; i++)
         status = inspect_member(s, folder, job->arms[i]->name, book);
+    if (job && status == OL_OK)
+        status = inspect_seeds(s, folder, job, book);
     ol_job_destroy(job);
     return status;
 }
@@ -512,7 +535,7 @@ ol_status ol_inspect(const char *path, bool check, ol_text *out)
     if (status == OL_OK && book.n > 0)
         status = ol_text_append(out, "\n", 1);
     if (status == OL_OK)
-        status = ol_score_book_table(&book, out);
+        status = ol_score_book_table(&book, ol_log_columns(STDOUT_FILENO), out);
     ol_score_book_finish(&book);
     OL_TRY(status);
     return conclude(&s);

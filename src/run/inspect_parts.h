@@ -3,8 +3,8 @@
 #ifndef RUN_INSPECT_PARTS_H
 #define RUN_INSPECT_PARTS_H
 
-#include "outerloop/eval/table.h"    /* ol_eval_learner */
 #include "outerloop/store/archive.h" /* ol_archive */
+#include "score_book.h"
 
 /* One call of ol_inspect. */
 typedef struct inspection {
@@ -14,28 +14,6 @@ typedef struct inspection {
     int broken;      /* files found damaged          */
     char first[512]; /* message of the first of them */
 } inspection;
-
-/* Scores of one metrics file, by learner. */
-typedef struct score_file {
-    ol_strings learner, task; /* [n] names that `scores` and learners borrow   */
-    ol_eval_score *scores;    /* [n]                                           */
-    size_t n;
-    double seconds; /* of training in the same file; NaN when there was none   */
-} score_file;
-
-/* Scores of several metrics files. */
-typedef struct score_book {
-    score_file *files;
-    size_t n;
-} score_book;
-
-/* Add the scores of a metrics file, if it has any. */
-ol_status ol_score_book_add(score_book *book, const ol_archive *metrics);
-
-/* Append the final table over all learners of the book; nothing when there are none. */
-ol_status ol_score_book_table(const score_book *book, ol_text *out);
-
-void ol_score_book_finish(score_book *book);
 
 /* Append a line "label      value". */
 ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, ...)

@@ -99,8 +99,11 @@ static bool is_preset(const ol_job *job, const char *path)
 {
     const size_t key = ol_conf_find(ol_job_keys, path);
     ol_text value = {0};
-    const bool same = ol_conf_value(ol_job_keys, key, job, &value) == OL_OK &&
-                      strcmp(value.data, ol_job_keys.keys[key].preset) == 0;
+    const char *preset = ol_job_keys.keys[key].preset;
+    const bool read = ol_conf_value(ol_job_keys, key, job, &value) == OL_OK;
+    const bool same = read && (strcmp(value.data, preset) == 0 ||
+                               (ol_job_keys.keys[key].type == OL_CONF_REAL &&
+                                strtod(value.data, NULL) == strtod(preset, NULL)));
 
     ol_text_finish(&value);
     return same;
@@ -151,6 +154,16 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
                         job->data.max_tokens_per_example, job->data.max_tokens);
 }
 
+static void check_twice(const ol_job *job, const char *path, const ol_conf_ints *seeds,
+                        ol_conf_mistakes *mistakes)
+{
+    for (int i = 0; i < seeds->n; i++)
+        for (int j = 0; j < i; j++)
+            if (seeds->items[i] == seeds->items[j])
+                ol_conf_mistake(mistakes, place(job, path), "%s has %d twice", path,
+                                seeds->items[i]);
+}
+
 static void check_eval(const ol_job *job, ol_conf_mistakes *mistakes)
 {
     const ol_conf_ints *seeds = &job->eval.seeds, *steps = &job->eval.adapt_steps;
@@ -162,11 +175,7 @@ static void check_eval(const ol_job *job, ol_conf_mistakes *mistakes)
         ol_conf_mistake(mistakes, place(job, "eval.adapt_steps"),
                         "eval.adapt_steps is empty; give step counts or leave \"adapt\" out of "
                         "stages");
-    for (int i = 0; i < seeds->n; i++)
-        for (int j = 0; j < i; j++)
-            if (seeds->items[i] == seeds->items[j])
-                ol_conf_mistake(mistakes, place(job, "eval.seeds"), "eval.seeds has %d twice",
-                                seeds->items[i]);
+    check_twice(job, "eval.seeds", seeds, mistakes);
     for (int i = 1; i < steps->n; i++)
         if (steps->items[i] <= steps->items[i - 1])
             ol_conf_mistake(mistakes, place(job, "eval.adapt_steps"),
@@ -180,6 +189,7 @@ static void check_job(const ol_job *job, ol_conf_mistakes *mistakes)
         ol_conf_mistake(mistakes, place(job, "stages"),
                         "stages is empty: there is nothing to do; name \"train\", \"eval\" or "
                         "\"adapt\"");
+    check_twice(job, "train_seeds", &job->train_seeds, mistakes);
     check_model(job, mistakes);
     check_eval(job, mistakes);
 }
@@ -294,6 +304,11 @@ const char *ol_job_order_text(const ol_job *job)
     if (!ol_learner_find(job->learner.algorithm)->ordered)
         return "";
     return job->learner.order == 2 ? ", order 2" : ", order 1";
+}
+
+bool ol_job_demonstrations(const ol_job *job)
+{
+    return job->learner.demonstrations && ol_learner_find(job->learner.algorithm)->demonstrations;
 }
 
 double ol_job_evaluations_per_step(const ol_job *job)
@@ -470,7 +485,14 @@ static bool may_change(const char *path)
 {
     return strncmp(path, "train.", 6) == 0 || strncmp(path, "eval.", 5) == 0 ||
            strcmp(path, "name") == 0 || strcmp(path, "output") == 0 ||
-           strcmp(path, "stages") == 0 || strcmp(path, "learner.inner.storage") == 0;
+           strcmp(path, "stages") == 0 || strcmp(path, "train_seeds") == 0 ||
+           strcmp(path, "learner.inner.storage") == 0;
+}
+
+/* With or without any, results are in different folders. */
+static bool is_train_seeds(size_t key)
+{
+    return strcmp(ol_job_keys.keys[key].path, "train_seeds") == 0;
 }
 
 static ol_status compare_key(const ol_job *job, const ol_job *before, size_t key, const char *name,
@@ -500,7 +522,8 @@ ol_status ol_job_same_run(const ol_job *job, const char *name, const char *befor
 
     OL_TRY(ol_job_read_text(name, before, size, &then));
     for (size_t key = 0; key < ol_job_keys.n && status == OL_OK; key++)
-        if (!may_change(ol_job_keys.keys[key].path))
+        if (!may_change(ol_job_keys.keys[key].path) ||
+            (is_train_seeds(key) && (job->train_seeds.n > 0) != (then->train_seeds.n > 0)))
             status = compare_key(job, then, key, name, &mistakes);
     ol_job_destroy(then);
     if (status != OL_OK) {

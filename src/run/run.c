@@ -1,15 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/run/run.h"
 
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "build_id.h"               /* OL_GIT_COMMIT */
 #include "outerloop/base/clock.h"   /* ol_clock_peak_bytes */
 #include "outerloop/base/log.h"     /* ol_log_* */
-#include "outerloop/eval/table.h"   /* ol_eval_table */
 #include "outerloop/kernel/gemm.h"  /* ol_gemm_library */
 #include "outerloop/run/metrics.h"  /* ol_metrics */
 #include "outerloop/run/scores.h"   /* ol_score_targets */
@@ -17,20 +14,17 @@
 #include "outerloop/run/snapshot.h" /* ol_snapshot_resume */
 #include "outerloop/run/stop.h"     /* ol_stop_install */
 #include "outerloop/run/train.h"    /* ol_train */
-
-/* One row of the final table. */
-typedef struct result {
-    const char *name;
-    ol_scores scores;
-    double seconds; /* of training; NaN without */
-} result;
+#include "run_parts.h"
 
 typedef struct runner {
     ol_setup *setup;
-    bool first;      /* this is rank 0 */
-    result *results; /* [n]: the untrained start where it is scored, then the arms */
-    int n;
+    bool first; /* this is rank 0 */
 } runner;
+
+const char *ol_run_commit(void)
+{
+    return OL_GIT_COMMIT;
+}
 
 /* Open the metrics of a folder on rank 0. */
 static ol_status open_metrics(const runner *r, const ol_run_folder *folder, const ol_job *job,
@@ -41,7 +35,7 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
     ol_text text = {0};
     ol_run_record record = {
         .version = OL_VERSION,
-        .git_commit = OL_GIT_COMMIT,
+        .git_commit = ol_run_commit(),
         .run_id = mark->run_id,
         .host = ol_comm_host(comm),
         .slurm_job_id = getenv("SLURM_JOB_ID"),
@@ -70,7 +64,6 @@ static ol_status enter(const runner *r, const ol_run_folder *folder, const ol_jo
                        const ol_run_mark *mark, bool resume, bool scores, ol_metrics **metrics)
 {
     OL_TRY(ol_log_open(folder->log));
-    OL_TRY(ol_run_folder_write_job(folder, job));
     OL_TRY(open_metrics(r, folder, job, mark, resume, scores, metrics));
     ol_stop_watch(r->setup->folder.path, folder->path);
     return OL_OK;
@@ -97,12 +90,12 @@ static void start_state(ol_setup *s, const ol_job *job, const ol_model *model)
 /* The start is asked as the job's own learner would be, where any arm is asked so. */
 static ol_targets *untrained_targets(const ol_setup *s)
 {
-    ol_targets *own = s->targets[ol_learner_find(s->job->learner.algorithm)->demonstrations];
+    ol_targets *own = s->targets[ol_job_demonstrations(s->job)];
 
     return own ? own : s->arms[0].targets;
 }
 
-static ol_status run_untrained(runner *r, result *out)
+static ol_status run_untrained(runner *r)
 {
     ol_setup *s = r->setup;
     const ol_run_claim *claim = &s->untrained_claim;
@@ -112,22 +105,40 @@ static ol_status run_untrained(runner *r, result *out)
 
     start_state(s, s->job, s->model);
     ol_run_id_make(ol_comm_host(s->comm), mark.run_id);
-    if (r->first)
+    if (r->first && !claim->same_evaluation)
+        status = ol_run_folder_write_job(&s->untrained, s->job);
+    if (r->first && status == OL_OK)
         status = enter(r, &s->untrained, s->job, &mark, claim->continues, claim->same_evaluation,
                        &metrics);
     status = ol_comm_agree(s->comm, status);
     if (status == OL_OK)
-        status = ol_score_targets(s,
-                                  &(ol_scoring){.name = out->name,
-                                                .job = s->job,
-                                                .model = s->model,
-                                                .targets = untrained_targets(s),
-                                                .state = ol_state_borrow(&s->state),
-                                                .folder = &s->untrained,
-                                                .metrics = metrics},
-                                  &out->scores);
+        status = ol_score_targets(s, &(ol_scoring){.name = s->start_name,
+                                                   .job = s->job,
+                                                   .model = s->model,
+                                                   .targets = untrained_targets(s),
+                                                   .state = ol_state_borrow(&s->state),
+                                                   .folder = &s->untrained,
+                                                   .metrics = metrics});
     leave(r, metrics, status);
     return status;
+}
+
+/* Another length of training is another schedule: say what that does to the rate. */
+static void describe_schedule(const ol_arm *arm, int64_t step)
+{
+    ol_job before = *arm->job;
+    double was, is;
+
+    before.train.steps = arm->claim.steps;
+    if (arm->claim.steps == arm->job->train.steps || step >= arm->job->train.steps)
+        return;
+    was = ol_job_outer_spec(&before, step).adam.lr;
+    is = ol_job_outer_spec(arm->job, step).adam.lr;
+    if (was != is)
+        ol_log_info("%s: train.steps was %d and is %d: at meta-step %lld the outer rate goes from "
+                    "%.3g to %.3g, for its schedule ends at train.steps",
+                    arm->job->name, arm->claim.steps, arm->job->train.steps, (long long)step + 1,
+                    was, is);
 }
 
 /* Where an arm begins: at the start, or where it broke off. */
@@ -147,93 +158,90 @@ static ol_status begin_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_m
     mark->restarts += arm->claim.continues;
     resume = arm->claim.continues && (found || !trains);
     finished = found ? mark->step >= arm->job->train.steps : !trains;
-    if (r->first)
+    if (found && trains)
+        describe_schedule(arm, mark->step);
+    if (r->first && !(arm->claim.continues && arm->claim.finished))
+        status = ol_run_folder_write_job(&arm->folder, arm->job);
+    if (r->first && status == OL_OK)
         status = enter(r, &arm->folder, arm->job, mark, resume,
                        arm->claim.same_evaluation && finished, metrics);
     return ol_comm_agree(s->comm, status);
 }
 
-static ol_status work_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_metrics *metrics,
-                          result *out)
+static ol_status work_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_metrics *metrics)
 {
     ol_setup *s = r->setup;
 
     if ((s->job->stages & OL_STAGE_TRAIN) && mark->step < arm->job->train.steps)
         OL_TRY(ol_train(s, arm, metrics, mark));
-    out->seconds = mark->step > 0 ? mark->seconds : (double)NAN;
     if (!s->scored)
         return OL_OK;
-    return ol_score_targets(s,
-                            &(ol_scoring){.name = out->name,
-                                          .job = arm->job,
-                                          .model = arm->model,
-                                          .targets = arm->targets,
-                                          .state = ol_state_borrow(&s->state),
-                                          .folder = &arm->folder,
-                                          .metrics = metrics},
-                            &out->scores);
+    return ol_score_targets(s, &(ol_scoring){.name = arm->row,
+                                             .job = arm->job,
+                                             .model = arm->model,
+                                             .targets = arm->targets,
+                                             .state = ol_state_borrow(&s->state),
+                                             .folder = &arm->folder,
+                                             .metrics = metrics});
 }
 
-static ol_status run_arm(runner *r, const ol_arm *arm, result *out)
+static ol_status run_arm(runner *r, const ol_arm *arm)
 {
     ol_metrics *metrics = NULL;
     ol_run_mark mark;
     ol_status status = begin_arm(r, arm, &mark, &metrics);
 
     if (status == OL_OK)
-        status = work_arm(r, arm, &mark, metrics, out);
+        status = work_arm(r, arm, &mark, metrics);
     leave(r, metrics, status);
     return status;
-}
-
-/* Name of an arm in the table; a job without arms is called by its learner. */
-static const char *row_name(const ol_setup *s, int i)
-{
-    return s->job->n_arms > 0 ? s->arms[i].job->name : s->job->learner.algorithm;
 }
 
 static ol_status run_all(runner *r)
 {
     ol_setup *s = r->setup;
-    result *next = r->results;
 
-    if (s->baseline) {
-        *next = (result){.name = "untrained", .seconds = (double)NAN};
-        r->n++;
-        OL_TRY(run_untrained(r, next++));
-    }
-    for (int i = 0; i < s->n_arms; i++, next++) {
-        *next = (result){.name = row_name(s, i), .seconds = (double)NAN};
-        r->n++;
-        OL_TRY(run_arm(r, &s->arms[i], next));
-    }
+    if (s->baseline)
+        OL_TRY(run_untrained(r));
+    for (int i = 0; i < s->n_arms; i++)
+        OL_TRY(run_arm(r, &s->arms[i]));
     return OL_OK;
 }
 
-/* The table is the answer to the command, so it goes to standard output. */
-static ol_status print_table(const runner *r)
+static ol_status add_to_book(const ol_run_folder *folder, score_book *book)
 {
-    ol_eval_learner *learners = calloc((size_t)r->n + 1, sizeof *learners);
-    ol_text text = {0};
+    ol_archive *metrics = NULL;
     ol_status status;
 
-    OL_CHECK(learners, OL_ENOMEM, "no memory for a table of %d rows", r->n);
-    for (int i = 0; i < r->n; i++)
-        learners[i] = (ol_eval_learner){.name = r->results[i].name,
-                                        .scores = r->results[i].scores.items,
-                                        .n = r->results[i].scores.n,
-                                        .seconds = r->results[i].seconds};
-    status = ol_eval_table(learners, (size_t)r->n, &text);
-    if (status == OL_OK && text.size > 0) {
-        printf("\n%s\n", text.data);
-        fflush(stdout);
-    }
-    ol_text_finish(&text);
-    free(learners);
+    OL_TRY(ol_archive_open(folder->metrics, &metrics));
+    status = ol_score_book_add(book, metrics);
+    ol_archive_close(metrics);
     return status;
 }
 
-static ol_status run(runner *r)
+/* Every arm is, so that the job's own job.cfg stays as it was too. */
+static bool is_finished(const ol_setup *s)
+{
+    bool finished = s->claim.continues && s->claim.same_evaluation;
+
+    for (int i = 0; i < s->n_arms; i++)
+        finished = finished && s->arms[i].claim.continues && s->arms[i].claim.finished;
+    return finished;
+}
+
+/* What was scored, as the files have it. */
+static ol_status fill_book(const ol_setup *s, score_book *book)
+{
+    if (!s->scored)
+        return OL_OK;
+    if (s->baseline)
+        OL_TRY(add_to_book(&s->untrained, book));
+    for (int i = 0; i < s->n_arms; i++)
+        OL_TRY(add_to_book(&s->arms[i].folder, book));
+    return OL_OK;
+}
+
+static ol_status run(runner *r, score_book *book)
 {
     const double began = ol_clock_seconds();
     ol_setup *s = r->setup;
@@ -244,7 +252,7 @@ static ol_status run(runner *r)
     if (r->first) {
         status = ol_log_open(s->folder.log);
         /* A job without arms has one job.cfg, and its arm replaces it when it begins. */
-        if (status == OL_OK && (s->job->n_arms > 0 || !s->claim.continues))
+        if (status == OL_OK && (s->job->n_arms > 0 || !s->claim.continues) && !is_finished(s))
             status = ol_run_folder_write_job(&s->folder, s->job);
     }
     OL_TRY(ol_comm_agree(s->comm, status));
@@ -252,7 +260,7 @@ static ol_status run(runner *r)
         ol_stop_watch(s->folder.path, NULL);
     ol_setup_describe(s);
     OL_TRY(run_all(r));
-    OL_TRY(ol_comm_agree(s->comm, r->first ? print_table(r) : OL_OK));
+    OL_TRY(ol_comm_agree(s->comm, r->first ? fill_book(s, book) : OL_OK));
     OL_TRY(ol_comm_reduce(s->comm, (double)ol_clock_peak_bytes(), &peak));
     ol_clock_duration(ol_clock_seconds() - began, spent);
     ol_log_info("done in %s; peak memory %.0f MiB (rank %d), data and libraries included", spent,
@@ -260,28 +268,15 @@ static ol_status run(runner *r)
     return OL_OK;
 }
 
-ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                     bool resume, bool *work_started)
+ol_status ol_run_once(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
+                      bool resume, bool *work_started, score_book *book)
 {
     runner r = {.first = ol_comm_rank(comm) == 0};
     ol_status status;
 
-    *work_started = false;
-    ol_stop_install();
-    status = ol_setup_create(comm, path, sets, n_sets, resume, &r.setup);
-    if (status != OL_OK) {
-        ol_stop_remove();
-        return status;
-    }
+    OL_TRY(ol_setup_create(comm, path, sets, n_sets, resume, &r.setup));
     *work_started = true;
-    r.results = calloc((size_t)r.setup->n_arms + 1, sizeof *r.results);
-    status = ol_comm_agree(comm, r.results ? OL_OK : ol_fail(OL_ENOMEM, "no memory for results"));
-    if (status == OL_OK)
-        status = run(&r);
-    for (int i = 0; r.results && i < r.n; i++)
-        ol_scores_finish(&r.results[i].scores);
-    free(r.results);
-    ol_stop_remove();
+    status = run(&r, book);
     ol_setup_destroy(r.setup);
     return status;
 }

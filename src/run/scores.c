@@ -12,29 +12,6 @@
 
 enum { ITEMS_A_RANK = 8 }; /* of a portion: enough for ranks to be evenly busy */
 
-void ol_scores_finish(ol_scores *scores)
-{
-    if (!scores)
-        return;
-    free(scores->items);
-    *scores = (ol_scores){0};
-}
-
-static ol_status append(ol_scores *scores, const ol_eval_score *items, size_t n)
-{
-    if (scores->n + n > scores->capacity) {
-        const size_t capacity = 2 * (scores->n + n);
-        ol_eval_score *grown = realloc(scores->items, capacity * sizeof *grown);
-
-        OL_CHECK(grown, OL_ENOMEM, "no memory for %zu scores", capacity);
-        scores->items = grown;
-        scores->capacity = capacity;
-    }
-    memcpy(scores->items + scores->n, items, n * sizeof *items);
-    scores->n += n;
-    return OL_OK;
-}
-
 static bool asked_to_stop(void *payload)
 {
     (void)payload;
@@ -61,7 +38,6 @@ static ol_evaluation_spec whole_spec(const ol_scoring *scoring)
 typedef struct stored {
     ol_strings tasks;
     int64_t *seeds, *steps, *rows; /* [n] */
-    double *scores;                /* [n] */
     size_t n;
 } stored;
 
@@ -71,7 +47,6 @@ static void stored_finish(stored *s)
     free(s->seeds);
     free(s->steps);
     free(s->rows);
-    free(s->scores);
 }
 
 static ol_status read_columns(const char *path, stored *s)
@@ -82,9 +57,7 @@ static ol_status read_columns(const char *path, stored *s)
     s->seeds = calloc(s->n + 1, sizeof *s->seeds);
     s->steps = calloc(s->n + 1, sizeof *s->steps);
     s->rows = calloc(s->n + 1, sizeof *s->rows);
-    s->scores = calloc(s->n + 1, sizeof *s->scores);
-    OL_CHECK(s->seeds && s->steps && s->rows && s->scores, OL_ENOMEM, "no memory for %zu scores",
-             s->n);
+    OL_CHECK(s->seeds && s->steps && s->rows, OL_ENOMEM, "no memory for %zu scores", s->n);
     OL_TRY(ol_archive_open(path, &file));
     status = ol_archive_read_strings(file, "eval/score/task", &s->tasks);
     if (status == OL_OK)
@@ -93,30 +66,33 @@ static ol_status read_columns(const char *path, stored *s)
         status = ol_archive_read_i64(file, "eval/score/adapt_steps", s->n, s->steps);
     if (status == OL_OK)
         status = ol_archive_read_i64(file, "eval/score/rows", s->n, s->rows);
-    if (status == OL_OK)
-        status = ol_archive_read_f64(file, "eval/score/score", s->n, s->scores);
     ol_archive_close(file);
     return status == OL_OK && s->tasks.n != s->n
                ? ol_fail(OL_EDATA, "%s: eval/score: columns differ in length", path)
                : status;
 }
 
-/* The score that row i of the table must be: items in order, in context before the step counts. */
-static ol_eval_score expected(const ol_evaluation_spec *spec, size_t i)
+/* What row i of the table must be of. */
+typedef struct place {
+    const char *task;
+    int seed, steps;
+} place;
+
+/* Items in order, in context before the step counts. */
+static place expected(const ol_evaluation_spec *spec, size_t i)
 {
     const size_t n = (size_t)(spec->scoring.in_context + spec->scoring.n_counts);
     const size_t item = i / n, task = item / (size_t)spec->n_seeds;
     const int k = (int)(i % n) - spec->scoring.in_context;
 
-    return (ol_eval_score){.task = spec->tasks[task],
-                           .seed = spec->seeds[item % (size_t)spec->n_seeds],
-                           .steps = k < 0 ? 0 : spec->scoring.counts[k],
-                           .unseen = spec->unseen && spec->unseen[task]};
+    return (place){.task = spec->tasks[task],
+                   .seed = spec->seeds[item % (size_t)spec->n_seeds],
+                   .steps = k < 0 ? 0 : spec->scoring.counts[k]};
 }
 
 /* Take the whole tasks that stand at the front of the tables, with all their predictions. */
 static ol_status take_stored(const ol_scoring *scoring, const ol_evaluation_spec *spec,
-                             const stored *s, ol_scores *scores, int *tasks)
+                             const stored *s, int *tasks)
 {
     const size_t a_task =
         (size_t)spec->n_seeds * (size_t)(spec->scoring.in_context + spec->scoring.n_counts);
@@ -125,7 +101,7 @@ static ol_status take_stored(const ol_scoring *scoring, const ol_evaluation_spec
     size_t kept = 0;
 
     for (size_t i = 0; i < s->n && i < a_task * (size_t)spec->n_tasks; i++) {
-        const ol_eval_score want = expected(spec, i);
+        const place want = expected(spec, i);
 
         if (strcmp(s->tasks.items[i], want.task) != 0 || s->seeds[i] != want.seed ||
             s->steps[i] != want.steps)
@@ -138,19 +114,12 @@ static ol_status take_stored(const ol_scoring *scoring, const ol_evaluation_spec
             predictions = sum;
         }
     }
-    for (size_t i = 0; i < kept; i++) {
-        ol_eval_score score = expected(spec, i);
-
-        score.score = s->scores[i];
-        OL_TRY(append(scores, &score, 1));
-    }
     *tasks = (int)(kept / a_task);
     return ol_metrics_keep_scores(scoring->metrics, (int64_t)kept, predictions);
 }
 
 /* Rank 0: what earlier starts have scored already. */
-static ol_status restore(const ol_scoring *scoring, const ol_evaluation_spec *spec,
-                         ol_scores *scores, int *tasks)
+static ol_status restore(const ol_scoring *scoring, const ol_evaluation_spec *spec, int *tasks)
 {
     stored s = {.n = (size_t)ol_metrics_rows(scoring->metrics, OL_TABLE_SCORE)};
     ol_status status;
@@ -160,7 +129,7 @@ static ol_status restore(const ol_scoring *scoring, const ol_evaluation_spec *sp
         return ol_metrics_keep_scores(scoring->metrics, 0, 0);
     status = read_columns(scoring->folder->metrics, &s);
     if (status == OL_OK) {
-        status = take_stored(scoring, spec, &s, scores, tasks);
+        status = take_stored(scoring, spec, &s, tasks);
     } else {
         ol_log_warn("%s; tasks are scored again", ol_status_message());
         status = ol_metrics_keep_scores(scoring->metrics, 0, 0);
@@ -183,12 +152,8 @@ static ol_status portion_source(void *payload, int task, int seed, ol_eval_targe
 }
 
 static ol_status store(const ol_scoring *scoring, const ol_evaluation_spec *spec,
-                       const ol_evaluation *evaluation, ol_scores *scores)
+                       const ol_evaluation *evaluation)
 {
-    ol_eval_score *items = NULL;
-    size_t n = 0;
-    ol_status status;
-
     if (evaluation->diverged > 0)
         ol_log_warn("%s: %d adaptation%s ran into a loss that is not finite and score%s 0: lower "
                     "eval.adapt_lr (%g)",
@@ -196,15 +161,11 @@ static ol_status store(const ol_scoring *scoring, const ol_evaluation_spec *spec
                     evaluation->diverged > 1 ? "" : "s", ol_job_adapt_lr(scoring->job));
     OL_TRY(ol_evaluation_store(evaluation, spec, scoring->name, ol_metrics_sink, scoring->metrics));
     ol_metrics_flush(scoring->metrics, true);
-    OL_TRY(ol_evaluation_scores(evaluation, spec, &items, &n));
-    status = append(scores, items, n);
-    free(items);
-    return status;
+    return OL_OK;
 }
 
 static ol_status score_portion(ol_setup *setup, const ol_scoring *scoring,
-                               const ol_evaluation_spec *whole, int first, int tasks,
-                               ol_scores *scores)
+                               const ol_evaluation_spec *whole, int first, int tasks)
 {
     portion p = {whole, first};
     ol_evaluation_spec spec = *whole;
@@ -214,11 +175,12 @@ static ol_status score_portion(ol_setup *setup, const ol_scoring *scoring,
     spec.tasks += first;
     spec.n_tasks = tasks;
     spec.unseen = spec.unseen ? spec.unseen + first : NULL;
+    spec.groups = spec.groups ? spec.groups + first : NULL;
     spec.costs = spec.costs ? spec.costs + (ptrdiff_t)first * spec.n_seeds : NULL;
     spec.source = portion_source;
     spec.payload = &p;
     OL_TRY(ol_evaluate(setup->comm, scoring->model, scoring->state, &spec, &evaluation));
-    status = ol_comm_rank(setup->comm) == 0 ? store(scoring, &spec, &evaluation, scores) : OL_OK;
+    status = ol_comm_rank(setup->comm) == 0 ? store(scoring, &spec, &evaluation) : OL_OK;
     ol_evaluation_finish(&evaluation);
     return ol_comm_agree(setup->comm, status);
 }
@@ -231,7 +193,7 @@ static ol_status stopped(const ol_scoring *scoring, int done, int tasks)
                    scoring->name, done, tasks);
 }
 
-ol_status ol_score_targets(ol_setup *setup, const ol_scoring *scoring, ol_scores *scores)
+ol_status ol_score_targets(ol_setup *setup, const ol_scoring *scoring)
 {
     const ol_evaluation_spec spec = whole_spec(scoring);
     const int at_once =
@@ -243,7 +205,7 @@ ol_status ol_score_targets(ol_setup *setup, const ol_scoring *scoring, ol_scores
     ol_status status = OL_OK;
 
     if (ol_comm_rank(setup->comm) == 0)
-        status = restore(scoring, &spec, scores, &done);
+        status = restore(scoring, &spec, &done);
     OL_TRY(ol_comm_agree(setup->comm, status));
     OL_TRY(ol_comm_broadcast(setup->comm, &done, sizeof done, 0));
     if (done == spec.n_tasks)
@@ -257,7 +219,7 @@ ol_status ol_score_targets(ol_setup *setup, const ol_scoring *scoring, ol_scores
         OL_TRY(ol_stop_agree(setup->comm, &stop));
         if (stop)
             return stopped(scoring, done, spec.n_tasks);
-        status = score_portion(setup, scoring, &spec, done, tasks, scores);
+        status = score_portion(setup, scoring, &spec, done, tasks);
         if (status == OL_ESTOPPED) {
             OL_TRY(ol_stop_agree(setup->comm, &stop));
             return stopped(scoring, done, spec.n_tasks);

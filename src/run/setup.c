@@ -13,15 +13,10 @@
 
 enum { SUITE_SEED = 1 }; /* one suite for all jobs, so that their results compare */
 
-static bool wants_demonstrations(const ol_job *arm)
-{
-    return ol_learner_find(arm->learner.algorithm)->demonstrations;
-}
-
 /* Names that stand for something else in the job's folder. */
 static ol_status check_arm_name(const char *name)
 {
-    static const char *const taken[] = {"untrained", "suite", "checkpoints"};
+    static const char *const taken[] = {"untrained", "start", "suite", "checkpoints"};
 
     for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
         OL_CHECK(strcmp(name, taken[i]) != 0, OL_EUSAGE,
@@ -101,8 +96,8 @@ static ol_status check_data(const ol_setup *s)
              "data.root: %s: no such folder", s->root);
     OL_CHECK(data->tokenizer[0] || data->root[0] == '\0' || ol_path_is_folder(s->tokenizer_path),
              OL_EUSAGE,
-             "data.tokenizer: name a folder with vocab.json and merges.txt; tasks of one's own "
-             "come without, and %s is not there",
+             "data.tokenizer: name a folder with tokenizer.json, or with vocab.json and "
+             "merges.txt; tasks of one's own come without, and %s is not there",
              s->tokenizer_path);
     OL_CHECK(data->root[0] || ol_path_is_folder(s->root), OL_EDATA,
              "%s: the built-in suite is not seen on %s: `output` must be on a file system that all "
@@ -140,7 +135,7 @@ static ol_status make_model(ol_setup *s)
 static bool same_sampling(const ol_job *a, const ol_job *b)
 {
     return a->learner.support == b->learner.support && a->learner.query == b->learner.query &&
-           wants_demonstrations(a) == wants_demonstrations(b);
+           ol_job_demonstrations(a) == ol_job_demonstrations(b);
 }
 
 static ol_status make_sampler(ol_setup *s, int i)
@@ -157,7 +152,7 @@ static ol_status make_sampler(ol_setup *s, int i)
         .train_cap = job->data.train_cap,
         .support = job->learner.support,
         .query = job->learner.query,
-        .demonstrations = wants_demonstrations(job),
+        .demonstrations = ol_job_demonstrations(job),
         .seed = (uint64_t)job->seed,
     };
 
@@ -173,7 +168,7 @@ static ol_status make_sampler(ol_setup *s, int i)
 static ol_status make_targets(ol_setup *s, ol_arm *arm)
 {
     const ol_job *job = arm->job;
-    const bool with = wants_demonstrations(job);
+    const bool with = ol_job_demonstrations(job);
     const ol_targets_spec spec = {
         .root = s->root,
         .setting = job->data.setting,
@@ -300,6 +295,7 @@ static ol_status prepare(ol_setup *s, bool resume)
     OL_TRY(ol_comm_agree(s->comm, list_arms(s)));
     OL_TRY(ol_comm_agree(s->comm, first ? claim_folders(s, resume) : OL_OK));
     OL_TRY(share_claims(s));
+    OL_TRY(ol_setup_name_rows(s));
     OL_TRY(ol_comm_agree(s->comm, find_data(s)));
     OL_TRY(ol_comm_agree(s->comm, load(s)));
     OL_TRY(make_start(s));

@@ -9,4 +9,8 @@
  * lengths are known from the random streams. Episodes are spread over the ranks. Collective. */
 ol_status ol_setup_bound_episodes(ol_comm *comm, ol_arm *arm);
 
+/* Names of rows: the start's, and what each arm scores. A job that only scores the start in context
+ * keeps one arm, itself, for all would score the same. Rank 0 reads the start. Collective. */
+ol_status ol_setup_name_rows(ol_setup *setup);
+
 #endif

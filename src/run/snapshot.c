@@ -318,13 +318,16 @@ static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_re
                       void *block)
 {
     const uint64_t seed = (uint64_t)job->seed;
+    ol_model drawn = *model; /* random values spread as that job says */
     char path[PATH_MAX];
+
+    drawn.spec.init_std = job->model.shape.init_std;
 
     if (job->model.init == OL_INIT_CHECKPOINT) {
         OL_TRY(find_start(job->model.path, path));
         OL_TRY(fill_from(path, seed, model, depth, theta, block));
     } else {
-        ol_model_random(model, seed, theta, job->model.init == OL_INIT_RANDOM ? block : NULL);
+        ol_model_random(&drawn, seed, theta, job->model.init == OL_INIT_RANDOM ? block : NULL);
         if (job->model.init == OL_INIT_IMPORT)
             OL_TRY(ol_import_weights(job->model.path, model, theta, block));
     }
@@ -396,6 +399,24 @@ ol_status ol_snapshot_load(const char *path, ol_job **job, ol_model **model, ol_
 ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *theta, void *block)
 {
     return fill(job, model, 0, theta, block);
+}
+
+ol_status ol_snapshot_name(const ol_job *job, char *name, size_t size)
+{
+    ol_checkpoint *file = NULL;
+    ol_job *made_by = NULL;
+    char path[PATH_MAX];
+    const char *text;
+
+    snprintf(name, size, "start");
+    OL_TRY(find_start(job->model.path, path));
+    OL_TRY(ol_checkpoint_open(path, &file));
+    text = ol_checkpoint_job(file);
+    if (ol_job_read_text(path, text, strlen(text), &made_by) == OL_OK)
+        snprintf(name, size, "%s", made_by->name);
+    ol_job_destroy(made_by);
+    ol_checkpoint_close(file);
+    return OL_OK;
 }
 
 static ol_status read_mark(const ol_checkpoint *file, ol_run_mark *mark)

@@ -11,7 +11,7 @@
 #include "outerloop/base/file.h"  /* ol_path_format, ol_path_exists */
 #include "outerloop/base/log.h"   /* ol_log_info */
 
-enum { SIGNALS = 4, FOLDERS = 2 };
+enum { SIGNALS = 4, FOLDERS = 3 };
 
 static const int signals[SIGNALS] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
 static const double repeat_seconds = 2.0; /* within these the same signal is the same request */
@@ -64,6 +64,7 @@ void ol_stop_remove(void)
     for (int i = 0; i < SIGNALS; i++)
         sigaction(signals[i], &former[i], NULL);
     ol_stop_watch(NULL, NULL);
+    ol_stop_watch_whole(NULL);
 }
 
 void ol_stop_watch(const char *folder, const char *arm_folder)
@@ -71,6 +72,11 @@ void ol_stop_watch(const char *folder, const char *arm_folder)
     folders[0] = folder;
     folders[1] = arm_folder;
     looked_at = -1e9;
+}
+
+void ol_stop_watch_whole(const char *folder)
+{
+    folders[2] = folder;
 }
 
 static void look_for_file(void)

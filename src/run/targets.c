@@ -15,6 +15,7 @@ struct ol_targets {
     ol_tokenizer *tokenizer; /* borrowed */
     const char **tasks;      /* [n_tasks] names, of `setting` */
     bool *unseen;            /* [n_tasks] */
+    const char **groups;     /* [n_tasks] names, of `setting`; "" for none */
     double *costs;           /* [n_tasks, n_seeds] tokens of all prompts */
 
     ol_target *target; /* the item at hand, and what eval borrows of it */
@@ -125,10 +126,13 @@ static ol_status read_setting(ol_targets *t)
     t->tasks = calloc(n, sizeof *t->tasks);
     t->unseen = calloc(n, sizeof *t->unseen);
     t->costs = calloc(n * (size_t)t->spec.n_seeds, sizeof *t->costs);
-    OL_CHECK(t->tasks && t->unseen && t->costs, OL_ENOMEM, "no memory for %zu targets", n);
+    t->groups = calloc(n, sizeof *t->groups);
+    OL_CHECK(t->tasks && t->unseen && t->groups && t->costs, OL_ENOMEM, "no memory for %zu targets",
+             n);
     for (size_t i = 0; i < n; i++) {
         t->tasks[i] = t->setting.test.names[i];
         t->unseen[i] = ol_names_have(&t->setting.unseen_domain_test, t->tasks[i]);
+        t->groups[i] = ol_setting_group(&t->setting, t->tasks[i]);
     }
     return OL_OK;
 }
@@ -182,6 +186,7 @@ void ol_targets_close(ol_targets *t)
     ol_setting_finish(&t->setting);
     free(t->tasks);
     free(t->unseen);
+    free(t->groups);
     free(t->costs);
     free(t->root);
     free(t->setting_name);
@@ -194,6 +199,7 @@ ol_evaluation_spec ol_targets_evaluation(ol_targets *t)
     return (ol_evaluation_spec){.tasks = t->tasks,
                                 .n_tasks = t->setting.test.n,
                                 .unseen = t->unseen,
+                                .groups = t->groups,
                                 .seeds = t->seeds,
                                 .n_seeds = t->spec.n_seeds,
                                 .costs = t->costs,

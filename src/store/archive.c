@@ -206,6 +206,67 @@ ol_status ol_archive_read_strings(const ol_archive *archive, const char *object,
     return ol_h5_read_strings(archive, object, set.id, set.type, set.space, read_all, out);
 }
 
+void ol_lists_finish(ol_lists *lists)
+{
+    if (!lists)
+        return;
+    free(lists->values);
+    free(lists->first);
+    *lists = (ol_lists){0};
+}
+
+/* Put n lists as HDF5 gives them one behind the other. */
+static ol_status pack_lists(const ol_archive *archive, const char *object, const hvl_t *rows,
+                            size_t n, ol_lists *out)
+{
+    size_t total = 0;
+
+    for (size_t i = 0; i < n; i++)
+        total += rows[i].len;
+    *out = (ol_lists){.values = malloc((total + 1) * sizeof *out->values),
+                      .first = malloc((n + 1) * sizeof *out->first),
+                      .n = n};
+    if (!out->values || !out->first) {
+        ol_lists_finish(out);
+        return ol_fail(OL_ENOMEM, "%s: %s: no memory for %zu numbers", archive->path, object,
+                       total);
+    }
+    out->first[0] = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].len > 0)
+            memcpy(out->values + out->first[i], rows[i].p, rows[i].len * sizeof *out->values);
+        out->first[i + 1] = out->first[i] + rows[i].len;
+    }
+    return OL_OK;
+}
+
+ol_status ol_archive_read_lists(const ol_archive *archive, const char *object, ol_lists *out)
+{
+    AUTO_DATASET set = {-1, -1, -1};
+    OL_H5_AUTO memory = H5Tvlen_create(H5T_NATIVE_DOUBLE);
+    hssize_t n;
+    hvl_t *rows;
+    ol_status status;
+
+    *out = (ol_lists){0};
+    OL_TRY(open_dataset(archive, object, &set));
+    n = H5Sget_simple_extent_npoints(set.space);
+    OL_CHECK(H5Tget_class(set.type) == H5T_VLEN && n >= 0, OL_EDATA, "%s: %s: does not hold lists",
+             archive->path, object);
+    rows = calloc((size_t)n + 1, sizeof *rows);
+    OL_CHECK(rows, OL_ENOMEM, "%s: %s: no memory for %lld lists", archive->path, object,
+             (long long)n);
+    if (n > 0 && read_all(set.id, memory, rows) < 0) {
+        free(rows);
+        return ol_h5_fail(OL_EDATA, archive->path, object, "cannot read the lists");
+    }
+    status = pack_lists(archive, object, rows, (size_t)n, out);
+    if (n > 0)
+        H5Dvlen_reclaim(memory, set.space, H5P_DEFAULT, rows);
+    free(rows);
+    return status;
+}
+
 ol_status ol_archive_read_text(const ol_archive *archive, const char *object, char **out)
 {
     ol_strings texts = {0};

@@ -2,9 +2,11 @@
 #include "outerloop/store/check.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#include "h5.h"
-#include "outerloop/base/file.h" /* PATH_MAX */
+#include "chain.h"
+#include "outerloop/base/digest.h" /* ol_digest_sha256 */
+#include "outerloop/base/file.h"   /* PATH_MAX */
 
 static ol_status read_dataset(const ol_archive *archive, const char *object)
 {
@@ -30,7 +32,28 @@ static ol_status read_dataset(const ol_archive *archive, const char *object)
     free(data);
     if (failed < 0)
         return ol_h5_fail(OL_EDATA, archive->path, object, "cannot read, the file is damaged");
-    return OL_OK;
+    return ol_chain_check(archive, object, set);
+}
+
+/* The job's text is sealed by a digest that other programs can compare too. */
+static ol_status check_job(const ol_archive *archive)
+{
+    char *text = NULL, *sealed = NULL, digest[OL_SHA256_TEXT] = "";
+    ol_status status;
+
+    if (!ol_archive_has(archive, "job") || !ol_archive_has_attribute(archive, "/", "job_sha256"))
+        return OL_OK;
+    status = ol_archive_read_text(archive, "job", &text);
+    if (status == OL_OK)
+        status = ol_archive_get_text(archive, "/", "job_sha256", &sealed);
+    if (status == OL_OK)
+        ol_digest_sha256(text, strlen(text), digest);
+    if (status == OL_OK && strcmp(digest, sealed) != 0)
+        status = ol_fail(OL_EDATA, "%s: job: was altered: it has not the digest in job_sha256",
+                         archive->path);
+    free(text);
+    free(sealed);
+    return status;
 }
 
 static ol_status check_group(const ol_archive *archive, const char *group, int *datasets)
@@ -57,5 +80,6 @@ static ol_status check_group(const ol_archive *archive, const char *group, int *
 ol_status ol_archive_check(const ol_archive *archive, int *datasets)
 {
     *datasets = 0;
-    return check_group(archive, "/", datasets);
+    OL_TRY(check_group(archive, "/", datasets));
+    return check_job(archive);
 }

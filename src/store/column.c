@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "chain.h"
 #include "outerloop/base/file.h"
 
 enum { CHUNK_ROWS = 512, NAME_BYTES = 256 };
@@ -177,6 +178,8 @@ static ol_status check_column(ol_archive *archive, const ol_table_spec *spec, in
         const hsize_t extent = (hsize_t)*rows;
 
         OL_TRY_H5(H5Dset_extent(set, &extent), archive, name, "cannot cut it to its index");
+        if (is_variable(&spec->columns[c]))
+            OL_TRY(ol_chain_cut(archive, name, set, *rows));
     }
     return OL_OK;
 }
@@ -231,7 +234,9 @@ static ol_status write_column(ol_archive *archive, const ol_row_list *rows, int 
               "cannot select its new rows");
     OL_TRY_H5(H5Dwrite(set, type, memory, space, H5P_DEFAULT, buffer), archive, name,
               "cannot write its new rows");
-    return OL_OK;
+    return is_variable(&rows->spec->columns[c])
+               ? ol_chain_extend(archive, name, set, at, rows->n, buffer)
+               : OL_OK;
 }
 
 ol_status ol_columns_write(ol_archive *archive, const ol_row_list *rows, int64_t at)
@@ -265,6 +270,8 @@ ol_status ol_columns_cut(ol_archive *archive, const ol_table_spec *spec, int64_t
         set = H5Dopen2(archive->file, name, H5P_DEFAULT);
         OL_TRY_H5(set, archive, name, "cannot open the column");
         OL_TRY_H5(H5Dset_extent(set, &extent), archive, name, "cannot shorten the column");
+        if (is_variable(&spec->columns[c]))
+            OL_TRY(ol_chain_cut(archive, name, set, rows));
     }
     return OL_OK;
 }

@@ -57,7 +57,8 @@ static ol_status record_run(ol_archive *archive, const ol_run_record *record)
     OL_TRY(ol_archive_set_text(archive, "/", "description",
                                "Tables are groups of columns of equal length. "
                                "In Python, with g = h5py.File(path)[table]: "
-                               "pd.DataFrame({k: g[k][...] for k in g})"));
+                               "pd.DataFrame({k: (c.asstr() if h5py.check_string_dtype(c.dtype) "
+                               "else c)[...] for k, c in g.items()})"));
     OL_TRY(ol_archive_set_text(archive, "/", "creator", "outerloop"));
     OL_TRY(ol_archive_set_text(archive, "/", "schema", SCHEMA));
     OL_TRY(ol_archive_set_i64(archive, "/", "schema_version", SCHEMA_VERSION));

@@ -82,9 +82,12 @@ static ol_status count_words(trainer *t, ol_splitter *splitter, const char *byte
     size_t length;
 
     ol_splitter_start(splitter, bytes, n);
-    for (const char *at = bytes; (length = ol_splitter_next(splitter)) > 0; at += length) {
+    for (const char *at = bytes;; at += length) {
         uint32_t *found;
 
+        OL_TRY(ol_splitter_next(splitter, &length));
+        if (length == 0)
+            return OL_OK;
         if (t->n_words == t->room)
             OL_TRY(grow_words(t));
         found = find_word(t, at, length);
@@ -94,7 +97,6 @@ static ol_status count_words(trainer *t, ol_splitter *splitter, const char *byte
         }
         t->words[*found - 1].count++;
     }
-    return OL_OK;
 }
 
 static ol_status spell_words(trainer *t)
@@ -246,7 +248,9 @@ static ol_status train(trainer *t, const char *bytes, size_t n, int vocab)
     ol_status status;
 
     OL_TRY(ol_splitter_create(&splitter));
-    status = count_words(t, splitter, bytes, n);
+    status = ol_splitter_add(splitter, "GPT-2", OL_GPT2_PATTERN);
+    if (status == OL_OK)
+        status = count_words(t, splitter, bytes, n);
     ol_splitter_destroy(splitter);
     OL_TRY(status);
     OL_TRY(spell_words(t));

@@ -4,8 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/text/split.h" /* ol_splitter */
-#include "vocabulary.h"
+#include "normal.h"               /* normal_append       */
+#include "outerloop/base/file.h"  /* ol_path_format      */
+#include "outerloop/text/split.h" /* ol_splitter         */
+#include "tokenizer_json.h"       /* tokenizer_json_read */
 
 /* A piece and its ids, kept where its hash points to; a later piece replaces it. */
 enum { CACHED_BYTES = 30, CACHED_IDS = 8, CACHE_SLOTS = 1 << 15 };
@@ -32,10 +34,10 @@ typedef struct symbols {
 enum { SHORT_PIECE = 24 };
 
 struct ol_tokenizer {
-    vocabulary vocabulary;
-    ol_splitter *splitter;
-    cached *cache; /* [CACHE_SLOTS] */
+    tokenizer_parts parts;
+    cached *cache; /* [CACHE_SLOTS]                           */
     symbols work;
+    ol_text normalized; /* a text's normal form while it is encoded */
 };
 
 static ol_status grow_tokens(ol_tokens *tokens, size_t more)
@@ -70,35 +72,75 @@ void ol_tokens_finish(ol_tokens *tokens)
     *tokens = (ol_tokens){0};
 }
 
+/* A folder of GPT-2's vocab.json and merges.txt. */
+static ol_status read_gpt2(tokenizer_parts *parts, const char *folder)
+{
+    OL_TRY(vocabulary_read(&parts->vocabulary, folder));
+    OL_TRY(ol_splitter_create(&parts->splitter));
+    return ol_splitter_add(parts->splitter, folder, OL_GPT2_PATTERN);
+}
+
+static ol_status read_json(tokenizer_parts *parts, const char *path)
+{
+    json_t *root;
+    ol_status status;
+
+    OL_TRY(vocabulary_read_json(path, &root));
+    status = tokenizer_json_read(parts, path, root);
+    json_decref(root);
+    return status;
+}
+
+/* A tokenizer of these parts, which it owns from here on, also when there is none. */
+static ol_status make_tokenizer(ol_status status, tokenizer_parts *parts, const char *name,
+                                ol_tokenizer **out)
+{
+    ol_tokenizer *t = status == OL_OK ? calloc(1, sizeof *t) : NULL;
+
+    *out = NULL;
+    if (t)
+        t->cache = calloc(CACHE_SLOTS, sizeof *t->cache);
+    if (!t || !t->cache) {
+        free(t);
+        tokenizer_parts_finish(parts);
+        return status != OL_OK ? status : ol_fail(OL_ENOMEM, "%s: no memory for a tokenizer", name);
+    }
+    t->parts = *parts;
+    *out = t;
+    return OL_OK;
+}
+
 ol_status ol_tokenizer_load(const char *folder, ol_tokenizer **out)
 {
-    ol_tokenizer *t = calloc(1, sizeof *t);
+    tokenizer_parts parts = {0};
+    char path[PATH_MAX];
     ol_status status;
 
     *out = NULL;
-    OL_CHECK(t, OL_ENOMEM, "%s: no memory for the tokenizer", folder);
-    status = vocabulary_read(&t->vocabulary, folder);
-    if (status == OL_OK)
-        status = ol_splitter_create(&t->splitter);
-    if (status == OL_OK) {
-        t->cache = calloc(CACHE_SLOTS, sizeof *t->cache);
-        if (!t->cache)
-            status = ol_fail(OL_ENOMEM, "%s: no memory for the tokenizer's cache", folder);
-    }
-    if (status != OL_OK) {
-        ol_tokenizer_destroy(t);
-        return status;
-    }
-    *out = t;
-    return OL_OK;
+    OL_TRY(ol_path_format(path, "%s/tokenizer.json", folder));
+    status = ol_path_exists(path) ? read_json(&parts, path) : read_gpt2(&parts, folder);
+    return make_tokenizer(status, &parts, folder, out);
+}
+
+ol_status ol_tokenizer_parse(const char *name, const char *text, size_t size, ol_tokenizer **out)
+{
+    tokenizer_parts parts = {0};
+    json_t *root;
+    ol_status status;
+
+    *out = NULL;
+    OL_TRY(vocabulary_parse_json(name, text, size, &root));
+    status = tokenizer_json_read(&parts, name, root);
+    json_decref(root);
+    return make_tokenizer(status, &parts, name, out);
 }
 
 void ol_tokenizer_destroy(ol_tokenizer *tokenizer)
 {
     if (!tokenizer)
         return;
-    vocabulary_finish(&tokenizer->vocabulary);
-    ol_splitter_destroy(tokenizer->splitter);
+    tokenizer_parts_finish(&tokenizer->parts);
+    ol_text_finish(&tokenizer->normalized);
     free(tokenizer->cache);
     free(tokenizer->work.id);
     free(tokenizer->work.rank);
@@ -110,7 +152,7 @@ void ol_tokenizer_destroy(ol_tokenizer *tokenizer)
 
 int ol_tokenizer_size(const ol_tokenizer *tokenizer)
 {
-    return tokenizer->vocabulary.V;
+    return tokenizer->parts.vocabulary.V;
 }
 
 static bool grow_array(void **array, size_t bytes)
@@ -251,14 +293,27 @@ static size_t merge_long(const vocabulary *v, symbols *w, size_t n)
 
 static ol_status encode_piece(ol_tokenizer *t, const char *bytes, size_t n, size_t *n_ids)
 {
+    const vocabulary *v = &t->parts.vocabulary;
+    const int32_t whole = vocabulary_whole(v, bytes, n);
     symbols *w = &t->work;
+    size_t kept = 0;
 
     OL_CHECK(n < UINT32_MAX / 2, OL_EDATA, "a piece of text has %zu bytes without a break", n);
     OL_TRY(grow_symbols(w, n));
-    for (size_t i = 0; i < n; i++)
-        w->id[i] = t->vocabulary.byte_id[(uint8_t)bytes[i]];
-    *n_ids =
-        n <= SHORT_PIECE ? merge_short(&t->vocabulary, w, n) : merge_long(&t->vocabulary, w, n);
+    if (whole >= 0) {
+        w->id[0] = whole;
+        *n_ids = 1;
+        return OL_OK;
+    }
+    for (size_t i = 0; i < n; i++) {
+        const uint8_t byte = (uint8_t)bytes[i];
+
+        if (v->fuse_unknown && v->unknown[byte] && i > 0 && v->unknown[(uint8_t)bytes[i - 1]])
+            continue;
+        w->id[kept] = v->byte_id[byte];
+        kept += w->id[kept] >= 0;
+    }
+    *n_ids = kept <= SHORT_PIECE ? merge_short(v, w, kept) : merge_long(v, w, kept);
     return OL_OK;
 }
 
@@ -291,22 +346,59 @@ static ol_status append_piece(ol_tokenizer *t, const char *bytes, size_t n, ol_t
     return ol_tokens_append(out, t->work.id, n_ids);
 }
 
+/* Split a text and encode its pieces. */
+static ol_status encode_text(ol_tokenizer *t, const char *bytes, size_t n, ol_tokens *out)
+{
+    size_t length;
+
+    ol_splitter_start(t->parts.splitter, bytes, n);
+    for (const char *at = bytes;; at += length) {
+        OL_TRY(ol_splitter_next(t->parts.splitter, &length));
+        if (length == 0)
+            return OL_OK;
+        OL_TRY(append_piece(t, at, length, out));
+    }
+}
+
+/* What becomes of the text between added tokens. */
+typedef ol_status (*encoder)(ol_tokenizer *, const char *, size_t, ol_tokens *);
+
+/* Encode a text in which the tokens of `set` are found first. */
+static ol_status encode_around(ol_tokenizer *t, const added_set *set, encoder between,
+                               const char *bytes, size_t n, ol_tokens *out)
+{
+    added_match match;
+    size_t done = 0;
+
+    for (size_t at = 0; added_find(set, bytes, n, at, done, &match); at = match.next) {
+        if (done < match.from)
+            OL_TRY(between(t, bytes + done, match.from - done, out));
+        OL_TRY(ol_tokens_append(out, &match.id, 1));
+        done = match.to;
+    }
+    return done < n ? between(t, bytes + done, n - done, out) : OL_OK;
+}
+
+static ol_status encode_normal(ol_tokenizer *t, const char *bytes, size_t n, ol_tokens *out)
+{
+    if (t->parts.nfc) {
+        t->normalized.size = 0;
+        OL_TRY(normal_append(bytes, n, &t->normalized));
+        bytes = t->normalized.data;
+        n = t->normalized.size;
+    }
+    return encode_around(t, &t->parts.normal, encode_text, bytes, n, out);
+}
+
 ol_status ol_tokenizer_encode(ol_tokenizer *tokenizer, const char *bytes, size_t n, ol_tokens *out)
 {
-    size_t at = 0, length;
-
-    ol_splitter_start(tokenizer->splitter, bytes, n);
-    while ((length = ol_splitter_next(tokenizer->splitter)) > 0) {
-        OL_TRY(append_piece(tokenizer, bytes + at, length, out));
-        at += length;
-    }
-    return OL_OK;
+    return encode_around(tokenizer, &tokenizer->parts.raw, encode_normal, bytes, n, out);
 }
 
 ol_status ol_tokenizer_decode(const ol_tokenizer *tokenizer, const int32_t *ids, size_t n,
                               ol_text *out)
 {
-    const vocabulary *v = &tokenizer->vocabulary;
+    const vocabulary *v = &tokenizer->parts.vocabulary;
 
     for (size_t i = 0; i < n; i++) {
         const int32_t id = ids[i];

@@ -58,7 +58,7 @@ def test_bad_option_of_each_command():
 
 
 def test_version():
-    expect(run("--version"), 0, "outerloop ", "OpenBLAS", "MPI", "HDF5")
+    expect(run("--version"), 0, "outerloop ", ", commit ", "OpenBLAS", "MPI", "HDF5")
 
 
 def test_unknown_command():

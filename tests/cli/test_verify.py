@@ -233,7 +233,7 @@ BAD = {
     "no float32_error": (without_attribute("/", "float32_error"), "float32_error"),
     "another architecture": (attribute("model", arch="llama"), "llama"),
     "heads that do not divide": (attribute("model", n_head=3), "heads 3"),
-    "no blocks": (attribute("model", n_layer=0), "layers (0)"),
+    "no blocks": (attribute("model", n_layer=0), "layers (0, at most 1000)"),
     "a block too many": (attribute("model", n_layer=2), "h.1.ln_1.weight"),
     "no inner group": (without("inner"), "/inner"),
     "an unknown optimizer": (attribute("inner", optimizer="lion"), "lion"),

@@ -139,6 +139,20 @@ static void settings(void **state)
     write_setting("{\"train\": [\"a\"], \"test\": [\"c\"], \"unseen_domain_test\": [\"d\"]}");
     assert_int_equal(ol_setting_read(world_root, "some_to_other", &setting), OL_EDATA);
     world_said("names d, which \"test\" does not");
+    write_setting("{\"train\": [\"a\"], \"test\": [\"c\", \"d\", \"e\"], "
+                  "\"groups\": {\"new\": [\"d\"], \"far\": [\"c\"]}}");
+    assert_int_equal(ol_setting_read(world_root, "some_to_other", &setting), OL_OK);
+    assert_int_equal(setting.n_groups, 2);
+    assert_string_equal(setting.groups[0].name, "new");
+    assert_string_equal(ol_setting_group(&setting, "c"), "far");
+    assert_string_equal(ol_setting_group(&setting, "e"), "");
+    ol_setting_finish(&setting);
+    write_setting("{\"train\": [\"a\"], \"test\": [\"c\"], \"groups\": {\"new\": [\"d\"]}}");
+    assert_int_equal(ol_setting_read(world_root, "some_to_other", &setting), OL_EDATA);
+    world_said("group \"new\" names d, which \"test\" does not");
+    write_setting("{\"train\": [\"a\"], \"test\": [\"c\"], \"groups\": [\"d\"]}");
+    assert_int_equal(ol_setting_read(world_root, "some_to_other", &setting), OL_EDATA);
+    world_said("\"groups\" must name lists of tasks");
     write_setting("{\"train\": [1], \"test\": [\"c\"]}");
     assert_int_equal(ol_setting_read(world_root, "some_to_other", &setting), OL_EDATA);
     world_said("number 1 is none");

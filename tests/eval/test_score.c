@@ -113,6 +113,46 @@ static void classes_are_compared_stripped(void **state)
     assert_false(ol_score_same("a\xe2\x80\x8b", "a"));
 }
 
+static void floors_by_hand(void **state)
+{
+    /* four rows of two options, one of four: q = 0.45; golds a 3/5, b 2/5 */
+    const int offsets[] = {0, 2, 4, 6, 8, 12};
+    const char *const options[] = {"a", "b", "a", "b", "a", "b", "a", "b", "a", "b", "c", "d"};
+    const char *const gold[] = {"a", "b", "a ", "b", "a"};
+    const char *const apart[] = {"a", "b", "c", "d"}, *const apart_gold[] = {"a", "d"};
+    const int pairs[] = {0, 2, 4};
+    double chance, majority;
+
+    (void)state;
+    assert_int_equal(ol_score_floors(OL_ACCURACY, 5, offsets, options, gold, &chance, &majority),
+                     OL_OK);
+    assert_near(chance, 0.45);
+    assert_near(majority, 0.6);
+    assert_int_equal(ol_score_floors(OL_MACRO_F1, 5, offsets, options, gold, &chance, &majority),
+                     OL_OK);
+    assert_near(chance, 0.6 * 0.45 / 1.05 + 0.4 * 0.45 / 0.85);
+    assert_near(majority, 0.375); /* a: P 3/5, R 1; b: 0 */
+    assert_int_equal(ol_score_floors(OL_ACCURACY, 2, pairs, apart, apart_gold, &chance, &majority),
+                     OL_OK);
+    assert_near(chance, 0.5);
+    assert_true(isnan(majority)); /* no answer fits both rows */
+}
+
+static void calibration_by_hand(void **state)
+{
+    /* confidences 3/4, 3/4 (one right), 1/2 (wrong), 1 (right), and a row without a prediction */
+    const double third = log(3.0);
+    const int offsets[] = {0, 2, 4, 6, 8, 10};
+    const double losses[] = {0, third, third, 0, 1, 1, (double)NAN, 2, (double)NAN, (double)NAN};
+    const char *const predicted[] = {"a", "b", "a", "b", NULL};
+    const char *const gold[] = {"a", "a", "b", "b", "a"};
+
+    (void)state;
+    assert_near(ol_score_calibration(5, offsets, losses, predicted, gold),
+                (fabs(0.25 - 0.75) + 0.5 + 0.0) / 4);
+    assert_true(isnan(ol_score_calibration(1, offsets + 4, losses, predicted + 4, gold)));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -124,6 +164,8 @@ int main(void)
         cmocka_unit_test(no_class_right_is_zero_and_not_nan),
         cmocka_unit_test(no_prediction_is_wrong_and_of_no_class),
         cmocka_unit_test(classes_are_compared_stripped),
+        cmocka_unit_test(floors_by_hand),
+        cmocka_unit_test(calibration_by_hand),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

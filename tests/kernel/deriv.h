@@ -66,7 +66,8 @@ enum {
     DERIV_TANGENT,         /* R{y} against differences of y                                     */
     DERIV_ADJOINT_TANGENT, /* R{x_bar} against differences of x_bar, y_bar moving too           */
     DERIV_ONE_PASS,        /* both passes at once against one after the other                   */
-    DERIV_INPUTS,          /* no pass writes to x, y_bar, their tangents, or beyond an output   */
+    DERIV_INPUTS,          /* no pass writes to x, y_bar, their tangents, what is another pass's,
+                              or beyond an output; in place, x[0] and y_bar are copies          */
     DERIV_OUTPUTS,         /* outputs are added to, overwritten or left alone as documented     */
     DERIV_NULL,            /* NULL among tangents is zero, among adjoints it is not wanted      */
     DERIV_UNREAD,          /* linear, with frozen weights: values of x and y_bar are not read   */

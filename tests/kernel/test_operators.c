@@ -131,6 +131,14 @@ static void state_written(const flat *f, ol_pass pass, const vectors *v)
         v->state.v[0] += 1;
 }
 
+/* A pass writes what is another's. */
+static void other_half_written(const flat *f, ol_pass pass, const vectors *v)
+{
+    f->inner->backward(f, pass, v);
+    if (pass == OL_PRIMAL && v->x_bar.dot)
+        v->x_bar.dot[0] += 1;
+}
+
 static void overrun(const flat *f, ol_pass pass, const vectors *v)
 {
     f->inner->forward(f, pass, v);
@@ -230,6 +238,7 @@ static const fault faults[] = {
     {"input written", input_written, NULL, DERIV_INPUTS, any},
     {"adjoint written", NULL, adjoint_written, DERIV_INPUTS, any},
     {"state written", NULL, state_written, DERIV_INPUTS, has_state},
+    {"tangent pass's output written", NULL, other_half_written, DERIV_INPUTS, any},
     {"overrun", overrun, NULL, DERIV_INPUTS, any},
     {"NULL tangent", null_tangent, NULL, DERIV_NULL, any},
     {"NULL tangent, backward", NULL, null_adjoint_tangent, DERIV_NULL, any},
@@ -248,6 +257,12 @@ static void must_fail(const flat *f, const char *what, int check)
                  error);
 }
 
+/* Its operator is there in smaller shapes too. */
+static bool is_large(const flat *f)
+{
+    return f->n_in > 100000;
+}
+
 static void test_seeded_faults(void **state)
 {
     (void)state;
@@ -259,7 +274,7 @@ static void test_seeded_faults(void **state)
             f.inner = &list[i];
             f.forward = wrong->forward ? wrong->forward : f.forward;
             f.backward = wrong->backward ? wrong->backward : f.backward;
-            if (deriv_has(wrong->check) && wrong->possible(&f))
+            if (deriv_has(wrong->check) && wrong->possible(&f) && !is_large(&f))
                 must_fail(&f, wrong->name, wrong->check);
         }
 }
@@ -282,7 +297,7 @@ static void test_seeded_kinds(void **state)
         must_fail(&f, "kind of y", DERIV_OUTPUTS);
         f = list[i];
         f.in_kind = kinds;
-        for (int p = 0; p < f.parts; p++) {
+        for (int p = 0; p < f.parts && !is_large(&f); p++) {
             memcpy(kinds, list[i].in_kind, f.n_in * sizeof *kinds);
             kinds[f.part[p]] = other(kinds[f.part[p]]);
             must_fail(&f, "kind of x_bar", DERIV_OUTPUTS);

@@ -134,9 +134,12 @@ static void test_bf16_special(void **state)
     const ol_real largest = sizeof(ol_real) == 4 ? (ol_real)FLT_MAX : (ol_real)DBL_MAX;
     uint32_t bits = 0x7f800001; /* a NaN that is all in the half that is cut off */
     float hidden;
+    ol_real all; /* a NaN of nothing but ones, to which nothing can be added */
 
     (void)state;
     memcpy(&hidden, &bits, sizeof hidden);
+    poison(1, &all);
+    assert_true(isnan(bf16_ref(narrow(all))));
     assert_true(isnan(bf16_ref(narrow((ol_real)NAN))));
     assert_true(isnan(bf16_ref(narrow((ol_real)hidden))));
     assert_int_equal(narrow((ol_real)INFINITY), INFINITE);

@@ -73,9 +73,10 @@ static void add_scores(ol_tables *tables, const char *learner, double first, dou
     ol_eval_result_finish(&results[1]);
 }
 
-static void make_metrics(const char *folder, const char *learner, bool trained)
+static void make_metrics_of(const char *folder, const char *learner, bool trained, int seed)
 {
-    const ol_run_record record = {.version = "0", .run_id = "r", .job = job_text, .ranks = 1};
+    const ol_run_record record = {
+        .version = "0", .run_id = "r", .job = job_text, .ranks = 1, .seed = seed};
     char path[PATH_MAX];
     ol_tables *tables;
 
@@ -94,6 +95,11 @@ static void make_metrics(const char *folder, const char *learner, bool trained)
     }
     add_scores(tables, learner, trained ? 0.75 : 0.25, 0.5);
     assert_true(ol_tables_destroy(tables));
+}
+
+static void make_metrics(const char *folder, const char *learner, bool trained)
+{
+    make_metrics_of(folder, learner, trained, 4);
 }
 
 static void make_checkpoint(const char *folder, int64_t step, char path[PATH_MAX])
@@ -182,9 +188,10 @@ static void a_run_is_told_with_losses_tasks_and_table(void **state)
     assert_says(&text, "300 meta-steps, the last is 300; 30 s; 100 tokens/s");
     assert_says(&text, "5.0000 -> 4.0000 nats at step 1,  5.0000 -> 0.0133 at step 300");
     assert_says(&text, "step-000007.h5");
-    assert_says(&text, "unseen tasks (2 tasks, 1 seed;");
-    assert_says(&text, "tasks of unseen domains (1 task, 1 seed;");
-    assert_says(&text, "lamp                 62.5   62.5   30 s");
+    assert_says(&text, "unseen tasks: 2 tasks, 1 seed, 1 training; accuracy in %");
+    assert_says(&text, "unseen domains: 1 task, 1 seed, 1 training; accuracy in %");
+    assert_says(&text, "lamp               62   ±12   62\n");
+    assert_says(&text, "lamp            -                 30 s");
     /* of 150 episodes each, the latest ten: five at 99 and five at 1.25 */
     assert_says(&text, "  even                                      150   3.5000 -> 50.1250");
     assert_int_equal(inspect(*state, true, &text), OL_OK);
@@ -211,10 +218,28 @@ static void arms_and_the_untrained_start_share_one_table(void **state)
     make_metrics(path, "untrained", false);
     assert_int_equal(inspect(*state, true, &text), OL_OK);
     assert_says(&text, "3 files, all whole");
-    untrained = strstr(text.data, "\nuntrained            37.5   37.5   -");
+    untrained = strstr(text.data, "\nuntrained          38   ±12   38\n");
     zebra = strstr(text.data, "\nzebra  ");
     ape = strstr(text.data, "\nape  ");
     assert_true(untrained && zebra && ape && untrained < zebra && zebra < ape);
+    ol_text_finish(&text);
+}
+
+static void trainings_from_several_seeds_share_one_table(void **state)
+{
+    static const char job[] = "name = \"seeds\"; train_seeds = [4, 9];\n";
+    char path[PATH_MAX];
+    ol_text text = {0};
+
+    assert_int_equal(ol_path_format(path, "%s/job.cfg", (char *)*state), OL_OK);
+    assert_int_equal(ol_write_file(path, job, sizeof job - 1), OL_OK);
+    for (int seed = 4; seed <= 9; seed += 5) {
+        assert_int_equal(ol_path_format(path, "%s/seed-%d", (char *)*state, seed), OL_OK);
+        make_metrics_of(path, "lamp", true, seed);
+    }
+    assert_int_equal(inspect(*state, true, &text), OL_OK);
+    assert_says(&text, "2 files, all whole");
+    assert_says(&text, "unseen tasks: 2 tasks, 1 seed, 2 trainings;");
     ol_text_finish(&text);
 }
 
@@ -249,6 +274,31 @@ static void a_flipped_byte_of_a_column_is_found_and_named(void **state)
     flip(path, inside, sizeof inside);
     assert_int_equal(inspect(*state, true, &text), OL_ECHECK);
     assert_non_null(strstr(ol_status_message(), "train/step/loss_after"));
+    ol_text_finish(&text);
+}
+
+/* Texts, lists and the job's text have no checksum of HDF5's. */
+static void flipped_bytes_of_what_varies_in_length_are_found_and_named(void **state)
+{
+    static const struct {
+        const char *bytes, *named;
+        size_t size;
+    } cases[] = {{"blue", "eval/score/task", 4},
+                 {"lamp\0", "eval/score/learner", 5},
+                 {"seed = 4; train", "job", 15}};
+    ol_text text = {0};
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        char path[PATH_MAX];
+
+        make_metrics(*state, "lamp", true);
+        assert_int_equal(ol_path_format(path, "%s/metrics.h5", (char *)*state), OL_OK);
+        assert_int_equal(inspect(*state, true, &text), OL_OK);
+        flip(path, cases[i].bytes, cases[i].size);
+        assert_int_equal(inspect(*state, true, &text), OL_ECHECK);
+        if (!strstr(ol_status_message(), cases[i].named))
+            fail_msg("%s is not named: %s", cases[i].named, ol_status_message());
+    }
     ol_text_finish(&text);
 }
 
@@ -296,10 +346,14 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(arms_and_the_untrained_start_share_one_table, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(trainings_from_several_seeds_share_one_table, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(a_flipped_byte_of_a_tensor_is_found_and_named, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_flipped_byte_of_a_column_is_found_and_named, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(flipped_bytes_of_what_varies_in_length_are_found_and_named,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_checkpoint_is_named_among_whole_ones, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_ours_is_refused, set_up, tear_down),

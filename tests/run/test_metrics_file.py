@@ -185,7 +185,7 @@ def test_stages_alone(place):
     run(1, job, out, sets=['stages=["train"]'])
     check(len(column(out, "eval/score/score")) == 0, "scored without being asked")
     said = run(2, job, out, "--resume", sets=['stages=["eval"]']).stdout
-    check("in context" in said and "step" not in said.split("wall")[0].split("context")[1], said)
+    check("in context" in said and " steps" not in said, said)
     whole = place.path / "whole"
     run(1, job, whole, sets=['stages=["train", "eval"]'])
     check(column(out, "eval/score/score") == column(whole, "eval/score/score"), "scores differ")

@@ -91,8 +91,11 @@ def test_vocabulary(place):
     refused(place, "merges.txt:2")
 
 
-def test_import_is_not_read_yet(place):
-    refused(place, "random", "checkpoint", sets=["model.init=import", "model.path=/nonexistent"])
+def test_import_without_a_model(place):
+    shape = ["model.layers=4", "model.width=128", "model.heads=4", "model.context=1024"]
+    refused(place, "/nonexistent/config.json",
+            sets=["model.init=import", "model.path=/nonexistent", *shape])
+    refused(place, "model.width is unused", sets=["model.init=import", "model.path=/nonexistent"])
 
 
 def test_output_that_cannot_be_written(place):

@@ -87,10 +87,13 @@ static void assert_rows(const char *path, int n)
     int64_t *steps = calloc((size_t)n + 1, sizeof *steps);
     double *losses = calloc((size_t)n + 1, sizeof *losses);
     ol_strings digests, notes;
+    ol_lists lists;
     ol_archive *a;
     size_t count;
 
     assert_int_equal(ol_archive_open(path, &a), OL_OK);
+    assert_int_equal(ol_archive_read_lists(a, "train/step/losses", &lists), OL_OK);
+    assert_true(lists.n == (size_t)n && lists.first[0] == 0);
     assert_int_equal(ol_archive_read_i64(a, "train/step/step", (size_t)n, steps), OL_OK);
     assert_int_equal(ol_archive_read_f64(a, "train/step/loss", (size_t)n, losses), OL_OK);
     assert_int_equal(ol_archive_read_strings(a, "train/step/digest", &digests), OL_OK);
@@ -102,7 +105,13 @@ static void assert_rows(const char *path, int n)
         assert_true(i % 7 == 3 ? isnan(losses[i]) : losses[i] == 0.1 * i);
         assert_string_equal(digests.items[i], i % 2 ? "abcdefg" : "short"); /* é is not halved */
         assert_string_equal(notes.items[i], i % 3 ? "a longer note, caf\u00e9" : "");
+        assert_int_equal(lists.first[i + 1] - lists.first[i], i % 5);
+        if (i % 5 > 1)
+            assert_true(lists.values[lists.first[i] + 1] == i + 0.25);
     }
+    ol_lists_finish(&lists);
+    assert_int_equal(ol_archive_read_lists(a, "train/step/loss", &lists), OL_EDATA);
+    ol_lists_finish(&lists);
     ol_strings_finish(&digests);
     ol_strings_finish(&notes);
     ol_archive_close(a);

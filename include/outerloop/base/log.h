@@ -30,11 +30,19 @@ void ol_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Why this process stops; spoken on any rank, with rank and host when there are several. */
 void ol_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/** The one live line of a terminal: replaces the previous one; any other line clears it first.
+/** Append a text to log.txt alone, as it is: a result that went to standard output. */
+void ol_log_keep(const char *text);
+
+/** The one live line of a terminal: replaces the previous one; any other line clears it first. It
+ *  is cut to the width of the terminal, so that it stays one line.
  *  Does nothing where standard error is not a terminal. "" clears. */
 void ol_log_live(const char *line);
 
 /** True when standard error is a terminal that a live line can be drawn on, also through mpirun. */
 bool ol_log_is_live(void);
+
+/** Columns of the terminal that a descriptor leads to, also through mpirun; else what COLUMNS in the
+ *  environment says; 0 when nobody knows. */
+int ol_log_columns(int fd);
 
 #endif

@@ -35,7 +35,11 @@
 #define ol_cross_entropy_adjoint ol_cross_entropy_adjoint_f64
 #define ol_cross_entropy_loss ol_cross_entropy_loss_f64
 #define ol_cross_entropy_scratch ol_cross_entropy_scratch_f64
+#define ol_difference_noise ol_difference_noise_f64
+#define ol_difference_slope ol_difference_slope_f64
 #define ol_embedding ol_embedding_f64
+#define ol_export_adapter ol_export_adapter_f64
+#define ol_export_model ol_export_model_f64
 #define ol_extent_max ol_extent_max_f64
 #define ol_families ol_families_f64
 #define ol_frozen_put_part ol_frozen_put_part_f64
@@ -46,6 +50,9 @@
 #define ol_gemm_nt ol_gemm_nt_f64
 #define ol_gemm_threads ol_gemm_threads_f64
 #define ol_gemm_tn ol_gemm_tn_f64
+#define ol_gradcheck ol_gradcheck_f64
+#define ol_gradcheck_error ol_gradcheck_error_f64
+#define ol_gradcheck_holds ol_gradcheck_holds_f64
 #define ol_graph_bind ol_graph_bind_f64
 #define ol_graph_build ol_graph_build_f64
 #define ol_graph_destroy ol_graph_destroy_f64

@@ -27,6 +27,7 @@ typedef enum ol_rng_purpose {
     OL_RNG_FAULT = 6,   /**< injected faults                                       */
     OL_RNG_TEST = 7,    /**< tests                                                 */
     OL_RNG_TASKS = 8,   /**< which tasks a meta-step draws; a = step               */
+    OL_RNG_TABLE = 9,   /**< resamples for intervals; a = resample               */
 } ol_rng_purpose;
 
 typedef struct ol_rng {

@@ -3,10 +3,11 @@
  * @file outerloop/data/suite.h
  * The built-in task suite: generated tasks in MetaICL's layout, so that nothing need be fetched.
  *
- * Fifty-six small tasks are written over one lexicon of some three hundred English words in
- * thirty-four categories: classification (which class is this a list of?), questions with options
- * (category, odd one out, properties, sizes, opposites, synonyms), inference (kind, mention,
- * denial), paraphrase, and free-form names. Rows are short and readable, for instance
+ * Fifty-six small tasks, and a family of 624 more, are written over one lexicon of some three
+ * hundred English words in thirty-four categories: classification (which class is this a list of?),
+ * questions with options (category, odd one out, properties, sizes, opposites, synonyms), inference
+ * (kind, mention, denial), paraphrase, and free-form names. Rows are short and readable, for
+ * instance
  *
  *     "trout/oak/plum: find the fruit"  ->  "plum"
  *     "owl sleeps so it sleeps (never)"  ->  "false"
@@ -29,10 +30,25 @@
  * or with labels that this step was not taught with; or it does so in an unseen domain (music,
  * treasure, boats, planets), of which no training task has a word.
  *
+ * And one where adaptation is all there is: private_labels. Each of its tasks takes three to five
+ * concepts of a kind (categories, bands of size, first letters, relations of two words) and gives
+ * each a label word of its own; a row is a sentence about two words of a concept:
+ *
+ *     "linen/lace on a list"          ->  "veil"          one task: cloth is veil,
+ *     "we saw (glove/sock)"           ->  "zone"                    garment is zone, ...
+ *     "uncle asks for (quiet/loud)"   ->  "card"          another:  opposites are card, ...
+ *
+ * In its 588 training tasks, rows of Latin squares, every concept of a kind wears each of 28 labels
+ * equally often. So no label can be learned, only that the rows of one concept share one; who knows
+ * no more is right in one case of three to five. Targets are of three groups: `new pairings` of
+ * known concepts and labels (no two of which go together in any training task), `new labels`, `new
+ * categories`. The setting private_labels_tuning has the same training tasks, and further new
+ * pairings as targets: to choose rates on. Training, tuning and targets share no row.
+ *
  * Within a task no input occurs twice, in whatever files; labels and the places of right options
  * are balanced. Every byte follows from the seed and OL_SUITE_VERSION.
  *
- * Local: one process writes. Cost: about a second, 6 MB of files.
+ * Local: one process writes. Cost: about two seconds, 14 MB in 2200 files.
  */
 #ifndef OUTERLOOP_DATA_SUITE_H
 #define OUTERLOOP_DATA_SUITE_H
@@ -42,8 +58,8 @@
 #include "outerloop/base/status.h" /* ol_status */
 
 enum {
-    OL_SUITE_VERSION = 1, /**< raised when the rows of a seed change */
-    OL_SUITE_VOCAB = 1024 /**< entries of the suite's tokenizer      */
+    OL_SUITE_VERSION = 2, /**< raised when the rows of a seed change */
+    OL_SUITE_VOCAB = 1216 /**< entries of the suite's tokenizer      */
 };
 
 /**

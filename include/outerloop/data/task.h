@@ -3,7 +3,8 @@
  * @file outerloop/data/task.h
  * Task folders in MetaICL's layout: rows, task descriptions, settings, and which file serves.
  *
- *     ROOT/config/SETTING.json        lists of task names: train, test, unseen_domain_test
+ *     ROOT/config/SETTING.json        lists of task names: train, test, unseen_domain_test; and
+ *                                     groups, lists of `test` by name, which tables show apart
  *     ROOT/config/tasks/TASK.json     task_type; options, where all rows share them
  *     ROOT/data/TASK/TASK_K_SEED_SPLIT.jsonl     one row a line; SPLIT is train, dev or test
  *
@@ -70,11 +71,19 @@ typedef struct ol_names {
     int n;
 } ol_names;
 
+/** Targets that are told apart, as {"groups": {"new labels": ["task", ...]}}. */
+typedef struct ol_group {
+    char *name;
+    ol_names tasks; /**< a part of test */
+} ol_group;
+
 /** What ROOT/config/SETTING.json says. */
 typedef struct ol_setting {
     char *path; /**< its file, for messages              */
     ol_names train, test;
     ol_names unseen_domain_test; /**< a part of test; empty when absent   */
+    ol_group *groups;            /**< [n_groups] in the file's order; none when absent */
+    int n_groups;
 } ol_setting;
 
 /** @param out owned by the caller. Errors: OL_EDATA (an unknown setting lists those there are),
@@ -83,6 +92,9 @@ ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out
 
 /** Accepts NULL and a zero struct. */
 void ol_setting_finish(ol_setting *setting);
+
+/** Name of the first group that a task is in; "" for none. Borrowed. */
+const char *ol_setting_group(const ol_setting *setting, const char *task);
 
 /** True when `name` is in the list. */
 bool ol_names_have(const ol_names *names, const char *name);

@@ -16,19 +16,21 @@
 
 /** The scoring at one step count. */
 typedef struct ol_eval_scoring {
-    int steps;      /**< 0: in context                                                        */
-    int diverged;   /**< 1: a loss was not finite, in adaptation or of an option              */
-    double score;   /**< 0..1                                                                 */
-    double support; /**< L_A in nats before the last step; NaN in context                     */
-    double seconds; /**< of adapting from the previous count and of scoring                   */
-    int *predicted; /**< [rows] index of the option, -1 for none                              */
-    double *losses; /**< [prompts] of each option, nats a token                               */
+    int steps;          /**< 0: in context                                                        */
+    int diverged;       /**< 1: a loss was not finite, in adaptation or of an option              */
+    double score;       /**< 0..1                                                                 */
+    double calibration; /**< expected calibration error (score.h), 0..1; NaN without predictions */
+    double support;     /**< L_A in nats before the last step; NaN in context                     */
+    double seconds;     /**< of adapting from the previous count and of scoring                   */
+    int *predicted;     /**< [rows] index of the option, -1 for none                              */
+    double *losses;     /**< [prompts] of each option, nats a token                               */
 } ol_eval_scoring;
 
 /** What a work item yields. Start from a zero struct; ol_eval_result_finish. */
 typedef struct ol_eval_result {
     int item; /**< number of the work item, the caller's to set                             */
     ol_metric metric;
+    double chance, majority; /**< scores without learning (score.h); majority may be NaN    */
     int rows;
     int prompts;               /**< options of all rows                                     */
     int n;                     /**< scorings: in context first where asked for, then counts */

@@ -13,9 +13,22 @@
  *   (4) macro-F1 = mean of F_c over the classes c that the gold labels hold
  *
  * A class that is predicted but never gold costs its rows their recall and is itself not averaged.
+ * What a score is worth shows against what comes without learning, with q the mean over rows of
+ * 1/options and g_c the share of gold c:
+ *
+ *   (5) chance = q of accuracy; mean over gold c of 2 g_c q / (g_c + q) of macro-F1: what a uniform
+ *       guess comes to in the limit of many rows
+ *   (6) majority = the score of answering every row by the commonest gold
+ *
+ * and how far a model knows what it knows, from the probabilities that its option losses amount to:
+ *
+ *   (7) p_i = exp(-loss_i) / Σ_j exp(-loss_j)    over the options of a row; confidence = p of the pick
+ *   (8) calibration error = Σ_b n_b/n |correct share - mean confidence|   over 10 equal bins b of it
+ *
  * Texts are compared without the white space around them (that of Unicode, as Python's strip).
  *
- * Source: the evaluation of MetaICL [Min et al. 2022], quirks included. Local.
+ * Source: (1) to (4) the evaluation of MetaICL [Min et al. 2022], quirks included; (8) Guo et al.
+ * 2017, On calibration of modern neural networks. Local.
  */
 #ifndef OUTERLOOP_EVAL_SCORE_H
 #define OUTERLOOP_EVAL_SCORE_H
@@ -49,5 +62,25 @@ bool ol_score_same(const char *a, const char *b);
  */
 ol_status ol_score_rows(ol_metric metric, int rows, const char *const *predicted,
                         const char *const *gold, double *score);
+
+/**
+ * (5) and (6).
+ * @param offsets   [rows+1] options of row r are options[offsets[r]] .. options[offsets[r+1]-1]
+ * @param gold      [rows] true outputs
+ * @param majority  NaN where the commonest gold is not an option of every row: no answer then
+ * Errors: OL_ENOMEM.
+ */
+ol_status ol_score_floors(ol_metric metric, int rows, const int *offsets,
+                          const char *const *options, const char *const *gold, double *chance,
+                          double *majority);
+
+/**
+ * (8). Rows without a prediction are left out; NaN when that leaves none.
+ * @param offsets    [rows+1] first option of each row
+ * @param losses     [offsets[rows]] a NaN has probability 0
+ * @param predicted  [rows] text of the pick, NULL where there is none
+ */
+double ol_score_calibration(int rows, const int *offsets, const double *losses,
+                            const char *const *predicted, const char *const *gold);
 
 #endif

@@ -1,64 +1,45 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file outerloop/eval/table.h
- * The table that a comparison ends in: learners down, step counts across, mean and worst seed.
+ * The table that a comparison ends in: learners down, step counts across.
  *
- *     unseen tasks (10 tasks, 5 seeds; score in %, mean and worst seed)
+ *     new labels: 6 tasks, 5 seeds, 3 trainings; accuracy in %
  *
- *                       in context       1 step         4 steps        wall time
- *     learner          mean  worst     mean  worst     mean  worst
- *     untrained        33.1   29.4     35.0   30.2     38.8   31.9     -
- *     metaicl          51.2   46.0     52.7   47.1     55.3   49.9     1 min 02 s
- *     maml             52.9   47.5     57.0   51.3     60.8   54.6     1 min 05 s
+ *                            in context            1 step
+ *     learner            mean       worst    mean       worst
+ *     chance             25.0                25.0
+ *     majority           31.2                31.2
+ *     untrained          27   ±3    22       28   ±3    24
+ *     maml               38   ±6    27       76.4 ±0.8  74.9
  *
- * With s(task, seed) the score of a learner at one step count:
+ *     above its best rival, paired [95 % interval]
+ *     maml              +11 [5, 17]         +48 [45, 52]
  *
- *   (1) mean  = mean over tasks of the mean over seeds of s
- *   (2) worst = mean over tasks of the least s over seeds      as MetaICL reports it
+ * Tasks that belong to groups have a part for each group. In front of them is one for all tasks,
+ * unless there are several groups and every task is in one.
  *
- * Below it, the same for the tasks of unseen domains, where there are any. ASCII, at most 100
- * columns wide: more step counts than fit go into further blocks below. Local.
+ * Numbers have a decimal only where their interval is below ±1. Below the parts stand what
+ * trainings took and gained in the inner loop, what the columns mean, and which inner loop gained
+ * next to nothing.
+ *
+ * UTF-8. At most `width` columns wide, at least 40: step counts that do not fit go into further
+ * blocks below. Local.
  */
 #ifndef OUTERLOOP_EVAL_TABLE_H
 #define OUTERLOOP_EVAL_TABLE_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
-#include "outerloop/base/text.h" /* ol_text */
+#include "outerloop/base/text.h"    /* ol_text */
+#include "outerloop/eval/summary.h" /* ol_eval_learner */
 
-/** One score of a learner. */
-typedef struct ol_eval_score {
-    const char *task; /**< borrowed                                     */
-    int seed;
-    int steps;    /**< of adaptation before scoring; 0 in context       */
-    bool unseen;  /**< the task is of an unseen domain                  */
-    double score; /**< 0..1                                             */
-} ol_eval_score;
+enum { OL_TABLE_WIDTH = 100 }; /**< where nothing says otherwise, and at most */
 
-/** All scores of a learner: one row of the table. Borrowed. */
-typedef struct ol_eval_learner {
-    const char *name;
-    const ol_eval_score
-        *scores; /**< [n] in any order; of equal (task, seed, steps) the last counts */
-    size_t n;
-    double seconds; /**< wall time of training; NaN or below 0 where there was none */
-} ol_eval_learner;
-
-/** Mean and worst seed of a set of scores. */
-typedef struct ol_eval_summary {
-    double mean;  /**< (1), NaN when tasks is 0 */
-    double worst; /**< (2), NaN when tasks is 0 */
-    int tasks;
-    int seeds; /**< the most that any task has */
-} ol_eval_summary;
-
-/** (1) and (2) over the scores at `steps`, of unseen domains only when asked. Errors: OL_ENOMEM. */
-ol_status ol_eval_summarise(const ol_eval_learner *learner, int steps, bool unseen_only,
-                            ol_eval_summary *summary);
-
-/** Append the table, learners in the order given. Nothing is appended when there are no scores.
- *  Errors: OL_ENOMEM. */
-ol_status ol_eval_table(const ol_eval_learner *learners, size_t n, ol_text *text);
+/**
+ * Append the table, learners in the order given. Nothing is appended when there are no scores.
+ * @param width  of the terminal, 0 when not known
+ * Errors: OL_ENOMEM.
+ */
+ol_status ol_eval_table(const ol_eval_learner *learners, size_t n, int width, ol_text *text);
 
 #endif

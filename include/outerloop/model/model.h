@@ -122,7 +122,8 @@ typedef struct ol_param {
     bool bf16;      /**< frozen: stored as bfloat16                                          */
     ol_init init;   /**< how random values are drawn:                                        */
     double init_at; /**< their mean: 1 for weights of norms, else 0                          */
-    double spread;  /**< standard deviation, or half the range; 0: all are init_at           */
+    double spread;  /**< normal: standard deviation in units of the model's init_std; uniform: half
+                         the range; 0: all are init_at                                        */
     int stream;     /**< number of its random stream: of the tensor among all of the model   */
 } ol_param;
 
@@ -162,7 +163,7 @@ const ol_param *ol_model_frozen(const ol_model *model, const char *name);
 /**
  * Draw random parameters: N(0, init_std²), GPT-2's output projections of blocks scaled by 1/√(2L),
  * weights of norms 1, biases 0; of adapters as peft does, A uniform in ±1/√in and B 0. A tensor
- * depends on the seed and its number in the model alone, whether it is trained or frozen.
+ * depends on the seed, init_std and its number in the model alone, whether it is trained or frozen.
  * @param theta   [P] overwritten; NULL: not wanted
  * @param block   [frozen_bytes] overwritten; NULL: not wanted
  */

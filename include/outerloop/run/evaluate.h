@@ -17,7 +17,6 @@
 #define OUTERLOOP_RUN_EVALUATE_H
 
 #include "outerloop/comm/comm.h"         /* ol_comm */
-#include "outerloop/eval/table.h"        /* ol_eval_score */
 #include "outerloop/eval/target_score.h" /* ol_eval_spec, ol_eval_result */
 #include "outerloop/store/table.h"       /* ol_table_spec, ol_cell */
 
@@ -34,7 +33,8 @@ typedef struct ol_evaluation_spec {
     const char *const *tasks; /**< [n_tasks] names                                          */
     int n_tasks;
     const bool *unseen; /**< [n_tasks] the task is of an unseen domain; NULL: none is       */
-    const int *seeds;   /**< [n_seeds]                                                      */
+    const char *const *groups; /**< [n_tasks] which part of the targets; "": none; NULL: all so */
+    const int *seeds; /**< [n_seeds]                                                      */
     int n_seeds;
     const double
         *costs; /**< [n_tasks·n_seeds] predicted work of each item, any unit; NULL: equal */
@@ -86,13 +86,5 @@ typedef ol_status ol_row_sink(void *payload, const ol_table_spec *table, ol_cell
  */
 ol_status ol_evaluation_store(const ol_evaluation *evaluation, const ol_evaluation_spec *spec,
                               const char *learner, ol_row_sink *sink, void *payload);
-
-/**
- * The scores alone, for ol_eval_table.
- * @param scores  *owned by the caller* (free); task names borrowed from spec
- * Errors: OL_ENOMEM.
- */
-ol_status ol_evaluation_scores(const ol_evaluation *evaluation, const ol_evaluation_spec *spec,
-                               ol_eval_score **scores, size_t *n);
 
 #endif

@@ -11,6 +11,8 @@
  *     OUTPUT/job.cfg, log.txt        of a job with arms: the whole comparison
  *     OUTPUT/untrained/              scores of the start, where a job trains and then scores
  *     OUTPUT/suite/                  the built-in suite, where a job uses it
+ *     OUTPUT/seed-N/                 with train_seeds: each is the folder of a job with that seed;
+ *                                    OUTPUT itself has job.cfg and log.txt of the whole
  *
  * A folder belongs to a job when it holds a job.cfg, metrics or checkpoints. Other files in it
  * (logs of a batch system, notes) are nobody's business: they are not looked at nor touched.
@@ -39,6 +41,9 @@ typedef struct ol_run_folder {
 typedef struct ol_run_claim {
     bool continues;       /**< the same job's run is there, to be gone on with              */
     bool same_evaluation; /**< its evaluation asked for the same: stored scores still count */
+    bool finished;        /**< nothing is left to do but scores that were broken off        */
+    int64_t step;         /**< of its newest checkpoint; 0 when there is none               */
+    int steps;            /**< train.steps that it was going to                             */
 } ol_run_claim;
 
 /** The paths of a run whose folder is `output`. Errors: OL_EUSAGE when one is too long. */
@@ -48,7 +53,8 @@ ol_status ol_run_folder_name(const char *output, ol_run_folder *folder);
  * May `job` run in that folder? Nothing is written.
  * @param resume  go on with what is there, as far as it is the same job's
  * Errors: OL_EUSAGE when a run is there and resume is false, when it is another job's (the keys
- * that differ are listed), or when there are results but no job.cfg to tell whose.
+ * that differ are listed), when it is trained further than train.steps already, or when there are
+ * results but no job.cfg to tell whose.
  */
 ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bool resume,
                               ol_run_claim *claim);

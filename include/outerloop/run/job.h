@@ -62,7 +62,7 @@ typedef struct ol_job_data {
     char *root;                 /**< task folder; "" = the built-in suite                   */
     char *setting;              /**< ROOT/config/<setting>.json                             */
     int variant;                /**< ol_variant                                             */
-    char *tokenizer;            /**< folder of vocab.json and merges.txt; "" = the suite's  */
+    char *tokenizer;            /**< folder of tokenizer.json or the like; "" = the suite's */
     int shots;                  /**< demonstrations of a prompt (k)                         */
     int max_tokens;             /**< a prompt's most; the context is cut from the left      */
     int max_tokens_per_example; /**< one example's most                                     */
@@ -97,10 +97,11 @@ typedef struct ol_job_rates {
 
 /** learner: the one part in which the arms of a comparison differ. */
 typedef struct ol_job_learner {
-    char *algorithm;    /**< name of an ol_learner; known once the job is read */
-    int order;          /**< 1 or 2, of maml                        */
-    int episodes;       /**< N, tasks of a meta-step                */
-    int support, query; /**< prompts of each side of an episode     */
+    char *algorithm;     /**< name of an ol_learner; known once the job is read */
+    int order;           /**< 1 or 2, of maml                        */
+    bool demonstrations; /**< false: its prompts have none; see ol_job_demonstrations */
+    int episodes;        /**< N, tasks of a meta-step                */
+    int support, query;  /**< prompts of each side of an episode     */
     ol_job_inner inner;
     ol_job_outer outer;
     ol_job_rates rates;
@@ -131,10 +132,11 @@ typedef struct ol_job_eval {
 
 /** A whole job. Filled by ol_job_read or ol_job_arm; its strings belong to it. */
 typedef struct ol_job {
-    char *name;      /**< resolved: the file's name without .cfg where it says ""   */
-    int64_t seed;    /**< of every random stream, 0 or more                         */
-    char *output;    /**< resolved: runs/NAME where it says ""                      */
-    unsigned stages; /**< OL_STAGE_* bits                                           */
+    char *name;               /**< resolved: the file's name without .cfg where it says ""   */
+    int64_t seed;             /**< of every random stream, 0 or more                         */
+    char *output;             /**< resolved: runs/NAME where it says ""                      */
+    ol_conf_ints train_seeds; /**< run once for each in the place of seed; none: once, with seed */
+    unsigned stages;          /**< OL_STAGE_* bits                                           */
     ol_job_model model;
     ol_job_data data;
     ol_job_learner learner;
@@ -184,6 +186,10 @@ ol_outer_spec ol_job_outer_spec(const ol_job *job, int64_t s);
 /** ", order 1" or ", order 2" of learners that have orders, to stand behind the name; else "". */
 const char *ol_job_order_text(const ol_job *job);
 
+/** True where the job's prompts have demonstrations: its learner knows them and is not told to go
+ *  without. */
+bool ol_job_demonstrations(const ol_job *job);
+
 /** Gradient evaluations of one meta-step, see above. */
 double ol_job_evaluations_per_step(const ol_job *job);
 
@@ -209,7 +215,7 @@ ol_status ol_job_digest(const ol_job *job, char digest[OL_DIGEST_TEXT]);
 /**
  * May `job` go on with a run whose job.cfg held `before`? seed, threads, model, data and learner
  * must be as they were (storage apart, which decides memory only). name, output, stages, train and
- * eval may change on the way. A job with arms is compared without them; each arm has its own
+ * eval may change on the way, and train_seeds from some to others. A job with arms is compared without them; each arm has its own
  * job.cfg.
  *
  * @param name  of the file `before` was read from, for messages

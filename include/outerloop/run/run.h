@@ -35,4 +35,8 @@
 ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
                      bool resume, bool *work_started);
 
+/** The commit that the program was built from, as git names it; "unknown" where nobody knows. Static
+ *  text. */
+const char *ol_run_commit(void);
+
 #endif

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file outerloop/run/scores.h
- * The stages eval and adapt of one row of the final table: score, store, and remember for the table.
+ * The stages eval and adapt of one row of the final table: score, and store for the table.
  *
  * Targets go through in portions of a few tasks. After each its rows are in metrics, so that a run
  * that is stopped here loses one portion at most; what an earlier start stored is read back instead
@@ -12,15 +12,6 @@
 
 #include "outerloop/run/metrics.h" /* ol_metrics */
 #include "outerloop/run/setup.h"   /* ol_setup */
-
-/** Scores of one learner, on rank 0; empty on others. Start from a zero struct. */
-typedef struct ol_scores {
-    ol_eval_score *items; /**< [n]; task names borrowed from the targets */
-    size_t n, capacity;
-} ol_scores;
-
-/** Free. Accepts NULL and a zero struct. */
-void ol_scores_finish(ol_scores *scores);
 
 /** What is scored. Everything is borrowed. */
 typedef struct ol_scoring {
@@ -34,10 +25,9 @@ typedef struct ol_scoring {
 } ol_scoring;
 
 /**
- * Score all targets. Collective.
- * @param scores  on rank 0 all scores are appended, those of earlier starts too
+ * Score all targets that are not in the metrics yet. Collective.
  * Errors, the same on every rank: OL_ESTOPPED (what is done is stored); those of ol_evaluate.
  */
-ol_status ol_score_targets(ol_setup *setup, const ol_scoring *scoring, ol_scores *scores);
+ol_status ol_score_targets(ol_setup *setup, const ol_scoring *scoring);
 
 #endif

@@ -20,11 +20,14 @@
 #include "outerloop/run/job.h"      /* ol_job */
 #include "outerloop/run/targets.h"  /* ol_targets */
 
+enum { OL_ROW_NAME = 128 /**< bytes of a row's name */ };
+
 /** One arm of the job: what is its own. */
 typedef struct ol_arm {
     const ol_job *job; /**< borrowed from the setup's job */
     ol_model *model;   /**< the job's, with what this arm's inner loop moves */
     ol_run_folder folder;
+    char row[OL_ROW_NAME];    /**< what it is called in tables */
     ol_run_claim claim;       /**< rank 0's; on other ranks as given by rank 0   */
     ol_sampler *sampler;      /**< NULL without a train stage; arms may share one */
     ol_extent support, query; /**< bounds of its episodes' sides              */
@@ -40,7 +43,8 @@ typedef struct ol_setup {
     ol_run_claim claim;
     ol_run_folder untrained; /**< where scores of the start go, when it is to be scored */
     ol_run_claim untrained_claim;
-    char root[PATH_MAX]; /**< task folder  */
+    char start_name[OL_ROW_NAME]; /**< of the row of the start: "untrained" when it is random */
+    char root[PATH_MAX];          /**< task folder  */
     char tokenizer_path[PATH_MAX];
     ol_tokenizer *tokenizer;
     ol_model *model;

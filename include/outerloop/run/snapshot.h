@@ -69,4 +69,11 @@ ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *t
  */
 ol_status ol_snapshot_load(const char *path, ol_job **job, ol_model **model, ol_real **theta);
 
+/**
+ * What the checkpoint that a job starts from is called: the name of the job, or arm, that made it;
+ * "start" where that cannot be read. Local.
+ * Errors: OL_EDATA when there is no such checkpoint.
+ */
+ol_status ol_snapshot_name(const ol_job *job, char *name, size_t size);
+
 #endif

@@ -34,6 +34,10 @@ void ol_stop_remove(void);
  *  job's and the arm's); NULL for none. Rank 0 is the one to call it. */
 void ol_stop_watch(const char *folder, const char *arm_folder);
 
+/** Watch one more folder, whatever ol_stop_watch is told: that of several jobs in a row. Borrowed;
+ *  NULL: none. ol_stop_remove forgets it. */
+void ol_stop_watch_whole(const char *folder);
+
 /** True when this process was asked to stop. Cheap; for the inside of long work. */
 bool ol_stop_wanted(void);
 

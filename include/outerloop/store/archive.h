@@ -94,6 +94,19 @@ ol_status ol_archive_read_u8(const ol_archive *archive, const char *object, size
 /** Read a dataset of strings, fixed or variable, of any shape. @param out *owned by the caller*. */
 ol_status ol_archive_read_strings(const ol_archive *archive, const char *object, ol_strings *out);
 
+/** Lists of numbers, one a row: those of row i are values[first[i]] .. values[first[i+1]-1]. */
+typedef struct ol_lists {
+    double *values;
+    size_t *first; /**< [n+1] */
+    size_t n;
+} ol_lists;
+
+/** Free the lists. Accepts NULL and a zero struct. */
+void ol_lists_finish(ol_lists *lists);
+
+/** Read a dataset of lists of variable length. @param out *owned by the caller*. */
+ol_status ol_archive_read_lists(const ol_archive *archive, const char *object, ol_lists *out);
+
 /** Read a scalar string dataset. @param out *owned by the caller* (free). */
 ol_status ol_archive_read_text(const ol_archive *archive, const char *object, char **out);
 

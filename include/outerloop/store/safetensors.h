@@ -53,4 +53,16 @@ const ol_safetensor *ol_safetensors_find(const ol_safetensors *files, const char
 /** Its values from number `at` on, n of them, widened (exactly) to float32. */
 void ol_safetensor_read(const ol_safetensor *tensor, size_t at, size_t n, float *out);
 
+/** Gives values of tensor i of a list that is written: out [count]. */
+typedef void ol_safetensor_source(void *payload, int i, float *out);
+
+/**
+ * Write tensors as FOLDER/NAME.safetensors, or in shards of at most `shard_bytes` of data (but at
+ * least one tensor) with their index. Data of the descriptors are ignored and asked of the source.
+ * Errors: OL_EIO, OL_ENOMEM.
+ */
+ol_status ol_safetensors_write(const char *folder, const char *name, int n,
+                               const ol_safetensor *tensors, size_t shard_bytes,
+                               ol_safetensor_source *source, void *payload);
+
 #endif

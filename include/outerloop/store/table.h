@@ -8,7 +8,8 @@
  * written last, so its length is the number of whole rows at any instant. Each column says what it
  * is: `units`, `long_name`, `description`. In Python a table is one line:
  *
- *     pd.DataFrame({k: g[k][...] for k in g})
+ *     pd.DataFrame({k: (c.asstr() if h5py.check_string_dtype(c.dtype) else c)[...]
+ *                   for k, c in g.items()})
  *
  * Rows are buffered by ol_tables_append and written by ol_tables_flush: open, append, close, without
  * file locks. So the file is closed, and whole, at all times but these; a reader never stops a run.

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "command.h"
+#include "outerloop/base/file.h"
+#include "outerloop/run/report.h"
+
+struct options {
+    const char **runs; /* [argc], more than there can be */
+    int n_runs;
+    const char *html, *json, *csv, *latex, *samples;
+};
+
+enum { KEY_OUT = 'o', KEY_JSON = 256, KEY_CSV, KEY_LATEX, KEY_SAMPLES };
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    struct options *o = state->input;
+
+    switch (key) {
+    case KEY_OUT:
+        o->html = value;
+        return 0;
+    case KEY_JSON:
+        o->json = value;
+        return 0;
+    case KEY_CSV:
+        o->csv = value;
+        return 0;
+    case KEY_LATEX:
+        o->latex = value;
+        return 0;
+    case KEY_SAMPLES:
+        o->samples = value;
+        return 0;
+    case ARGP_KEY_ARG:
+        o->runs[o->n_runs++] = value;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->n_runs == 0)
+            argp_error(state, "which run? The output folder of one, or of several");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int terminal_width(void)
+{
+    struct winsize size;
+
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/* A document into a file; "-" is standard output. */
+static ol_status write_document(const ol_report *report, const char *path,
+                                ol_status (*make)(const ol_report *, ol_text *))
+{
+    ol_text text = {0};
+    ol_status status;
+
+    if (!path)
+        return OL_OK;
+    status = make(report, &text);
+    if (status == OL_OK && strcmp(path, "-") == 0) {
+        fwrite(text.data, 1, text.size, stdout);
+    } else if (status == OL_OK) {
+        status = ol_write_file(path, text.data ? text.data : "", text.size);
+        if (status == OL_OK)
+            printf("wrote %s\n", path);
+    }
+    ol_text_finish(&text);
+    return status;
+}
+
+/* results.json in the folder of the page, unless a name is given. */
+static ol_status write_json(const ol_report *report, const struct options *o)
+{
+    char path[PATH_MAX];
+    const char *slash;
+
+    if (o->json || !o->html || strcmp(o->html, "-") == 0)
+        return write_document(report, o->json, ol_report_json);
+    slash = strrchr(o->html, '/');
+    OL_TRY(
+        ol_path_format(path, "%.*sresults.json", slash ? (int)(slash + 1 - o->html) : 0, o->html));
+    return write_document(report, path, ol_report_json);
+}
+
+static ol_status write_samples(const ol_report *report, const char *folder)
+{
+    int files, prompts;
+
+    if (!folder)
+        return OL_OK;
+    OL_TRY(ol_report_samples(report, folder, &files, &prompts));
+    printf("wrote %d files %s/samples_*.jsonl, %s\n", files, folder,
+           prompts == files ? "with prompts"
+           : prompts == 0   ? "without prompts: the run's task files are not where they were"
+                            : "not all with prompts: some task files are not where they were");
+    return OL_OK;
+}
+
+static bool to_stdout(const struct options *o)
+{
+    const char *const paths[] = {o->html, o->json, o->csv, o->latex};
+
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++)
+        if (paths[i] && strcmp(paths[i], "-") == 0)
+            return true;
+    return false;
+}
+
+static ol_status report_runs(const struct options *o)
+{
+    ol_report *report;
+    ol_text text = {0};
+    ol_status status;
+
+    OL_TRY(ol_report_open(o->runs, o->n_runs, &report));
+    status = to_stdout(o) ? OL_OK : ol_report_text(report, terminal_width(), &text);
+    if (status == OL_OK && text.size > 0)
+        fwrite(text.data, 1, text.size, stdout);
+    ol_text_finish(&text);
+    if (status == OL_OK)
+        status = write_document(report, o->html, ol_report_html);
+    if (status == OL_OK)
+        status = write_json(report, o);
+    if (status == OL_OK)
+        status = write_document(report, o->csv, ol_report_csv);
+    if (status == OL_OK)
+        status = write_document(report, o->latex, ol_report_latex);
+    if (status == OL_OK)
+        status = write_samples(report, o->samples);
+    fflush(stdout);
+    ol_report_close(report);
+    return status;
+}
+
+int ol_cmd_report(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"out", KEY_OUT, "FILE.html", 0,
+         "write a page that stands alone, and results.json beside it", 0},
+        {"json", KEY_JSON, "FILE", 0, "write results with lm-evaluation-harness's keys", 0},
+        {"csv", KEY_CSV, "FILE", 0, "write the tables as CSV", 0},
+        {"latex", KEY_LATEX, "FILE", 0, "write the tables as LaTeX", 0},
+        {"samples", KEY_SAMPLES, "FOLDER", 0,
+         "write every prediction with its prompts, as samples_LEARNER_TASK.jsonl", 0},
+        {0},
+    };
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .args_doc = "RUN...",
+        .doc = "Tell what runs came to: curves of training, scores of each task, differences "
+               "between learners, and the final table.\v"
+               "RUN is the output folder of a job, the folder of an arm, or a metrics.h5; several "
+               "make one table. A FILE of - is standard output, and then nothing else is printed. "
+               "docs/results-in-python.md has recipes for what is not in here.",
+    };
+    struct options o = {.runs = calloc((size_t)argc, sizeof(char *))};
+    int code;
+
+    if (!o.runs)
+        return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
+    ol_cli_parse(&argp, argc, argv, &o);
+    code = ol_cli_finish(report_runs(&o), false);
+    free(o.runs);
+    return code;
+}

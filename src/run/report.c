@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Which files make a report, and what is in it. */
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "report_parts.h"
+
+enum { DEPTH = 3 /* of folders below a run: arms, and their trainings */ };
+
+/* --- folders ---------------------------------------------------------------------------------- */
+
+static int is_plain(const struct dirent *entry)
+{
+    return entry->d_name[0] != '.' && strcmp(entry->d_name, "suite") != 0 &&
+           strcmp(entry->d_name, "checkpoints") != 0;
+}
+
+/* Where a folder stands in the tables: the start, then arms as the job has them, then others. */
+static int place_of(const char *name, const ol_job *job)
+{
+    if (strcmp(name, "untrained") == 0)
+        return -1;
+    for (int i = 0; job && i < job->n_arms; i++)
+        if (strcmp(job->arms[i]->name, name) == 0)
+            return i;
+    return job ? job->n_arms : 0;
+}
+
+static int compare_entries(const void *a, const void *b, void *job)
+{
+    const char *x = (*(struct dirent *const *)a)->d_name, *y = (*(struct dirent *const *)b)->d_name;
+    const int by_place = place_of(x, job) - place_of(y, job);
+
+    return by_place != 0 ? by_place : strverscmp(x, y);
+}
+
+static ol_job *read_job(const char *folder)
+{
+    char path[PATH_MAX], *text;
+    size_t size;
+    ol_job *job = NULL;
+
+    if (ol_path_format(path, "%s/job.cfg", folder) != OL_OK || !ol_path_exists(path) ||
+        ol_read_file(path, &text, &size) != OL_OK)
+        return NULL;
+    if (ol_job_read_text(path, text, size, &job) != OL_OK)
+        job = NULL;
+    free(text);
+    return job;
+}
+
+static ol_status read_folder(ol_report *r, int run, const char *folder, int depth);
+
+static ol_status read_members(ol_report *r, int run, const char *folder, int depth)
+{
+    ol_job *job = read_job(folder);
+    struct dirent **entries = NULL;
+    const int n = scandir(folder, &entries, is_plain, NULL);
+    ol_status status = OL_OK;
+
+    if (n > 0)
+        qsort_r(entries, (size_t)n, sizeof *entries, compare_entries, job);
+    for (int i = 0; i < n; i++) {
+        char path[PATH_MAX];
+
+        if (status == OL_OK)
+            status = ol_path_format(path, "%s/%s", folder, entries[i]->d_name);
+        if (status == OL_OK && ol_path_is_folder(path))
+            status = read_folder(r, run, path, depth + 1);
+        free(entries[i]);
+    }
+    free(entries);
+    ol_job_destroy(job);
+    return status;
+}
+
+static ol_status read_folder(ol_report *r, int run, const char *folder, int depth)
+{
+    char path[PATH_MAX];
+
+    OL_TRY(ol_path_format(path, "%s/metrics.h5", folder));
+    if (ol_path_exists(path))
+        OL_TRY(report_read_metrics(r, run, path));
+    return depth < DEPTH ? read_members(r, run, folder, depth) : OL_OK;
+}
+
+/* --- runs ------------------------------------------------------------------------------------- */
+
+/* The last word of a path, "runs/quickstart/" being quickstart. */
+static char *name_of(const char *path)
+{
+    size_t end = strlen(path), begin;
+
+    while (end > 1 && path[end - 1] == '/')
+        end--;
+    if (end > 11 && strncmp(path + end - 11, "/metrics.h5", 11) == 0)
+        end -= 11;
+    for (begin = end; begin > 0 && path[begin - 1] != '/'; begin--)
+        ;
+    return strndup(path + begin, end - begin);
+}
+
+static ol_status read_run(ol_report *r, const char *path)
+{
+    report_run *run = &r->runs[r->n_runs];
+    const int before = r->n_learners;
+
+    OL_CHECK(ol_path_exists(path), OL_EDATA, "%s: there is no such file or folder", path);
+    run->path = strdup(path);
+    run->name = name_of(path);
+    OL_CHECK(run->path && run->name, OL_ENOMEM, "no memory for a run");
+    for (int i = 0; i < r->n_runs; i++)
+        if (strcmp(r->runs[i].name, run->name) == 0) { /* the whole path tells them apart */
+            free(run->name);
+            run->name = strdup(path);
+            OL_CHECK(run->name, OL_ENOMEM, "no memory for a run");
+            break;
+        }
+    r->n_runs++;
+    if (ol_path_is_folder(path))
+        OL_TRY(read_folder(r, r->n_runs - 1, path, 0));
+    else
+        OL_TRY(report_read_metrics(r, r->n_runs - 1, path));
+    OL_CHECK(r->n_learners > before, OL_EDATA,
+             "%s: has no metrics.h5 with meta-steps or scores, itself or in its folders: report "
+             "takes the output folder of a run, an arm's folder, or a metrics.h5",
+             path);
+    return OL_OK;
+}
+
+static ol_status make_labels(ol_report *r)
+{
+    for (int i = 0; i < r->n_learners; i++) {
+        report_learner *l = &r->learners[i];
+        ol_text text = {0};
+
+        if (r->n_runs > 1)
+            OL_TRY(ol_text_format(&text, "%s/", r->runs[l->run].name));
+        OL_TRY(ol_text_format(&text, "%s", l->name));
+        l->label = text.data;
+    }
+    return OL_OK;
+}
+
+/* --- what the scores are about ---------------------------------------------------------------- */
+
+static void add_name(const char **names, int *n, const char *name)
+{
+    for (int i = 0; i < *n; i++)
+        if (names[i] == name) /* words are kept once */
+            return;
+    names[(*n)++] = name;
+}
+
+static void add_count(int *counts, int *n, int steps)
+{
+    int at = 0;
+
+    while (at < *n && counts[at] < steps)
+        at++;
+    if (at < *n && counts[at] == steps)
+        return;
+    memmove(counts + at + 1, counts + at, (size_t)(*n - at) * sizeof *counts);
+    counts[at] = steps;
+    ++*n;
+}
+
+static ol_status make_lists(ol_report *r)
+{
+    const size_t words = (size_t)r->words.n + 1;
+    size_t scores = 1;
+
+    for (int i = 0; i < r->n_learners; i++)
+        scores += r->learners[i].n_scores;
+    r->tasks = calloc(words, sizeof *r->tasks);
+    r->groups = calloc(words, sizeof *r->groups);
+    r->counts = calloc(scores, sizeof *r->counts);
+    OL_CHECK(r->tasks && r->groups && r->counts, OL_ENOMEM, "no memory for a report");
+    for (int i = 0; i < r->n_learners; i++)
+        for (size_t j = 0; j < r->learners[i].n_scores; j++) {
+            const report_score *s = &r->learners[i].scores[j];
+
+            add_name(r->tasks, &r->n_tasks, s->task);
+            if (*s->group)
+                add_name(r->groups, &r->n_groups, s->group);
+            add_count(r->counts, &r->n_counts, s->steps);
+        }
+    return OL_OK;
+}
+
+ol_status ol_report_open(const char *const *paths, int n, ol_report **out)
+{
+    ol_report *r = calloc(1, sizeof *r);
+    ol_status status = OL_OK;
+
+    *out = NULL;
+    OL_CHECK(r, OL_ENOMEM, "no memory for a report");
+    r->runs = calloc((size_t)n + 1, sizeof *r->runs);
+    if (!r->runs)
+        status = ol_fail(OL_ENOMEM, "no memory for %d runs", n);
+    for (int i = 0; i < n && status == OL_OK; i++)
+        status = read_run(r, paths[i]);
+    if (status == OL_OK)
+        status = make_labels(r);
+    if (status == OL_OK)
+        status = make_lists(r);
+    if (status != OL_OK) {
+        ol_report_close(r);
+        return status;
+    }
+    *out = r;
+    return OL_OK;
+}
+
+static void finish_learner(report_learner *l)
+{
+    free(l->name);
+    free(l->label);
+    free(l->scores);
+    free(l->tallies);
+    free(l->trainings);
+    free(l->job_text);
+    ol_job_destroy(l->job);
+    report_cache_destroy(l->cache);
+    free(l->series.step);
+    free(l->series.before);
+    free(l->series.after);
+    free(l->series.norm);
+    free(l->series.seconds);
+    free(l->series.tokens);
+}
+
+void ol_report_close(ol_report *r)
+{
+    if (!r)
+        return;
+    for (int i = 0; i < r->n_learners; i++)
+        finish_learner(&r->learners[i]);
+    for (int i = 0; r->runs && i <= r->n_runs && r->runs[i].path; i++) {
+        free(r->runs[i].path);
+        free(r->runs[i].name);
+        for (int k = 0; k < 8; k++)
+            free(r->runs[i].facts[k]);
+    }
+    for (int i = 0; i < r->words.n; i++)
+        free(r->words.items[i]);
+    free(r->words.items);
+    free(r->tasks);
+    free(r->groups);
+    free(r->counts);
+    free(r->learners);
+    free(r->runs);
+    free(r);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A report for a terminal. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/base/clock.h" /* ol_clock_duration */
+#include "report_parts.h"
+
+enum {
+    WIDTH = 100, /* where the terminal says nothing */
+    LEAST = 40,
+    NAME = 24,       /* columns of a learner's name, most */
+    TASK = 28,       /* of a task's                       */
+    GROUP = 16,      /* of its group, where there is room   */
+    CELL = 9,        /* of a score in the table of tasks  */
+    SPARK = 60,      /* of a curve, most                  */
+    DIFFERENCE = 22, /* of a difference and its interval        */
+    NARROW = 68,     /* below it a difference has its own line  */
+    PAIRS = 15,      /* more are told against the best alone */
+};
+
+static int columns_of(const char *text)
+{
+    int n = 0;
+
+    for (; *text; text++)
+        n += ((unsigned char)*text & 0xc0) != 0x80;
+    return n;
+}
+
+/* A text in exactly `width` columns: cut, or padded on the side of `left`'s other. */
+static ol_status put(const char *text, int width, bool left, ol_text *out)
+{
+    const int columns = columns_of(text), pad = columns < width ? width - columns : 0;
+    int bytes = 0;
+
+    for (int c = 0; text[bytes] && c < width; c++)
+        do
+            bytes++;
+        while (((unsigned char)text[bytes] & 0xc0) == 0x80);
+    return left ? ol_text_format(out, "%.*s%*s", bytes, text, pad, "")
+                : ol_text_format(out, "%*s%.*s", pad, "", bytes, text);
+}
+
+static ol_status put_percent(double value, int width, ol_text *out)
+{
+    char text[24] = "-";
+
+    if (!isnan(value))
+        snprintf(text, sizeof text, "%.0f", 100.0 * value);
+    return put(text, width, false, out);
+}
+
+static int name_width(const ol_report *r, int most)
+{
+    int width = 8;
+
+    for (int i = 0; i < r->n_learners; i++) {
+        const int columns = columns_of(r->learners[i].label);
+        width = columns > width ? columns : width;
+    }
+    return width < most ? width : most;
+}
+
+/* --- runs and curves -------------------------------------------------------------------------- */
+
+static ol_status describe_runs(const ol_report *r, int width, ol_text *out)
+{
+    for (int i = 0; i < r->n_runs; i++) {
+        const report_run *run = &r->runs[i];
+
+        OL_TRY(ol_text_format(out, "%s\n", run->path));
+        if (run->facts[0] && run->facts[1] && run->facts[2])
+            OL_TRY(ol_text_format(out, "  outerloop %s, commit %.12s%s%s\n", run->facts[0],
+                                  run->facts[1], width < 60 ? "\n  " : ", ", run->facts[2]));
+    }
+    return ol_text_append(out, "\n", 1);
+}
+
+/* A curve in one line of blocks, between its least and most. */
+static ol_status spark(size_t n, const double *values, int width, bool logarithmic, ol_text *out)
+{
+    static const char *const blocks[] = {"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"};
+    double points[SPARK], least = (double)INFINITY, most = -(double)INFINITY;
+    const int made = report_thin(n, values, width < SPARK ? width : SPARK, points);
+
+    for (int i = 0; i < made; i++) {
+        points[i] = logarithmic ? log(fmax(points[i], 1e-300)) : points[i];
+        if (isfinite(points[i])) {
+            least = fmin(least, points[i]);
+            most = fmax(most, points[i]);
+        }
+    }
+    for (int i = 0; i < made; i++) {
+        const double share = most > least ? (points[i] - least) / (most - least) : 0.0;
+
+        OL_TRY(isfinite(points[i]) ? ol_text_format(out, "%s", blocks[(int)(7.999 * share)])
+                                   : ol_text_append(out, "?", 1));
+    }
+    return OL_OK;
+}
+
+static ol_status add_curve(const report_learner *l, int name, int width, ol_text *out)
+{
+    const report_series *s = &l->series;
+    double before, after;
+    char time[32];
+
+    report_gain(s, &before, &after);
+    ol_clock_duration(l->seconds, time);
+    OL_TRY(put(l->label, name, true, out));
+    OL_TRY(ol_text_format(out, "  %.0f meta-steps in %s", s->step[s->n - 1], time));
+    OL_TRY(width < 90 ? ol_text_format(out, "\n%*s  ", name, "")
+                      : ol_text_format(out, "; at the end "));
+    OL_TRY(l->inner ? ol_text_format(out, "loss %.3f → %.3f%s\n", before, after,
+                                     width < 60 ? "" : " in the inner loop")
+                    : ol_text_format(out, "loss %.3f\n", after));
+    OL_TRY(ol_text_format(out, "%*s  loss ", name, ""));
+    OL_TRY(spark(s->n, s->after, width - name - 8, false, out));
+    OL_TRY(ol_text_format(out, "\n%*s  |G|  ", name, ""));
+    OL_TRY(spark(s->n, s->norm, width - name - 8, true, out));
+    return ol_text_append(out, "\n", 1);
+}
+
+static ol_status add_curves(const ol_report *r, int width, ol_text *out)
+{
+    const int name = name_width(r, NAME < width / 3 ? NAME : width / 3);
+    bool any = false;
+
+    for (int i = 0; i < r->n_learners; i++) {
+        if (r->learners[i].series.n == 0)
+            continue;
+        if (!any)
+            OL_TRY(ol_text_format(out,
+                                  "training (query loss after inner loops,%snats a "
+                                  "token; |G|: logarithmic)\n\n",
+                                  width < 90 ? "\n" : " "));
+        any = true;
+        OL_TRY(add_curve(&r->learners[i], name, width, out));
+    }
+    return any ? ol_text_append(out, "\n", 1) : OL_OK;
+}
+
+/* --- differences ------------------------------------------------------------------------------ */
+
+/* Step counts that stand beside one another. */
+typedef struct block {
+    int name; /* columns of a learner */
+    bool narrow;
+    int from, to; /* of the counts */
+} block;
+
+static bool is_scored(const report_learner *l)
+{
+    return l->n_scores > 0;
+}
+
+/* The learner of the best mean at the last count: what others are held against. */
+static ol_status find_best(const ol_report *r, int *best, int *scored)
+{
+    double most = -1.0;
+
+    *best = *scored = 0;
+    for (int i = 0; i < r->n_learners; i++) {
+        report_stat s;
+
+        if (!is_scored(&r->learners[i]))
+            continue;
+        ++*scored;
+        OL_TRY(report_stat_of(&r->learners[i], r->counts[r->n_counts - 1], NULL, NULL, &s));
+        if (s.mean > most) {
+            most = s.mean;
+            *best = i;
+        }
+    }
+    return OL_OK;
+}
+
+static ol_status put_difference(const ol_report *r, int a, int b, int steps, const char *group,
+                                int width, ol_text *out)
+{
+    report_stat d;
+    char text[64] = "-";
+
+    OL_TRY(report_difference(&r->learners[a], &r->learners[b], steps, group, &d));
+    if (!isnan(d.mean) && !isnan(d.low))
+        snprintf(text, sizeof text, "%+.*f [%.*f, %.*f]", report_decimals(&d), 100.0 * d.mean,
+                 report_decimals(&d), 100.0 * d.low, report_decimals(&d), 100.0 * d.high);
+    else if (!isnan(d.mean))
+        snprintf(text, sizeof text, "%+.1f", 100.0 * d.mean);
+    return put(text, width, false, out);
+}
+
+/* On a line with the counts of the block, or where that does not fit a line each. */
+static ol_status add_pair(const ol_report *r, int a, int b, const char *group, const block *k,
+                          ol_text *out)
+{
+    OL_TRY(put(r->learners[a].label, k->name, true, out));
+    OL_TRY(ol_text_format(out, " - "));
+    OL_TRY(put(r->learners[b].label, k->name, true, out));
+    for (int c = k->from; c < k->to; c++) {
+        if (k->narrow) {
+            char title[24];
+
+            report_count_name(r->counts[c], title);
+            OL_TRY(ol_text_format(out, "\n  "));
+            OL_TRY(put(title, 12, true, out));
+        }
+        OL_TRY(put_difference(r, a, b, r->counts[c], group, DIFFERENCE, out));
+    }
+    return ol_text_append(out, "\n", 1);
+}
+
+static ol_status add_pairs(const ol_report *r, const char *group, const block *k, int best,
+                           int scored, ol_text *out)
+{
+    const bool few = scored * (scored - 1) / 2 <= PAIRS;
+
+    for (int a = r->n_learners - 1; a >= 0; a--)
+        for (int b = a - 1; b >= 0; b--) {
+            if (!is_scored(&r->learners[a]) || !is_scored(&r->learners[b]))
+                continue;
+            if (few || a == best)
+                OL_TRY(add_pair(r, a, b, group, k, out));
+            else if (b == best)
+                OL_TRY(add_pair(r, b, a, group, k, out));
+        }
+    return ol_text_append(out, "\n", 1);
+}
+
+static ol_status add_differences_of(const ol_report *r, const char *group, int width, ol_text *out)
+{
+    block k = {.name = name_width(r, width < 80 ? 14 : 20), .narrow = width < NARROW};
+    const int fit = (width - 2 * k.name - 3) / DIFFERENCE, most = k.narrow ? r->n_counts : fit;
+    int best, scored;
+
+    OL_TRY(find_best(r, &best, &scored));
+    if (scored < 2)
+        return OL_OK;
+    OL_TRY(ol_text_format(out, "differences, %s%s(points, paired [95 %% interval])\n\n",
+                          report_part_name(group), k.narrow ? "\n" : " "));
+    for (; k.from < r->n_counts; k.from = k.to) {
+        k.to = r->n_counts - k.from < most ? r->n_counts : k.from + most;
+        if (!k.narrow)
+            OL_TRY(ol_text_format(out, "%*s", 2 * k.name + 3, ""));
+        for (int c = k.from; c < k.to && !k.narrow; c++) {
+            char title[24];
+
+            report_count_name(r->counts[c], title);
+            OL_TRY(put(title, DIFFERENCE, false, out));
+        }
+        OL_TRY(k.narrow ? OL_OK : ol_text_append(out, "\n", 1));
+        OL_TRY(add_pairs(r, group, &k, best, scored, out));
+    }
+    return OL_OK;
+}
+
+static ol_status add_differences(const ol_report *r, int width, ol_text *out)
+{
+    const char **parts = calloc((size_t)r->n_groups + 1, sizeof *parts);
+    const int n = parts ? report_parts(r, parts) : 0;
+    ol_status status = parts ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a table");
+
+    for (int i = 0; i < n && status == OL_OK; i++)
+        status = add_differences_of(r, parts[i], width, out);
+    free(parts);
+    return status;
+}
+
+/* --- tasks ------------------------------------------------------------------------------------ */
+
+static ol_status add_task_rows(const ol_report *r, int steps, const int *shown, int n, int task,
+                               bool grouped, ol_text *out)
+{
+    for (int t = 0; t < r->n_tasks; t++) {
+        OL_TRY(put(r->tasks[t], task, true, out));
+        for (int i = 0; i < n; i++) {
+            report_stat s;
+
+            OL_TRY(report_stat_of(&r->learners[shown[i]], steps, NULL, r->tasks[t], &s));
+            OL_TRY(put_percent(s.mean, CELL + 1, out));
+            OL_TRY(put_percent(s.worst, CELL - 2, out));
+        }
+        if (grouped && *report_group_of(r, r->tasks[t]))
+            OL_TRY(ol_text_format(out, "  %s", report_group_of(r, r->tasks[t])));
+        OL_TRY(ol_text_append(out, "\n", 1));
+    }
+    return ol_text_append(out, "\n", 1);
+}
+
+/* Some learners beside one another, as many as fit. */
+static ol_status add_task_block(const ol_report *r, int steps, const int *shown, int n, int task,
+                                bool grouped, ol_text *out)
+{
+    char title[24];
+
+    report_count_name(steps, title);
+    OL_TRY(put(title, task, true, out));
+    for (int i = 0; i < n; i++) {
+        OL_TRY(ol_text_append(out, "  ", 2));
+        OL_TRY(put(r->learners[shown[i]].label, 2 * CELL - 3, false, out));
+    }
+    OL_TRY(ol_text_append(out, "\n", 1));
+    OL_TRY(put("task", task, true, out));
+    for (int i = 0; i < n; i++)
+        OL_TRY(ol_text_format(out, "%*s%*s", CELL + 1, "mean", CELL - 2, "worst"));
+    OL_TRY(ol_text_append(out, "\n", 1));
+    return add_task_rows(r, steps, shown, n, task, grouped, out);
+}
+
+static ol_status add_tasks(const ol_report *r, int width, ol_text *out)
+{
+    const int task = width < 80 ? 16 : TASK,
+              room = (width - task - (width < WIDTH ? 0 : GROUP)) / (2 * CELL - 1);
+    const int fit = room < 1 ? 1 : room;
+    int *shown = calloc((size_t)r->n_learners + 1, sizeof *shown), n = 0;
+    ol_status status = shown ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a table");
+
+    for (int i = 0; shown && i < r->n_learners; i++)
+        if (is_scored(&r->learners[i]))
+            shown[n++] = i;
+    if (status == OL_OK)
+        status = ol_text_format(out, "tasks (score in %%, mean and worst seed)\n\n");
+    for (int c = 0; c < r->n_counts && status == OL_OK; c++)
+        for (int at = 0; at < n && status == OL_OK; at += fit)
+            status = add_task_block(r, r->counts[c], shown + at, n - at < fit ? n - at : fit, task,
+                                    width >= WIDTH, out);
+    free(shown);
+    return status;
+}
+
+ol_status ol_report_text(const ol_report *r, int width, ol_text *out)
+{
+    width = width <= 0 || width > WIDTH ? WIDTH : width < LEAST ? LEAST : width;
+    OL_TRY(describe_runs(r, width, out));
+    OL_TRY(add_curves(r, width, out));
+    if (r->n_counts == 0)
+        return ol_text_format(out, "no scores yet: they come with the stages eval and adapt\n");
+    OL_TRY(add_tasks(r, width, out));
+    OL_TRY(add_differences(r, width, out));
+    return report_final_table(r, width, out);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the rows of a job's tables are called. */
+#include <stdio.h>
+#include <string.h>
+
+#include "outerloop/run/snapshot.h" /* ol_snapshot_name */
+#include "setup.h"
+
+/* Nothing is trained, now or before: every arm scores the start. */
+static bool scores_start_alone(const ol_setup *s)
+{
+    for (int i = 0; i < s->n_arms; i++)
+        if (s->arms[i].claim.step > 0)
+            return false;
+    return !(s->job->stages & OL_STAGE_TRAIN);
+}
+
+/* One arm in the place of all: the job itself, in its own folder. */
+static void keep_one_arm(ol_setup *s)
+{
+    s->n_arms = 1;
+    s->arms[0].job = s->job;
+    s->arms[0].folder = s->folder;
+    s->arms[0].claim = s->claim;
+}
+
+/* The start by the name of what trained it. */
+static ol_status name_start(const ol_setup *s, char name[OL_ROW_NAME])
+{
+    if (s->job->model.init == OL_INIT_RANDOM) {
+        snprintf(name, OL_ROW_NAME, "untrained");
+        return OL_OK;
+    }
+    snprintf(name, OL_ROW_NAME, "start");
+    return s->job->model.init == OL_INIT_CHECKPOINT ? ol_snapshot_name(s->job, name, OL_ROW_NAME)
+                                                    : OL_OK;
+}
+
+ol_status ol_setup_name_rows(ol_setup *s)
+{
+    const bool random = s->job->model.init == OL_INIT_RANDOM, alone = scores_start_alone(s);
+    char name[OL_ROW_NAME] = "";
+    ol_status status = OL_OK;
+
+    snprintf(s->start_name, sizeof s->start_name, random ? "untrained" : "start");
+    if (alone && s->n_arms > 1 && !(s->job->stages & OL_STAGE_ADAPT))
+        keep_one_arm(s);
+    if (alone && ol_comm_rank(s->comm) == 0)
+        status = name_start(s, name);
+    OL_TRY(ol_comm_agree(s->comm, status));
+    OL_TRY(ol_comm_broadcast(s->comm, name, sizeof name, 0));
+    for (int i = 0; i < s->n_arms; i++) {
+        const ol_job *job = s->arms[i].job;
+        const char *row = alone && s->n_arms == 1 ? name
+                          : s->job->n_arms > 0    ? job->name
+                                                  : job->learner.algorithm;
+
+        snprintf(s->arms[i].row, OL_ROW_NAME, "%s", row);
+    }
+    return OL_OK;
+}

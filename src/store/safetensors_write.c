@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "outerloop/base/file.h" /* ol_commit_file, ol_write_file */
+#include "outerloop/store/safetensors.h"
+
+enum { HEADER_STEP = 8 }; /* the header's length is a multiple of it, so that data are aligned */
+
+/* What is written, and how it is cut into files. */
+typedef struct writer {
+    const char *folder, *name;
+    const ol_safetensor *tensors;
+    int n;
+    ol_safetensor_source *source;
+    void *payload;
+    int files;
+} writer;
+
+static size_t bytes_of(const ol_safetensor *t)
+{
+    return t->count * (t->type == OL_STORED_F32 ? 4 : 2);
+}
+
+/* The file number `file` of all, counted from 1. */
+static ol_status name_file(const writer *w, int file, char name[128])
+{
+    if (w->files == 1)
+        snprintf(name, 128, "%.80s.safetensors", w->name);
+    else
+        snprintf(name, 128, "%.80s-%05d-of-%05d.safetensors", w->name, file, w->files);
+    return OL_OK;
+}
+
+static json_t *entry_of(const ol_safetensor *t, size_t at)
+{
+    static const char *const words[] = {
+        [OL_STORED_F32] = "F32", [OL_STORED_F16] = "F16", [OL_STORED_BF16] = "BF16"};
+    json_t *shape = json_array();
+
+    for (int d = 0; d < t->rank; d++)
+        json_array_append_new(shape, json_integer(t->dims[d]));
+    return json_pack("{s:s,s:o,s:[I,I]}", "dtype", words[t->type], "shape", shape, "data_offsets",
+                     (json_int_t)at, (json_int_t)(at + bytes_of(t)));
+}
+
+static ol_status write_header(const writer *w, int from, int to, FILE *file)
+{
+    json_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
+    unsigned char length[8];
+    size_t at = 0, n, padded;
+    char *text;
+
+    for (int i = from; root && i < to; i++, at += bytes_of(&w->tensors[i - 1]))
+        json_object_set_new(root, w->tensors[i].name, entry_of(&w->tensors[i], at));
+    text = root ? json_dumps(root, JSON_COMPACT) : NULL;
+    json_decref(root);
+    OL_CHECK(text, OL_ENOMEM, "%s: no memory for a header", w->name);
+    n = strlen(text);
+    padded = (n + HEADER_STEP - 1) / HEADER_STEP * HEADER_STEP;
+    for (int b = 0; b < 8; b++)
+        length[b] = (unsigned char)(padded >> (8 * b));
+    fwrite(length, 1, sizeof length, file);
+    fwrite(text, 1, n, file);
+    for (; n < padded; n++)
+        fputc(' ', file);
+    free(text);
+    return OL_OK;
+}
+
+/* float32 to bfloat16, to nearest, ties to even; the values of a tensor that is one already stay. */
+static void narrow(size_t n, float *values)
+{
+    uint16_t *out = (uint16_t *)(void *)values;
+
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        uint16_t half;
+
+        memcpy(&bits, &values[i], sizeof bits);
+        if (values[i] == values[i])
+            bits += 0x7fffu + (bits >> 16 & 1u);
+        else
+            bits |= 0x400000u;
+        half = (uint16_t)(bits >> 16);
+        memcpy(&out[i], &half, sizeof half); /* behind what is still to be read */
+    }
+}
+
+static ol_status write_data(const writer *w, int i, FILE *file)
+{
+    const ol_safetensor *t = &w->tensors[i];
+    float *values = malloc(t->count * sizeof *values + 1);
+
+    OL_CHECK(values, OL_ENOMEM, "no memory for %s", t->name);
+    w->source(w->payload, i, values);
+    if (t->type == OL_STORED_BF16)
+        narrow(t->count, values);
+    fwrite(values, 1, bytes_of(t), file);
+    free(values);
+    return OL_OK;
+}
+
+static ol_status fill_file(const writer *w, int from, int to, const char *path)
+{
+    FILE *file = fopen(path, "wb");
+    ol_status status;
+    bool whole;
+
+    OL_CHECK(file, OL_EIO, "%s: cannot create: %s", path, strerror(errno));
+    status = write_header(w, from, to, file);
+    for (int i = from; i < to && status == OL_OK; i++)
+        status = write_data(w, i, file);
+    whole = !ferror(file);
+    whole = fclose(file) == 0 && whole;
+    OL_TRY(status);
+    OL_CHECK(whole, OL_EIO, "%s: cannot write: %s", path, strerror(errno));
+    return OL_OK;
+}
+
+static ol_status write_file(const writer *w, int file, int from, int to)
+{
+    char name[128], path[PATH_MAX], aside[PATH_MAX];
+    ol_status status;
+
+    OL_TRY(name_file(w, file, name));
+    OL_TRY(ol_path_format(path, "%s/%s", w->folder, name));
+    OL_TRY(ol_path_format(aside, "%s.tmp-%ld", path, (long)getpid()));
+    status = fill_file(w, from, to, aside);
+    if (status == OL_OK)
+        status = ol_commit_file(aside, path);
+    if (status != OL_OK)
+        unlink(aside);
+    return status;
+}
+
+/* The tensor after the last one of the file that begins with `from`. */
+static int end_of_file(const writer *w, int from, size_t most)
+{
+    size_t bytes = 0;
+    int i = from;
+
+    while (i < w->n && (i == from || bytes + bytes_of(&w->tensors[i]) <= most))
+        bytes += bytes_of(&w->tensors[i++]);
+    return i;
+}
+
+static ol_status write_index(const writer *w, size_t most)
+{
+    json_t *map = json_object(), *root;
+    size_t total = 0;
+    char name[128], path[PATH_MAX], *text;
+    ol_status status;
+
+    for (int from = 0, file = 1; from < w->n; from = end_of_file(w, from, most), file++) {
+        name_file(w, file, name);
+        for (int i = from; i < end_of_file(w, from, most); i++) {
+            json_object_set_new(map, w->tensors[i].name, json_string(name));
+            total += bytes_of(&w->tensors[i]);
+        }
+    }
+    root =
+        json_pack("{s:{s:I},s:o}", "metadata", "total_size", (json_int_t)total, "weight_map", map);
+    text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
+    json_decref(root);
+    OL_CHECK(text, OL_ENOMEM, "%s: no memory for an index", w->name);
+    status = ol_path_format(path, "%s/%s.safetensors.index.json", w->folder, w->name);
+    if (status == OL_OK)
+        status = ol_write_file(path, text, strlen(text));
+    free(text);
+    return status;
+}
+
+ol_status ol_safetensors_write(const char *folder, const char *name, int n,
+                               const ol_safetensor *tensors, size_t shard_bytes,
+                               ol_safetensor_source *source, void *payload)
+{
+    writer w = {folder, name, tensors, n, source, payload, 0};
+
+    for (int from = 0; from < n; from = end_of_file(&w, from, shard_bytes))
+        w.files++;
+    for (int from = 0, file = 1; from < n; from = end_of_file(&w, from, shard_bytes), file++)
+        OL_TRY(write_file(&w, file, from, end_of_file(&w, from, shard_bytes)));
+    return w.files > 1 ? write_index(&w, shard_bytes) : OL_OK;
+}

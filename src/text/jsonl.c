@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/text/jsonl.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <jansson.h>
+
+#include "outerloop/base/file.h" /* ol_utf8_valid */
+
+/* Bytes of the longest beginning of a character that bytes[0..n-1] begin with, at least 1. */
+static size_t broken_run(const char *bytes, size_t n)
+{
+    size_t length = 1;
+
+    for (; length < 4 && length < n; length++) {
+        /* It goes on while some last byte or two would make the character whole. */
+        char whole[4] = {bytes[0], '\x80', '\x80', '\x80'};
+        bool begins = false;
+
+        for (size_t i = 1; i <= length; i++)
+            whole[i] = bytes[i];
+        for (size_t end = length + 1; end <= 4 && !begins; end++)
+            begins = ol_utf8_valid(whole, end) == end;
+        if (!begins)
+            break;
+    }
+    return length;
+}
+
+/* Append bytes as UTF-8, U+FFFD for what is none. */
+static ol_status append_readable(const char *bytes, size_t n, ol_text *out)
+{
+    while (n > 0) {
+        const size_t valid = ol_utf8_valid(bytes, n);
+        const size_t broken = valid < n ? broken_run(bytes + valid, n - valid) : 0;
+
+        OL_TRY(ol_text_append(out, bytes, valid));
+        if (broken > 0)
+            OL_TRY(ol_text_append(out, "\xEF\xBF\xBD", 3));
+        bytes += valid + broken;
+        n -= valid + broken;
+    }
+    return OL_OK;
+}
+
+static ol_status append_line(const ol_tokens *ids, const ol_text *decoded, ol_text *out)
+{
+    json_t *text = json_stringn(decoded->data ? decoded->data : "", decoded->size);
+    char *quoted = text ? json_dumps(text, JSON_ENCODE_ANY) : NULL;
+    ol_status status = ol_text_format(out, "{\"ids\": [");
+
+    for (size_t i = 0; i < ids->n && status == OL_OK; i++)
+        status = ol_text_format(out, "%s%d", i > 0 ? ", " : "", (int)ids->ids[i]);
+    if (status == OL_OK && !quoted)
+        status = ol_fail(OL_ENOMEM, "no memory for a text of %zu bytes", decoded->size);
+    if (status == OL_OK)
+        status = ol_text_format(out, "], \"decoded\": %s}\n", quoted);
+    free(quoted);
+    json_decref(text);
+    return status;
+}
+
+static ol_status encode_line(ol_tokenizer *tokenizer, const json_t *text, ol_text *out)
+{
+    ol_tokens ids = {0};
+    ol_text bytes = {0}, decoded = {0};
+    ol_status status;
+
+    status =
+        ol_tokenizer_encode(tokenizer, json_string_value(text), json_string_length(text), &ids);
+    if (status == OL_OK)
+        status = ol_tokenizer_decode(tokenizer, ids.ids, ids.n, &bytes);
+    if (status == OL_OK)
+        status = append_readable(bytes.data, bytes.size, &decoded);
+    if (status == OL_OK)
+        status = append_line(&ids, &decoded, out);
+    ol_tokens_finish(&ids);
+    ol_text_finish(&bytes);
+    ol_text_finish(&decoded);
+    return status;
+}
+
+ol_status ol_jsonl_tokens(ol_tokenizer *tokenizer, const char *line, size_t n, ol_text *out)
+{
+    json_error_t error;
+    json_t *root = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    const json_t *text = json_object_get(root, "text");
+    ol_status status;
+
+    OL_CHECK(root, OL_EDATA, "not JSON: %s", error.text);
+    if (json_is_string(text))
+        status = encode_line(tokenizer, text, out);
+    else
+        status = ol_fail(OL_EDATA, "has no \"text\"; a line is an object, {\"text\": \"...\"}");
+    json_decref(root);
+    return status;
+}
