@@ -56,7 +56,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         return 0;
     case ARGP_KEY_END:
         if (!o->job)
-            argp_error(state, "which job file? For example jobs/quickstart.cfg");
+            argp_error(state, "which job file? For example %s", ol_cli_example());
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
