@@ -86,7 +86,7 @@ size_t ol_text_distance(const char *a, const char *b)
 const char *ol_text_nearest(const char *word, const char *const *names, size_t n)
 {
     const char *nearest = NULL;
-    size_t best = strlen(word) / 2 + 1;
+    size_t best = least(strlen(word) / 2, strlen(word) / 3 + 1) + 1;
 
     for (size_t i = 0; i < n; i++) {
         const size_t distance = ol_text_distance(word, names[i]);

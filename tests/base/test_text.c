@@ -86,12 +86,14 @@ static void test_distance(void **state)
     assert_int_equal(ol_text_distance("trian", "train"), 1);
     assert_int_equal(ol_text_distance("rl", "lr"), 1);
     assert_int_equal(ol_text_distance("badc", "abcd"), 2);
+    assert_int_equal(ol_text_distance("nonsense", "tokens"), 4);
     assert_int_equal(ol_text_distance("ca", "abc"), 3); /* no letter is moved twice */
 }
 
 static void test_nearest(void **state)
 {
     static const char *const names[] = {"steps", "seed", "learner", "moments"};
+    const char *const other = "tokens";
     char endless[200];
 
     (void)state;
@@ -101,6 +103,7 @@ static void test_nearest(void **state)
     assert_string_equal(ol_text_nearest("leaner", names, 4), "learner");
     assert_string_equal(ol_text_nearest("moment", names, 4), "moments");
     assert_null(ol_text_nearest("xyzzy", names, 4));
+    assert_null(ol_text_nearest("nonsense", &other, 1)); /* 4 of 8 letters away: another word */
     assert_null(ol_text_nearest("steps", names, 0));
     memset(endless, 's', sizeof endless);
     endless[sizeof endless - 1] = '\0';
