@@ -250,6 +250,59 @@ static void test_memory(void **state)
     }
 }
 
+/* Reals that a tape keeps a token of one block more. */
+static double kept_reals(ol_model_spec spec, const ol_trained_spec *trained)
+{
+    const ol_extent extent = {10, 1000, 100, 500};
+    double bytes[2];
+
+    for (int more = 0; more < 2; more++) {
+        ol_arena dry = ol_arena_dry("tape");
+        ol_model *m;
+
+        spec.layers = 3 + more;
+        assert_int_equal(ol_model_create(&spec, trained, &m), OL_OK);
+        ol_tape_layout(&dry, m, extent);
+        bytes[more] = (double)dry.peak;
+        ol_model_destroy(m);
+    }
+    return (bytes[1] - bytes[0]) / (1000 * sizeof(ol_real));
+}
+
+static void keeps(ol_model_spec spec, ol_trained_spec trained, double reals)
+{
+    const double kept = kept_reals(spec, &trained);
+
+    if (!(kept >= reals && kept < 1.01 * reals + 1))
+        fail_msg("%s keeps %g reals a token and block, not %g", ol_model_families[spec.family],
+                 kept, reals);
+}
+
+/* As objective.h says, but for statistics of norms, normalisers and the like: under 1 %. */
+static void test_reals_of_a_tape(void **state)
+{
+    const ol_model_spec gpt2 = {
+        .family = OL_GPT2, .heads = 4, .width = 1000, .vocab = WORDS, .context = CONTEXT};
+    const ol_model_spec llama = {.family = OL_LLAMA,
+                                 .heads = 8,
+                                 .kv_heads = 2,
+                                 .head_dim = 80,
+                                 .width = 1000,
+                                 .hidden = 1300,
+                                 .vocab = WORDS,
+                                 .context = CONTEXT,
+                                 .rope_theta = 100};
+    const ol_trained_spec lora = {.trained = {1, (const char *const[]){"lora"}},
+                                  .targets = {2, (const char *const[]){"q_proj", "v_proj"}},
+                                  .rank = 1,
+                                  .alpha = 1};
+
+    (void)state;
+    keeps(gpt2, (ol_trained_spec){0}, 17 * 1000);
+    keeps(llama, lora, 4 * 1000 + 2 * 8 * 80 + 3 * 1300 + 2 * 2 * 80);
+    keeps(gpt2, (ol_trained_spec){.trained = {1, (const char *const[]){"ln_f.*"}}}, 0);
+}
+
 /* Prompts longer than a chunk, which then is as long as they are; and short ones between them. */
 static ol_batch long_prompts(void)
 {
@@ -367,6 +420,7 @@ int main(void)
         cmocka_unit_test(test_chunks),
         cmocka_unit_test(test_wide),
         cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_reals_of_a_tape),
         cmocka_unit_test(test_long_prompts),
         cmocka_unit_test(test_rows_after_the_last_score),
         cmocka_unit_test(test_mark_on_the_first_token),

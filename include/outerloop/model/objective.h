@@ -28,7 +28,7 @@
  *
  * so one second-order episode with K = 1 takes 3 + 3 + 6 = 12 or 2 + 2 + 2 = 6, less what a first
  * trained tensor further up saves. Memory of a tape, in reals a token and block: 17 C of a GPT-2 with
- * everything trained; of llama with LoRA on q and v 5 H·D + 3 F + 2 G·D or so.
+ * everything trained; of llama with LoRA on q and v 4 C + 2 H·D + 3 F + 2 G·D; and a little.
  *
  * Local, allocates nothing, thread-safe on different arenas. Kernels cannot fail: a loss that is
  * not finite is returned as it is, and callers look.
