@@ -49,17 +49,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case KEY_ARM:
         o->plan.arm = value;
         return 0;
-    case ARGP_KEY_ARG:
-        if (o->job)
-            argp_error(state, "one job file at a time: \"%s\" is the second", value);
-        o->job = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (!o->job)
-            argp_error(state, "which job file? For example %s", ol_cli_example());
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return ol_cli_parse_job(key, value, state, &o->job);
     }
 }
 

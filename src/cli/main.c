@@ -115,6 +115,23 @@ void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
     close(nowhere);
 }
 
+error_t ol_cli_parse_job(int key, const char *value, struct argp_state *state, const char **job)
+{
+    switch (key) {
+    case ARGP_KEY_ARG:
+        if (*job)
+            argp_error(state, "one job file at a time: \"%s\" is the second", value);
+        *job = value;
+        return 0;
+    case ARGP_KEY_END:
+        if (!*job)
+            argp_error(state, "which job file? For example %s", ol_cli_example());
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
 static int unknown_command(const char *word)
 {
     const char *names[N_COMMANDS], *near;
