@@ -5,38 +5,13 @@ file systems that are too small, and on two nodes. TAP.
 
 usage: test_node.py PROGRAM LYING_PROGRAM"""
 import os
-import subprocess
 import sys
 import tempfile
 
+from harness import finish, mpirun, report, run
+
 program, lying = sys.argv[1:]
-env = dict(os.environ, OMPI_MCA_btl_vader_single_copy_mechanism="none",
-           OMPI_MCA_mpi_yield_when_idle="1",
-           OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 scratch = tempfile.TemporaryDirectory(prefix="outerloop-node-")
-count = 0
-failed = False
-
-
-def report(ok, name, detail=""):
-    global count, failed
-    count += 1
-    failed |= not ok
-    print(("ok" if ok else "not ok"), count, "-", name)
-    for line in detail.splitlines() if not ok else []:
-        print("#", line)
-
-
-def run(command, extra=None):
-    try:
-        return subprocess.run(command, env=dict(env, **(extra or {})), capture_output=True,
-                              text=True, timeout=60)
-    except subprocess.TimeoutExpired as e:
-        return subprocess.CompletedProcess(command, 124, "", f"hangs: {e}")
-
-
-def mpirun(ranks, *options):
-    return ["mpirun", "--oversubscribe", "--bind-to", "none", *options, "-n", str(ranks)]
 
 
 def passes(name, command, extra=None):
@@ -98,5 +73,4 @@ if not without_rights(name, ["--uts"]):
     passes(name, mpirun(3, "--mca", "plm_rsh_agent", agent, "--host", "olnode1:2,olnode2:1")
            + [program, "3", "2"], here)
 
-print(f"1..{count}")
-sys.exit(1 if failed else 0)
+finish()

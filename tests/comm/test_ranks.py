@@ -4,39 +4,16 @@
 message instead of N lonely runs where the launcher is not the one of this MPI.
 
 usage: test_ranks.py PROGRAM"""
-import os
-import subprocess
 import sys
 
+from harness import finish, mpirun, report, run
+
 program = sys.argv[1]
-env = dict(os.environ, OMPI_MCA_btl_vader_single_copy_mechanism="none",
-           OMPI_MCA_mpi_yield_when_idle="1",
-           OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
-count = 0
-failed = False
-
-
-def report(ok, name, detail=""):
-    global count, failed
-    count += 1
-    failed |= not ok
-    print(("ok" if ok else "not ok"), count, "-", name)
-    for line in detail.splitlines() if not ok else []:
-        print("#", line)
-
-
-def run(command, extra=None):
-    try:
-        return subprocess.run(command, env=dict(env, **(extra or {})), capture_output=True,
-                              text=True, timeout=120)
-    except subprocess.TimeoutExpired as e:
-        return subprocess.CompletedProcess(command, 124, "", f"hangs: {e}")
-
 
 alone = run([program, "1"])
 report(alone.returncode == 0 and "done whole" in alone.stdout, "runs alone", alone.stderr)
 for ranks in ("1", "2", "3", "4"):
-    end = run(["mpirun", "--oversubscribe", "--bind-to", "none", "-n", ranks, program, ranks])
+    end = run(mpirun(ranks) + [program, ranks])
     report(end.returncode == 0 and end.stdout == alone.stdout and "done whole" in end.stdout,
            f"the same bits on {ranks} ranks", end.stderr + end.stdout)
 
@@ -47,5 +24,4 @@ for name, value in (("PMI_SIZE", "4"), ("SLURM_STEP_NUM_TASKS", "3")):
 end = run([program, "1"], {"SLURM_NTASKS": "8", "SLURM_JOB_ID": "1"})
 report(end.returncode == 0, "a batch script of 8 tasks may run it alone", end.stderr)
 
-print(f"1..{count}")
-sys.exit(1 if failed else 0)
+finish()
