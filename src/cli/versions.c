@@ -10,10 +10,6 @@ void ol_cli_versions(FILE *out)
 {
     fprintf(out, "outerloop %s, commit %s\n", OL_VERSION, ol_run_commit());
     fprintf(out, "%s\n", ol_gemm_library());
-    if (ol_gemm_faster_core())
-        fprintf(out,
-                "  it took AVX2 kernels on a processor with AVX-512: try OPENBLAS_CORETYPE=%s\n",
-                ol_gemm_faster_core());
     fprintf(out, "%s\n", ol_comm_library());
     fprintf(out, "%s\n", ol_store_library());
 }

@@ -2,7 +2,6 @@
 #include "outerloop/kernel/gemm.h"
 
 #include <cblas.h>
-#include <string.h>
 
 #ifdef OL_F64
 #define GEMM cblas_dgemm
@@ -47,18 +46,4 @@ void ol_gemm_threads(int threads)
 const char *ol_gemm_library(void)
 {
     return openblas_get_config();
-}
-
-const char *ol_gemm_faster_core(void)
-{
-#ifdef __x86_64__
-    const char *own = openblas_get_corename();
-
-    if (strstr(openblas_get_config(), "DYNAMIC_ARCH") && __builtin_cpu_supports("avx512f") &&
-        __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-        __builtin_cpu_supports("avx512vl") &&
-        (strcmp(own, "Haswell") == 0 || strcmp(own, "Zen") == 0))
-        return "SkylakeX";
-#endif
-    return NULL;
 }

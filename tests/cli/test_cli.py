@@ -61,16 +61,6 @@ def test_version():
     expect(run("--version"), 0, "outerloop ", ", commit ", "OpenBLAS", "MPI", "HDF5")
 
 
-def test_version_says_that_kernels_are_slow():
-    wide = {"avx512f", "avx512bw", "avx512dq", "avx512vl"}
-    has_avx512 = wide <= set(Path("/proc/cpuinfo").read_text().split())
-    for core in ("Haswell", "SkylakeX") if has_avx512 else ("Haswell",):
-        said = run("--version", launch=["env", f"OPENBLAS_CORETYPE={core}"]).stdout
-        slow = has_avx512 and core == "Haswell" and "DYNAMIC_ARCH" in said
-        if ("try OPENBLAS_CORETYPE=" in said) != slow:
-            raise Failed(f"{core}: {said}")
-
-
 def test_unknown_command():
     expect(run("rum"), 2, 'no command "rum"', 'did you mean "run"?')
     expect(run("zzzzzzzz"), 2, "outerloop --help")

@@ -44,7 +44,6 @@
 #define ol_families ol_families_f64
 #define ol_frozen_put_part ol_frozen_put_part_f64
 #define ol_gelu ol_gelu_f64
-#define ol_gemm_faster_core ol_gemm_faster_core_f64
 #define ol_gemm_flops ol_gemm_flops_f64
 #define ol_gemm_library ol_gemm_library_f64
 #define ol_gemm_nn ol_gemm_nn_f64

@@ -42,8 +42,4 @@ void ol_gemm_threads(int threads);
 /** The BLAS library, its version and the kind of core it chose, for records. Borrowed. */
 const char *ol_gemm_library(void);
 
-/* What to set OPENBLAS_CORETYPE to before a start, where OpenBLAS took AVX2 kernels on a processor
- * with AVX-512, as a version older than its processor does; NULL where it chose well. */
-const char *ol_gemm_faster_core(void);
-
 #endif
