@@ -150,6 +150,21 @@ def test_array(place):
     check(digests(place.path / "out-7") != digests(place.path / "out-8"), "seeds are the same")
 
 
+def test_array_of_a_folder(place):
+    """Task N of an array runs the N-th job file of a folder, by name."""
+    jobs = place.path / "jobs"
+    jobs.mkdir()
+    for name in ("a-first", "b-second"):
+        shutil.copy(place.job(), jobs / f"{name}.cfg")
+    number = submit(place, jobs, *TRAIN, "train.steps=2", "--set", f"output={place.path}/out-%a",
+                    options=("--array=2",))
+    wait_for_end(f"{number}_2", place, 60)
+    check('name = "b-second"' in (place.path / "out-2" / "job.cfg").read_text(), said(place))
+    number = submit(place, jobs, options=("--array=3",))
+    wait_for_end(f"{number}_3", place, state="FAILED", code="2:0")
+    check("--array=1-2" in said(place), said(place))
+
+
 def test_mistakes_are_not_requeued(place):
     number = submit(place, place.job(more="nonsense = 1;\n"), "--set", f"output={place.path}/out")
     wait_for_end(number, place, state="FAILED", code="2:0")
