@@ -12,14 +12,12 @@
 #include <unistd.h>
 
 static int own_rank = 0;
-static int own_size = 1;
 static FILE *file;
 static bool live_shown;
 
-void ol_log_identify(int rank, int size)
+void ol_log_identify(int rank)
 {
     own_rank = rank;
-    own_size = size;
 }
 
 ol_status ol_log_open(const char *path)
@@ -88,14 +86,10 @@ void ol_log_warn(const char *format, ...)
 
 void ol_log_error(const char *format, ...)
 {
-    char text[4608], host[256] = "unknown host", prefix[320] = "outerloop: ";
+    char text[4608];
 
     FORMAT_TO(text, format);
-    if (own_size > 1) {
-        gethostname(host, sizeof host - 1);
-        snprintf(prefix, sizeof prefix, "outerloop: rank %d on %s: ", own_rank, host);
-    }
-    write_line(prefix, text);
+    write_line("outerloop: ", text);
 }
 
 /* mpirun gives its ranks a pipe and copies what comes out to its own standard output and error; when

@@ -6,6 +6,7 @@ usage: test_refusals.py PROGRAM
 import hashlib
 import json
 import os
+import re
 
 from harness import ARMS, check, column, main, run
 
@@ -32,7 +33,7 @@ def state(folder):
 
 
 def test_keys(place):
-    refused(place, "learner.iner", "learner.inner", sets=["learner.iner.lr=1"])
+    refused(place, "outerloop: --set learner.iner", "learner.inner", sets=["learner.iner.lr=1"])
     refused(place, "episodes", sets=["learner.episodes=0"])
     refused(place, "train.steps", sets=["train.steps=many"])
     refused(place, "nothere.cfg", job=place.job(more='@include "nothere.cfg"\n'))
@@ -150,6 +151,7 @@ def test_no_whole_checkpoint(place):
         path.write_bytes(b"torn")
     said = run(2, job, out, "--resume", sets=SHORT, code=1).stderr
     check("step-000006.h5" in said, said)
+    check(re.findall(r"rank \d+ on [^ ]+: ", said) == [f"rank 0 on {os.uname().nodename}: "], said)
 
 
 def test_losses_that_are_not_finite(place):
