@@ -178,6 +178,26 @@ def test_gradients_that_are_doubtful(place):
     check(doubt not in run(2, job, place.path / "usual", sets=sets).stderr, "a false alarm")
 
 
+def test_idle_ranks(place):
+    """Said before anything is loaded, once for all arms or for each that differs; not otherwise."""
+    def warned(ranks, *sets, more=""):
+        said = run(ranks, place.job(more=more), place.path / "out", sets=(*sets, "data.root=/none"),
+                   code=2).stderr
+        check(said.index("/none") > said.rfind("idle"), said)
+        return re.findall(r"warning: (.*?)(\d+) of (\d+) ranks will be idle in training: "
+                          r"learner.episodes = (\d+).* start (\d+) rank", said)
+
+    check(warned(3, "learner.episodes=2") == [("", "1", "3", "2", "2")], "one job")
+    check(warned(3, "learner.episodes=3") == [], "a false alarm")
+    check(warned(3, "learner.episodes=1", "stages=eval") == [], "nothing is trained")
+    check(warned(4, "learner.episodes=2", more=ARMS) == [("", "2", "4", "2", "2")], "equal arms")
+    check(warned(4, "learner.episodes=3", "arms.first.learner.episodes=4", more=ARMS) ==
+          [(f"{name}: ", "1", "4", "3", "4") for name in ("maml", "reptile", "rates", "metaicl")],
+          "arms that differ")
+    said = run(5, place.job(), place.path / "out", sets=[*SHORT[:3], "stages=eval"]).stderr
+    check("1 of 5 ranks will be idle in scoring: there are 2 target tasks and 2 seeds" in said, said)
+
+
 def test_adaptation_that_is_not_finite(place):
     out = place.path / "out"
     said = run(2, place.job(), out, sets=("train.steps=6", "eval.adapt_lr=1e30",
