@@ -524,7 +524,7 @@ static ol_status add_run(const ol_report *r, int run, ol_text *out)
     for (int i = 0; i < r->n_learners; i++) {
         const report_learner *l = &r->learners[i];
 
-        if (l->run != run || !l->job_text || strcmp(l->name, "untrained") == 0)
+        if (l->run != run || !l->job_text || report_is_start(l))
             continue;
         OL_TRY(add(out, "<details><summary>job of "));
         OL_TRY(report_escape(l->label, out));

@@ -42,8 +42,8 @@ def finished():
     return out
 
 
-def report(*words, code=0):
-    done = subprocess.run([PROGRAM, "report", *map(str, words)], env=ENV, text=True,
+def report(*words, code=0, command="report"):
+    done = subprocess.run([PROGRAM, command, *map(str, words)], env=ENV, text=True,
                           capture_output=True, timeout=60)
     check(done.returncode == code, f"{words}: exit {done.returncode}: {done.stdout}{done.stderr}")
     return done
@@ -268,6 +268,41 @@ def test_several_runs(place):
           results["results"]["again/maml/1_step/later"], "one run, two results")
     one = report(out / "maml" / "metrics.h5").stdout
     check("maml" in one and "metaicl" not in one, one)
+
+
+def keys_that_differ(said):
+    """The rows of the first table: {key: [value of each run]}."""
+    lines = said.split("keys of the jobs that differ\n\n")[1].split("\n\n")[0].splitlines()
+    return {row[0]: row[1:] for row in (re.split(r"  +", line.strip()) for line in lines[1:])}
+
+
+def test_inspect_compares(place):
+    """Several runs: the keys that differ, the report's own differences and table, no more."""
+    first, second = finished(), place.path / "second"
+    run(0, made.job("second", more=ARMS), second, sets=[
+        "train.steps=12", "learner.inner.lr=0.02", "arms.maml.learner.order=1"])
+    said = report(first, second, command="inspect").stdout
+    check(keys_that_differ(said) == {"learner.inner.lr": ["0.001", "0.02"],
+                                     "arms.maml.learner.order": ["2", "1"]}, said)
+    whole = report(first, second).stdout
+    table = said[re.search(r"^.*\d tasks?, \d seeds", said, re.M).start():]
+    check(table in whole, "not the table of report")
+    pairs = re.findall(r"^(\S+) +- (\S+) ", said, re.M)
+    check(set(pairs) == {(f"second/{n}", f"first/{n}") for n in ("maml", "metaicl")}, str(pairs))
+    for line in said.splitlines():
+        check(" - first/" not in line or line in whole, f"not in report: {line}")
+    arms = report(second / "maml", second / "metaicl", first / "maml", command="inspect").stdout
+    differ = keys_that_differ(arms)
+    check(differ["learner.algorithm"] == ['"maml"', '"metaicl"', '"maml"'] and
+          not {"name", "output"} & set(differ), arms)
+    check("second/maml" in arms and "metaicl/metaicl" in arms, arms)
+    shutil.copytree(first, place.path / "same")
+    said = report(first, place.path / "same", command="inspect").stdout
+    check("the jobs do not differ" in said and "+0.0 [0.0, 0.0]" in said, said)
+    checked = report(first, second, "--check", command="inspect").stdout
+    check(checked.count("all whole") == 2, checked)
+    done = report(first, place.path / "none", command="inspect", code=2)
+    check("none: there is no such" in done.stderr, done.stderr)
 
 
 def test_trainings_are_one_learner(place):
