@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "outerloop/base/text.h" /* ol_text_fit */
+
 static int own_rank = 0;
 static FILE *file;
 static bool live_shown;
@@ -141,17 +143,18 @@ int ol_log_columns(int fd)
     return columns > 0 ? columns : said ? atoi(said) : 0;
 }
 
-/* Bytes of the first `columns` letters of a line. */
-static int bytes_of(const char *line, int columns)
+/* Bytes of a line that stay on one: its parts, two blanks between them, as far as they fit whole. */
+static int bytes_of_line(const char *line, int columns)
 {
-    int n = 0;
+    const int fit = ol_text_fit(line, columns);
+    int end = 0;
 
-    for (int letters = 0; line[n]; n++) {
-        letters += ((unsigned char)line[n] & 0xc0) != 0x80;
-        if (letters > columns)
-            break;
-    }
-    return n;
+    if (!line[fit])
+        return fit;
+    for (int i = 0; i < fit; i++)
+        if (line[i] == ' ' && line[i + 1] == ' ')
+            end = i;
+    return end > 0 ? end : fit;
 }
 
 void ol_log_live(const char *line)
@@ -161,7 +164,7 @@ void ol_log_live(const char *line)
     if (!ol_log_is_live() || (!*line && !live_shown))
         return;
     columns = ol_log_columns(STDERR_FILENO);
-    fprintf(stderr, "\r\033[K%.*s", bytes_of(line, columns > 1 ? columns - 1 : 4096), line);
+    fprintf(stderr, "\r\033[K%.*s", bytes_of_line(line, columns > 1 ? columns - 1 : 4096), line);
     fflush(stderr);
     live_shown = *line != '\0';
 }

@@ -189,10 +189,10 @@ static ol_status compare_lists(sheet *s)
 static int widest(const sheet *s, int column)
 {
     const int step = s->report->n_runs + 1;
-    int most = column > 0 ? report_columns(s->report->runs[column - 1].name) : 3;
+    int most = column > 0 ? ol_text_columns(s->report->runs[column - 1].name) : 3;
 
     for (int i = 0; i < s->n; i++) {
-        const int columns = report_columns(s->cells[i * step + column]);
+        const int columns = ol_text_columns(s->cells[i * step + column]);
         most = columns > most ? columns : most;
     }
     return most;
@@ -209,7 +209,7 @@ static ol_status write_table(const sheet *s, ol_text *out)
                                : c > 0 ? s->report->runs[c - 1].name
                                        : "key";
 
-            OL_TRY(c + 1 < step ? report_put(cell, widest(s, c) + 2, true, out)
+            OL_TRY(c + 1 < step ? ol_text_cell(out, cell, widest(s, c) + 2, true)
                                 : ol_text_format(out, "%s\n", cell));
         }
     return ol_text_append(out, "\n", 1);

@@ -137,14 +137,6 @@ void report_gain(const report_series *series, double *before, double *after);
 /* The word for the scores of the report: "accuracy", "macro-F1", or both. */
 const char *report_metric_words(const ol_report *report);
 
-/* --- pieces of terminal texts (report_text.c, report_keys.c) ---------------------------------- */
-
-/* Columns that a text takes. */
-int report_columns(const char *text);
-
-/* A text in exactly `width` columns: cut, or padded on the side of `left`'s other. */
-ol_status report_put(const char *text, int width, bool left, ol_text *out);
-
 /* The keys in which the jobs of the runs differ, with their values. */
 ol_status report_keys(const ol_report *report, int width, ol_text *out);
 

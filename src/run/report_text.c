@@ -21,35 +21,13 @@ enum {
     PAIRS = 15,      /* more are told against the best alone */
 };
 
-int report_columns(const char *text)
-{
-    int n = 0;
-
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
-}
-
-ol_status report_put(const char *text, int width, bool left, ol_text *out)
-{
-    const int columns = report_columns(text), pad = columns < width ? width - columns : 0;
-    int bytes = 0;
-
-    for (int c = 0; text[bytes] && c < width; c++)
-        do
-            bytes++;
-        while (((unsigned char)text[bytes] & 0xc0) == 0x80);
-    return left ? ol_text_format(out, "%.*s%*s", bytes, text, pad, "")
-                : ol_text_format(out, "%*s%.*s", pad, "", bytes, text);
-}
-
 static ol_status put_percent(double value, int width, ol_text *out)
 {
     char text[24] = "-";
 
     if (!isnan(value))
         snprintf(text, sizeof text, "%.0f", 100.0 * value);
-    return report_put(text, width, false, out);
+    return ol_text_cell(out, text, width, false);
 }
 
 static int name_width(const ol_report *r, int most)
@@ -57,7 +35,7 @@ static int name_width(const ol_report *r, int most)
     int width = 8;
 
     for (int i = 0; i < r->n_learners; i++) {
-        const int columns = report_columns(r->learners[i].label);
+        const int columns = ol_text_columns(r->learners[i].label);
         width = columns > width ? columns : width;
     }
     return width < most ? width : most;
@@ -109,7 +87,7 @@ static ol_status add_curve(const report_learner *l, int name, int width, ol_text
 
     report_gain(s, &before, &after);
     ol_clock_duration(l->seconds, time);
-    OL_TRY(report_put(l->label, name, true, out));
+    OL_TRY(ol_text_cell(out, l->label, name, true));
     OL_TRY(ol_text_format(out, "  %.0f meta-steps in %s", s->step[s->n - 1], time));
     OL_TRY(width < 90 ? ol_text_format(out, "\n%*s  ", name, "")
                       : ol_text_format(out, "; at the end "));
@@ -191,23 +169,23 @@ static ol_status put_difference(const ol_report *r, int a, int b, int steps, con
                  report_decimals(&d), 100.0 * d.low, report_decimals(&d), 100.0 * d.high);
     else if (!isnan(d.mean))
         snprintf(text, sizeof text, "%+.1f", 100.0 * d.mean);
-    return report_put(text, width, false, out);
+    return ol_text_cell(out, text, width, false);
 }
 
 /* On a line with the counts of the block, or where that does not fit a line each. */
 static ol_status add_pair(const ol_report *r, int a, int b, const char *group, const block *k,
                           ol_text *out)
 {
-    OL_TRY(report_put(r->learners[a].label, k->name, true, out));
+    OL_TRY(ol_text_cell(out, r->learners[a].label, k->name, true));
     OL_TRY(ol_text_format(out, " - "));
-    OL_TRY(report_put(r->learners[b].label, k->name, true, out));
+    OL_TRY(ol_text_cell(out, r->learners[b].label, k->name, true));
     for (int c = k->from; c < k->to; c++) {
         if (k->narrow) {
             char title[24];
 
             report_count_name(r->counts[c], title);
             OL_TRY(ol_text_format(out, "\n  "));
-            OL_TRY(report_put(title, 12, true, out));
+            OL_TRY(ol_text_cell(out, title, 12, true));
         }
         OL_TRY(put_difference(r, a, b, r->counts[c], group, DIFFERENCE, out));
     }
@@ -281,7 +259,7 @@ static ol_status add_differences_of(const ol_report *r, const char *group, int w
             char title[24];
 
             report_count_name(r->counts[c], title);
-            OL_TRY(report_put(title, DIFFERENCE, false, out));
+            OL_TRY(ol_text_cell(out, title, DIFFERENCE, false));
         }
         OL_TRY(k.narrow ? OL_OK : ol_text_append(out, "\n", 1));
         OL_TRY(add_pairs(r, group, &k, best, scored, out));
@@ -308,7 +286,7 @@ static ol_status add_task_rows(const ol_report *r, int steps, const int *shown, 
                                bool grouped, ol_text *out)
 {
     for (int t = 0; t < r->n_tasks; t++) {
-        OL_TRY(report_put(r->tasks[t], task, true, out));
+        OL_TRY(ol_text_cell(out, r->tasks[t], task, true));
         for (int i = 0; i < n; i++) {
             report_stat s;
 
@@ -330,13 +308,13 @@ static ol_status add_task_block(const ol_report *r, int steps, const int *shown,
     char title[24];
 
     report_count_name(steps, title);
-    OL_TRY(report_put(title, task, true, out));
+    OL_TRY(ol_text_cell(out, title, task, true));
     for (int i = 0; i < n; i++) {
         OL_TRY(ol_text_append(out, "  ", 2));
-        OL_TRY(report_put(r->learners[shown[i]].label, 2 * CELL - 3, false, out));
+        OL_TRY(ol_text_cell(out, r->learners[shown[i]].label, 2 * CELL - 3, false));
     }
     OL_TRY(ol_text_append(out, "\n", 1));
-    OL_TRY(report_put("task", task, true, out));
+    OL_TRY(ol_text_cell(out, "task", task, true));
     for (int i = 0; i < n; i++)
         OL_TRY(ol_text_format(out, "%*s%*s", CELL + 1, "mean", CELL - 2, "worst"));
     OL_TRY(ol_text_append(out, "\n", 1));

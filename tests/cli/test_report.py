@@ -49,6 +49,19 @@ def report(*words, code=0, command="report"):
     return done
 
 
+def on_terminal(width, command):
+    """Exit code and all that a command says on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=dict(ENV, TERM="xterm"))
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # how a terminal's end is told
+        while part := os.read(ours, 65536):
+            said += part
+    return process.wait(), said.decode()
+
+
 def table(out, learner, name):
     """A table of metrics.h5 as rows."""
     with h5py.File(out / learner / "metrics.h5", "r") as file:
@@ -120,20 +133,32 @@ def test_terminal(place):
 
 
 def test_narrow_terminals(place):
-    """The report keeps to the width of the terminal."""
-    for width in (40, 60, 80):
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-        process = subprocess.Popen([PROGRAM, "report", str(finished())], stdout=theirs, env=ENV)
-        os.close(theirs)
-        said = b""
-        with contextlib.suppress(OSError):  # how a terminal's end is told
-            while part := os.read(ours, 65536):
-                said += part
-        check(process.wait() == 0, "it failed")
-        lines = said.decode().replace(str(made.path), "").splitlines()
+    """What is told keeps to the width of the terminal, and tasks can be told apart."""
+    out = finished()
+    for width, *words in ((width, *words) for width in (40, 60, 80) for words in (
+            ("report", out), ("inspect", out), ("inspect", out / "maml", out / "metaicl"))):
+        code, said = on_terminal(width, [PROGRAM, *map(str, words)])
+        check(code == 0, f"it failed: {said}")
+        lines = said.replace(str(made.path), "").splitlines()
         widest = max(lines, key=len)
-        check(len(widest) <= width, f"{width} columns: {widest!r} has {len(widest)}")
+        check(len(widest) <= width, f"{words[0]}, {width} columns: {widest!r} has {len(widest)}")
+
+
+def test_narrow_run(place):
+    """The live line stays one line, of whole parts; the final table fits."""
+    code, said = on_terminal(40, [PROGRAM, "run", str(place.job()), "--set", f"output={place.path}/o",
+                                  "--set", "train.steps=60"])
+    check(code == 0, said)
+    live = [line.split("\n")[0].rstrip("\r") for line in said.split("\r\x1b[K")[1:-1]]
+    live = [line for line in live if line and "done in" not in line]
+    check(live, "no live line")
+    for line in live:
+        check(len(line) < 40 and re.fullmatch(
+            r"[^ ]+(, scoring targets)?  \d+/\d+(  [\w ]+ left)?(  loss \d\.\d+ → \d\.\d+)?"
+            r"(  [\d.]+( [kM])? tokens/s)?", line), repr(line))
+    table = said[re.search(r"^.*\d tasks?, \d seeds", said, re.M).start():]
+    widest = max(table.splitlines(), key=len)
+    check(len(widest) <= 40, repr(widest))
 
 
 def test_page(place):

@@ -35,7 +35,8 @@ void ol_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)))
 void ol_log_keep(const char *text);
 
 /** The one live line of a terminal: replaces the previous one; any other line clears it first. It
- *  is cut to the width of the terminal, so that it stays one line.
+ *  is cut to the width of the terminal, so that it stays one line: behind a part, where it has parts
+ *  with two blanks between them.
  *  Does nothing where standard error is not a terminal. "" clears. */
 void ol_log_live(const char *line);
 
