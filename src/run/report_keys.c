@@ -216,15 +216,16 @@ static ol_status write_table(const sheet *s, ol_text *out)
 }
 
 /* A line a run, where columns do not fit. */
-static ol_status write_list(const sheet *s, ol_text *out)
+static ol_status write_list(const sheet *s, int width, ol_text *out)
 {
     const int step = s->report->n_runs + 1;
 
     for (int i = 0; i < s->n; i++) {
         OL_TRY(ol_text_format(out, "%s\n", s->cells[i * step]));
-        for (int c = 1; c < step; c++)
-            OL_TRY(ol_text_format(out, "  %s: %s\n", s->report->runs[c - 1].name,
-                                  s->cells[i * step + c]));
+        for (int c = 1; c < step; c++) {
+            OL_TRY(ol_text_format(out, "  %s:\n    ", s->report->runs[c - 1].name));
+            OL_TRY(ol_text_wrap(out, s->cells[i * step + c], 4, width));
+        }
     }
     return ol_text_append(out, "\n", 1);
 }
@@ -242,7 +243,7 @@ static ol_status write_sheet(const sheet *s, int width, ol_text *out)
     for (int c = 0; c <= s->report->n_runs; c++)
         sum += widest(s, c) + 2;
     OL_TRY(ol_text_format(out, "keys of the jobs that differ\n\n"));
-    return sum - 2 <= width ? write_table(s, out) : write_list(s, out);
+    return sum - 2 <= width ? write_table(s, out) : write_list(s, width, out);
 }
 
 /* The job of a run: what stands in its folder, or else in its first file. */
