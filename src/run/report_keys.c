@@ -223,8 +223,16 @@ static ol_status write_list(const sheet *s, int width, ol_text *out)
     for (int i = 0; i < s->n; i++) {
         OL_TRY(ol_text_format(out, "%s\n", s->cells[i * step]));
         for (int c = 1; c < step; c++) {
-            OL_TRY(ol_text_format(out, "  %s:\n    ", s->report->runs[c - 1].name));
-            OL_TRY(ol_text_wrap(out, s->cells[i * step + c], 4, width));
+            ol_text line = {0};
+            ol_status status = ol_text_format(&line, "%s: %s", s->report->runs[c - 1].name,
+                                              s->cells[i * step + c]);
+
+            if (status == OL_OK)
+                status = ol_text_append(out, "  ", 2);
+            if (status == OL_OK)
+                status = ol_text_wrap(out, line.data, 4, width);
+            ol_text_finish(&line);
+            OL_TRY(status);
         }
     }
     return ol_text_append(out, "\n", 1);
