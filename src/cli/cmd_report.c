@@ -154,7 +154,8 @@ int ol_cmd_report(int argc, char **argv)
                "between learners, and the final table.\v"
                "RUN is the output folder of a job, the folder of an arm, or a metrics.h5; several "
                "make one table. A FILE of - is standard output, and then nothing else is printed. "
-               "docs/results-in-python.md has recipes for what is not in here.",
+               "docs/results-in-python.md, installed as " OL_DOC
+               "/docs/results-in-python.md, has recipes for what is not in here.",
     };
     struct options o = {.runs = calloc((size_t)argc, sizeof(char *))};
     int code;
