@@ -116,6 +116,8 @@ def test_output_with_a_run(place):
     for key, value in (("seed", "9"), ("model.width", "32"), ("data.shots", "1"),
                        ("learner.inner.lr", "0.5")):
         refused(place, key, job=job, sets=[*SHORT, f"{key}={value}"], arguments=["--resume"])
+    refused(place, "has made 6 meta-steps", "train.steps", job=job,
+            sets=["train.steps=5", *SHORT[1:]], arguments=["--resume"])
     (out / "job.cfg").unlink()
     refused(place, "job.cfg", job=job, sets=SHORT, arguments=["--resume"])
 
