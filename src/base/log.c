@@ -11,15 +11,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "outerloop/base/text.h" /* ol_text_fit */
+
 static int own_rank = 0;
-static int own_size = 1;
 static FILE *file;
 static bool live_shown;
 
-void ol_log_identify(int rank, int size)
+void ol_log_identify(int rank)
 {
     own_rank = rank;
-    own_size = size;
 }
 
 ol_status ol_log_open(const char *path)
@@ -88,14 +88,10 @@ void ol_log_warn(const char *format, ...)
 
 void ol_log_error(const char *format, ...)
 {
-    char text[4608], host[256] = "unknown host", prefix[320] = "outerloop: ";
+    char text[4608];
 
     FORMAT_TO(text, format);
-    if (own_size > 1) {
-        gethostname(host, sizeof host - 1);
-        snprintf(prefix, sizeof prefix, "outerloop: rank %d on %s: ", own_rank, host);
-    }
-    write_line(prefix, text);
+    write_line("outerloop: ", text);
 }
 
 /* mpirun gives its ranks a pipe and copies what comes out to its own standard output and error; when
@@ -147,17 +143,18 @@ int ol_log_columns(int fd)
     return columns > 0 ? columns : said ? atoi(said) : 0;
 }
 
-/* Bytes of the first `columns` letters of a line. */
-static int bytes_of(const char *line, int columns)
+/* Bytes of a line that stay on one: its parts, two blanks between them, as far as they fit whole. */
+static int bytes_of_line(const char *line, int columns)
 {
-    int n = 0;
+    const int fit = ol_text_fit(line, columns);
+    int end = 0;
 
-    for (int letters = 0; line[n]; n++) {
-        letters += ((unsigned char)line[n] & 0xc0) != 0x80;
-        if (letters > columns)
-            break;
-    }
-    return n;
+    if (!line[fit])
+        return fit;
+    for (int i = 0; i < fit; i++)
+        if (line[i] == ' ' && line[i + 1] == ' ')
+            end = i;
+    return end > 0 ? end : fit;
 }
 
 void ol_log_live(const char *line)
@@ -167,7 +164,7 @@ void ol_log_live(const char *line)
     if (!ol_log_is_live() || (!*line && !live_shown))
         return;
     columns = ol_log_columns(STDERR_FILENO);
-    fprintf(stderr, "\r\033[K%.*s", bytes_of(line, columns > 1 ? columns - 1 : 4096), line);
+    fprintf(stderr, "\r\033[K%.*s", bytes_of_line(line, columns > 1 ? columns - 1 : 4096), line);
     fflush(stderr);
     live_shown = *line != '\0';
 }

@@ -47,6 +47,57 @@ ol_status ol_text_format(ol_text *text, const char *format, ...)
     return OL_OK;
 }
 
+int ol_text_columns(const char *text)
+{
+    int columns = 0;
+
+    for (; *text; text++)
+        columns += ((unsigned char)*text & 0xc0) != 0x80;
+    return columns;
+}
+
+int ol_text_fit(const char *text, int columns)
+{
+    int bytes = 0;
+
+    for (int letters = 0; text[bytes] && letters < columns; letters++)
+        do
+            bytes++;
+        while (((unsigned char)text[bytes] & 0xc0) == 0x80);
+    return bytes;
+}
+
+ol_status ol_text_cell(ol_text *text, const char *cell, int width, bool left)
+{
+    const int columns = ol_text_columns(cell), pad = columns < width ? width - columns : 0;
+    const int end = (width - 1) / 2, begin = width - 1 - end; /* around the mark */
+
+    if (columns > width && width > 2)
+        return ol_text_format(text, "%.*s…%s", ol_text_fit(cell, begin), cell,
+                              cell + ol_text_fit(cell, columns - end));
+    return ol_text_format(text, "%*s%.*s%*s", left ? 0 : pad, "", ol_text_fit(cell, width), cell,
+                          left ? pad : 0, "");
+}
+
+ol_status ol_text_wrap(ol_text *text, const char *words, int indent, int width)
+{
+    int used = indent;
+
+    while (*words) {
+        const size_t rest = strlen(words), length = strcspn(words, " ");
+        const int columns = ol_text_columns(words) - ol_text_columns(words + length);
+
+        if (used > indent && width > 0 && used + 1 + columns > width) {
+            OL_TRY(ol_text_format(text, "\n%*s", indent, ""));
+            used = indent;
+        }
+        OL_TRY(ol_text_format(text, "%s%.*s", used > indent ? " " : "", (int)length, words));
+        used += (used > indent) + columns;
+        words += length < rest ? length + strspn(words + length, " ") : rest;
+    }
+    return ol_text_append(text, "\n", 1);
+}
+
 void ol_text_finish(ol_text *text)
 {
     if (!text)

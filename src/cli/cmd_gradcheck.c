@@ -88,7 +88,7 @@ int ol_cmd_gradcheck(int argc, char **argv)
     ol_cli_parse(&argp, argc, argv, &o);
     status = ol_comm_init(&comm);
     if (status == OL_OK) {
-        ol_log_identify(ol_comm_rank(comm), ol_comm_size(comm));
+        ol_log_identify(ol_comm_rank(comm));
         status = ol_gradcheck_job(comm, o.job, o.sets, o.n_sets, &o.plan, stdout);
     }
     code = !comm || ol_comm_rank(comm) == 0 ? ol_cli_finish(status, false)

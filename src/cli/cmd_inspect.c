@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "command.h"
+#include "outerloop/base/log.h"
 #include "outerloop/run/inspect.h"
+#include "outerloop/run/report.h"
 
 struct options {
-    const char *path;
+    const char **paths; /* [argc], more than there can be */
+    int n;
     bool check;
 };
 
@@ -18,17 +23,56 @@ static error_t parse(int key, char *value, struct argp_state *state)
         o->check = true;
         return 0;
     case ARGP_KEY_ARG:
-        if (o->path)
-            argp_error(state, "one path at a time: \"%s\" is the second", value);
-        o->path = value;
+        o->paths[o->n++] = value;
         return 0;
     case ARGP_KEY_END:
-        if (!o->path)
+        if (o->n == 0)
             argp_error(state, "which path? A run folder, a checkpoint or a metrics file");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }
+}
+
+static ol_status inspect_one(const char *path, bool check)
+{
+    ol_text text = {0};
+    const ol_status status = ol_inspect(path, check, &text);
+
+    if (text.size > 0 && (status == OL_OK || status == OL_ECHECK))
+        fwrite(text.data, 1, text.size, stdout);
+    fflush(stdout);
+    ol_text_finish(&text);
+    return status;
+}
+
+static ol_status compare(const struct options *o)
+{
+    ol_report *report;
+    ol_text text = {0};
+    ol_status status;
+
+    OL_TRY(ol_report_open(o->paths, o->n, &report));
+    status = ol_report_brief(report, ol_log_columns(STDOUT_FILENO), &text);
+    if (status == OL_OK)
+        fwrite(text.data, 1, text.size, stdout);
+    fflush(stdout);
+    ol_text_finish(&text);
+    ol_report_close(report);
+    return status;
+}
+
+/* The first failure decides the exit code; the other paths are checked all the same. */
+static int check_each(const struct options *o)
+{
+    int code = OL_EXIT_DONE;
+
+    for (int i = 0; i < o->n; i++) {
+        const int ended = ol_cli_finish(inspect_one(o->paths[i], true), false);
+
+        code = code == OL_EXIT_DONE ? ended : code;
+    }
+    return code;
 }
 
 int ol_cmd_inspect(int argc, char **argv)
@@ -40,19 +84,23 @@ int ol_cmd_inspect(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = parse,
-        .args_doc = "PATH",
-        .doc = "Say what a run folder, a checkpoint or a metrics file holds.\v"
-               "Exit: 0 all is well, 1 --check found damage and named it, 2 not a file of ours.",
+        .args_doc = "PATH\nRUN RUN...",
+        .doc = "Say what a run folder, a checkpoint or a metrics file holds; of several runs, in "
+               "which keys of their jobs they differ, and how their scores do.\v"
+               "The runs' paired differences stand above one table of all scores; report tells "
+               "more. With --check each path is looked at by itself. Exit: 0 all is well, 1 "
+               "--check found damage and named it, 2 not a file of ours.",
     };
-    struct options o = {0};
-    ol_text text = {0};
-    ol_status status;
+    struct options o = {.paths = calloc((size_t)argc, sizeof(char *))};
+    int code;
 
+    if (!o.paths)
+        return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
     ol_cli_parse(&argp, argc, argv, &o);
-    status = ol_inspect(o.path, o.check, &text);
-    if (text.size > 0 && (status == OL_OK || status == OL_ECHECK))
-        fwrite(text.data, 1, text.size, stdout);
-    fflush(stdout);
-    ol_text_finish(&text);
-    return ol_cli_finish(status, false);
+    if (o.check)
+        code = check_each(&o);
+    else
+        code = ol_cli_finish(o.n > 1 ? compare(&o) : inspect_one(o.paths[0], false), false);
+    free(o.paths);
+    return code;
 }

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "command.h"
 #include "outerloop/base/file.h"
+#include "outerloop/base/log.h"
 #include "outerloop/run/report.h"
 
 struct options {
@@ -47,13 +47,6 @@ static error_t parse(int key, char *value, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
-}
-
-static int terminal_width(void)
-{
-    struct winsize size;
-
-    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
 }
 
 /* A document into a file; "-" is standard output. */
@@ -122,7 +115,7 @@ static ol_status report_runs(const struct options *o)
     ol_status status;
 
     OL_TRY(ol_report_open(o->runs, o->n_runs, &report));
-    status = to_stdout(o) ? OL_OK : ol_report_text(report, terminal_width(), &text);
+    status = to_stdout(o) ? OL_OK : ol_report_text(report, ol_log_columns(STDOUT_FILENO), &text);
     if (status == OL_OK && text.size > 0)
         fwrite(text.data, 1, text.size, stdout);
     ol_text_finish(&text);
@@ -161,7 +154,8 @@ int ol_cmd_report(int argc, char **argv)
                "between learners, and the final table.\v"
                "RUN is the output folder of a job, the folder of an arm, or a metrics.h5; several "
                "make one table. A FILE of - is standard output, and then nothing else is printed. "
-               "docs/results-in-python.md has recipes for what is not in here.",
+               "docs/results-in-python.md, installed as " OL_DOC
+               "/docs/results-in-python.md, has recipes for what is not in here.",
     };
     struct options o = {.runs = calloc((size_t)argc, sizeof(char *))};
     int code;

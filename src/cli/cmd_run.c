@@ -41,7 +41,7 @@ static int run(const struct options *o)
 
     if (status != OL_OK)
         return ol_cli_finish(status, false);
-    ol_log_identify(ol_comm_rank(comm), ol_comm_size(comm));
+    ol_log_identify(ol_comm_rank(comm));
     status = ol_run_job(comm, o->job, o->sets, o->n_sets, o->resume, &work_started);
     code = ol_comm_rank(comm) == 0 ? ol_cli_finish(status, work_started)
                                    : ol_cli_exit(status, work_started);

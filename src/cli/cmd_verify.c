@@ -85,7 +85,7 @@ int ol_cmd_verify(int argc, char **argv)
     ol_cli_parse(&argp, argc, argv, &o);
     status = ol_comm_init(&comm);
     if (status == OL_OK) {
-        ol_log_identify(ol_comm_rank(comm), ol_comm_size(comm));
+        ol_log_identify(ol_comm_rank(comm));
         ol_gemm_threads(1);
         code = verify_all(comm, &o);
     } else {

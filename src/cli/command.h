@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a subcommand is. Adding one adds a file cmd_NAME.c that defines ol_cmd_NAME, a line in the
- * table of main.c, and a line in meson.build.
+ * table of main.c, and a word in meson.build.
  */
 #ifndef OL_CLI_COMMAND_H
 #define OL_CLI_COMMAND_H

@@ -57,7 +57,7 @@ static void unknown_key(struct reader *reader, const char *path, const char *pla
 
     ol_conf_nearest(reader->table, path, near);
     ol_conf_mistake(reader->mistakes, place, "unknown key %s%s%s%s", path,
-                    near[0] ? "; did you mean " : "; cfg/reference.cfg lists them all", near,
+                    near[0] ? "; did you mean " : "; outerloop reference lists them all", near,
                     near[0] ? "?" : "");
 }
 

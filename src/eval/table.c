@@ -36,43 +36,6 @@ typedef struct section {
     ol_eval_summary *summaries; /* [n, n_counts] */
 } section;
 
-static int columns_of(const char *text)
-{
-    int columns = 0;
-
-    for (; *text; text++)
-        columns += ((unsigned char)*text & 0xc0) != 0x80;
-    return columns;
-}
-
-/* Bytes of the first `width` columns of a text, code points whole. */
-static int bytes_of(const char *text, int width)
-{
-    int used = 0;
-
-    for (int columns = 0; text[used] && columns < width; columns++)
-        do
-            used++;
-        while (((unsigned char)text[used] & 0xc0) == 0x80);
-    return used;
-}
-
-/* Cut or filled up to `width` columns. */
-static ol_status add_left(const char *cell, int width, ol_text *text)
-{
-    const int columns = columns_of(cell);
-
-    return ol_text_format(text, "%.*s%*s", bytes_of(cell, width), cell,
-                          columns < width ? width - columns : 0, "");
-}
-
-static ol_status add_right(const char *cell, int width, ol_text *text)
-{
-    const int columns = columns_of(cell);
-
-    return ol_text_format(text, "%*s%s", columns < width ? width - columns : 0, "", cell);
-}
-
 /* Without the blanks that its columns end in. */
 static ol_status end_line(ol_text *text)
 {
@@ -81,26 +44,10 @@ static ol_status end_line(ol_text *text)
     return ol_text_append(text, "\n", 1);
 }
 
-/* A paragraph, broken between words. */
+/* A paragraph. */
 static ol_status add_wrapped(const page *p, const char *words)
 {
-    int used = 0;
-
-    while (*words) {
-        const int length = (int)strcspn(words, " ");
-        char word[128];
-
-        snprintf(word, sizeof word, "%.*s", length, words);
-        if (used > 0 && used + 1 + columns_of(word) > p->width) {
-            OL_TRY(ol_text_append(p->text, "\n", 1));
-            used = 0;
-        }
-        OL_TRY(ol_text_format(p->text, "%s%s", used > 0 ? " " : "", word));
-        used += (used > 0) + columns_of(word);
-        words += length;
-        words += strspn(words, " ");
-    }
-    return ol_text_append(p->text, "\n", 1);
+    return ol_text_wrap(p->text, words, 0, p->width);
 }
 
 /* Half of the interval, in percent; NaN when there is none. */
@@ -129,7 +76,7 @@ static ol_status add_percent(double value, int digits, int width, ol_text *text)
     char cell[CELL_TEXT];
 
     write_percent(value, digits, cell);
-    return add_right(cell, width, text);
+    return ol_text_cell(text, cell, width, false);
 }
 
 static ol_status add_cell(const ol_eval_summary *s, ol_text *text)
@@ -142,7 +89,7 @@ static ol_status add_cell(const ol_eval_summary *s, ol_text *text)
         snprintf(interval, sizeof interval, "±%.*f", digits, half);
     OL_TRY(add_percent(s->score.mean, digits, 7, text));
     OL_TRY(ol_text_append(text, " ", 1));
-    OL_TRY(add_left(interval, 4, text));
+    OL_TRY(ol_text_cell(text, interval, 4, true));
     return add_percent(s->worst, digits, CELL_WIDTH - 12, text);
 }
 
@@ -254,13 +201,13 @@ static ol_status add_title(const page *p, const section *part)
 /* "in context", "4 steps", ... */
 static ol_status add_counts(const page *p, const section *part, int from, int to, int width)
 {
-    OL_TRY(add_left("", p->name, p->text));
+    OL_TRY(ol_text_cell(p->text, "", p->name, true));
     for (int c = from; c < to; c++) {
         char title[32] = "in context";
         if (part->counts[c] > 0)
             snprintf(title, sizeof title, "%d step%s", part->counts[c],
                      part->counts[c] > 1 ? "s" : "");
-        OL_TRY(add_right(title, width, p->text));
+        OL_TRY(ol_text_cell(p->text, title, width, false));
     }
     return ol_text_append(p->text, "\n", 1);
 }
@@ -268,7 +215,7 @@ static ol_status add_counts(const page *p, const section *part, int from, int to
 static ol_status add_heading(const page *p, const section *part, int from, int to)
 {
     OL_TRY(add_counts(p, part, from, to, CELL_WIDTH));
-    OL_TRY(add_left("learner", p->name, p->text));
+    OL_TRY(ol_text_cell(p->text, "learner", p->name, true));
     for (int c = from; c < to; c++)
         OL_TRY(ol_text_format(p->text, "%7s%11s", "mean", "worst"));
     return ol_text_append(p->text, "\n", 1);
@@ -278,13 +225,13 @@ static ol_status add_heading(const page *p, const section *part, int from, int t
 static ol_status add_floor(const page *p, const section *part, const char *name, bool majority,
                            int from, int to)
 {
-    OL_TRY(add_left(name, p->name, p->text));
+    OL_TRY(ol_text_cell(p->text, name, p->name, true));
     for (int c = from; c < to; c++) {
         double value = (double)NAN;
         for (size_t l = 0; l < p->n && isnan(value); l++)
             value = majority ? summary_of(part, l, c)->majority : summary_of(part, l, c)->chance;
         OL_TRY(add_percent(value, 1, 7, p->text));
-        OL_TRY(add_left("", CELL_WIDTH - 7, p->text));
+        OL_TRY(ol_text_cell(p->text, "", CELL_WIDTH - 7, true));
     }
     return end_line(p->text);
 }
@@ -295,7 +242,7 @@ static ol_status add_scores(const page *p, const section *part, int from, int to
     OL_TRY(add_floor(p, part, "chance", false, from, to));
     OL_TRY(add_floor(p, part, "majority", true, from, to));
     for (size_t l = 0; l < p->n; l++) {
-        OL_TRY(add_left(p->learners[l].name, p->name - 1, p->text));
+        OL_TRY(ol_text_cell(p->text, p->learners[l].name, p->name - 1, true));
         OL_TRY(ol_text_append(p->text, " ", 1));
         for (int c = from; c < to; c++)
             OL_TRY(add_cell(summary_of(part, l, c), p->text));
@@ -344,8 +291,8 @@ static ol_status find_differences(const page *p, const section *part, size_t lea
         if (rival)
             OL_TRY(ol_eval_compare(&p->learners[learner], rival, part->counts[c], part->group, &d));
         write_difference(&d, cells[c]);
-        if (columns_of(cells[c]) > *widest)
-            *widest = columns_of(cells[c]);
+        if (ol_text_columns(cells[c]) > *widest)
+            *widest = ol_text_columns(cells[c]);
     }
     return OL_OK;
 }
@@ -363,10 +310,11 @@ static ol_status add_differences(const page *p, const section *part, char (*cell
         for (size_t l = 0; l < p->n; l++) {
             if (!all && !was_trained(&p->learners[l]))
                 continue;
-            OL_TRY(add_left(p->learners[l].name, p->name - 1, p->text));
+            OL_TRY(ol_text_cell(p->text, p->learners[l].name, p->name - 1, true));
             OL_TRY(ol_text_append(p->text, " ", 1));
             for (int c = from; c < to; c++)
-                OL_TRY(add_right(cells[l * (size_t)part->n_counts + (size_t)c], width, p->text));
+                OL_TRY(ol_text_cell(p->text, cells[l * (size_t)part->n_counts + (size_t)c], width,
+                                    false));
             OL_TRY(end_line(p->text));
         }
         OL_TRY(ol_text_append(p->text, "\n", 1));
@@ -442,8 +390,8 @@ static ol_status add_trainings(const page *p)
 
     if (!any_trained(p))
         return OL_OK;
-    OL_TRY(add_left("training", p->name, p->text));
-    OL_TRY(add_left("inner loop", 18, p->text));
+    OL_TRY(ol_text_cell(p->text, "training", p->name, true));
+    OL_TRY(ol_text_cell(p->text, "inner loop", 18, true));
     OL_TRY(ol_text_append(p->text, times ? "wall time" : "", times ? 9 : 0));
     OL_TRY(end_line(p->text));
     for (size_t l = 0; l < p->n; l++) {
@@ -454,9 +402,9 @@ static ol_status add_trainings(const page *p)
         if (has_inner_loop(learner))
             snprintf(losses, sizeof losses, "%.3f → %.3f", learner->before, learner->after);
         ol_clock_duration(learner->seconds, time);
-        OL_TRY(add_left(learner->name, p->name - 1, p->text));
+        OL_TRY(ol_text_cell(p->text, learner->name, p->name - 1, true));
         OL_TRY(ol_text_append(p->text, " ", 1));
-        OL_TRY(add_left(losses, 18, p->text));
+        OL_TRY(ol_text_cell(p->text, losses, 18, true));
         OL_TRY(ol_text_append(p->text, time, times ? strlen(time) : 0));
         OL_TRY(end_line(p->text));
     }
@@ -510,7 +458,7 @@ static page open_page(const ol_eval_learner *learners, size_t n, int width, ol_t
     p.width = p.width < LEAST_WIDTH ? LEAST_WIDTH : p.width;
     most = p.width - CELL_WIDTH < 2 * NAME_WIDTH ? p.width - CELL_WIDTH - 4 : 2 * NAME_WIDTH;
     for (size_t l = 0; l < n; l++) {
-        const int columns = columns_of(learners[l].name) + 1;
+        const int columns = ol_text_columns(learners[l].name) + 1;
         p.name = columns > p.name ? columns : p.name;
     }
     p.name = p.name > most ? most : p.name;

@@ -2,6 +2,7 @@
 /* What a run says before it starts. */
 #include "outerloop/run/setup.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 #include "outerloop/base/log.h"         /* ol_log_info */
@@ -83,19 +84,42 @@ static double episode_mib(const ol_setup *s)
     return (double)most / 1048576.0;
 }
 
-/* Say when ranks have nothing to do in a meta-step. */
-static void describe_idle(const ol_setup *s)
+void ol_describe_idle(const ol_job *job, int ranks)
 {
-    const int size = ol_comm_size(s->comm);
-    int most = 0;
+    const bool scores = (job->stages & (OL_STAGE_EVAL | OL_STAGE_ADAPT)) != 0;
+    int least = INT_MAX, most = 0;
 
-    for (int i = 0; i < s->n_arms; i++)
-        if (s->arms[i].job->learner.episodes > most)
-            most = s->arms[i].job->learner.episodes;
-    if (size > most)
-        ol_log_warn("%d of %d ranks have no episode: raise learner.episodes (%d), or start fewer "
-                    "ranks",
-                    size - most, size, most);
+    for (int i = 0; i < ol_job_arms(job); i++) {
+        const int episodes = ol_job_arm(job, i)->learner.episodes;
+
+        least = episodes < least ? episodes : least;
+        most = episodes > most ? episodes : most;
+    }
+    for (int i = 0; i < ol_job_arms(job) && (job->stages & OL_STAGE_TRAIN); i++) {
+        const ol_job *arm = ol_job_arm(job, i);
+        const int episodes = arm->learner.episodes;
+
+        if (ranks <= episodes || (i > 0 && least == most))
+            continue;
+        ol_log_warn("%s%s%d of %d ranks will be idle in training: learner.episodes = %d, and a "
+                    "rank takes one at a time; raise it, or start %d rank%s%s",
+                    least < most ? arm->name : "", least < most ? ": " : "", ranks - episodes,
+                    ranks, episodes, most, most > 1 ? "s" : "",
+                    scores ? " (scoring can use more: a rank a target task and seed)" : "");
+    }
+}
+
+/* Scoring is shared out by target task and seed. */
+static void describe_idle_scoring(const ol_setup *s)
+{
+    const ol_evaluation_spec spec = ol_targets_evaluation(s->arms[0].targets);
+    const int items = spec.n_tasks * spec.n_seeds, size = ol_comm_size(s->comm);
+
+    if (size > items)
+        ol_log_warn("%d of %d ranks will be idle in scoring: there are %d target task%s and %d "
+                    "seed%s in eval.seeds",
+                    size - items, size, spec.n_tasks, spec.n_tasks > 1 ? "s" : "", spec.n_seeds,
+                    spec.n_seeds > 1 ? "s" : "");
 }
 
 static void describe_ranks(const ol_setup *s)
@@ -107,9 +131,10 @@ static void describe_ranks(const ol_setup *s)
         ol_log_warn("ranks × threads exceed the cores of %d host%s: start fewer ranks, or lower "
                     "`threads`",
                     s->layout.crowded, s->layout.crowded > 1 ? "s" : "");
+    if (s->scored)
+        describe_idle_scoring(s);
     if (!(s->job->stages & OL_STAGE_TRAIN))
         return;
-    describe_idle(s);
     ol_log_info("memory: about %.0f MiB a rank (%.0f parameters and moments, %.0f an episode)",
                 state + episode_mib(s), state, episode_mib(s));
 }

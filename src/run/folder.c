@@ -70,10 +70,11 @@ static ol_status compare_jobs(const ol_run_folder *folder, const ol_job *job, co
     claim->steps = before->train.steps;
     ol_job_destroy(before);
     claim->step = newest_step(folder->checkpoints);
-    OL_CHECK(!(job->stages & OL_STAGE_TRAIN) || claim->step <= job->train.steps, OL_EUSAGE,
-             "%s: this run has made %lld meta-steps, more than train.steps = %d: ask for at least "
-             "as many, or choose another folder with --set output=...",
-             folder->path, (long long)claim->step, job->train.steps);
+    OL_CHECK(
+        !(job->stages & OL_STAGE_TRAIN) || claim->step <= job->train.steps, OL_EUSAGE,
+        "%s: this run has made %lld meta-steps, and train.steps now asks it for %d (an arm for as "
+        "many as cost the same): raise it, or choose another folder with --set output=...",
+        folder->path, (long long)claim->step, job->train.steps);
     claim->finished = claim->same_evaluation &&
                       (!(job->stages & OL_STAGE_TRAIN) || claim->step == job->train.steps);
     return OL_OK;

@@ -17,6 +17,8 @@
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint */
 #include "outerloop/text/prompt.h"      /* ol_variant_name */
 
+enum { INDENT = 12 /* columns of a label */ };
+
 ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, ...)
 {
     char value[2048];
@@ -25,7 +27,8 @@ ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, .
     va_start(args, format);
     vsnprintf(value, sizeof value, format, args);
     va_end(args);
-    return ol_text_format(out, "%-12s%s\n", label, value);
+    OL_TRY(ol_text_format(out, "%-*s", INDENT, label));
+    return ol_text_wrap(out, value, INDENT, ol_log_columns(STDOUT_FILENO));
 }
 
 /* Bytes of a file as "3.4 MiB". */
@@ -358,6 +361,17 @@ static ol_status inspect_file(inspection *s, const char *path, score_book *book)
     return status;
 }
 
+/* What the terminal has room for of it, on the line of a checkpoint. */
+static ol_status add_digest(const char *digest, ol_text *out)
+{
+    const int columns = ol_log_columns(STDOUT_FILENO), room = columns - 31;
+
+    if (columns == 0 || room >= 7 + OL_DIGEST_TEXT)
+        return ol_text_format(out, "digest %s\n", digest);
+    OL_TRY(ol_text_cell(out, digest, room < OL_DIGEST_TEXT ? room : OL_DIGEST_TEXT, true));
+    return ol_text_append(out, "\n", 1);
+}
+
 /* One line for a checkpoint in a folder; a damaged one is said to be so. */
 static ol_status list_checkpoint(inspection *s, const char *path)
 {
@@ -371,8 +385,9 @@ static ol_status list_checkpoint(inspection *s, const char *path)
     if (status == OL_EDATA)
         return note_broken(s, path);
     OL_TRY(status);
-    status = ol_text_format(s->out, "  %-24s %10s   step %-8lld digest %s\n", name, size,
-                            (long long)ol_checkpoint_step(file), ol_checkpoint_digest(file));
+    status = ol_text_format(s->out, "  %-16s %10s  ", name, size);
+    if (status == OL_OK)
+        status = add_digest(ol_checkpoint_digest(file), s->out);
     if (status == OL_OK)
         status = check_file(s, ol_checkpoint_archive(file), true);
     ol_checkpoint_close(file);

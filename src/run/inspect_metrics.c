@@ -1,13 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a metrics file says of training, for people. */
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "inspect_parts.h"
 #include "outerloop/base/clock.h" /* ol_clock_duration */
+#include "outerloop/base/log.h"   /* ol_log_columns */
 
-enum { LATEST = 10 /* episodes of a task that its summary is the mean of */ };
+enum {
+    LATEST = 10, /* episodes of a task that its summary is the mean of */
+    LOSSES = 48, /* bytes of a text of two */
+    TASK = 36,   /* columns of a task's name, most  */
+    NUMBERS = 30 /* of what stands beside it        */
+};
 
 /* Columns of train/step. */
 typedef struct steps {
@@ -53,26 +61,27 @@ static double sum(const double *x, size_t n)
 }
 
 /* "4.8210 -> 4.7102"; one number where nothing was adapted, or before was not measured. */
-static ol_status add_losses(double before, double after, ol_text *out)
+static void losses_text(double before, double after, char text[LOSSES])
 {
-    return isnan(before) || before == after ? ol_text_format(out, "%.4f", after)
-                                            : ol_text_format(out, "%.4f -> %.4f", before, after);
+    if (isnan(before) || before == after)
+        snprintf(text, LOSSES, "%.4f", after);
+    else
+        snprintf(text, LOSSES, "%.4f -> %.4f", before, after);
 }
 
 static ol_status describe_steps(const steps *s, ol_text *out)
 {
     const size_t last = s->n - 1;
     const double seconds = sum(s->seconds, s->n), tokens = sum(s->tokens, s->n);
-    char time[32];
+    char time[32], first[LOSSES], end[LOSSES];
 
     ol_clock_duration(seconds, time);
     OL_TRY(ol_inspect_line(out, "training", "%zu meta-steps, the last is %.0f; %s; %.0f tokens/s",
                            s->n, s->step[last], time, seconds > 0.0 ? tokens / seconds : 0.0));
-    OL_TRY(ol_text_format(out, "%-12s", "loss"));
-    OL_TRY(add_losses(s->before[0], s->after[0], out));
-    OL_TRY(ol_text_format(out, " nats at step %.0f,  ", s->step[0]));
-    OL_TRY(add_losses(s->before[last], s->after[last], out));
-    OL_TRY(ol_text_format(out, " at step %.0f\n", s->step[last]));
+    losses_text(s->before[0], s->after[0], first);
+    losses_text(s->before[last], s->after[last], end);
+    OL_TRY(ol_inspect_line(out, "loss", "%s nats at step %.0f, %s at step %.0f", first, s->step[0],
+                           end, s->step[last]));
     if (sum(s->dropped, s->n) > 0.0)
         OL_TRY(ol_inspect_line(out, "dropped", "%.0f episodes whose loss was not finite",
                                sum(s->dropped, s->n)));
@@ -138,12 +147,14 @@ static int compare_rows(const void *a, const void *b, void *payload)
 }
 
 /* One line for the task that row `from` of the order begins. Returns the row after its last. */
-static ol_status describe_task(const episodes *e, size_t from, size_t *next, ol_text *out)
+static ol_status describe_task(const episodes *e, size_t from, int width, size_t *next,
+                               ol_text *out)
 {
     const char *task = e->task.items[e->order[from]];
     double before = 0.0, after = 0.0;
     size_t to = from, first;
     int counted = 0;
+    char losses[LOSSES];
 
     while (to < e->n && strcmp(e->task.items[e->order[to]], task) == 0)
         to++;
@@ -156,14 +167,25 @@ static ol_status describe_task(const episodes *e, size_t from, size_t *next, ol_
         after += loss;
         counted++;
     }
-    OL_TRY(ol_text_format(out, "  %-36s %8zu   ", task, to - from));
-    OL_TRY(add_losses(before / counted, after / counted, out));
+    losses_text(before / counted, after / counted, losses);
     *next = to;
-    return ol_text_append(out, "\n", 1);
+    OL_TRY(ol_text_append(out, "  ", 2));
+    OL_TRY(ol_text_cell(out, task, width, true));
+    return ol_text_format(out, " %8zu   %s\n", to - from, losses);
+}
+
+/* Columns that the terminal leaves for a task's name. */
+static int name_width(void)
+{
+    const int columns = ol_log_columns(STDOUT_FILENO), room = columns - NUMBERS;
+
+    return columns == 0 || room > TASK ? TASK : room > 10 ? room : 10;
 }
 
 static ol_status describe_episodes(const ol_archive *metrics, episodes *e, ol_text *out)
 {
+    const int width = name_width();
+
     OL_TRY(read_column(metrics, "train/episode/query_loss_before", e->n, &e->before));
     OL_TRY(read_column(metrics, "train/episode/query_loss_after", e->n, &e->after));
     OL_TRY(ol_archive_read_strings(metrics, "train/episode/task", &e->task));
@@ -175,10 +197,15 @@ static ol_status describe_episodes(const ol_archive *metrics, episodes *e, ol_te
     for (size_t i = 0; i < e->n; i++)
         e->order[i] = i;
     qsort_r(e->order, e->n, sizeof *e->order, compare_rows, e);
-    OL_TRY(ol_text_format(out, "\n  %-36s %8s   %s\n", "training task", "episodes",
-                          "query loss before -> after (mean of the latest 10)"));
+    OL_TRY(ol_text_format(out, "\n"));
+    OL_TRY(ol_text_wrap(out,
+                        "query loss before -> after the inner loop, mean of a task's latest 10 "
+                        "episodes",
+                        0, ol_log_columns(STDOUT_FILENO)));
+    OL_TRY(ol_text_format(out, "\n  %-*s %8s   loss\n", width,
+                          width < 13 ? "task" : "training task", "episodes"));
     for (size_t i = 0; i < e->n;)
-        OL_TRY(describe_task(e, i, &i, out));
+        OL_TRY(describe_task(e, i, width, &i, out));
     return ol_text_append(out, "\n", 1);
 }
 

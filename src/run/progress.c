@@ -47,7 +47,7 @@ static void speak(const ol_progress *p, int64_t done, const char *text)
         snprintf(ahead, sizeof ahead, "  done in %s", left);
     }
     snprintf(line, sizeof line, "%s  %lld/%lld%s%s", p->what, (long long)done, (long long)p->last,
-             text, ahead);
+             ahead, text); /* a narrow terminal cuts the last parts off */
     if (ol_log_is_live() && done < p->last)
         ol_log_live(line);
     else

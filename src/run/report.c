@@ -119,13 +119,15 @@ static ol_status read_run(ol_report *r, const char *path)
             break;
         }
     r->n_runs++;
-    if (ol_path_is_folder(path))
+    if (ol_path_is_folder(path)) {
+        run->job = read_job(path);
         OL_TRY(read_folder(r, r->n_runs - 1, path, 0));
-    else
+    } else {
         OL_TRY(report_read_metrics(r, r->n_runs - 1, path));
+    }
     OL_CHECK(r->n_learners > before, OL_EDATA,
-             "%s: has no metrics.h5 with meta-steps or scores, itself or in its folders: report "
-             "takes the output folder of a run, an arm's folder, or a metrics.h5",
+             "%s: has no metrics.h5 with meta-steps or scores, itself or in its folders: "
+             "name the output folder of a run, an arm's folder, or a metrics.h5",
              path);
     return OL_OK;
 }
@@ -241,6 +243,7 @@ void ol_report_close(ol_report *r)
     for (int i = 0; r->runs && i <= r->n_runs && r->runs[i].path; i++) {
         free(r->runs[i].path);
         free(r->runs[i].name);
+        ol_job_destroy(r->runs[i].job);
         for (int k = 0; k < 8; k++)
             free(r->runs[i].facts[k]);
     }

@@ -10,14 +10,18 @@
 
 static const char style[] =
     ":root{color-scheme:light dark;--paper:#fdfdfb;--ink:#1c1d20;--soft:#62646b;--rule:#dddcd6;"
-    "--band:#f3f2ed;--heat:37,99,235;--line:#2563eb}\n"
+    "--band:#f3f2ed;--shade:#b9b8b0;--heat:37,99,235;--line:#2563eb}\n"
     "body{margin:0 auto;max-width:1080px;padding:24px 20px 64px;background:var(--paper);"
     "color:var(--ink);font:16px/1.5 system-ui,-apple-system,'Segoe UI',Roboto,sans-serif}\n"
     "h1{font-size:26px;line-height:1.2;margin:8px 0 4px;overflow-wrap:anywhere}\n"
     "h2{font-size:19px;margin:44px 0 8px;padding-top:14px;border-top:1px solid var(--rule)}\n"
     "h3{font-size:16px;margin:24px 0 6px}p{max-width:70ch;margin:6px 0 12px}\n"
     ".soft,figcaption small{color:var(--soft)}.soft{font-size:14px}\n"
-    ".wide{overflow-x:auto;margin:0 0 12px}\n"
+    /* a shade on the right while there is more to scroll to, which the paper covers at the end */
+    ".wide{overflow-x:auto;margin:0 0 12px;background:linear-gradient(to left,var(--paper) 30%,"
+    "transparent) right/48px 100% no-repeat local,linear-gradient(to "
+    "left,var(--shade),transparent) "
+    "right/18px 100% no-repeat scroll}\n"
     "table{border-collapse:collapse;font-size:14px;font-variant-numeric:tabular-nums}\n"
     "th,td{padding:5px 10px;text-align:right;white-space:nowrap;border-bottom:1px solid "
     "var(--rule)}\n"
@@ -27,6 +31,9 @@ static const char style[] =
     "td small,th small{color:var(--soft);font-weight:400;font-size:12px}\n"
     "td.best{font-weight:700}tr.floor td{color:var(--soft)}\n"
     ".charts{display:grid;gap:20px 28px;grid-template-columns:repeat(auto-fill,minmax(290px,1fr))}"
+    /* four are two rows of two, not three and one */
+    "\n.charts:has(>:nth-child(4):last-child){grid-template-columns:repeat(auto-fill,"
+    "minmax(min(400px,100%),1fr))}"
     "\nfigure{margin:0;max-width:440px}figcaption{font-size:14px;font-weight:600;margin:0 0 2px}\n"
     "figcaption small{font-weight:400;display:block;font-size:13px}\n"
     "svg{display:block;width:100%;height:auto;font:12px system-ui,-apple-system,'Segoe UI',"
@@ -89,9 +96,10 @@ static ol_status add_head(const ol_report *r, ol_text *out)
     OL_TRY(add(out, "</title>\n<style>\n"));
     OL_TRY(add(out, style));
     OL_TRY(add_colors(light, out));
-    OL_TRY(add(out, "@media(prefers-color-scheme:dark){:root{--paper:#15161a;--ink:#e7e7ea;"
-                    "--soft:#a0a2ab;--rule:#34363d;--band:#1e2026;--heat:96,150,255;"
-                    "--line:#7aa5ff}\n"));
+    OL_TRY(add(out,
+               "@media(prefers-color-scheme:dark){:root{--paper:#15161a;--ink:#e7e7ea;"
+               "--soft:#a0a2ab;--rule:#34363d;--band:#1e2026;--shade:#4a4d57;--heat:96,150,255;"
+               "--line:#7aa5ff}\n"));
     OL_TRY(add_colors(dark, out));
     return add(out, "}\n</style>\n</head>\n<body>\n");
 }
@@ -524,7 +532,7 @@ static ol_status add_run(const ol_report *r, int run, ol_text *out)
     for (int i = 0; i < r->n_learners; i++) {
         const report_learner *l = &r->learners[i];
 
-        if (l->run != run || !l->job_text || strcmp(l->name, "untrained") == 0)
+        if (l->run != run || !l->job_text || report_is_start(l))
             continue;
         OL_TRY(add(out, "<details><summary>job of "));
         OL_TRY(report_escape(l->label, out));

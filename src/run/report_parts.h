@@ -62,6 +62,7 @@ typedef struct report_learner {
 
 typedef struct report_run {
     char *path, *name;
+    ol_job *job;    /* of its folder; NULL where it has none, or none of this version */
     char *facts[8]; /* of the first file, by report_fact_names; NULL where it has none */
 } report_run;
 
@@ -108,6 +109,9 @@ void report_cache_destroy(report_cache *cache);
 ol_status report_difference(const report_learner *a, const report_learner *b, int steps,
                             const char *group, report_stat *stat);
 
+/* Is it what training started from? */
+bool report_is_start(const report_learner *learner);
+
 /* The final table as `run` prints it. */
 ol_status report_final_table(const ol_report *report, int width, ol_text *out);
 
@@ -132,6 +136,9 @@ void report_gain(const report_series *series, double *before, double *after);
 
 /* The word for the scores of the report: "accuracy", "macro-F1", or both. */
 const char *report_metric_words(const ol_report *report);
+
+/* The keys in which the jobs of the runs differ, with their values. */
+ol_status report_keys(const ol_report *report, int width, ol_text *out);
 
 /* --- pieces of pages (report_html.c, report_draw.c) ------------------------------------------- */
 

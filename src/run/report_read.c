@@ -288,7 +288,7 @@ static ol_status describe(const ol_archive *file, report_learner *l, report_seri
         OL_TRY(ol_path_format(l->metrics, "%s", ol_archive_path(file)));
     OL_TRY(read_job(file, l));
     l->inner = l->inner || ol_archive_has(file, "train/episode/support_loss_0");
-    if (strcmp(l->name, "untrained") == 0)
+    if (report_is_start(l))
         return OL_OK;
     add_seconds(l, series);
     if (l->series.n == 0) {

@@ -165,6 +165,11 @@ ol_status report_final_table(const ol_report *report, int width, ol_text *out)
     return status;
 }
 
+bool report_is_start(const report_learner *learner)
+{
+    return strcmp(learner->name, "untrained") == 0 || strcmp(learner->name, "start") == 0;
+}
+
 int report_decimals(const report_stat *stat)
 {
     return isnan(stat->low) || stat->high - stat->low < 0.02 ? 1 : 0;

@@ -21,36 +21,13 @@ enum {
     PAIRS = 15,      /* more are told against the best alone */
 };
 
-static int columns_of(const char *text)
-{
-    int n = 0;
-
-    for (; *text; text++)
-        n += ((unsigned char)*text & 0xc0) != 0x80;
-    return n;
-}
-
-/* A text in exactly `width` columns: cut, or padded on the side of `left`'s other. */
-static ol_status put(const char *text, int width, bool left, ol_text *out)
-{
-    const int columns = columns_of(text), pad = columns < width ? width - columns : 0;
-    int bytes = 0;
-
-    for (int c = 0; text[bytes] && c < width; c++)
-        do
-            bytes++;
-        while (((unsigned char)text[bytes] & 0xc0) == 0x80);
-    return left ? ol_text_format(out, "%.*s%*s", bytes, text, pad, "")
-                : ol_text_format(out, "%*s%.*s", pad, "", bytes, text);
-}
-
 static ol_status put_percent(double value, int width, ol_text *out)
 {
     char text[24] = "-";
 
     if (!isnan(value))
         snprintf(text, sizeof text, "%.0f", 100.0 * value);
-    return put(text, width, false, out);
+    return ol_text_cell(out, text, width, false);
 }
 
 static int name_width(const ol_report *r, int most)
@@ -58,7 +35,7 @@ static int name_width(const ol_report *r, int most)
     int width = 8;
 
     for (int i = 0; i < r->n_learners; i++) {
-        const int columns = columns_of(r->learners[i].label);
+        const int columns = ol_text_columns(r->learners[i].label);
         width = columns > width ? columns : width;
     }
     return width < most ? width : most;
@@ -110,7 +87,7 @@ static ol_status add_curve(const report_learner *l, int name, int width, ol_text
 
     report_gain(s, &before, &after);
     ol_clock_duration(l->seconds, time);
-    OL_TRY(put(l->label, name, true, out));
+    OL_TRY(ol_text_cell(out, l->label, name, true));
     OL_TRY(ol_text_format(out, "  %.0f meta-steps in %s", s->step[s->n - 1], time));
     OL_TRY(width < 90 ? ol_text_format(out, "\n%*s  ", name, "")
                       : ol_text_format(out, "; at the end "));
@@ -150,6 +127,8 @@ typedef struct block {
     int name; /* columns of a learner */
     bool narrow;
     int from, to; /* of the counts */
+    bool across;  /* between runs only: of the same learner where any is in several of them */
+    bool shared;  /* some is */
 } block;
 
 static bool is_scored(const report_learner *l)
@@ -190,37 +169,64 @@ static ol_status put_difference(const ol_report *r, int a, int b, int steps, con
                  report_decimals(&d), 100.0 * d.low, report_decimals(&d), 100.0 * d.high);
     else if (!isnan(d.mean))
         snprintf(text, sizeof text, "%+.1f", 100.0 * d.mean);
-    return put(text, width, false, out);
+    return ol_text_cell(out, text, width, false);
 }
 
 /* On a line with the counts of the block, or where that does not fit a line each. */
 static ol_status add_pair(const ol_report *r, int a, int b, const char *group, const block *k,
                           ol_text *out)
 {
-    OL_TRY(put(r->learners[a].label, k->name, true, out));
+    OL_TRY(ol_text_cell(out, r->learners[a].label, k->name, true));
     OL_TRY(ol_text_format(out, " - "));
-    OL_TRY(put(r->learners[b].label, k->name, true, out));
+    OL_TRY(ol_text_cell(out, r->learners[b].label, k->name, true));
     for (int c = k->from; c < k->to; c++) {
         if (k->narrow) {
             char title[24];
 
             report_count_name(r->counts[c], title);
             OL_TRY(ol_text_format(out, "\n  "));
-            OL_TRY(put(title, 12, true, out));
+            OL_TRY(ol_text_cell(out, title, 12, true));
         }
         OL_TRY(put_difference(r, a, b, r->counts[c], group, DIFFERENCE, out));
     }
     return ol_text_append(out, "\n", 1);
 }
 
+static bool is_shared(const ol_report *r, int a, int b)
+{
+    const report_learner *x = &r->learners[a], *y = &r->learners[b];
+
+    return x->run != y->run && is_scored(x) && is_scored(y) && !report_is_start(x) &&
+           strcmp(x->name, y->name) == 0;
+}
+
+static bool any_shared(const ol_report *r)
+{
+    for (int a = 0; a < r->n_learners; a++)
+        for (int b = 0; b < a; b++)
+            if (is_shared(r, a, b))
+                return true;
+    return false;
+}
+
+static bool is_pair(const ol_report *r, int a, int b, const block *k)
+{
+    const report_learner *x = &r->learners[a], *y = &r->learners[b];
+
+    if (k->shared)
+        return is_shared(r, a, b);
+    return is_scored(x) && is_scored(y) &&
+           (!k->across || (x->run != y->run && !report_is_start(x) && !report_is_start(y)));
+}
+
 static ol_status add_pairs(const ol_report *r, const char *group, const block *k, int best,
                            int scored, ol_text *out)
 {
-    const bool few = scored * (scored - 1) / 2 <= PAIRS;
+    const bool few = k->shared || scored * (scored - 1) / 2 <= PAIRS;
 
     for (int a = r->n_learners - 1; a >= 0; a--)
         for (int b = a - 1; b >= 0; b--) {
-            if (!is_scored(&r->learners[a]) || !is_scored(&r->learners[b]))
+            if (!is_pair(r, a, b, k))
                 continue;
             if (few || a == best)
                 OL_TRY(add_pair(r, a, b, group, k, out));
@@ -230,9 +236,13 @@ static ol_status add_pairs(const ol_report *r, const char *group, const block *k
     return ol_text_append(out, "\n", 1);
 }
 
-static ol_status add_differences_of(const ol_report *r, const char *group, int width, ol_text *out)
+static ol_status add_differences_of(const ol_report *r, const char *group, int width, bool across,
+                                    ol_text *out)
 {
-    block k = {.name = name_width(r, width < 80 ? 14 : 20), .narrow = width < NARROW};
+    block k = {.name = name_width(r, width < 80 ? 14 : 20),
+               .narrow = width < NARROW,
+               .across = across,
+               .shared = across && any_shared(r)};
     const int fit = (width - 2 * k.name - 3) / DIFFERENCE, most = k.narrow ? r->n_counts : fit;
     int best, scored;
 
@@ -249,7 +259,7 @@ static ol_status add_differences_of(const ol_report *r, const char *group, int w
             char title[24];
 
             report_count_name(r->counts[c], title);
-            OL_TRY(put(title, DIFFERENCE, false, out));
+            OL_TRY(ol_text_cell(out, title, DIFFERENCE, false));
         }
         OL_TRY(k.narrow ? OL_OK : ol_text_append(out, "\n", 1));
         OL_TRY(add_pairs(r, group, &k, best, scored, out));
@@ -257,14 +267,15 @@ static ol_status add_differences_of(const ol_report *r, const char *group, int w
     return OL_OK;
 }
 
-static ol_status add_differences(const ol_report *r, int width, ol_text *out)
+/* @param across  between the runs, not within one */
+static ol_status add_differences(const ol_report *r, int width, bool across, ol_text *out)
 {
     const char **parts = calloc((size_t)r->n_groups + 1, sizeof *parts);
     const int n = parts ? report_parts(r, parts) : 0;
     ol_status status = parts ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a table");
 
     for (int i = 0; i < n && status == OL_OK; i++)
-        status = add_differences_of(r, parts[i], width, out);
+        status = add_differences_of(r, parts[i], width, across, out);
     free(parts);
     return status;
 }
@@ -275,7 +286,7 @@ static ol_status add_task_rows(const ol_report *r, int steps, const int *shown, 
                                bool grouped, ol_text *out)
 {
     for (int t = 0; t < r->n_tasks; t++) {
-        OL_TRY(put(r->tasks[t], task, true, out));
+        OL_TRY(ol_text_cell(out, r->tasks[t], task, true));
         for (int i = 0; i < n; i++) {
             report_stat s;
 
@@ -297,13 +308,13 @@ static ol_status add_task_block(const ol_report *r, int steps, const int *shown,
     char title[24];
 
     report_count_name(steps, title);
-    OL_TRY(put(title, task, true, out));
+    OL_TRY(ol_text_cell(out, title, task, true));
     for (int i = 0; i < n; i++) {
         OL_TRY(ol_text_append(out, "  ", 2));
-        OL_TRY(put(r->learners[shown[i]].label, 2 * CELL - 3, false, out));
+        OL_TRY(ol_text_cell(out, r->learners[shown[i]].label, 2 * CELL - 3, false));
     }
     OL_TRY(ol_text_append(out, "\n", 1));
-    OL_TRY(put("task", task, true, out));
+    OL_TRY(ol_text_cell(out, "task", task, true));
     for (int i = 0; i < n; i++)
         OL_TRY(ol_text_format(out, "%*s%*s", CELL + 1, "mean", CELL - 2, "worst"));
     OL_TRY(ol_text_append(out, "\n", 1));
@@ -331,14 +342,35 @@ static ol_status add_tasks(const ol_report *r, int width, ol_text *out)
     return status;
 }
 
+static int fitting(int width)
+{
+    return width <= 0 || width > WIDTH ? WIDTH : width < LEAST ? LEAST : width;
+}
+
+static ol_status add_no_scores(ol_text *out)
+{
+    return ol_text_format(out, "no scores yet: they come with the stages eval and adapt\n");
+}
+
 ol_status ol_report_text(const ol_report *r, int width, ol_text *out)
 {
-    width = width <= 0 || width > WIDTH ? WIDTH : width < LEAST ? LEAST : width;
+    width = fitting(width);
     OL_TRY(describe_runs(r, width, out));
     OL_TRY(add_curves(r, width, out));
     if (r->n_counts == 0)
-        return ol_text_format(out, "no scores yet: they come with the stages eval and adapt\n");
+        return add_no_scores(out);
     OL_TRY(add_tasks(r, width, out));
-    OL_TRY(add_differences(r, width, out));
+    OL_TRY(add_differences(r, width, false, out));
+    return report_final_table(r, width, out);
+}
+
+ol_status ol_report_brief(const ol_report *r, int width, ol_text *out)
+{
+    width = fitting(width);
+    OL_TRY(describe_runs(r, width, out));
+    OL_TRY(report_keys(r, width, out));
+    if (r->n_counts == 0)
+        return add_no_scores(out);
+    OL_TRY(add_differences(r, width, true, out));
     return report_final_table(r, width, out);
 }

@@ -9,6 +9,7 @@
 
 #include "outerloop/base/log.h"   /* ol_log_* */
 #include "outerloop/run/folder.h" /* ol_run_folder */
+#include "outerloop/run/setup.h"  /* ol_describe_idle */
 #include "outerloop/run/stop.h"   /* ol_stop_install */
 #include "run_parts.h"
 
@@ -178,6 +179,8 @@ ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, s
     *work_started = false;
     ol_stop_install();
     status = ol_comm_agree(comm, ol_job_read(path, sets, n_sets, &w.job));
+    if (status == OL_OK)
+        ol_describe_idle(w.job, ol_comm_size(comm));
     if (status == OL_OK)
         status = w.job->train_seeds.n > 0
                      ? run_seeds(&w)

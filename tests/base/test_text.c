@@ -146,6 +146,59 @@ static void test_duration(void **state)
     assert_true(ol_clock_seconds() >= begin);
 }
 
+static void test_columns(void **state)
+{
+    static const struct {
+        const char *cell, *left, *right;
+        int width;
+    } cells[] = {
+        {"äb", "äb  ", "  äb", 4},
+        {"äbcd", "äbcd", "äbcd", 4},
+        {"private-labels-613", "private…els-613", "private…els-613", 15},
+        {"€€€€€€", "€€…€", "€€…€", 4},
+        {"", "  ", "  ", 2},
+        {"abc", "ab", "ab", 2},
+    };
+
+    (void)state;
+    assert_int_equal(ol_text_columns("a → ß"), 5);
+    assert_int_equal(ol_text_fit("a → ß", 3), 5);
+    assert_int_equal(ol_text_fit("ab", 9), 2);
+    for (size_t i = 0; i < sizeof cells / sizeof *cells; i++)
+        for (int left = 0; left < 2; left++) {
+            ol_text text = {0};
+
+            assert_int_equal(ol_text_cell(&text, cells[i].cell, cells[i].width, left), OL_OK);
+            assert_string_equal(text.data, left ? cells[i].left : cells[i].right);
+            assert_int_equal(ol_text_columns(text.data), cells[i].width);
+            ol_text_finish(&text);
+        }
+}
+
+static void test_wrap(void **state)
+{
+    static const struct {
+        const char *words, *wrapped;
+        int indent, width;
+    } cases[] = {
+        {"one two three", "one two\nthree\n", 0, 8},
+        {"one two three", "one two three\n", 0, 0},
+        {"one two three", "one\n    two\n    three\n", 4, 10},
+        {"ä ö endless ü", "ä ö\nendless\nü\n", 0, 3},
+        {"", "\n", 0, 5},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        ol_text text = {0};
+
+        assert_int_equal(ol_text_wrap(&text, cases[i].words, cases[i].indent, cases[i].width),
+                         OL_OK);
+        assert_string_equal(text.data, cases[i].wrapped);
+        ol_text_finish(&text);
+    }
+}
+
 static ol_status inner(int value)
 {
     OL_CHECK(value > 0, OL_EUSAGE, "value %d must be positive", value);
@@ -179,7 +232,8 @@ int main(void)
         cmocka_unit_test(test_growing_text), cmocka_unit_test(test_utf8),
         cmocka_unit_test(test_distance),     cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_digest),       cmocka_unit_test(test_duration),
-        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_status),       cmocka_unit_test(test_columns),
+        cmocka_unit_test(test_wrap),
     };
 
     return cmocka_run_group_tests_name("text and status", tests, NULL, NULL);

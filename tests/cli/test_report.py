@@ -42,11 +42,24 @@ def finished():
     return out
 
 
-def report(*words, code=0):
-    done = subprocess.run([PROGRAM, "report", *map(str, words)], env=ENV, text=True,
+def report(*words, code=0, command="report"):
+    done = subprocess.run([PROGRAM, command, *map(str, words)], env=ENV, text=True,
                           capture_output=True, timeout=60)
     check(done.returncode == code, f"{words}: exit {done.returncode}: {done.stdout}{done.stderr}")
     return done
+
+
+def on_terminal(width, command):
+    """Exit code and all that a command says on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
+    process = subprocess.Popen(command, stdout=theirs, stderr=theirs, env=dict(ENV, TERM="xterm"))
+    os.close(theirs)
+    said = b""
+    with contextlib.suppress(OSError):  # how a terminal's end is told
+        while part := os.read(ours, 65536):
+            said += part
+    return process.wait(), said.decode()
 
 
 def table(out, learner, name):
@@ -120,20 +133,32 @@ def test_terminal(place):
 
 
 def test_narrow_terminals(place):
-    """The report keeps to the width of the terminal."""
-    for width in (40, 60, 80):
-        ours, theirs = pty.openpty()
-        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 50, width, 0, 0))
-        process = subprocess.Popen([PROGRAM, "report", str(finished())], stdout=theirs, env=ENV)
-        os.close(theirs)
-        said = b""
-        with contextlib.suppress(OSError):  # how a terminal's end is told
-            while part := os.read(ours, 65536):
-                said += part
-        check(process.wait() == 0, "it failed")
-        lines = said.decode().replace(str(made.path), "").splitlines()
+    """What is told keeps to the width of the terminal, and tasks can be told apart."""
+    out = finished()
+    for width, *words in ((width, *words) for width in (40, 60, 80) for words in (
+            ("report", out), ("inspect", out), ("inspect", out / "maml", out / "metaicl"))):
+        code, said = on_terminal(width, [PROGRAM, *map(str, words)])
+        check(code == 0, f"it failed: {said}")
+        lines = said.replace(str(made.path), "").splitlines()
         widest = max(lines, key=len)
-        check(len(widest) <= width, f"{width} columns: {widest!r} has {len(widest)}")
+        check(len(widest) <= width, f"{words[0]}, {width} columns: {widest!r} has {len(widest)}")
+
+
+def test_narrow_run(place):
+    """The live line stays one line, of whole parts; the final table fits."""
+    code, said = on_terminal(40, [PROGRAM, "run", str(place.job()), "--set", f"output={place.path}/o",
+                                  "--set", "train.steps=60"])
+    check(code == 0, said)
+    live = [line.split("\n")[0].rstrip("\r") for line in said.split("\r\x1b[K")[1:-1]]
+    live = [line for line in live if line and "done in" not in line]
+    check(live, "no live line")
+    for line in live:
+        check(len(line) < 40 and re.fullmatch(
+            r"[^ ]+(, scoring targets)?  \d+/\d+(  [\w ]+ left)?(  loss \d\.\d+ → \d\.\d+)?"
+            r"(  [\d.]+( [kM])? tokens/s)?", line), repr(line))
+    table = said[re.search(r"^.*\d tasks?, \d seeds", said, re.M).start():]
+    widest = max(table.splitlines(), key=len)
+    check(len(widest) <= 40, repr(widest))
 
 
 def test_page(place):
@@ -268,6 +293,41 @@ def test_several_runs(place):
           results["results"]["again/maml/1_step/later"], "one run, two results")
     one = report(out / "maml" / "metrics.h5").stdout
     check("maml" in one and "metaicl" not in one, one)
+
+
+def keys_that_differ(said):
+    """The rows of the first table: {key: [value of each run]}."""
+    lines = said.split("keys of the jobs that differ\n\n")[1].split("\n\n")[0].splitlines()
+    return {row[0]: row[1:] for row in (re.split(r"  +", line.strip()) for line in lines[1:])}
+
+
+def test_inspect_compares(place):
+    """Several runs: the keys that differ, the report's own differences and table, no more."""
+    first, second = finished(), place.path / "second"
+    run(0, made.job("second", more=ARMS), second, sets=[
+        "train.steps=12", "learner.inner.lr=0.02", "arms.maml.learner.order=1"])
+    said = report(first, second, command="inspect").stdout
+    check(keys_that_differ(said) == {"learner.inner.lr": ["0.001", "0.02"],
+                                     "arms.maml.learner.order": ["2", "1"]}, said)
+    whole = report(first, second).stdout
+    table = said[re.search(r"^.*\d tasks?, \d seeds", said, re.M).start():]
+    check(table in whole, "not the table of report")
+    pairs = re.findall(r"^(\S+) +- (\S+) ", said, re.M)
+    check(set(pairs) == {(f"second/{n}", f"first/{n}") for n in ("maml", "metaicl")}, str(pairs))
+    for line in said.splitlines():
+        check(" - first/" not in line or line in whole, f"not in report: {line}")
+    arms = report(second / "maml", second / "metaicl", first / "maml", command="inspect").stdout
+    differ = keys_that_differ(arms)
+    check(differ["learner.algorithm"] == ['"maml"', '"metaicl"', '"maml"'] and
+          not {"name", "output"} & set(differ), arms)
+    check("second/maml" in arms and "metaicl/metaicl" in arms, arms)
+    shutil.copytree(first, place.path / "same")
+    said = report(first, place.path / "same", command="inspect").stdout
+    check("the jobs do not differ" in said and "+0.0 [0.0, 0.0]" in said, said)
+    checked = report(first, second, "--check", command="inspect").stdout
+    check(checked.count("all whole") == 2, checked)
+    done = report(first, place.path / "none", command="inspect", code=2)
+    check("none: there is no such" in done.stderr, done.stderr)
 
 
 def test_trainings_are_one_learner(place):

@@ -183,7 +183,7 @@ static void test_unknown(void **state)
     refused("kindz = ();");
     SAID("did you mean kinds?");
     refused("xyzzyxyzzy = 1;");
-    SAID("cfg/reference.cfg");
+    SAID("outerloop reference");
     refused("form = { shape = \"sqare\"; };");
     SAID("\"square\"", "did you mean");
 }

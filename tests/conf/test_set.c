@@ -95,7 +95,7 @@ static void test_nearest(void **state)
         SAID(meant);
     }
     set_refused("a.b.c.d.e.f.g.h.i=1");
-    SAID("cfg/reference.cfg");
+    SAID("outerloop reference");
 }
 
 static void test_variants(void **state)

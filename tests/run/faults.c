@@ -39,7 +39,7 @@ int main(int argc, char **argv)
 
     if (argc != 5 || ol_comm_init(&comm) != OL_OK)
         return 2;
-    ol_log_identify(ol_comm_rank(comm), ol_comm_size(comm));
+    ol_log_identify(ol_comm_rank(comm));
     snprintf(output, sizeof output, "output=%s", argv[2]);
     while (status != OL_OK && seed < atoi(argv[4])) {
         bool started = false;

@@ -186,7 +186,7 @@ static void a_run_is_told_with_losses_tasks_and_table(void **state)
     assert_int_equal(inspect(*state, false, &text), OL_OK);
     assert_says(&text, "lamp, seed 4, 2 meta-steps asked for");
     assert_says(&text, "300 meta-steps, the last is 300; 30 s; 100 tokens/s");
-    assert_says(&text, "5.0000 -> 4.0000 nats at step 1,  5.0000 -> 0.0133 at step 300");
+    assert_says(&text, "5.0000 -> 4.0000 nats at step 1, 5.0000 -> 0.0133 at step 300");
     assert_says(&text, "step-000007.h5");
     assert_says(&text, "unseen tasks: 2 tasks, 1 seed, 1 training; accuracy in %");
     assert_says(&text, "unseen domains: 1 task, 1 seed, 1 training; accuracy in %");

@@ -6,6 +6,7 @@ usage: test_refusals.py PROGRAM
 import hashlib
 import json
 import os
+import re
 
 from harness import ARMS, check, column, main, run
 
@@ -32,7 +33,7 @@ def state(folder):
 
 
 def test_keys(place):
-    refused(place, "learner.iner", "learner.inner", sets=["learner.iner.lr=1"])
+    refused(place, "outerloop: --set learner.iner", "learner.inner", sets=["learner.iner.lr=1"])
     refused(place, "episodes", sets=["learner.episodes=0"])
     refused(place, "train.steps", sets=["train.steps=many"])
     refused(place, "nothere.cfg", job=place.job(more='@include "nothere.cfg"\n'))
@@ -115,6 +116,8 @@ def test_output_with_a_run(place):
     for key, value in (("seed", "9"), ("model.width", "32"), ("data.shots", "1"),
                        ("learner.inner.lr", "0.5")):
         refused(place, key, job=job, sets=[*SHORT, f"{key}={value}"], arguments=["--resume"])
+    refused(place, "has made 6 meta-steps", "train.steps", job=job,
+            sets=["train.steps=5", *SHORT[1:]], arguments=["--resume"])
     (out / "job.cfg").unlink()
     refused(place, "job.cfg", job=job, sets=SHORT, arguments=["--resume"])
 
@@ -150,6 +153,7 @@ def test_no_whole_checkpoint(place):
         path.write_bytes(b"torn")
     said = run(2, job, out, "--resume", sets=SHORT, code=1).stderr
     check("step-000006.h5" in said, said)
+    check(re.findall(r"rank \d+ on [^ ]+: ", said) == [f"rank 0 on {os.uname().nodename}: "], said)
 
 
 def test_losses_that_are_not_finite(place):
@@ -174,6 +178,26 @@ def test_gradients_that_are_doubtful(place):
                      "learner.inner.lr=0.05")).stderr
     check(said.count(doubt) == 1, said)
     check(doubt not in run(2, job, place.path / "usual", sets=sets).stderr, "a false alarm")
+
+
+def test_idle_ranks(place):
+    """Said before anything is loaded, once for all arms or for each that differs; not otherwise."""
+    def warned(ranks, *sets, more=""):
+        said = run(ranks, place.job(more=more), place.path / "out", sets=(*sets, "data.root=/none"),
+                   code=2).stderr
+        check(said.index("/none") > said.rfind("idle"), said)
+        return re.findall(r"warning: (.*?)(\d+) of (\d+) ranks will be idle in training: "
+                          r"learner.episodes = (\d+).* start (\d+) rank", said)
+
+    check(warned(3, "learner.episodes=2") == [("", "1", "3", "2", "2")], "one job")
+    check(warned(3, "learner.episodes=3") == [], "a false alarm")
+    check(warned(3, "learner.episodes=1", "stages=eval") == [], "nothing is trained")
+    check(warned(4, "learner.episodes=2", more=ARMS) == [("", "2", "4", "2", "2")], "equal arms")
+    check(warned(4, "learner.episodes=3", "arms.first.learner.episodes=4", more=ARMS) ==
+          [(f"{name}: ", "1", "4", "3", "4") for name in ("maml", "reptile", "rates", "metaicl")],
+          "arms that differ")
+    said = run(5, place.job(), place.path / "out", sets=[*SHORT[:3], "stages=eval"]).stderr
+    check("1 of 5 ranks will be idle in scoring: there are 2 target tasks and 2 seeds" in said, said)
 
 
 def test_adaptation_that_is_not_finite(place):

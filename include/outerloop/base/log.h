@@ -3,7 +3,7 @@
  * @file outerloop/base/log.h
  * What people are told: lines on standard error and, once a run has a folder, in its log.txt.
  *
- * Rank 0 speaks; the others are silent, except through ol_log_error, which names rank and host.
+ * Rank 0 speaks; the others are silent, except through ol_log_error.
  * Results that a command was asked for go to standard output with printf, not through here.
  * Local.
  */
@@ -14,8 +14,8 @@
 
 #include "outerloop/base/status.h" /* ol_status */
 
-/** Say who is speaking. Before it, this process counts as rank 0 of 1. */
-void ol_log_identify(int rank, int size);
+/** Say who is speaking. Before it, this process counts as rank 0. */
+void ol_log_identify(int rank);
 
 /** Also append every line to that file, with its time (UTC). NULL closes it. Only rank 0 writes.
  *  Errors: OL_EIO. */
@@ -27,14 +27,16 @@ void ol_log_info(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** What a person may want to change; begins with "warning: ". */
 void ol_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/** Why this process stops; spoken on any rank, with rank and host when there are several. */
+/** Why the program stops; spoken on any rank. Whose failure it is, the message says itself where it
+ *  is not everyone's (ol_comm_agree). */
 void ol_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /** Append a text to log.txt alone, as it is: a result that went to standard output. */
 void ol_log_keep(const char *text);
 
 /** The one live line of a terminal: replaces the previous one; any other line clears it first. It
- *  is cut to the width of the terminal, so that it stays one line.
+ *  is cut to the width of the terminal, so that it stays one line: behind a part, where it has parts
+ *  with two blanks between them.
  *  Does nothing where standard error is not a terminal. "" clears. */
 void ol_log_live(const char *line);
 

@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file outerloop/base/text.h
- * Growing text, and the nearest known name for a misspelt one. Local.
+ * Growing text, columns and lines of a terminal, and the nearest known name for a misspelt one.
+ * Text is UTF-8, and a letter takes one column. Local.
  */
 #ifndef OUTERLOOP_BASE_TEXT_H
 #define OUTERLOOP_BASE_TEXT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "outerloop/base/status.h" /* ol_status */
@@ -24,6 +26,22 @@ ol_status ol_text_append(ol_text *text, const char *bytes, size_t n);
 /** Append as printf writes. Errors: OL_ENOMEM. */
 ol_status ol_text_format(ol_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+
+/** Columns that a text takes. */
+int ol_text_columns(const char *text);
+
+/** Bytes of the first `columns` letters, or of all where there are fewer. */
+int ol_text_fit(const char *text, int columns);
+
+/** Append a cell of exactly `width` columns: filled with blanks on its right (`left`) or left, or
+ *  with "…" for its middle, so that names that begin alike can still be told apart.
+ *  Errors: OL_ENOMEM. */
+ol_status ol_text_cell(ol_text *text, const char *cell, int width, bool left);
+
+/** Append words and a line's end, broken between words so that no line is wider than `width`
+ *  (0: never broken). Lines after the first begin with `indent` blanks; the first counts as if it
+ *  had as many columns before it. Errors: OL_ENOMEM. */
+ol_status ol_text_wrap(ol_text *text, const char *words, int indent, int width);
 
 /** Free the bytes. Accepts NULL and a zero text. */
 void ol_text_finish(ol_text *text);

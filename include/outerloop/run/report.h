@@ -30,6 +30,10 @@ void ol_report_close(ol_report *report);
 /** Tables for a terminal of that many columns (0: not known), with curves of a line each. */
 ol_status ol_report_text(const ol_report *report, int width, ol_text *out);
 
+/** What sets several runs apart, in short: the keys of their jobs that differ, paired differences
+ *  between the runs, and the final table. */
+ol_status ol_report_brief(const ol_report *report, int width, ol_text *out);
+
 /** One HTML page that stands alone: drawings inside, no script, nothing fetched. Light or dark as
  *  the reader's system is; narrow screens get narrow columns. */
 ol_status ol_report_html(const ol_report *report, ol_text *out);

@@ -72,6 +72,10 @@ ol_status ol_setup_create(ol_comm *comm, const char *path, const char *const *se
 /** Accepts NULL. */
 void ol_setup_destroy(ol_setup *setup);
 
+/** Warn, on rank 0, when a job will train on more ranks than an arm of it has episodes for. It needs
+ *  no setup, so that it can be said before anything is loaded. */
+void ol_describe_idle(const ol_job *job, int ranks);
+
 /** Tell what will be done: job, model, ranks, tasks, overlap, work of each arm. Rank 0 speaks. */
 void ol_setup_describe(const ol_setup *setup);
 
