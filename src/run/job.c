@@ -230,10 +230,10 @@ static void check_arm_names(const ol_job *job, ol_conf_mistakes *mistakes)
 }
 
 /* Is the learner known, and are its settings such that it can run? */
-static void check_learner(const ol_job *job, ol_conf_mistakes *mistakes)
+static void check_learner(const ol_job *job, const char *where, ol_conf_mistakes *mistakes)
 {
     const ol_learner_spec spec = ol_job_learner_spec(job);
-    const char *names[32], *near, *where = place(job, "learner.algorithm");
+    const char *names[32], *near;
     ol_text known = {0};
     size_t n = 0;
 
@@ -251,6 +251,67 @@ static void check_learner(const ol_job *job, ol_conf_mistakes *mistakes)
                     job->learner.algorithm, near ? " (did you mean \"" : "", near ? near : "",
                     near ? "\"?)" : "", known.data ? known.data : "others");
     ol_text_finish(&known);
+}
+
+size_t ol_job_cells(const ol_job *job)
+{
+    return ol_conf_cells(job->tune.grid);
+}
+
+ol_status ol_job_cell(const ol_job *job, const char *grid, size_t i, ol_job **cell)
+{
+    const size_t key = ol_conf_find(ol_job_keys, "tune.grid");
+    ol_conf *conf = NULL;
+    ol_status status;
+
+    *cell = calloc(1, sizeof **cell);
+    OL_CHECK(*cell, OL_ENOMEM, "no memory for a job");
+    status = ol_conf_cell(job->conf, job, key, grid, i, *cell, &conf);
+    (*cell)->conf = conf;
+    (*cell)->n_arms = 0; /* they are the job's */
+    (*cell)->arms = NULL;
+    if (status != OL_OK) {
+        free(*cell);
+        *cell = NULL;
+    }
+    return status;
+}
+
+/* Can the learner of every cell run? */
+static ol_status check_cells(const ol_job *job, ol_conf_mistakes *mistakes)
+{
+    for (size_t i = 0; i < ol_job_cells(job); i++) {
+        ol_job *cell;
+
+        OL_TRY(ol_job_cell(job, job->tune.grid, i, &cell));
+        check_learner(cell, place(job, "tune.grid"), mistakes);
+        ol_job_destroy(cell);
+    }
+    return OL_OK;
+}
+
+static ol_status check_tuning(const ol_job *job, ol_conf_mistakes *mistakes)
+{
+    size_t cells = ol_job_cells(job);
+
+    OL_TRY(check_cells(job, mistakes));
+    for (int i = 0; i < job->n_arms; i++) {
+        const ol_job *arm = job->arms[i];
+
+        if (strcmp(arm->tune.grid, job->tune.grid) != 0)
+            OL_TRY(check_cells(arm, mistakes));
+        cells += ol_job_cells(arm);
+    }
+    if (cells == 0)
+        return OL_OK;
+    if (!(job->stages & (OL_STAGE_EVAL | OL_STAGE_ADAPT)))
+        ol_conf_mistake(mistakes, place(job, "tune.grid"),
+                        "tune.grid wants scores to choose by: name \"eval\" or \"adapt\" in stages");
+    if (job->data.holdout > 0)
+        ol_conf_mistake(mistakes, place(job, "data.holdout"),
+                        "data.holdout and tune.grid do not go together: tuning holds tune.holdout "
+                        "tasks out, and what is tuned is scored on the targets");
+    return OL_OK;
 }
 
 ol_learner_spec ol_job_learner_spec(const ol_job *job)
@@ -340,7 +401,7 @@ static ol_status make_arm(const ol_job *job, int i, ol_job *arm, ol_conf_mistake
     OL_TRY(join(&arm->name, ol_conf_variant_name(job->conf, (size_t)i), "", ""));
     OL_TRY(join(&arm->output, job->output, "/", arm->name));
     arm->eval.shots = job->eval.shots;
-    check_learner(arm, mistakes);
+    check_learner(arm, place(arm, "learner.algorithm"), mistakes);
     if (!ol_learner_find(arm->learner.algorithm))
         return OL_OK; /* what it costs is not known, and not asked */
     arm->train.steps = equal_work(job, arm, job->train.steps, 1);
@@ -377,10 +438,12 @@ static ol_status complete(ol_job *job, const char *path)
     ol_conf_mistakes mistakes = {0};
 
     OL_TRY(resolve(job, path));
-    check_learner(job, &mistakes);
+    check_learner(job, place(job, "learner.algorithm"), &mistakes);
     if (mistakes.n == 0)
         OL_TRY(make_arms(job, &mistakes));
     check_job(job, &mistakes);
+    if (mistakes.n == 0)
+        OL_TRY(check_tuning(job, &mistakes));
     check_arm_names(job, &mistakes);
     return ol_conf_report(&mistakes, path);
 }
@@ -484,6 +547,7 @@ ol_status ol_job_digest(const ol_job *job, char digest[OL_DIGEST_TEXT])
 static bool may_change(const char *path)
 {
     return strncmp(path, "train.", 6) == 0 || strncmp(path, "eval.", 5) == 0 ||
+           strncmp(path, "tune.", 5) == 0 ||
            strcmp(path, "name") == 0 || strcmp(path, "output") == 0 ||
            strcmp(path, "stages") == 0 || strcmp(path, "train_seeds") == 0 ||
            strcmp(path, "learner.inner.storage") == 0;
