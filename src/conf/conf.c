@@ -17,13 +17,24 @@ size_t ol_conf_find(ol_conf_table table, const char *path)
     return i;
 }
 
+/* A comment at the end of a --set says where it comes from. */
+static void place_of_set(const char *set, char place[PATH_MAX])
+{
+    const char *comment = strrchr(set, '#');
+
+    if (comment && comment[1] == ' ' && !strchr(comment, '"'))
+        snprintf(place, PATH_MAX, "%s", comment + 2);
+    else
+        snprintf(place, PATH_MAX, "--set %s", set);
+}
+
 void ol_conf_place(const struct reader *reader, const config_setting_t *setting,
                    char place[PATH_MAX])
 {
     if (reader->said)
         snprintf(place, PATH_MAX, "%s", reader->said);
     else if (reader->set)
-        snprintf(place, PATH_MAX, "--set %s", reader->set);
+        place_of_set(reader->set, place);
     else
         ol_conf_source_place(reader->source, config_setting_source_line(setting), place);
 }

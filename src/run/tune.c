@@ -28,9 +28,13 @@
 #include "outerloop/run/folder.h" /* ol_run_folder */
 #include "run_parts.h"
 
-enum { NAME = 96 };
+enum {
+    NAME = 96,
+    LEARNER = 8, /* letters of "learner.", which all keys of a grid begin with */
+};
 
 static const char no_grid[] = "()";
+static const char tuned[] = "tuned"; /* origin of what was chosen */
 
 /* What is chosen for: an arm, or the start. */
 typedef struct subject {
@@ -75,7 +79,7 @@ static void search_finish(search *s)
 static bool counts_for(const search *s, const char *path)
 {
     if (s->trained)
-        return strncmp(path, "learner.", 8) == 0;
+        return strncmp(path, "learner.", LEARNER) == 0;
     return strncmp(path, "learner.inner.", 14) == 0 && strcmp(path, "learner.inner.steps") != 0 &&
            strcmp(path, "learner.inner.storage") != 0;
 }
@@ -238,13 +242,15 @@ static void average(const search *s, const score_file *file, double *means, bool
 
         if (at < 0)
             continue;
-        means[at] += file->scores[i].score / each;
+        means[at] += file->scores[i].score;
+        means[s->counts] += file->scores[i].score;
         n[at]++;
     }
     for (int i = 0; i < s->counts; i++) {
         *whole = *whole && n[i] == each;
-        means[s->counts] += means[i] / s->counts;
+        means[i] /= each;
     }
+    means[s->counts] /= (double)each * s->counts;
 }
 
 static ol_status read_arm(const search *s, int i, double *means, bool *whole)
@@ -337,7 +343,21 @@ static ol_status run_search(ol_comm *comm, search *s, bool resume, bool *work_st
     return OL_OK;
 }
 
-/* "  inner.lr 0.1  outer.lr 0.003" */
+/* A value without the quotes of a word. */
+static ol_status append_plainly(size_t key, const ol_job *values, ol_text *text)
+{
+    ol_text value = {0};
+    ol_status status = ol_conf_value(ol_job_keys, key, values, &value);
+
+    if (status == OL_OK && value.data[0] == '"')
+        status = ol_text_append(text, value.data + 1, value.size - 2);
+    else if (status == OL_OK)
+        status = ol_text_append(text, value.data, value.size);
+    ol_text_finish(&value);
+    return status;
+}
+
+/* "inner.lr 0.1  outer.lr 0.003" */
 static ol_status name_cell(const search *s, const ol_job *job, const subject *of, int c,
                            ol_text *text)
 {
@@ -350,9 +370,9 @@ static ol_status name_cell(const search *s, const ol_job *job, const subject *of
 
         if (!ol_conf_own(alone->conf, key) || !counts_for(s, path))
             continue;
-        status = ol_text_format(text, "%s%s ", text->size > 0 ? "  " : "", path + 8);
+        status = ol_text_format(text, "%s%s ", text->size > 0 ? "  " : "", path + LEARNER);
         if (status == OL_OK)
-            status = ol_conf_value(ol_job_keys, key, alone, text);
+            status = append_plainly(key, alone, text);
     }
     ol_job_destroy(alone);
     return status;
@@ -452,16 +472,17 @@ static ol_status show_table(const search *s, int n, const ol_job *job, bool fres
     return status;
 }
 
-/* "PREFIX" + "learner.inner.lr=0.1 # tuned": a comment, so that job.cfg tells where it came from. */
-static ol_status add_set(const char *prefix, size_t key, const ol_job *values, set_list *sets)
+/* "PREFIXlearner.inner.lr=0.1 # ORIGIN": the comment is what job.cfg tells of it. */
+static ol_status add_set(const char *prefix, size_t key, const ol_job *values, const char *origin,
+                         set_list *sets)
 {
     ol_text set = {0};
     ol_status status = ol_text_format(&set, "%s%s=", prefix, ol_job_keys.keys[key].path);
 
     if (status == OL_OK)
         status = ol_conf_value(ol_job_keys, key, values, &set);
-    if (status == OL_OK && !strchr(set.data, ']'))
-        status = ol_text_format(&set, " # tuned");
+    if (status == OL_OK)
+        status = ol_text_format(&set, " # %s", origin);
     if (status == OL_OK)
         status = ol_set_list_add(sets, set.data);
     ol_text_finish(&set);
@@ -506,12 +527,13 @@ static ol_status set_arm(const search *s, const ol_job *job, const ol_job *arm,
         OL_TRY(ol_job_cell(arm, arm->tune.grid, (size_t)of->best, &cell));
     for (size_t key = 0; key < ol_job_keys.n && status == OL_OK; key++)
         if (said[key] || of_start[key])
-            status = add_set(prefix, key, cell ? cell : arm, sets);
+            status = add_set(prefix, key, cell ? cell : arm,
+                             said[key] ? tuned : ol_conf_origin(arm->conf, key), sets);
     ol_job_destroy(cell);
     if (status == OL_OK && job->n_arms > 0 && of) {
         char none[NAME + 32];
 
-        snprintf(none, sizeof none, "%stune.grid=()", prefix);
+        snprintf(none, sizeof none, "%stune.grid=() # %s", prefix, tuned);
         status = ol_set_list_add(sets, none);
     }
     return status;
@@ -525,7 +547,7 @@ static ol_status list_choice(const search *start, const search *trained, const o
     bool said[OL_CONF_KEYS] = {false};
     ol_job *cell;
 
-    OL_TRY(ol_set_list_add(sets, "tune.grid=()"));
+    OL_TRY(ol_set_list_add(sets, "tune.grid=() # tuned"));
     if (of) {
         ol_status status = mark_keys(start, job, of, said);
 
@@ -533,7 +555,7 @@ static ol_status list_choice(const search *start, const search *trained, const o
         OL_TRY(ol_job_cell(job, job->tune.grid, (size_t)of->best, &cell));
         for (size_t key = 0; key < ol_job_keys.n && status == OL_OK; key++)
             if (said[key])
-                status = add_set("", key, cell, sets);
+                status = add_set("", key, cell, tuned, sets);
         ol_job_destroy(cell);
         OL_TRY(status);
     }

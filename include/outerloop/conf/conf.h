@@ -14,7 +14,8 @@
  * a list of words or strings is ("train" for ["train"]). `@include "FILE"` alone on its line is
  * replaced by that file, named relative to the folder of the file that includes it, as in C, 10
  * deep at most. `--set path=value` takes libconfig's syntax as well; a word or a path ("maml",
- * "runs/a") needs no quotes there, neither alone nor in brackets ([train,eval]).
+ * "runs/a") needs no quotes there, neither alone nor in brackets ([train,eval]). A comment at its
+ * end ("lr=0.1 # tuned") is told as the origin of the value.
  *
  * Mistakes. A key of another type, out of range or unknown, a list too long, a misspelt word: all
  * of one reading are reported together, one a line and at most OL_CONF_REPORTED of them, each with
