@@ -21,9 +21,9 @@ static const char *end_of_line(const struct writer *writer)
 
 static ol_status blanks(struct writer *writer)
 {
-    return writer->flat ? OL_OK
-                        : ol_text_format(writer->text, "%*s",
-                                         INDENT * (writer->indent + writer->depth), "");
+    return writer->flat
+               ? OL_OK
+               : ol_text_format(writer->text, "%*s", INDENT * (writer->indent + writer->depth), "");
 }
 
 /* Groups that two paths share: the number of equal parts before the last. */

@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/log.h"    /* ol_log_warn   */
-#include "outerloop/base/rng.h"    /* ol_rng_stream */
-#include "outerloop/data/task.h"   /* ol_rows       */
+#include "outerloop/base/log.h"  /* ol_log_warn   */
+#include "outerloop/base/rng.h"  /* ol_rng_stream */
+#include "outerloop/data/task.h" /* ol_rows       */
 
 /* A kept row: its two tokenized forms, and where it came from. */
 typedef struct kept_row {

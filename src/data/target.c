@@ -158,10 +158,11 @@ static ol_status deal_rows(ol_target *t, const ol_target_spec *spec, ol_rows *al
     int n, rest;
 
     OL_TRY(order_rows(all, spec->seed, order, &n));
-    OL_CHECK(n > needed, OL_EDATA,
-             "%s: has %d distinct rows, but as a held-out task it needs %d to learn from and one or "
-             "more to be scored on; lower eval.adapt_rows or eval.shots",
-             all->path, n, needed);
+    OL_CHECK(
+        n > needed, OL_EDATA,
+        "%s: has %d distinct rows, but as a held-out task it needs %d to learn from and one or "
+        "more to be scored on; lower eval.adapt_rows or eval.shots",
+        all->path, n, needed);
     rest = n - needed;
     OL_TRY(move_rows(all, order, needed, &t->shots));
     return move_rows(all, order + needed, spec->rows > 0 && spec->rows < rest ? spec->rows : rest,

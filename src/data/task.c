@@ -255,14 +255,16 @@ static ol_status list_scorable(const char *root, const ol_setting *setting, int 
 
 static ol_status check_holdout(const ol_setting *setting, int n, int scorable)
 {
-    OL_CHECK(n <= scorable, OL_EUSAGE,
-             "%d training tasks are to be held out (data.holdout, or tune.holdout), but of the %d of "
-             "%s only %d can be scored, the others being free-form: ask for fewer",
-             n, setting->train.n, setting->path, scorable);
-    OL_CHECK(n < setting->train.n, OL_EUSAGE,
-             "%d training tasks are to be held out (data.holdout, or tune.holdout), which is all of "
-             "%s: ask for fewer, so that there is something to train on",
-             n, setting->path);
+    OL_CHECK(
+        n <= scorable, OL_EUSAGE,
+        "%d training tasks are to be held out (data.holdout, or tune.holdout), but of the %d of "
+        "%s only %d can be scored, the others being free-form: ask for fewer",
+        n, setting->train.n, setting->path, scorable);
+    OL_CHECK(
+        n < setting->train.n, OL_EUSAGE,
+        "%d training tasks are to be held out (data.holdout, or tune.holdout), which is all of "
+        "%s: ask for fewer, so that there is something to train on",
+        n, setting->path);
     return OL_OK;
 }
 

@@ -268,8 +268,7 @@ static ol_status run(runner *r, score_book *book)
     return OL_OK;
 }
 
-ol_status ol_run_once(ol_comm *comm, ol_job *job, bool resume, bool *work_started,
-                      score_book *book)
+ol_status ol_run_once(ol_comm *comm, ol_job *job, bool resume, bool *work_started, score_book *book)
 {
     runner r = {.first = ol_comm_rank(comm) == 0};
     ol_status status;

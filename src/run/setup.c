@@ -312,8 +312,7 @@ ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **ou
 {
     const bool had_folder = ol_path_exists(job->output);
     ol_setup *s = calloc(1, sizeof *s);
-    ol_status status =
-        ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job"));
+    ol_status status = ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job"));
 
     *out = NULL;
     if (!s) {

@@ -47,7 +47,7 @@ typedef struct subject {
 
 /* One run over the cells of some subjects. */
 typedef struct search {
-    bool trained;  /* false: of the start */
+    bool trained; /* false: of the start */
     char *output;
     subject *subjects; /* [n_subjects] */
     int n_subjects;
@@ -88,8 +88,7 @@ static bool counts_for(const search *s, const char *path)
 static ol_status describe_cell(const search *s, const ol_job *cell, ol_text *text)
 {
     OL_TRY(ol_text_format(
-        text, "%d;",
-        ol_conf_own(cell->conf, ol_conf_find(ol_job_keys, "learner.outer.warmup"))));
+        text, "%d;", ol_conf_own(cell->conf, ol_conf_find(ol_job_keys, "learner.outer.warmup"))));
     for (size_t key = 0; key < ol_job_keys.n; key++)
         if (counts_for(s, ol_job_keys.keys[key].path)) {
             OL_TRY(ol_conf_value(ol_job_keys, key, cell, text));
@@ -156,8 +155,7 @@ static ol_status add_subject(search *s, const ol_job *job, const char *name)
 /* Everything but the arms, in the values of the job. */
 static void set_values(const search *s, const ol_job *job, ol_job *values)
 {
-    const unsigned scores =
-        job->stages & OL_STAGE_ADAPT ? OL_STAGE_ADAPT : (unsigned)OL_STAGE_EVAL;
+    const unsigned scores = job->stages & OL_STAGE_ADAPT ? OL_STAGE_ADAPT : (unsigned)OL_STAGE_EVAL;
 
     values->stages = scores | (s->trained ? job->stages & OL_STAGE_TRAIN : 0);
     if (job->train_seeds.n > 0)
@@ -330,14 +328,14 @@ static ol_status run_search(ol_comm *comm, search *s, bool resume, bool *work_st
         ol_log_info("tuning%s: %d cells on %d held-out training tasks, in %s",
                     s->trained ? "" : " the adaptation of the start", s->n, s->job->data.holdout,
                     s->output);
-        OL_TRY(ol_comm_agree(
-            comm, ol_job_read_text(s->job->name, s->text.data, s->text.size, &job)));
+        OL_TRY(
+            ol_comm_agree(comm, ol_job_read_text(s->job->name, s->text.data, s->text.size, &job)));
         status = ol_run_once(comm, job, resume, work_started, &book);
         ol_score_book_finish(&book);
         OL_TRY(status);
         OL_TRY(share_scores(comm, s, &whole));
-        OL_CHECK(whole, OL_EIO, "%s: not all scores of the grid are stored; start again with --resume",
-                 s->output);
+        OL_CHECK(whole, OL_EIO,
+                 "%s: not all scores of the grid are stored; start again with --resume", s->output);
     }
     choose(s);
     return OL_OK;
@@ -394,8 +392,8 @@ static ol_status table_row(const search *s, const ol_job *job, const subject *of
     ol_status status = name_cell(s, job, of, c, &name);
 
     if (status == OL_OK)
-        status = ol_text_format(out, "  %c %-*s", of->arm[c] == of->arm[of->best] ? '*' : ' ', width,
-                                name.data ? name.data : "");
+        status = ol_text_format(out, "  %c %-*s", of->arm[c] == of->arm[of->best] ? '*' : ' ',
+                                width, name.data ? name.data : "");
     for (int i = 0; i <= s->counts && status == OL_OK; i++)
         status = ol_text_format(out, "%8.1f", 100 * score_of(s, of, c, i));
     ol_text_finish(&name);
@@ -433,10 +431,11 @@ static ol_status table_of(const search *s, const ol_job *job, const subject *of,
 
 static ol_status write_table(const search *s, int n, const ol_job *job, ol_text *out)
 {
-    OL_TRY(ol_text_format(out,
-                          "tuning: mean scores in %% of %d training tasks that were held out, %d seed%s "
-                          "each; * is chosen\n",
-                          job->tune.holdout, job->eval.seeds.n, job->eval.seeds.n == 1 ? "" : "s"));
+    OL_TRY(ol_text_format(
+        out,
+        "tuning: mean scores in %% of %d training tasks that were held out, %d seed%s "
+        "each; * is chosen\n",
+        job->tune.holdout, job->eval.seeds.n, job->eval.seeds.n == 1 ? "" : "s"));
     for (int i = 0; i < n; i++)
         for (int k = 0; k < s[i].n_subjects; k++)
             OL_TRY(table_of(&s[i], job, &s[i].subjects[k], out));
@@ -587,8 +586,8 @@ ol_status ol_tune(ol_comm *comm, const ol_job *job, bool resume, bool *work_star
         if (searches[i].n_subjects > 0)
             status = run_search(comm, &searches[i], resume, work_started, &fresh);
     if (status == OL_OK)
-        status = ol_comm_agree(
-            comm, ol_comm_rank(comm) == 0 ? show_table(searches, 2, job, fresh) : OL_OK);
+        status = ol_comm_agree(comm, ol_comm_rank(comm) == 0 ? show_table(searches, 2, job, fresh)
+                                                             : OL_OK);
     if (status == OL_OK)
         status = ol_comm_agree(comm, list_choice(&searches[0], &searches[1], job, choice));
     search_finish(&searches[0]);

@@ -132,7 +132,7 @@ typedef struct ol_job_eval {
     int rows;                 /**< most test rows of a task and seed, 0 = all            */
 } ol_job_eval;
 
-/** tune: settings chosen on training tasks that are held out, see tune.h. */
+/** tune: settings chosen on training tasks that are held out, see src/run/tune.c. */
 typedef struct ol_job_tune {
     int holdout; /**< tasks                                                          */
     int steps;   /**< train.steps meanwhile; 0 = train.steps                         */
