@@ -197,8 +197,9 @@ static void check_job(const ol_job *job, ol_conf_mistakes *mistakes)
 /* An arm's name is a folder beside the files of a run, and a row beside "untrained". */
 static bool usable_name(const char *name)
 {
-    static const char *const taken[] = {"checkpoints", "job.cfg",       "log.txt",   "suite",
-                                        "metrics.h5",  "metrics.jsonl", "untrained", "STOP"};
+    static const char *const taken[] = {"checkpoints", "job.cfg",    "log.txt",
+                                        "suite",       "metrics.h5", "metrics.jsonl",
+                                        "untrained",   "STOP",       "tune"};
 
     if (!isalnum((unsigned char)name[0]) || strlen(name) > 64)
         return false;
@@ -292,6 +293,7 @@ static ol_status check_cells(const ol_job *job, ol_conf_mistakes *mistakes)
 
 static ol_status check_tuning(const ol_job *job, ol_conf_mistakes *mistakes)
 {
+    const unsigned with_eval = OL_STAGE_TRAIN | OL_STAGE_EVAL;
     size_t cells = ol_job_cells(job);
 
     OL_TRY(check_cells(job, mistakes));
@@ -304,10 +306,10 @@ static ol_status check_tuning(const ol_job *job, ol_conf_mistakes *mistakes)
     }
     if (cells == 0)
         return OL_OK;
-    if (!(job->stages & (OL_STAGE_EVAL | OL_STAGE_ADAPT)))
-        ol_conf_mistake(
-            mistakes, place(job, "tune.grid"),
-            "tune.grid wants scores to choose by: name \"eval\" or \"adapt\" in stages");
+    if (!(job->stages & OL_STAGE_ADAPT) && (job->stages & with_eval) != with_eval)
+        ol_conf_mistake(mistakes, place(job, "tune.grid"),
+                        "tune.grid wants scores that it makes a difference to: name \"adapt\" in "
+                        "stages, or \"train\" and \"eval\"");
     if (job->data.holdout > 0)
         ol_conf_mistake(mistakes, place(job, "data.holdout"),
                         "data.holdout and tune.grid do not go together: tuning holds tune.holdout "

@@ -178,7 +178,7 @@ static ol_status check_inputs(whole *w)
                  ? read_seed(w, seeds->items[0], &job)
                  : ol_job_read(w->path, (const char *const *)w->sets.items, w->sets.n, &job);
     OL_TRY(ol_comm_agree(w->comm, status));
-    status = ol_setup_create(w->comm, job, false, &setup);
+    status = ol_setup_create(w->comm, job, w->resume, &setup);
     ol_setup_destroy(setup);
     return status;
 }

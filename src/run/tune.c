@@ -565,7 +565,7 @@ static ol_status list_choice(const search *start, const search *trained, const o
 
 bool ol_tune_wanted(const ol_job *job)
 {
-    bool wanted = false;
+    bool wanted = ol_job_cells(job) > 0;
 
     for (int i = 0; i < ol_job_arms(job); i++)
         wanted = wanted || ol_job_cells(ol_job_arm(job, i)) > 0;
