@@ -17,7 +17,6 @@
  *
  * The choice follows from what is stored, so nothing of it is: a second start reads it again. It ends
  * as settings of the job ("arms.maml.learner.inner.lr=0.1"), whose grids are then empty. */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,40 +26,14 @@
 #include "outerloop/base/log.h"   /* ol_log_* */
 #include "outerloop/run/folder.h" /* ol_run_folder */
 #include "run_parts.h"
+#include "tune_parts.h"
 
-enum {
-    NAME = 96,
-    LEARNER = 8, /* letters of "learner.", which all keys of a grid begin with */
-};
+enum { NAME = 96 };
 
 static const char no_grid[] = "()";
 static const char tuned[] = "tuned"; /* origin of what was chosen */
 
-/* What is chosen for: an arm, or the start. */
-typedef struct subject {
-    const ol_job *job; /* the arm, or the job itself; its grid */
-    const char *name;
-    int n;    /* cells                                        */
-    int *arm; /* [n] the arm of the search that a cell is     */
-    int best; /* cell                                         */
-} subject;
-
-/* One run over the cells of some subjects. */
-typedef struct search {
-    bool trained; /* false: of the start */
-    char *output;
-    subject *subjects; /* [n_subjects] */
-    int n_subjects;
-    char **known; /* [n] what tells the arms from one another */
-    int n;
-    ol_text arms; /* of the job, as they stand in its file */
-    ol_text text; /* of the whole job */
-    ol_job *job;
-    int counts;     /* step counts that are scored */
-    double *scores; /* [n, counts + 1] means at each count, then over all */
-} search;
-
-static void search_finish(search *s)
+static void search_finish(tune_search *s)
 {
     for (int i = 0; i < s->n_subjects; i++)
         free(s->subjects[i].arm);
@@ -75,22 +48,21 @@ static void search_finish(search *s)
     free(s->scores);
 }
 
-/* Does the key tell two cells apart? */
-static bool counts_for(const search *s, const char *path)
+bool tune_counts_for(const tune_search *s, const char *path)
 {
     if (s->trained)
-        return strncmp(path, "learner.", LEARNER) == 0;
+        return strncmp(path, "learner.", TUNE_LEARNER) == 0;
     return strncmp(path, "learner.inner.", 14) == 0 && strcmp(path, "learner.inner.steps") != 0 &&
            strcmp(path, "learner.inner.storage") != 0;
 }
 
 /* All values that count, in a row; and whose warmup is not rescaled. */
-static ol_status describe_cell(const search *s, const ol_job *cell, ol_text *text)
+static ol_status describe_cell(const tune_search *s, const ol_job *cell, ol_text *text)
 {
     OL_TRY(ol_text_format(
         text, "%d;", ol_conf_own(cell->conf, ol_conf_find(ol_job_keys, "learner.outer.warmup"))));
     for (size_t key = 0; key < ol_job_keys.n; key++)
-        if (counts_for(s, ol_job_keys.keys[key].path)) {
+        if (tune_counts_for(s, ol_job_keys.keys[key].path)) {
             OL_TRY(ol_conf_value(ol_job_keys, key, cell, text));
             OL_TRY(ol_text_format(text, ";"));
         }
@@ -98,7 +70,7 @@ static ol_status describe_cell(const search *s, const ol_job *cell, ol_text *tex
 }
 
 /* A new arm of the search. Takes what tells it apart. */
-static ol_status add_arm(search *s, const char *name, const ol_job *cell, ol_text *told)
+static ol_status add_arm(tune_search *s, const char *name, const ol_job *cell, ol_text *told)
 {
     char **grown = realloc(s->known, ((size_t)s->n + 1) * sizeof *grown);
 
@@ -112,7 +84,7 @@ static ol_status add_arm(search *s, const char *name, const ol_job *cell, ol_tex
 }
 
 /* Find cell c of a subject among the arms, or make it one. */
-static ol_status place_cell(search *s, subject *of, int c, const ol_job *cell)
+static ol_status place_cell(tune_search *s, tune_subject *of, int c, const ol_job *cell)
 {
     char name[NAME];
     ol_text told = {0};
@@ -132,11 +104,11 @@ static ol_status place_cell(search *s, subject *of, int c, const ol_job *cell)
     return status;
 }
 
-static ol_status add_subject(search *s, const ol_job *job, const char *name)
+static ol_status add_subject(tune_search *s, const ol_job *job, const char *name)
 {
-    subject *of = &s->subjects[s->n_subjects++];
+    tune_subject *of = &s->subjects[s->n_subjects++];
 
-    *of = (subject){.job = job, .name = name, .n = (int)ol_job_cells(job)};
+    *of = (tune_subject){.job = job, .name = name, .n = (int)ol_job_cells(job)};
     of->arm = calloc((size_t)of->n, sizeof *of->arm);
     OL_CHECK(of->arm, OL_ENOMEM, "no memory for the cells of a grid");
     for (int c = 0; c < of->n; c++) {
@@ -153,7 +125,7 @@ static ol_status add_subject(search *s, const ol_job *job, const char *name)
 }
 
 /* Everything but the arms, in the values of the job. */
-static void set_values(const search *s, const ol_job *job, ol_job *values)
+static void set_values(const tune_search *s, const ol_job *job, ol_job *values)
 {
     const unsigned scores = job->stages & OL_STAGE_ADAPT ? OL_STAGE_ADAPT : (unsigned)OL_STAGE_EVAL;
 
@@ -168,7 +140,7 @@ static void set_values(const search *s, const ol_job *job, ol_job *values)
     values->tune.steps = 0;
 }
 
-static ol_status make_job(search *s, const ol_job *job)
+static ol_status make_job(tune_search *s, const ol_job *job)
 {
     ol_job values = *job; /* borrowed: only to be written */
     char none[] = "()";
@@ -181,7 +153,7 @@ static ol_status make_job(search *s, const ol_job *job)
 }
 
 /* The arms with grids; without any arms, the job. Or the start, where it is scored beside them. */
-static ol_status list_subjects(search *s, const ol_job *job)
+static ol_status list_subjects(tune_search *s, const ol_job *job)
 {
     const unsigned both = OL_STAGE_TRAIN | OL_STAGE_ADAPT;
 
@@ -197,11 +169,11 @@ static ol_status list_subjects(search *s, const ol_job *job)
     return OL_OK;
 }
 
-static ol_status search_init(search *s, const ol_job *job, bool trained)
+static ol_status search_init(tune_search *s, const ol_job *job, bool trained)
 {
     char path[PATH_MAX];
 
-    *s = (search){.trained = trained};
+    *s = (tune_search){.trained = trained};
     OL_TRY(ol_path_format(path, "%s/tune/%s", job->output, trained ? "trained" : "untrained"));
     s->output = strdup(path);
     OL_CHECK(s->output, OL_ENOMEM, "no memory for a job");
@@ -215,7 +187,7 @@ static ol_status search_init(search *s, const ol_job *job, bool trained)
 }
 
 /* Number of a step count among those scored; -1 for none of them. */
-static int place_of(const search *s, int steps)
+static int place_of(const tune_search *s, int steps)
 {
     const ol_job *job = s->job;
 
@@ -228,7 +200,7 @@ static int place_of(const search *s, int steps)
 }
 
 /* Means of the scores of one file; *whole is false when it lacks some. */
-static void average(const search *s, const score_file *file, double *means, bool *whole)
+static void average(const tune_search *s, const score_file *file, double *means, bool *whole)
 {
     const int each = s->job->data.holdout * s->job->eval.seeds.n;
     int n[OL_CONF_LIST] = {0};
@@ -251,7 +223,7 @@ static void average(const search *s, const score_file *file, double *means, bool
     means[s->counts] /= (double)each * s->counts;
 }
 
-static ol_status read_arm(const search *s, int i, double *means, bool *whole)
+static ol_status read_arm(const tune_search *s, int i, double *means, bool *whole)
 {
     ol_run_folder folder;
     ol_run_claim claim;
@@ -279,7 +251,7 @@ static ol_status read_arm(const search *s, int i, double *means, bool *whole)
 }
 
 /* Rank 0: the scores of all arms, as far as they are there. */
-static ol_status read_scores(search *s, bool *whole)
+static ol_status read_scores(tune_search *s, bool *whole)
 {
     *whole = true;
     for (int i = 0; i < s->n && *whole; i++)
@@ -287,7 +259,7 @@ static ol_status read_scores(search *s, bool *whole)
     return OL_OK;
 }
 
-static ol_status share_scores(ol_comm *comm, search *s, bool *whole)
+static ol_status share_scores(ol_comm *comm, tune_search *s, bool *whole)
 {
     const size_t bytes = (size_t)s->n * (size_t)(s->counts + 1) * sizeof *s->scores;
 
@@ -297,24 +269,25 @@ static ol_status share_scores(ol_comm *comm, search *s, bool *whole)
     return ol_comm_broadcast(comm, s->scores, bytes, 0);
 }
 
-static double score_of(const search *s, const subject *of, int cell, int count)
+double tune_score(const tune_search *s, const tune_subject *of, int cell, int count)
 {
     return s->scores[of->arm[cell] * (s->counts + 1) + count];
 }
 
-static void choose(search *s)
+static void choose(tune_search *s)
 {
     for (int i = 0; i < s->n_subjects; i++) {
-        subject *of = &s->subjects[i];
+        tune_subject *of = &s->subjects[i];
 
         for (int c = 1; c < of->n; c++)
-            if (score_of(s, of, c, s->counts) > score_of(s, of, of->best, s->counts))
+            if (tune_score(s, of, c, s->counts) > tune_score(s, of, of->best, s->counts))
                 of->best = c;
     }
 }
 
 /* Train and score what is not yet, and choose. *fresh: it was not all there. */
-static ol_status run_search(ol_comm *comm, search *s, bool resume, bool *work_started, bool *fresh)
+static ol_status run_search(ol_comm *comm, tune_search *s, bool resume, bool *work_started,
+                            bool *fresh)
 {
     score_book book = {0};
     ol_job *job = NULL;
@@ -341,109 +314,8 @@ static ol_status run_search(ol_comm *comm, search *s, bool resume, bool *work_st
     return OL_OK;
 }
 
-/* A value without the quotes of a word. */
-static ol_status append_plainly(size_t key, const ol_job *values, ol_text *text)
-{
-    ol_text value = {0};
-    ol_status status = ol_conf_value(ol_job_keys, key, values, &value);
-
-    if (status == OL_OK && value.data[0] == '"')
-        status = ol_text_append(text, value.data + 1, value.size - 2);
-    else if (status == OL_OK)
-        status = ol_text_append(text, value.data, value.size);
-    ol_text_finish(&value);
-    return status;
-}
-
-/* "inner.lr 0.1  outer.lr 0.003" */
-static ol_status name_cell(const search *s, const ol_job *job, const subject *of, int c,
-                           ol_text *text)
-{
-    ol_job *alone;
-    ol_status status = OL_OK;
-
-    OL_TRY(ol_job_cell(job, of->job->tune.grid, (size_t)c, &alone));
-    for (size_t key = 0; key < ol_job_keys.n && status == OL_OK; key++) {
-        const char *path = ol_job_keys.keys[key].path;
-
-        if (!ol_conf_own(alone->conf, key) || !counts_for(s, path))
-            continue;
-        status = ol_text_format(text, "%s%s ", text->size > 0 ? "  " : "", path + LEARNER);
-        if (status == OL_OK)
-            status = append_plainly(key, alone, text);
-    }
-    ol_job_destroy(alone);
-    return status;
-}
-
-/* Cells of the start that are one in what adaptation uses stand once. */
-static bool stood_before(const subject *of, int c)
-{
-    for (int i = 0; i < c; i++)
-        if (of->arm[i] == of->arm[c])
-            return true;
-    return false;
-}
-
-static ol_status table_row(const search *s, const ol_job *job, const subject *of, int c, int width,
-                           ol_text *out)
-{
-    ol_text name = {0};
-    ol_status status = name_cell(s, job, of, c, &name);
-
-    if (status == OL_OK)
-        status = ol_text_format(out, "  %c %-*s", of->arm[c] == of->arm[of->best] ? '*' : ' ',
-                                width, name.data ? name.data : "");
-    for (int i = 0; i <= s->counts && status == OL_OK; i++)
-        status = ol_text_format(out, "%8.1f", 100 * score_of(s, of, c, i));
-    ol_text_finish(&name);
-    return status == OL_OK ? ol_text_format(out, "\n") : status;
-}
-
-static ol_status table_of(const search *s, const ol_job *job, const subject *of, ol_text *out)
-{
-    int width = (int)strlen(of->name) - 2;
-
-    for (int c = 0; c < of->n; c++) {
-        ol_text name = {0};
-        ol_status status = name_cell(s, job, of, c, &name);
-
-        if ((int)name.size > width)
-            width = (int)name.size;
-        ol_text_finish(&name);
-        OL_TRY(status);
-    }
-    OL_TRY(ol_text_format(out, "\n%-*s", width + 4, of->name));
-    for (int i = 0; i < s->counts; i++) {
-        char head[32] = "0 steps";
-
-        if (s->job->stages & OL_STAGE_ADAPT)
-            snprintf(head, sizeof head, "%d step%s", s->job->eval.adapt_steps.items[i],
-                     s->job->eval.adapt_steps.items[i] == 1 ? "" : "s");
-        OL_TRY(ol_text_format(out, "%8s", head));
-    }
-    OL_TRY(ol_text_format(out, "    mean\n"));
-    for (int c = 0; c < of->n; c++)
-        if (!stood_before(of, c))
-            OL_TRY(table_row(s, job, of, c, width, out));
-    return OL_OK;
-}
-
-static ol_status write_table(const search *s, int n, const ol_job *job, ol_text *out)
-{
-    OL_TRY(ol_text_format(
-        out,
-        "tuning: mean scores in %% of %d training tasks that were held out, %d seed%s "
-        "each; * is chosen\n",
-        job->tune.holdout, job->eval.seeds.n, job->eval.seeds.n == 1 ? "" : "s"));
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < s[i].n_subjects; k++)
-            OL_TRY(table_of(&s[i], job, &s[i].subjects[k], out));
-    return OL_OK;
-}
-
 /* Rank 0: the table to the screen, to the log of the job, and as a file. */
-static ol_status show_table(const search *s, int n, const ol_job *job, bool fresh)
+static ol_status show_table(const tune_search *s, int n, const ol_job *job, bool fresh)
 {
     char path[PATH_MAX];
     ol_run_folder folder;
@@ -455,7 +327,7 @@ static ol_status show_table(const search *s, int n, const ol_job *job, bool fres
     if (status == OL_OK)
         status = ol_path_format(path, "%s/tune/choice.txt", job->output);
     if (status == OL_OK)
-        status = write_table(s, n, job, &table);
+        status = tune_table(s, n, job, &table);
     if (status == OL_OK && fresh)
         status = ol_write_file(path, table.data, table.size);
     if (status == OL_OK && fresh) {
@@ -489,18 +361,19 @@ static ol_status add_set(const char *prefix, size_t key, const ol_job *values, c
 }
 
 /* Keys that the chosen cell of a subject says and that count for it: said[]. */
-static ol_status mark_keys(const search *s, const ol_job *job, const subject *of, bool *said)
+static ol_status mark_keys(const tune_search *s, const ol_job *job, const tune_subject *of,
+                           bool *said)
 {
     ol_job *alone;
 
     OL_TRY(ol_job_cell(job, of->job->tune.grid, (size_t)of->best, &alone));
     for (size_t key = 0; key < ol_job_keys.n; key++)
-        said[key] = ol_conf_own(alone->conf, key) && counts_for(s, ol_job_keys.keys[key].path);
+        said[key] = ol_conf_own(alone->conf, key) && tune_counts_for(s, ol_job_keys.keys[key].path);
     ol_job_destroy(alone);
     return OL_OK;
 }
 
-static const subject *subject_of(const search *s, const ol_job *job)
+static const tune_subject *subject_of(const tune_search *s, const ol_job *job)
 {
     for (int i = 0; i < s->n_subjects; i++)
         if (s->subjects[i].job == job)
@@ -509,10 +382,10 @@ static const subject *subject_of(const search *s, const ol_job *job)
 }
 
 /* The chosen keys of an arm, and as they are those that the start's choice would change for it. */
-static ol_status set_arm(const search *s, const ol_job *job, const ol_job *arm,
+static ol_status set_arm(const tune_search *s, const ol_job *job, const ol_job *arm,
                          const bool *of_start, set_list *sets)
 {
-    const subject *of = subject_of(s, arm);
+    const tune_subject *of = subject_of(s, arm);
     bool said[OL_CONF_KEYS] = {false};
     char prefix[NAME + 16] = "";
     ol_job *cell = NULL;
@@ -539,10 +412,10 @@ static ol_status set_arm(const search *s, const ol_job *job, const ol_job *arm,
 }
 
 /* All settings that the choice comes to. */
-static ol_status list_choice(const search *start, const search *trained, const ol_job *job,
-                             set_list *sets)
+static ol_status list_choice(const tune_search *start, const tune_search *trained,
+                             const ol_job *job, set_list *sets)
 {
-    const subject *of = subject_of(start, job);
+    const tune_subject *of = subject_of(start, job);
     bool said[OL_CONF_KEYS] = {false};
     ol_job *cell;
 
@@ -575,7 +448,7 @@ bool ol_tune_wanted(const ol_job *job)
 ol_status ol_tune(ol_comm *comm, const ol_job *job, bool resume, bool *work_started,
                   set_list *choice)
 {
-    search searches[2] = {{0}};
+    tune_search searches[2] = {{0}};
     bool fresh = false;
     ol_status status = OL_OK;
 
