@@ -60,7 +60,7 @@ static ol_status table_row(const tune_search *s, const ol_job *job, const tune_s
         status = ol_text_format(out, "  %c %-*s", of->arm[c] == of->arm[of->best] ? '*' : ' ',
                                 width, name.data ? name.data : "");
     for (int i = 0; i <= s->counts && status == OL_OK; i++)
-        status = ol_text_format(out, "%8.1f", 100 * tune_score(s, of, c, i));
+        status = ol_text_format(out, "%10.1f", 100 * tune_score(s, of, c, i));
     ol_text_finish(&name);
     return status == OL_OK ? ol_text_format(out, "\n") : status;
 }
@@ -86,9 +86,9 @@ static ol_status table_of(const tune_search *s, const ol_job *job, const tune_su
         if (s->job->stages & OL_STAGE_ADAPT)
             snprintf(head, sizeof head, "%d step%s", s->job->eval.adapt_steps.items[i],
                      s->job->eval.adapt_steps.items[i] == 1 ? "" : "s");
-        OL_TRY(ol_text_format(out, "%8s", head));
+        OL_TRY(ol_text_format(out, "%10s", head));
     }
-    OL_TRY(ol_text_format(out, "    mean\n"));
+    OL_TRY(ol_text_format(out, "      mean\n"));
     for (int c = 0; c < of->n; c++)
         if (!stood_before(of, c))
             OL_TRY(table_row(s, job, of, c, width, out));
