@@ -8,20 +8,6 @@
 
 #include "internal.h"
 
-/* One reading: the table, what it fills, and the text it is at. */
-struct reader {
-    ol_conf_table table;
-    void *values;
-    ol_conf *conf;
-    const struct source *source; /* NULL in a --set */
-    const char *set;             /* the --set, NULL in a file */
-    bool own;                    /* in a variant */
-    ol_conf_mistakes *mistakes;
-    config_setting_t *list;       /* the list of variants, the last one said */
-    const struct source *list_in; /* its source and set */
-    const char *list_set;
-};
-
 size_t ol_conf_find(ol_conf_table table, const char *path)
 {
     size_t i = 0;
@@ -31,11 +17,24 @@ size_t ol_conf_find(ol_conf_table table, const char *path)
     return i;
 }
 
-static void place_of(const struct reader *reader, const config_setting_t *setting,
-                     char place[PATH_MAX])
+/* A comment at the end of a --set says where it comes from. */
+static void place_of_set(const char *set, char place[PATH_MAX])
 {
-    if (reader->set)
-        snprintf(place, PATH_MAX, "--set %s", reader->set);
+    const char *comment = strrchr(set, '#');
+
+    if (comment && comment[1] == ' ' && !strchr(comment, '"'))
+        snprintf(place, PATH_MAX, "%s", comment + 2);
+    else
+        snprintf(place, PATH_MAX, "--set %s", set);
+}
+
+void ol_conf_place(const struct reader *reader, const config_setting_t *setting,
+                   char place[PATH_MAX])
+{
+    if (reader->said)
+        snprintf(place, PATH_MAX, "%s", reader->said);
+    else if (reader->set)
+        place_of_set(reader->set, place);
     else
         ol_conf_source_place(reader->source, config_setting_source_line(setting), place);
 }
@@ -71,8 +70,6 @@ static ol_status remember(ol_conf *conf, size_t key, const char *origin)
     return OL_OK;
 }
 
-static ol_status take(struct reader *reader, const char *path, config_setting_t *setting);
-
 /* Every member of a group; prefix is "" or ends in a dot. */
 static ol_status take_members(struct reader *reader, const char *prefix, config_setting_t *group)
 {
@@ -83,25 +80,45 @@ static ol_status take_members(struct reader *reader, const char *prefix, config_
         if (snprintf(path, sizeof path, "%s%s", prefix, config_setting_name(member)) >=
             LONGEST_PATH)
             strcpy(path + LONGEST_PATH - sizeof "...", "..."); /* unknown, then, and named so */
-        OL_TRY(take(reader, path, member));
+        OL_TRY(ol_conf_take(reader, path, member));
     }
     return OL_OK;
 }
 
-static ol_status take(struct reader *reader, const char *path, config_setting_t *setting)
+/* May a variant say this key? */
+static bool may_vary(ol_conf_table table, const char *path)
+{
+    const size_t n = strlen(table.below);
+
+    return (strncmp(path, table.below, n) == 0 && path[n] == '.') ||
+           (table.also && strcmp(path, table.also) == 0);
+}
+
+static ol_status take_key(struct reader *reader, size_t key, config_setting_t *setting,
+                          const char *place)
+{
+    const ol_conf_key *it = &reader->table.keys[key];
+    const int before = reader->mistakes->n;
+
+    if (reader->own && !may_vary(reader->table, it->path))
+        ol_conf_mistake(reader->mistakes, place, "%s is the same for all %s: say it outside",
+                        it->path, reader->table.list);
+    else if (it->type == OL_CONF_GRID)
+        OL_TRY(ol_conf_take_grid(reader, it, setting, place));
+    else
+        OL_TRY(ol_conf_assign(it, setting, place, reader->values, reader->mistakes));
+    reader->conf->own[key] = reader->own;
+    return reader->mistakes->n > before ? OL_OK : remember(reader->conf, key, place);
+}
+
+ol_status ol_conf_take(struct reader *reader, const char *path, config_setting_t *setting)
 {
     const size_t key = ol_conf_find(reader->table, path);
     char place[PATH_MAX], prefix[LONGEST_PATH + 1];
 
-    place_of(reader, setting, place);
-    if (key < reader->table.n) {
-        const int before = reader->mistakes->n;
-
-        OL_TRY(ol_conf_assign(&reader->table.keys[key], setting, place, reader->values,
-                              reader->mistakes));
-        reader->conf->own[key] = reader->own;
-        return reader->mistakes->n > before ? OL_OK : remember(reader->conf, key, place);
-    }
+    ol_conf_place(reader, setting, place);
+    if (key < reader->table.n)
+        return take_key(reader, key, setting, place);
     if (is_group(reader->table, path)) {
         if (!config_setting_is_group(setting)) {
             ol_conf_mistake(reader->mistakes, place, "%s is a group: write %s = { ... }", path,
@@ -193,7 +210,7 @@ static ol_status take_set(struct reader *reader, config_t *config, const char *s
     }
     if (below_list(reader, set))
         return OL_OK;
-    return take(reader, path, config_setting_get_elem(config_root_setting(config), 0));
+    return ol_conf_take(reader, path, config_setting_get_elem(config_root_setting(config), 0));
 }
 
 static ol_status set_defaults(struct reader *reader)
@@ -226,12 +243,32 @@ static ol_status new_conf(ol_conf_table table, ol_conf **conf)
     return OL_OK;
 }
 
-static ol_status copy_origins(const ol_conf *from, ol_conf *to)
+ol_status ol_conf_fork(const ol_conf *conf, const void *values, void *copy, ol_conf **fork)
 {
-    for (size_t i = 0; i < from->table.n; i++)
-        if (from->origin[i])
-            OL_TRY(remember(to, i, from->origin[i]));
-    return OL_OK;
+    ol_status status;
+
+    memset(copy, 0, conf->table.size);
+    OL_TRY(new_conf(conf->table, fork));
+    memcpy((*fork)->own, conf->own, sizeof conf->own);
+    status = ol_conf_copy(conf->table, values, copy);
+    for (size_t i = 0; i < conf->table.n && status == OL_OK; i++)
+        if (conf->origin[i])
+            status = remember(*fork, i, conf->origin[i]);
+    if (status != OL_OK) {
+        ol_conf_finish(conf->table, copy);
+        ol_conf_destroy(*fork);
+        *fork = NULL;
+    }
+    return status;
+}
+
+/* Is that a group with keys that a variant may say? */
+static bool is_variable(ol_conf_table table, const char *group)
+{
+    const size_t n = strlen(group);
+
+    return strcmp(group, table.below) == 0 ||
+           (table.also && strncmp(table.also, group, n) == 0 && table.also[n] == '.');
 }
 
 /* One group of the list: its name, and its keys over a copy of the values read so far. */
@@ -242,7 +279,7 @@ static ol_status take_variant(struct reader *reader, config_setting_t *group,
     const char *name = NULL;
     char place[PATH_MAX];
 
-    place_of(reader, group, place);
+    ol_conf_place(reader, group, place);
     if (!config_setting_is_group(group) || !config_setting_lookup_string(group, "name", &name)) {
         ol_conf_mistake(reader->mistakes, place,
                         "each item of %s is a group with a name: "
@@ -255,19 +292,17 @@ static ol_status take_variant(struct reader *reader, config_setting_t *group,
     variant->values = calloc(1, reader->table.size);
     OL_CHECK(variant->name && variant->place && variant->values, OL_ENOMEM, "no memory for %s",
              reader->table.list);
-    OL_TRY(ol_conf_copy(reader->table, reader->values, variant->values));
-    OL_TRY(new_conf(reader->table, &variant->conf));
-    OL_TRY(copy_origins(reader->conf, variant->conf));
+    OL_TRY(ol_conf_fork(reader->conf, reader->values, variant->values, &variant->conf));
     inner.values = variant->values;
     inner.conf = variant->conf;
     inner.own = true;
     for (int i = 0; i < config_setting_length(group); i++) {
         config_setting_t *member = config_setting_get_elem(group, (unsigned)i);
 
-        if (strcmp(config_setting_name(member), reader->table.below) == 0) {
-            OL_TRY(take(&inner, reader->table.below, member));
+        if (is_variable(reader->table, config_setting_name(member))) {
+            OL_TRY(ol_conf_take(&inner, config_setting_name(member), member));
         } else if (strcmp(config_setting_name(member), "name") != 0) {
-            place_of(reader, member, place);
+            ol_conf_place(reader, member, place);
             ol_conf_mistake(reader->mistakes, place, "%s of %s \"%s\": only name and %s stand here",
                             config_setting_name(member), reader->table.list, name,
                             reader->table.below);
@@ -337,15 +372,14 @@ static const char *nearest_variant(const struct reader *reader, const char *rest
 /* --set list.NAME.below.key=value */
 static ol_status take_variant_set(struct reader *reader, config_t *config, const char *set)
 {
-    const char *const below = reader->table.below;
     const char *path;
     struct variant *variant = find_variant(reader->conf, below_list(reader, set), &path);
     struct reader inner = *reader;
-    char place[PATH_MAX], key[LONGEST_PATH];
+    char place[PATH_MAX], key[LONGEST_PATH], group[LONGEST_PATH];
 
     inner.source = NULL;
     inner.set = set;
-    place_of(&inner, NULL, place);
+    ol_conf_place(&inner, NULL, place);
     if (!variant) {
         const char *near = nearest_variant(reader, below_list(reader, set));
 
@@ -354,16 +388,17 @@ static ol_status take_variant_set(struct reader *reader, config_t *config, const
                         near ? "\"?" : "");
         return OL_OK;
     }
-    if (strncmp(path, below, strlen(below)) != 0 || !strchr(".=", path[strlen(below)])) {
+    snprintf(group, sizeof group, "%.*s", (int)strcspn(path, ".="), path);
+    if (!is_variable(reader->table, group)) {
         ol_conf_mistake(reader->mistakes, place, "of %s \"%s\" only %s can be set",
-                        reader->table.list, variant->name, below);
+                        reader->table.list, variant->name, reader->table.below);
         return OL_OK;
     }
     snprintf(key, sizeof key, "%.*s", (int)strcspn(path, "="), path);
     inner.values = variant->values;
     inner.conf = variant->conf;
     inner.own = true;
-    return take(&inner, key, config_setting_get_elem(config_root_setting(config), 0));
+    return ol_conf_take(&inner, key, config_setting_get_elem(config_root_setting(config), 0));
 }
 
 /* The file's text, then each --set. All parsed texts live until the variants are taken, which may
@@ -487,22 +522,8 @@ const char *ol_conf_variant_origin(const ol_conf *conf, size_t i)
 
 ol_status ol_conf_variant(const ol_conf *conf, size_t i, void *values, ol_conf **variant)
 {
-    const struct variant *from = &conf->variants[i];
-    ol_conf *made;
-    ol_status status;
-
     assert(i < conf->n_variants);
-    OL_TRY(new_conf(conf->table, &made));
-    memcpy(made->own, from->conf->own, sizeof made->own);
-    status = copy_origins(from->conf, made);
-    if (status == OL_OK)
-        status = ol_conf_copy(conf->table, from->values, values);
-    if (status != OL_OK) {
-        ol_conf_destroy(made);
-        made = NULL;
-    }
-    *variant = made;
-    return status;
+    return ol_conf_fork(conf->variants[i].conf, conf->variants[i].values, values, variant);
 }
 
 bool ol_conf_own(const ol_conf *variant, size_t key)

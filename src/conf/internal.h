@@ -62,6 +62,41 @@ ol_status ol_conf_quote(ol_text *text, const char *string);
  * forgotten or others. Empty when none is near. */
 void ol_conf_nearest(ol_conf_table table, const char *path, char nearest[NEAREST]);
 
+/* One reading: the table, what it fills, and the text it is at. */
+struct reader {
+    ol_conf_table table;
+    void *values;
+    ol_conf *conf;
+    const struct source *source; /* NULL in a --set */
+    const char *set;             /* the --set, NULL in a file */
+    const char *said;            /* where all of it was said, in the place of both; else NULL */
+    bool own;                    /* in a variant */
+    ol_conf_mistakes *mistakes;
+    config_setting_t *list;       /* the list of variants, the last one said */
+    const struct source *list_in; /* its source and set */
+    const char *list_set;
+};
+
+/* Take a setting and all that is in it: a key, a group of keys, or the list. */
+ol_status ol_conf_take(struct reader *reader, const char *path, config_setting_t *setting);
+
+/* "file:line" of a setting, or its --set. */
+void ol_conf_place(const struct reader *reader, const config_setting_t *setting,
+                   char place[PATH_MAX]);
+
+/* A copy of values and of where they come from, to have other keys laid over. */
+ol_status ol_conf_fork(const ol_conf *conf, const void *values, void *copy, ol_conf **fork);
+
+/* Take the value of a grid. */
+ol_status ol_conf_take_grid(struct reader *reader, const ol_conf_key *key,
+                            config_setting_t *setting, const char *place);
+
+/* Append the keys that are own, in one line. */
+ol_status ol_conf_write_own(const void *values, const ol_conf *conf, ol_text *text);
+
+/* Make an owned string a copy of another. */
+ol_status ol_conf_string_set(const char *string, char **held);
+
 struct variant {
     char *name;
     char *place;  /* where it stands */

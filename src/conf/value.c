@@ -78,6 +78,7 @@ ol_status ol_conf_describe(const ol_conf_key *key, ol_text *text)
         [OL_CONF_WORDS] = "one or a list of",
         [OL_CONF_INTS] = "a list of whole numbers",
         [OL_CONF_STRINGS] = "a string or a list of strings",
+        [OL_CONF_GRID] = "a list of axes, each a list of groups",
     };
 
     OL_TRY(ol_text_format(text, "%s", kinds[key->type]));
@@ -245,7 +246,7 @@ static ol_status assign_ints(const ol_conf_key *key, const config_setting_t *set
     return OL_OK;
 }
 
-static ol_status assign_string(const char *string, char **held)
+ol_status ol_conf_string_set(const char *string, char **held)
 {
     char *copy = strdup(string);
 
@@ -336,7 +337,7 @@ ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting
         break;
     case OL_CONF_STRING:
         if (config_setting_type(setting) == CONFIG_TYPE_STRING)
-            return assign_string(config_setting_get_string(setting), at);
+            return ol_conf_string_set(config_setting_get_string(setting), at);
         break;
     case OL_CONF_WORD:
         fits = word(key, setting, at);
@@ -347,6 +348,8 @@ ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting
         return assign_ints(key, setting, place, at, mistakes);
     case OL_CONF_STRINGS:
         return assign_strings(key, setting, place, at, mistakes);
+    case OL_CONF_GRID: /* a default: others are taken by ol_conf_take_grid */
+        return ol_conf_string_set("()", at);
     }
     return fits ? OL_OK : refuse(key, setting, place, mistakes);
 }
@@ -412,8 +415,16 @@ ol_status ol_conf_value(ol_conf_table table, size_t i, const void *values, ol_te
         return append_ints(at, text);
     case OL_CONF_STRINGS:
         return append_strings(at, text);
+    case OL_CONF_GRID:
+        return ol_text_format(text, "%s", *(char *const *)at);
     }
     return OL_OK;
+}
+
+/* Is its field an owned char *? */
+static bool is_text(const ol_conf_key *key)
+{
+    return key->type == OL_CONF_STRING || key->type == OL_CONF_GRID;
 }
 
 void ol_conf_finish(ol_conf_table table, void *values)
@@ -421,7 +432,7 @@ void ol_conf_finish(ol_conf_table table, void *values)
     for (size_t i = 0; i < table.n; i++) {
         void *const at = field(&table.keys[i], values);
 
-        if (table.keys[i].type == OL_CONF_STRING) {
+        if (is_text(&table.keys[i])) {
             free(*(char **)at);
             *(char **)at = NULL;
         } else if (table.keys[i].type == OL_CONF_STRINGS) {
@@ -434,12 +445,12 @@ void ol_conf_finish(ol_conf_table table, void *values)
 /* Give a field that memcpy filled strings of its own; on error it holds none. */
 static ol_status copy_strings(const ol_conf_key *key, void *at)
 {
-    if (key->type == OL_CONF_STRING) {
+    if (is_text(key)) {
         char **string = at;
         const char *from = *string;
 
         *string = NULL;
-        return assign_string(from, string);
+        return ol_conf_string_set(from, string);
     }
     if (key->type == OL_CONF_STRINGS) {
         const ol_conf_strings from = *(ol_conf_strings *)at;

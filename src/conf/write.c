@@ -11,11 +11,19 @@ struct writer {
     const char *open; /* path whose groups are open: its first `depth` parts */
     int depth;
     int indent; /* of the whole block, in levels */
+    bool flat;  /* all in one line */
 };
+
+static const char *end_of_line(const struct writer *writer)
+{
+    return writer->flat ? " " : "\n";
+}
 
 static ol_status blanks(struct writer *writer)
 {
-    return ol_text_format(writer->text, "%*s", INDENT * (writer->indent + writer->depth), "");
+    return writer->flat
+               ? OL_OK
+               : ol_text_format(writer->text, "%*s", INDENT * (writer->indent + writer->depth), "");
 }
 
 /* Groups that two paths share: the number of equal parts before the last. */
@@ -33,7 +41,7 @@ static ol_status close_groups(struct writer *writer, int depth)
     while (writer->depth > depth) {
         writer->depth--;
         OL_TRY(blanks(writer));
-        OL_TRY(ol_text_format(writer->text, "};\n"));
+        OL_TRY(ol_text_format(writer->text, "};%s", end_of_line(writer)));
     }
     return OL_OK;
 }
@@ -49,7 +57,8 @@ static ol_status go_to(struct writer *writer, const char *path, const char **lea
         if (part < writer->depth)
             continue;
         OL_TRY(blanks(writer));
-        OL_TRY(ol_text_format(writer->text, "%.*s = {\n", (int)(dot - *leaf), *leaf));
+        OL_TRY(ol_text_format(writer->text, "%.*s = {%s", (int)(dot - *leaf), *leaf,
+                              end_of_line(writer)));
         writer->depth++;
     }
     writer->open = path;
@@ -77,7 +86,33 @@ static ol_status write_key(struct writer *writer, ol_conf_table table, size_t ke
                               width < COMMENT_COLUMN ? (int)(COMMENT_COLUMN - width) : 0, "",
                               (int)strcspn(origin, "\r\n"), origin));
     }
-    return ol_text_append(writer->text, "\n", 1);
+    return ol_text_append(writer->text, end_of_line(writer), 1);
+}
+
+ol_status ol_conf_write_variant(const char *name, const void *values, const ol_conf *variant,
+                                ol_text *text)
+{
+    const ol_conf_table table = variant->table;
+    struct writer writer = {.text = text, .indent = 2};
+
+    OL_TRY(ol_text_format(text, "\n    {\n        name = "));
+    OL_TRY(ol_conf_quote(text, name));
+    OL_TRY(ol_text_append(text, ";\n", 2));
+    for (size_t key = 0; key < table.n; key++)
+        if (variant->own[key])
+            OL_TRY(write_key(&writer, table, key, values, variant));
+    OL_TRY(close_groups(&writer, 0));
+    return ol_text_format(text, "    }");
+}
+
+ol_status ol_conf_write_own(const void *values, const ol_conf *conf, ol_text *text)
+{
+    struct writer writer = {.text = text, .flat = true};
+
+    for (size_t key = 0; key < conf->table.n; key++)
+        if (conf->own[key])
+            OL_TRY(write_key(&writer, conf->table, key, values, NULL));
+    return close_groups(&writer, 0);
 }
 
 /* `list = ( { name = "..."; below = { own keys } }, ... );` */
@@ -86,16 +121,9 @@ static ol_status write_variants(ol_conf_table table, const ol_conf *conf, ol_tex
     OL_TRY(ol_text_format(text, "%s = (", table.list));
     for (size_t i = 0; i < conf->n_variants; i++) {
         const struct variant *variant = &conf->variants[i];
-        struct writer writer = {.text = text, .indent = 2};
 
-        OL_TRY(ol_text_format(text, "%s\n    {\n        name = ", i > 0 ? "," : ""));
-        OL_TRY(ol_conf_quote(text, variant->name));
-        OL_TRY(ol_text_append(text, ";\n", 2));
-        for (size_t key = 0; key < table.n; key++)
-            if (variant->conf->own[key])
-                OL_TRY(write_key(&writer, table, key, variant->values, variant->conf));
-        OL_TRY(close_groups(&writer, 0));
-        OL_TRY(ol_text_format(text, "    }"));
+        OL_TRY(ol_text_format(text, i > 0 ? "," : ""));
+        OL_TRY(ol_conf_write_variant(variant->name, variant->values, variant->conf, text));
     }
     return ol_text_format(text, "\n);\n");
 }

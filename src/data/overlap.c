@@ -156,17 +156,30 @@ typedef struct search {
     int64_t *shared; /* [setting->train.n] of the present target */
 } search;
 
+/* All rows that a target may be scored on. */
+static ol_status add_target(const search *s, const char *name, row_keys *test)
+{
+    char path[PATH_MAX];
+    int k;
+
+    if (s->setting->held_out) {
+        OL_TRY(ol_task_train_path(s->root, name, s->setting->path, path, &k));
+        return add_file(test, path, 0, 0);
+    }
+    for (int i = 0; i < s->n_seeds; i++) {
+        OL_TRY(ol_task_target_paths(s->root, name, s->setting->path, s->shots, s->seeds[i], NULL,
+                                    path));
+        OL_TRY(add_file(test, path, 0, 0));
+    }
+    return OL_OK;
+}
+
 static ol_status compare_target(search *s, int target, row_keys *test, ol_overlap *out)
 {
     const ol_setting *setting = s->setting;
     const char *name = setting->test.names[target];
-    char path[PATH_MAX];
 
-    for (int i = 0; i < s->n_seeds; i++) {
-        OL_TRY(
-            ol_task_target_paths(s->root, name, setting->path, s->shots, s->seeds[i], NULL, path));
-        OL_TRY(add_file(test, path, 0, 0));
-    }
+    OL_TRY(add_target(s, name, test));
     sort_distinct(test);
     memset(s->shared, 0, (size_t)setting->train.n * sizeof *s->shared);
     count_shared(&s->train, test, s->shared, out);
@@ -192,8 +205,8 @@ static ol_status compare_all(search *s, int train_cap, ol_overlap *out)
     return status;
 }
 
-ol_status ol_overlap_find(const char *root, const char *setting, int train_cap, const int *seeds,
-                          int n_seeds, int shots, ol_overlap *out)
+ol_status ol_overlap_find(const char *root, const char *setting, ol_holdout holdout, int train_cap,
+                          const int *seeds, int n_seeds, int shots, ol_overlap *out)
 {
     ol_setting lists;
     search s = {
@@ -202,7 +215,9 @@ ol_status ol_overlap_find(const char *root, const char *setting, int train_cap, 
 
     *out = (ol_overlap){0};
     OL_TRY(ol_setting_read(root, setting, &lists));
-    status = compare_all(&s, train_cap, out);
+    status = ol_setting_hold_out(root, holdout, &lists);
+    if (status == OL_OK)
+        status = compare_all(&s, train_cap, out);
     free(s.train.keys);
     free(s.shared);
     ol_setting_finish(&lists);

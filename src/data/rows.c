@@ -6,6 +6,8 @@
 #include <jansson.h>
 
 #include "names.h"
+#include "outerloop/base/digest.h" /* ol_digest */
+#include "outerloop/base/text.h"   /* ol_text   */
 
 /* Where a fault is: OL_EDATA with "path:line: " before the message. */
 #define CHECK_LINE(cond, format, ...)                                                              \
@@ -143,6 +145,47 @@ void ol_rows_finish(ol_rows *rows)
     free(rows->rows);
     free(rows->path);
     *rows = (ol_rows){0};
+}
+
+typedef struct text_key {
+    char digest[OL_DIGEST_TEXT];
+    int row;
+} text_key;
+
+static int compare_keys(const void *a, const void *b)
+{
+    const text_key *x = a, *y = b;
+    const int order = strcmp(x->digest, y->digest);
+
+    return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
+}
+
+ol_status ol_rows_find_repeats(const ol_rows *rows, bool *repeats)
+{
+    text_key *keys = calloc((size_t)rows->n, sizeof *keys);
+    ol_text text = {0};
+    ol_status status = OL_OK;
+
+    OL_CHECK(keys, OL_ENOMEM, "%s: no memory to compare %d rows", rows->path, rows->n);
+    for (int i = 0; i < rows->n && status == OL_OK; i++) {
+        const ol_row *row = &rows->rows[i];
+
+        text.size = 0; /* both strings with their NUL, so that their border counts */
+        status = ol_text_append(&text, row->input, strlen(row->input) + 1);
+        if (status == OL_OK)
+            status = ol_text_append(&text, row->output, strlen(row->output) + 1);
+        if (status == OL_OK)
+            ol_digest(text.data, text.size, keys[i].digest);
+        keys[i].row = i;
+    }
+    if (status == OL_OK) {
+        qsort(keys, (size_t)rows->n, sizeof *keys, compare_keys);
+        for (int i = 0; i < rows->n; i++)
+            repeats[keys[i].row] = i > 0 && strcmp(keys[i].digest, keys[i - 1].digest) == 0;
+    }
+    ol_text_finish(&text);
+    free(keys);
+    return status;
 }
 
 bool ol_row_is_labelled(const ol_row *row)

@@ -5,10 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/digest.h" /* ol_digest     */
-#include "outerloop/base/log.h"    /* ol_log_warn   */
-#include "outerloop/base/rng.h"    /* ol_rng_stream */
-#include "outerloop/data/task.h"   /* ol_rows       */
+#include "outerloop/base/log.h"  /* ol_log_warn   */
+#include "outerloop/base/rng.h"  /* ol_rng_stream */
+#include "outerloop/data/task.h" /* ol_rows       */
 
 /* A kept row: its two tokenized forms, and where it came from. */
 typedef struct kept_row {
@@ -50,48 +49,6 @@ static int rows_needed(const ol_sampler *s)
     if (s->query > 0 && s->prompt.shots + 1 + s->support > need)
         need = s->prompt.shots + 1 + s->support;
     return need;
-}
-
-typedef struct text_key {
-    char digest[OL_DIGEST_TEXT];
-    int row;
-} text_key;
-
-static int compare_keys(const void *a, const void *b)
-{
-    const text_key *x = a, *y = b;
-    const int order = strcmp(x->digest, y->digest);
-
-    return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
-}
-
-/* Mark rows[i] for which an earlier row has the same input and output. */
-static ol_status find_repeats(const ol_rows *rows, bool *repeats)
-{
-    text_key *keys = calloc((size_t)rows->n, sizeof *keys);
-    ol_text text = {0};
-    ol_status status = OL_OK;
-
-    OL_CHECK(keys, OL_ENOMEM, "%s: no memory to compare %d rows", rows->path, rows->n);
-    for (int i = 0; i < rows->n && status == OL_OK; i++) {
-        const ol_row *row = &rows->rows[i];
-
-        text.size = 0; /* both strings with their NUL, so that their border counts */
-        status = ol_text_append(&text, row->input, strlen(row->input) + 1);
-        if (status == OL_OK)
-            status = ol_text_append(&text, row->output, strlen(row->output) + 1);
-        if (status == OL_OK)
-            ol_digest(text.data, text.size, keys[i].digest);
-        keys[i].row = i;
-    }
-    if (status == OL_OK) {
-        qsort(keys, (size_t)rows->n, sizeof *keys, compare_keys);
-        for (int i = 1; i < rows->n; i++)
-            repeats[keys[i].row] = strcmp(keys[i].digest, keys[i - 1].digest) == 0;
-    }
-    ol_text_finish(&text);
-    free(keys);
-    return status;
 }
 
 static ol_status add_row(const ol_sampler *s, train_task *task, ol_tokenizer *tokenizer,
@@ -188,7 +145,7 @@ static ol_status load_task(const ol_sampler *s, const char *path, int cap, ol_to
 
     OL_TRY(ol_rows_read(path, cap, &rows));
     repeats = calloc((size_t)rows.n, sizeof *repeats);
-    status = repeats ? find_repeats(&rows, repeats)
+    status = repeats ? ol_rows_find_repeats(&rows, repeats)
                      : ol_fail(OL_ENOMEM, "%s: no memory for %d rows", path, rows.n);
     if (status == OL_OK)
         status = fill_task(s, task, tokenizer, &rows, repeats);
@@ -257,6 +214,8 @@ ol_status ol_sampler_create(const ol_sampler_spec *spec, ol_tokenizer *tokenizer
     status = check_spec(spec, s);
     if (status == OL_OK)
         status = ol_setting_read(spec->root, spec->setting, &setting);
+    if (status == OL_OK)
+        status = ol_setting_hold_out(spec->root, spec->holdout, &setting);
     if (status == OL_OK)
         status = load_tasks(s, spec, &setting, tokenizer);
     ol_setting_finish(&setting);

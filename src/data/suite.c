@@ -146,7 +146,7 @@ static ol_status write_rows(const suite_writer *writer, const suite_task *task, 
 
 static bool is_taught(const suite_task *task)
 {
-    return task->role == SUITE_TRAIN || (task->role == SUITE_SPARE && task->group != SUITE_PRIVATE);
+    return task->role == SUITE_TRAIN || task->role == SUITE_SPARE;
 }
 
 static bool is_grouped(const suite_task *task)
@@ -327,8 +327,8 @@ static json_t *names_of(const suite_private *all, suite_sort sort)
     return names;
 }
 
-/* Targets of three sorts, which tables show apart; and beside it the setting that tunes on others. */
-static ol_status write_private_settings(const suite_writer *writer, const suite_private *all)
+/* Targets of three sorts, which tables show apart. */
+static ol_status write_private_setting(const suite_writer *writer, const suite_private *all)
 {
     static const char *const groups[SUITE_SORTS] = {
         [SUITE_NEW_PAIRINGS] = "new pairings",
@@ -345,13 +345,10 @@ static ol_status write_private_settings(const suite_writer *writer, const suite_
         json_object_set_new(by_group, groups[s], names);
     }
     OL_TRY(ol_path_format(path, "%s/config/private_labels.json", writer->folder));
-    OL_TRY(
-        write_json(path, json_pack("{s:o, s:o, s:o, s:o}", "train", names_of(all, SUITE_SORT_TRAIN),
-                                   "test", test, "unseen_domain_test",
-                                   names_of(all, SUITE_NEW_CATEGORIES), "groups", by_group)));
-    OL_TRY(ol_path_format(path, "%s/config/private_labels_tuning.json", writer->folder));
-    return write_json(path, json_pack("{s:o, s:o}", "train", names_of(all, SUITE_SORT_TRAIN),
-                                      "test", names_of(all, SUITE_TUNING)));
+    return write_json(path,
+                      json_pack("{s:o, s:o, s:o, s:o}", "train", names_of(all, SUITE_SORT_TRAIN),
+                                "test", test, "unseen_domain_test",
+                                names_of(all, SUITE_NEW_CATEGORIES), "groups", by_group));
 }
 
 static ol_status write_private(suite_writer *writer)
@@ -364,7 +361,7 @@ static ol_status write_private(suite_writer *writer)
     for (int i = 0; i < all->n && status == OL_OK; i++)
         status = write_task(writer, &all->tasks[i].task, all->tasks[i].number);
     if (status == OL_OK)
-        status = write_private_settings(writer, all);
+        status = write_private_setting(writer, all);
     free(all);
     return status;
 }

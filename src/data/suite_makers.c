@@ -388,7 +388,7 @@ static void draw_concept(ol_rng *rng, int kind, int concept, const char **words)
     }
 }
 
-/* An input is training's, tuning's or the targets' by its text, so that no two share a row. */
+/* An input is training's or the targets' by its text, so that they share no row. */
 static suite_role owner_of(const char *input)
 {
     uint32_t hash = 2166136261u; /* FNV-1a */
@@ -396,7 +396,7 @@ static suite_role owner_of(const char *input)
     for (; *input; input++)
         hash = (hash ^ (unsigned char)*input) * 16777619u;
     hash ^= hash >> 15;
-    return hash % 4 == 0 ? SUITE_TARGET : hash % 4 == 1 ? SUITE_SPARE : SUITE_TRAIN;
+    return hash % 4 == 0 ? SUITE_TARGET : SUITE_TRAIN;
 }
 
 /* A sentence about two words of concept masks[want]; the label is the task's own for it. */

@@ -159,7 +159,6 @@ enum { SUITE_PRIVATE_MOST = 640, SUITE_PRIVATE_ROWS = 64 };
 /** What a task of private labels is there for. */
 typedef enum suite_sort {
     SUITE_SORT_TRAIN,     /**< of the Latin squares                                 */
-    SUITE_TUNING,         /**< target to choose settings on, like a new pairing     */
     SUITE_NEW_PAIRINGS,   /**< target: known concepts and labels, paired as nowhere */
     SUITE_NEW_LABELS,     /**< target: labels of no training task                   */
     SUITE_NEW_CATEGORIES, /**< target: categories of no training task               */

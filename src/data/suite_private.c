@@ -140,7 +140,7 @@ static void add_target(suite_private *all, int k, suite_sort sort, int n, ol_rng
 {
     const bool new_labels = sort == SUITE_NEW_LABELS, new_concepts = sort == SUITE_NEW_CATEGORIES;
     const int concepts = new_concepts ? SUITE_CATEGORIES - SUITE_KNOWN : kinds[k].concepts;
-    suite_task *task = add_task(all, k, sort, sort == SUITE_TUNING ? SUITE_SPARE : SUITE_TARGET);
+    suite_task *task = add_task(all, k, sort, SUITE_TARGET);
     int scratch[LABELS], drawn[SUITE_OPTIONS], names[SUITE_OPTIONS];
 
     do {
@@ -155,14 +155,14 @@ static void add_target(suite_private *all, int k, suite_sort sort, int n, ol_rng
 
 void suite_private_plan(uint64_t seed, suite_private *all)
 {
-    static const int counts[SUITE_SORTS] = {0, LONGEST, LONGEST, LONGEST / 2, LONGEST / 2};
+    static const int counts[SUITE_SORTS] = {0, LONGEST, LONGEST / 2, LONGEST / 2};
     ol_rng rng = ol_rng_stream(seed, OL_RNG_SUITE, NUMBER - 1, 0);
 
     all->n = 0;
     for (int k = 0; k < KINDS; k++)
         for (int s = 0; s < kinds[k].squares; s++)
             add_square(all, k, &rng);
-    for (int sort = SUITE_TUNING; sort < SUITE_SORTS; sort++)
+    for (int sort = SUITE_NEW_PAIRINGS; sort < SUITE_SORTS; sort++)
         for (int i = 0; i < counts[sort]; i++) {
             const bool categories = sort == SUITE_NEW_CATEGORIES;
 
@@ -172,7 +172,8 @@ void suite_private_plan(uint64_t seed, suite_private *all)
 }
 
 const char *const suite_sort_names[SUITE_SORTS] = {
-    [SUITE_SORT_TRAIN] = "train",      [SUITE_TUNING] = "tuning",
-    [SUITE_NEW_PAIRINGS] = "pairing",  [SUITE_NEW_LABELS] = "labels",
+    [SUITE_SORT_TRAIN] = "train",
+    [SUITE_NEW_PAIRINGS] = "pairing",
+    [SUITE_NEW_LABELS] = "labels",
     [SUITE_NEW_CATEGORIES] = "unseen",
 };

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/rng.h"  /* ol_rng_stream */
 #include "outerloop/data/task.h" /* ol_rows */
 
 struct ol_target {
@@ -74,9 +75,10 @@ static ol_status check_scored(const ol_target *t, const ol_rows *rows, const ol_
     return OL_OK;
 }
 
-static ol_status read_shots(ol_target *t, const char *path, int n)
+static ol_status tokenize_shots(ol_target *t, int n)
 {
-    OL_TRY(ol_rows_read(path, n, &t->shots));
+    const char *path = t->shots.path;
+
     OL_CHECK(t->shots.n >= n, OL_EDATA, "%s: has %d rows, but %d are asked for; lower the %s", path,
              t->shots.n, n, t->prompt.shots >= n ? "shots" : "rows to adapt on");
     t->examples = calloc((size_t)n, sizeof *t->examples);
@@ -109,21 +111,94 @@ static ol_status check_spec(const ol_target_spec *spec, const ol_target *t)
     return OL_OK;
 }
 
+/* The k-shot and test files of a target. */
+static ol_status read_files(ol_target *t, const ol_target_spec *spec, int needed)
+{
+    char train[PATH_MAX], test[PATH_MAX];
+
+    OL_TRY(ol_task_target_paths(spec->root, spec->task, spec->named_in, needed, spec->seed, train,
+                                test));
+    OL_TRY(ol_rows_read(test, spec->rows, &t->test));
+    return needed > 0 ? ol_rows_read(train, needed, &t->shots) : OL_OK;
+}
+
+/* The distinct rows in the order of the seed: numbers [*n]. */
+static ol_status order_rows(const ol_rows *rows, int seed, int *order, int *n)
+{
+    ol_rng rng = ol_rng_stream((uint64_t)seed, OL_RNG_ROWS, 0, 0);
+    bool *repeats = calloc((size_t)rows->n, sizeof *repeats);
+    ol_status status = repeats ? ol_rows_find_repeats(rows, repeats)
+                               : ol_fail(OL_ENOMEM, "%s: no memory for its rows", rows->path);
+
+    *n = 0;
+    for (int i = 0; i < rows->n && status == OL_OK; i++)
+        if (!repeats[i])
+            order[(*n)++] = i;
+    free(repeats);
+    ol_rng_shuffle(&rng, order, *n);
+    return status;
+}
+
+/* Move the rows of these numbers. */
+static ol_status move_rows(ol_rows *from, const int *order, int n, ol_rows *to)
+{
+    to->path = strdup(from->path);
+    to->rows = calloc((size_t)n + 1, sizeof *to->rows);
+    OL_CHECK(to->path && to->rows, OL_ENOMEM, "%s: no memory for its rows", from->path);
+    for (; to->n < n; to->n++) {
+        to->rows[to->n] = from->rows[order[to->n]];
+        from->rows[order[to->n]] = (ol_row){0};
+    }
+    return OL_OK;
+}
+
+static ol_status deal_rows(ol_target *t, const ol_target_spec *spec, ol_rows *all, int *order,
+                           int needed)
+{
+    int n, rest;
+
+    OL_TRY(order_rows(all, spec->seed, order, &n));
+    OL_CHECK(
+        n > needed, OL_EDATA,
+        "%s: has %d distinct rows, but as a held-out task it needs %d to learn from and one or "
+        "more to be scored on; lower eval.adapt_rows or eval.shots",
+        all->path, n, needed);
+    rest = n - needed;
+    OL_TRY(move_rows(all, order, needed, &t->shots));
+    return move_rows(all, order + needed, spec->rows > 0 && spec->rows < rest ? spec->rows : rest,
+                     &t->test);
+}
+
+/* Both parts out of the training file of a held-out task. */
+static ol_status split_training_file(ol_target *t, const ol_target_spec *spec, int needed)
+{
+    char path[PATH_MAX];
+    ol_rows all;
+    int k, *order;
+    ol_status status;
+
+    OL_TRY(ol_task_train_path(spec->root, spec->task, spec->named_in, path, &k));
+    OL_TRY(ol_rows_read(path, 0, &all));
+    order = calloc((size_t)all.n, sizeof *order);
+    status = order ? deal_rows(t, spec, &all, order, needed)
+                   : ol_fail(OL_ENOMEM, "%s: no memory for its rows", path);
+    free(order);
+    ol_rows_finish(&all);
+    return status;
+}
+
 static ol_status fill(ol_target *t, const ol_target_spec *spec)
 {
     const int needed = spec->adapt_rows > spec->shots ? spec->adapt_rows : spec->shots;
-    char train[PATH_MAX], test[PATH_MAX];
 
     OL_TRY(check_spec(spec, t));
-    OL_TRY(ol_task_target_paths(spec->root, spec->task, spec->named_in, needed, spec->seed, train,
-                                test));
-    OL_TRY(ol_task_config_read(spec->root, spec->task, &t->config));
     t->task = strdup(spec->task);
     OL_CHECK(t->task, OL_ENOMEM, "task %s: no memory for it", spec->task);
-    OL_TRY(ol_rows_read(test, spec->rows, &t->test));
+    OL_TRY(spec->held_out ? split_training_file(t, spec, needed) : read_files(t, spec, needed));
+    OL_TRY(ol_task_config_read(spec->root, spec->task, &t->config));
     for (int i = 0; i < t->test.n; i++)
         OL_TRY(check_test_row(t, &t->test.rows[i]));
-    return needed > 0 ? read_shots(t, train, needed) : OL_OK;
+    return needed > 0 ? tokenize_shots(t, needed) : OL_OK;
 }
 
 ol_status ol_target_create(const ol_target_spec *spec, ol_tokenizer *tokenizer, ol_target **out)

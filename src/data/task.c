@@ -7,6 +7,7 @@
 #include <jansson.h>
 
 #include "names.h"
+#include "outerloop/base/rng.h"  /* ol_rng_stream */
 #include "outerloop/base/text.h" /* ol_text */
 
 ol_status names_copy(const char *path, const json_t *list, char ***out, int *n)
@@ -233,12 +234,69 @@ ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out
     return status;
 }
 
-void ol_setting_finish(ol_setting *setting)
+/* Numbers of the training tasks that can be scored: [*n], for the caller to free. */
+static ol_status list_scorable(const char *root, const ol_setting *setting, int **out, int *n)
 {
-    if (!setting)
-        return;
-    free(setting->path);
-    names_free(setting->train.names, setting->train.n);
+    int *found = calloc((size_t)setting->train.n + 1, sizeof *found);
+
+    *out = found;
+    *n = 0;
+    OL_CHECK(found, OL_ENOMEM, "%s: no memory for its tasks", setting->path);
+    for (int i = 0; i < setting->train.n; i++) {
+        ol_task_config config;
+
+        OL_TRY(ol_task_config_read(root, setting->train.names[i], &config));
+        if (strcmp(config.type, "free-form") != 0)
+            found[(*n)++] = i;
+        ol_task_config_finish(&config);
+    }
+    return OL_OK;
+}
+
+static ol_status check_holdout(const ol_setting *setting, int n, int scorable)
+{
+    OL_CHECK(
+        n <= scorable, OL_EUSAGE,
+        "%d training tasks are to be held out (data.holdout, or tune.holdout), but of the %d of "
+        "%s only %d can be scored, the others being free-form: ask for fewer",
+        n, setting->train.n, setting->path, scorable);
+    OL_CHECK(
+        n < setting->train.n, OL_EUSAGE,
+        "%d training tasks are to be held out (data.holdout, or tune.holdout), which is all of "
+        "%s: ask for fewer, so that there is something to train on",
+        n, setting->path);
+    return OL_OK;
+}
+
+/* The first n of `drawn` go from `train` to `test`, in the order of the file. */
+static ol_status move_to_test(ol_setting *setting, const int *drawn, int n)
+{
+    bool *held = calloc((size_t)setting->train.n, sizeof *held);
+    char **test = calloc((size_t)n, sizeof *test);
+    int left = 0, moved = 0;
+
+    if (!held || !test) {
+        free(held);
+        free(test);
+        return ol_fail(OL_ENOMEM, "%s: no memory for its tasks", setting->path);
+    }
+    for (int i = 0; i < n; i++)
+        held[drawn[i]] = true;
+    for (int i = 0; i < setting->train.n; i++) {
+        if (held[i])
+            test[moved++] = setting->train.names[i];
+        else
+            setting->train.names[left++] = setting->train.names[i];
+    }
+    free(held);
+    setting->train.n = left;
+    setting->test = (ol_names){test, n};
+    setting->held_out = true;
+    return OL_OK;
+}
+
+static void forget_targets(ol_setting *setting)
+{
     names_free(setting->test.names, setting->test.n);
     names_free(setting->unseen_domain_test.names, setting->unseen_domain_test.n);
     for (int i = 0; i < setting->n_groups; i++) {
@@ -246,6 +304,38 @@ void ol_setting_finish(ol_setting *setting)
         names_free(setting->groups[i].tasks.names, setting->groups[i].tasks.n);
     }
     free(setting->groups);
+    setting->test = setting->unseen_domain_test = (ol_names){0};
+    setting->groups = NULL;
+    setting->n_groups = 0;
+}
+
+ol_status ol_setting_hold_out(const char *root, ol_holdout holdout, ol_setting *setting)
+{
+    ol_rng rng = ol_rng_stream(holdout.seed, OL_RNG_HELD, 0, 0);
+    int *scorable = NULL, n = 0;
+    ol_status status;
+
+    if (holdout.n == 0)
+        return OL_OK;
+    status = list_scorable(root, setting, &scorable, &n);
+    if (status == OL_OK)
+        status = check_holdout(setting, holdout.n, n);
+    if (status == OL_OK) {
+        ol_rng_shuffle(&rng, scorable, n);
+        forget_targets(setting);
+        status = move_to_test(setting, scorable, holdout.n);
+    }
+    free(scorable);
+    return status;
+}
+
+void ol_setting_finish(ol_setting *setting)
+{
+    if (!setting)
+        return;
+    free(setting->path);
+    names_free(setting->train.names, setting->train.n);
+    forget_targets(setting);
     *setting = (ol_setting){0};
 }
 

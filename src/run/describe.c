@@ -145,8 +145,10 @@ static void describe_tasks(const ol_setup *s)
     char *line, *end;
 
     if (s->arms[0].sampler)
-        ol_log_info("tasks: %s of %s: %d to train on", s->job->data.setting, s->root,
-                    ol_sampler_tasks(s->arms[0].sampler));
+        ol_log_info("tasks: %s of %s: %d to train on%s", s->job->data.setting, s->root,
+                    ol_sampler_tasks(s->arms[0].sampler),
+                    s->job->data.holdout > 0 ? "; the targets are training tasks that are held out"
+                                             : "");
     if (!s->scored)
         return;
     if (ol_overlap_describe(&s->overlap, &text) != OL_OK || !text.data)

@@ -149,6 +149,7 @@ ol_status ol_gradcheck_job(ol_comm *comm, const char *path, const char *const *s
     char folder[] = "/tmp/outerloop-gradcheck-XXXXXX", output[64];
     const char **all = calloc(n_sets + 2, sizeof *all);
     ol_setup *setup = NULL;
+    ol_job *job = NULL;
     ol_status status;
 
     OL_CHECK(all, OL_ENOMEM, "no memory for %zu settings", n_sets);
@@ -162,7 +163,9 @@ ol_status ol_gradcheck_job(ol_comm *comm, const char *path, const char *const *s
     snprintf(output, sizeof output, "output=%s/run", folder);
     all[n_sets] = output;
     all[n_sets + 1] = "stages=[\"train\"]";
-    status = ol_setup_create(comm, path, all, n_sets + 2, false, &setup);
+    status = ol_job_read(path, all, n_sets + 2, &job);
+    if (status == OL_OK)
+        status = ol_setup_create(comm, job, false, &setup);
     if (status == OL_OK)
         status = check_all(setup, plan, out);
     ol_setup_destroy(setup);

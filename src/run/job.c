@@ -197,8 +197,9 @@ static void check_job(const ol_job *job, ol_conf_mistakes *mistakes)
 /* An arm's name is a folder beside the files of a run, and a row beside "untrained". */
 static bool usable_name(const char *name)
 {
-    static const char *const taken[] = {"checkpoints", "job.cfg",       "log.txt",   "suite",
-                                        "metrics.h5",  "metrics.jsonl", "untrained", "STOP"};
+    static const char *const taken[] = {"checkpoints", "job.cfg",    "log.txt",
+                                        "suite",       "metrics.h5", "metrics.jsonl",
+                                        "untrained",   "STOP",       "tune"};
 
     if (!isalnum((unsigned char)name[0]) || strlen(name) > 64)
         return false;
@@ -230,10 +231,10 @@ static void check_arm_names(const ol_job *job, ol_conf_mistakes *mistakes)
 }
 
 /* Is the learner known, and are its settings such that it can run? */
-static void check_learner(const ol_job *job, ol_conf_mistakes *mistakes)
+static void check_learner(const ol_job *job, const char *where, ol_conf_mistakes *mistakes)
 {
     const ol_learner_spec spec = ol_job_learner_spec(job);
-    const char *names[32], *near, *where = place(job, "learner.algorithm");
+    const char *names[32], *near;
     ol_text known = {0};
     size_t n = 0;
 
@@ -251,6 +252,69 @@ static void check_learner(const ol_job *job, ol_conf_mistakes *mistakes)
                     job->learner.algorithm, near ? " (did you mean \"" : "", near ? near : "",
                     near ? "\"?)" : "", known.data ? known.data : "others");
     ol_text_finish(&known);
+}
+
+size_t ol_job_cells(const ol_job *job)
+{
+    return ol_conf_cells(job->tune.grid);
+}
+
+ol_status ol_job_cell(const ol_job *job, const char *grid, size_t i, ol_job **cell)
+{
+    const size_t key = ol_conf_find(ol_job_keys, "tune.grid");
+    ol_conf *conf = NULL;
+    ol_status status;
+
+    *cell = calloc(1, sizeof **cell);
+    OL_CHECK(*cell, OL_ENOMEM, "no memory for a job");
+    status = ol_conf_cell(job->conf, job, key, grid, i, *cell, &conf);
+    (*cell)->conf = conf;
+    (*cell)->n_arms = 0; /* they are the job's */
+    (*cell)->arms = NULL;
+    if (status != OL_OK) {
+        free(*cell);
+        *cell = NULL;
+    }
+    return status;
+}
+
+/* Can the learner of every cell run? */
+static ol_status check_cells(const ol_job *job, ol_conf_mistakes *mistakes)
+{
+    for (size_t i = 0; i < ol_job_cells(job); i++) {
+        ol_job *cell;
+
+        OL_TRY(ol_job_cell(job, job->tune.grid, i, &cell));
+        check_learner(cell, place(job, "tune.grid"), mistakes);
+        ol_job_destroy(cell);
+    }
+    return OL_OK;
+}
+
+static ol_status check_tuning(const ol_job *job, ol_conf_mistakes *mistakes)
+{
+    const unsigned with_eval = OL_STAGE_TRAIN | OL_STAGE_EVAL;
+    size_t cells = ol_job_cells(job);
+
+    OL_TRY(check_cells(job, mistakes));
+    for (int i = 0; i < job->n_arms; i++) {
+        const ol_job *arm = job->arms[i];
+
+        if (strcmp(arm->tune.grid, job->tune.grid) != 0)
+            OL_TRY(check_cells(arm, mistakes));
+        cells += ol_job_cells(arm);
+    }
+    if (cells == 0)
+        return OL_OK;
+    if (!(job->stages & OL_STAGE_ADAPT) && (job->stages & with_eval) != with_eval)
+        ol_conf_mistake(mistakes, place(job, "tune.grid"),
+                        "tune.grid wants scores that it makes a difference to: name \"adapt\" in "
+                        "stages, or \"train\" and \"eval\"");
+    if (job->data.holdout > 0)
+        ol_conf_mistake(mistakes, place(job, "data.holdout"),
+                        "data.holdout and tune.grid do not go together: tuning holds tune.holdout "
+                        "tasks out, and what is tuned is scored on the targets");
+    return OL_OK;
 }
 
 ol_learner_spec ol_job_learner_spec(const ol_job *job)
@@ -340,7 +404,7 @@ static ol_status make_arm(const ol_job *job, int i, ol_job *arm, ol_conf_mistake
     OL_TRY(join(&arm->name, ol_conf_variant_name(job->conf, (size_t)i), "", ""));
     OL_TRY(join(&arm->output, job->output, "/", arm->name));
     arm->eval.shots = job->eval.shots;
-    check_learner(arm, mistakes);
+    check_learner(arm, place(arm, "learner.algorithm"), mistakes);
     if (!ol_learner_find(arm->learner.algorithm))
         return OL_OK; /* what it costs is not known, and not asked */
     arm->train.steps = equal_work(job, arm, job->train.steps, 1);
@@ -377,10 +441,12 @@ static ol_status complete(ol_job *job, const char *path)
     ol_conf_mistakes mistakes = {0};
 
     OL_TRY(resolve(job, path));
-    check_learner(job, &mistakes);
+    check_learner(job, place(job, "learner.algorithm"), &mistakes);
     if (mistakes.n == 0)
         OL_TRY(make_arms(job, &mistakes));
     check_job(job, &mistakes);
+    if (mistakes.n == 0)
+        OL_TRY(check_tuning(job, &mistakes));
     check_arm_names(job, &mistakes);
     return ol_conf_report(&mistakes, path);
 }
@@ -478,59 +544,6 @@ ol_status ol_job_digest(const ol_job *job, char digest[OL_DIGEST_TEXT])
         ol_digest(text.data, text.size, digest);
     ol_text_finish(&text);
     return status;
-}
-
-/* True for keys that a run may change on the way without becoming another run. */
-static bool may_change(const char *path)
-{
-    return strncmp(path, "train.", 6) == 0 || strncmp(path, "eval.", 5) == 0 ||
-           strcmp(path, "name") == 0 || strcmp(path, "output") == 0 ||
-           strcmp(path, "stages") == 0 || strcmp(path, "train_seeds") == 0 ||
-           strcmp(path, "learner.inner.storage") == 0;
-}
-
-/* With or without any, results are in different folders. */
-static bool is_train_seeds(size_t key)
-{
-    return strcmp(ol_job_keys.keys[key].path, "train_seeds") == 0;
-}
-
-static ol_status compare_key(const ol_job *job, const ol_job *before, size_t key, const char *name,
-                             ol_conf_mistakes *mistakes)
-{
-    ol_text now = {0}, then = {0};
-    ol_status status = ol_conf_value(ol_job_keys, key, job, &now);
-
-    if (status == OL_OK)
-        status = ol_conf_value(ol_job_keys, key, before, &then);
-    if (status == OL_OK && strcmp(now.data, then.data) != 0)
-        ol_conf_mistake(mistakes, name,
-                        "this run began with %s = %s and cannot go on with %s (%s); put it back, "
-                        "or give the job another output",
-                        ol_job_keys.keys[key].path, then.data, now.data,
-                        ol_conf_origin(job->conf, key));
-    ol_text_finish(&now);
-    ol_text_finish(&then);
-    return status;
-}
-
-ol_status ol_job_same_run(const ol_job *job, const char *name, const char *before, size_t size)
-{
-    ol_conf_mistakes mistakes = {0};
-    ol_job *then;
-    ol_status status = OL_OK;
-
-    OL_TRY(ol_job_read_text(name, before, size, &then));
-    for (size_t key = 0; key < ol_job_keys.n && status == OL_OK; key++)
-        if (!may_change(ol_job_keys.keys[key].path) ||
-            (is_train_seeds(key) && (job->train_seeds.n > 0) != (then->train_seeds.n > 0)))
-            status = compare_key(job, then, key, name, &mistakes);
-    ol_job_destroy(then);
-    if (status != OL_OK) {
-        ol_text_finish(&mistakes.text);
-        return status;
-    }
-    return ol_conf_report(&mistakes, name);
 }
 
 ol_status ol_job_reference(ol_text *text)

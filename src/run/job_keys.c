@@ -115,6 +115,8 @@ static const ol_conf_key keys[] = {
         "longest example in a prompt; a longer input loses its last tokens"),
     INT("data.train_cap", data.train_cap, "0", 0, MANY, "rows",
         "most rows used of a training task; 0 = all"),
+    INT("data.holdout", data.holdout, "0", 0, MANY, "tasks",
+        "training tasks not trained on but scored, in the place of the setting's targets"),
 
     STRING("learner.algorithm", learner.algorithm, "\"maml\"",
            "how the model learns to learn: one of the learners listed above"),
@@ -202,6 +204,13 @@ static const ol_conf_key keys[] = {
          "rate of adaptation; 0 = learner.inner.lr; meta-sgd adapts at the rates it learned"),
     INT("eval.rows", eval.rows, "0", 0, MANY, "rows", "most rows of a test file; 0 = all"),
 
+    INT("tune.holdout", tune.holdout, "12", 1, MANY, "tasks",
+        "training tasks that cells of the grid are scored on, and meanwhile not trained on"),
+    INT("tune.steps", tune.steps, "0", 0, MANY, "meta-steps",
+        "train.steps while the grid is searched; 0 = as many as after it"),
+    {"tune.grid", OL_CONF_GRID, AT(tune.grid), "()", 0, 0, 0, NULL, "",
+     "keys of learner to choose among: ( ( { learner = { inner = { lr = 0.1; }; }; }, ... ), ... )"},
+
     INT("threads", threads, "1", 1, 1024, "threads", "BLAS threads of a rank"),
 };
 /* clang-format on */
@@ -212,6 +221,7 @@ const ol_conf_table ol_job_keys = {
     .size = sizeof(ol_job),
     .list = "arms",
     .below = "learner",
+    .also = "tune.grid",
     .help = "learners to compare: ( { name = \"a\"; learner = { order = 1; }; } ), "
             "--set arms.a.learner.order=2",
 };

@@ -13,8 +13,12 @@ enum { DEPTH = 3 /* of folders below a run: arms, and their trainings */ };
 
 static int is_plain(const struct dirent *entry)
 {
-    return entry->d_name[0] != '.' && strcmp(entry->d_name, "suite") != 0 &&
-           strcmp(entry->d_name, "checkpoints") != 0;
+    static const char *const others[] = {"suite", "checkpoints", "tune"};
+
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(entry->d_name, others[i]) == 0)
+            return false;
+    return entry->d_name[0] != '.';
 }
 
 /* Where a folder stands in the tables: the start, then arms as the job has them, then others. */

@@ -125,6 +125,7 @@ static bool aim(prompter *p, const char *task, int64_t seed)
         .max_tokens_per_example = job->data.max_tokens_per_example,
         .rows = job->eval.rows,
         .adapt_rows = job->stages & OL_STAGE_ADAPT ? job->eval.adapt_rows : 0,
+        .held_out = job->data.holdout > 0,
     };
 
     if (p->target && p->seed == seed && strcmp(p->task, task) == 0)

@@ -268,13 +268,12 @@ static ol_status run(runner *r, score_book *book)
     return OL_OK;
 }
 
-ol_status ol_run_once(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                      bool resume, bool *work_started, score_book *book)
+ol_status ol_run_once(ol_comm *comm, ol_job *job, bool resume, bool *work_started, score_book *book)
 {
     runner r = {.first = ol_comm_rank(comm) == 0};
     ol_status status;
 
-    OL_TRY(ol_setup_create(comm, path, sets, n_sets, resume, &r.setup));
+    OL_TRY(ol_setup_create(comm, job, resume, &r.setup));
     *work_started = true;
     status = run(&r, book);
     ol_setup_destroy(r.setup);

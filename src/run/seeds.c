@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A job, once or once for each of its train_seeds, and the table that it ends in. */
+/* A job: its settings chosen where it says so, run once or once for each of its train_seeds, and the
+ * table that it ends in. */
 #include "outerloop/run/run.h"
 
 #include <stdio.h>
@@ -9,7 +10,7 @@
 
 #include "outerloop/base/log.h"   /* ol_log_* */
 #include "outerloop/run/folder.h" /* ol_run_folder */
-#include "outerloop/run/setup.h"  /* ol_describe_idle */
+#include "outerloop/run/setup.h"  /* ol_setup_create, ol_describe_idle */
 #include "outerloop/run/stop.h"   /* ol_stop_install */
 #include "run_parts.h"
 
@@ -17,8 +18,7 @@
 typedef struct whole {
     ol_comm *comm;
     const char *path;
-    const char *const *sets; /* [n_sets] */
-    size_t n_sets;
+    set_list sets; /* those of the command line, then what was chosen */
     bool resume;
     bool *work_started;
     ol_job *job;
@@ -45,41 +45,29 @@ static ol_status print_table(const score_book *book)
     return status;
 }
 
-/* "output=\"OUTPUT/seed-N\"": quoted, for a path may look like another value. */
-static ol_status set_output(const char *output, int seed, ol_text *set)
+/* The job with one seed, in a folder of its own. */
+static ol_status read_seed(const whole *w, int seed, ol_job **job)
 {
-    OL_TRY(ol_text_format(set, "output=\""));
-    for (; *output; output++)
-        OL_TRY(ol_text_format(set, "%s%c", strchr("\"\\", *output) ? "\\" : "", *output));
-    return ol_text_format(set, "/seed-%d\"", seed);
-}
+    char set[PATH_MAX];
+    set_list sets = {0};
+    ol_status status = OL_OK;
 
-/* The settings of the job with one seed, in a folder of its own. */
-typedef struct seed_sets {
-    const char **items; /* [n], the last three the seed's */
-    size_t n;
-    char seed[32];
-    ol_text output;
-} seed_sets;
-
-static void seed_sets_finish(seed_sets *s)
-{
-    free(s->items);
-    ol_text_finish(&s->output);
-}
-
-static ol_status seed_sets_init(const whole *w, int seed, seed_sets *s)
-{
-    *s = (seed_sets){.items = malloc((w->n_sets + 3) * sizeof *s->items)};
-    OL_CHECK(s->items, OL_ENOMEM, "no memory for a job");
-    OL_TRY(set_output(w->job->output, seed, &s->output));
-    snprintf(s->seed, sizeof s->seed, "seed=%d", seed);
-    for (; s->n < w->n_sets; s->n++)
-        s->items[s->n] = w->sets[s->n];
-    s->items[s->n++] = s->seed;
-    s->items[s->n++] = s->output.data;
-    s->items[s->n++] = "train_seeds=[]";
-    return OL_OK;
+    *job = NULL;
+    for (size_t i = 0; i < w->sets.n && status == OL_OK; i++)
+        status = ol_set_list_add(&sets, w->sets.items[i]);
+    snprintf(set, sizeof set, "seed=%d", seed);
+    if (status == OL_OK)
+        status = ol_set_list_add(&sets, set);
+    if (status == OL_OK)
+        status = ol_path_format(set, "%s/seed-%d", w->job->output, seed);
+    if (status == OL_OK)
+        status = ol_set_list_add_output(&sets, set);
+    if (status == OL_OK)
+        status = ol_set_list_add(&sets, "train_seeds=[]");
+    if (status == OL_OK)
+        status = ol_job_read(w->path, (const char *const *)sets.items, sets.n, job);
+    ol_set_list_finish(&sets);
+    return status;
 }
 
 /* May the arms of a job run in their folders? */
@@ -98,16 +86,12 @@ static ol_status claim_arms(const ol_job *job, bool resume)
 /* What a later seed would be refused for is said before any work. */
 static ol_status claim_seed(const whole *w, int seed)
 {
-    seed_sets sets;
-    ol_job *job = NULL;
-    ol_status status = seed_sets_init(w, seed, &sets);
+    ol_job *job;
+    ol_status status;
 
-    if (status == OL_OK)
-        status = ol_job_read(w->path, sets.items, sets.n, &job);
-    if (status == OL_OK)
-        status = claim_arms(job, w->resume);
+    OL_TRY(read_seed(w, seed, &job));
+    status = claim_arms(job, w->resume);
     ol_job_destroy(job);
-    seed_sets_finish(&sets);
     return status;
 }
 
@@ -143,14 +127,10 @@ static ol_status open_folder(const whole *w, ol_run_folder *folder)
 
 static ol_status run_seed(whole *w, int seed)
 {
-    seed_sets sets;
-    ol_status status = ol_comm_agree(w->comm, seed_sets_init(w, seed, &sets));
+    ol_job *job;
 
-    if (status == OL_OK)
-        status =
-            ol_run_once(w->comm, w->path, sets.items, sets.n, w->resume, w->work_started, &w->book);
-    seed_sets_finish(&sets);
-    return status;
+    OL_TRY(ol_comm_agree(w->comm, read_seed(w, seed, &job)));
+    return ol_run_once(w->comm, job, w->resume, w->work_started, &w->book);
 }
 
 static ol_status run_seeds(whole *w)
@@ -170,25 +150,103 @@ static ol_status run_seeds(whole *w)
     return ol_comm_agree(w->comm, first ? ol_log_open(folder.log) : OL_OK);
 }
 
+static ol_status read_job(whole *w)
+{
+    ol_job_destroy(w->job);
+    w->job = NULL;
+    return ol_comm_agree(
+        w->comm, ol_job_read(w->path, (const char *const *)w->sets.items, w->sets.n, &w->job));
+}
+
+static ol_status run_alone(whole *w)
+{
+    ol_job *job = w->job;
+
+    w->job = NULL; /* it is the run's */
+    return ol_run_once(w->comm, job, w->resume, w->work_started, &w->book);
+}
+
+/* What would be refused after tuning is refused before it. */
+static ol_status check_inputs(whole *w)
+{
+    const ol_conf_ints *seeds = &w->job->train_seeds;
+    ol_job *job;
+    ol_setup *setup = NULL;
+    ol_status status;
+
+    status = seeds->n > 0
+                 ? read_seed(w, seeds->items[0], &job)
+                 : ol_job_read(w->path, (const char *const *)w->sets.items, w->sets.n, &job);
+    OL_TRY(ol_comm_agree(w->comm, status));
+    status = ol_setup_create(w->comm, job, w->resume, &setup);
+    ol_setup_destroy(setup);
+    return status;
+}
+
+/* Put the choice of the grids in the place of them. */
+static ol_status tune(whole *w)
+{
+    const bool first = ol_comm_rank(w->comm) == 0;
+    bool begun = false;
+    char path[PATH_MAX];
+    ol_run_folder folder;
+    ol_run_claim claim;
+    ol_status status = OL_OK;
+
+    OL_TRY(ol_comm_agree(w->comm, ol_run_folder_name(w->job->output, &folder)));
+    if (first && !w->resume)
+        status = ol_run_folder_claim(&folder, w->job, false, &claim);
+    OL_TRY(ol_comm_agree(w->comm, status));
+    if (first)
+        begun = ol_path_format(path, "%s/tune", folder.path) == OL_OK && ol_path_exists(path);
+    OL_TRY(ol_comm_broadcast(w->comm, &begun, sizeof begun, 0));
+    if (!begun)
+        OL_TRY(check_inputs(w));
+    if (first) {
+        ol_stop_watch_whole(folder.path);
+        status = ol_run_folder_make(&folder);
+        if (status == OL_OK)
+            status = ol_log_open(folder.log);
+    }
+    OL_TRY(ol_comm_agree(w->comm, status));
+    status = ol_tune(w->comm, w->job, w->resume, w->work_started, &w->sets);
+    if (first)
+        ol_stop_watch_whole(NULL);
+    OL_TRY(status);
+    return read_job(w);
+}
+
+static ol_status copy_sets(whole *w, const char *const *sets, size_t n_sets)
+{
+    for (size_t i = 0; i < n_sets; i++)
+        OL_TRY(ol_set_list_add(&w->sets, sets[i]));
+    return OL_OK;
+}
+
+static ol_status run_whole(whole *w)
+{
+    OL_TRY(read_job(w));
+    ol_describe_idle(w->job, ol_comm_size(w->comm));
+    if (ol_tune_wanted(w->job))
+        OL_TRY(tune(w));
+    OL_TRY(w->job->train_seeds.n > 0 ? run_seeds(w) : run_alone(w));
+    return ol_comm_agree(w->comm, ol_comm_rank(w->comm) == 0 ? print_table(&w->book) : OL_OK);
+}
+
 ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
                      bool resume, bool *work_started)
 {
-    whole w = {comm, path, sets, n_sets, resume, work_started, NULL, {0}};
+    whole w = {.comm = comm, .path = path, .resume = resume, .work_started = work_started};
     ol_status status;
 
     *work_started = false;
     ol_stop_install();
-    status = ol_comm_agree(comm, ol_job_read(path, sets, n_sets, &w.job));
+    status = ol_comm_agree(comm, copy_sets(&w, sets, n_sets));
     if (status == OL_OK)
-        ol_describe_idle(w.job, ol_comm_size(comm));
-    if (status == OL_OK)
-        status = w.job->train_seeds.n > 0
-                     ? run_seeds(&w)
-                     : ol_run_once(comm, path, sets, n_sets, resume, work_started, &w.book);
-    if (status == OL_OK)
-        status = ol_comm_agree(comm, ol_comm_rank(comm) == 0 ? print_table(&w.book) : OL_OK);
+        status = run_whole(&w);
     ol_score_book_finish(&w.book);
     ol_job_destroy(w.job);
+    ol_set_list_finish(&w.sets);
     ol_stop_remove();
     return status;
 }

@@ -150,6 +150,7 @@ static ol_status make_sampler(ol_setup *s, int i)
         .max_tokens = job->data.max_tokens,
         .max_tokens_per_example = job->data.max_tokens_per_example,
         .train_cap = job->data.train_cap,
+        .holdout = ol_job_holdout(job),
         .support = job->learner.support,
         .query = job->learner.query,
         .demonstrations = ol_job_demonstrations(job),
@@ -182,6 +183,7 @@ static ol_status make_targets(ol_setup *s, ol_arm *arm)
         .demonstrations = with,
         .adapt_rows = job->stages & OL_STAGE_ADAPT ? job->eval.adapt_rows : 0,
         .context = s->model->spec.context,
+        .holdout = ol_job_holdout(job),
     };
 
     if (!s->targets[with])
@@ -284,8 +286,8 @@ static ol_status make_folders(ol_setup *s)
         OL_TRY(ol_run_folder_make(&s->arms[i].folder));
     if (!s->scored)
         return OL_OK;
-    return ol_overlap_find(s->root, job->data.setting, job->data.train_cap, job->eval.seeds.items,
-                           job->eval.seeds.n, job->eval.shots, &s->overlap);
+    return ol_overlap_find(s->root, job->data.setting, ol_job_holdout(job), job->data.train_cap,
+                           job->eval.seeds.items, job->eval.seeds.n, job->eval.shots, &s->overlap);
 }
 
 static ol_status prepare(ol_setup *s, bool resume)
@@ -306,25 +308,25 @@ static ol_status prepare(ol_setup *s, bool resume)
     return ol_comm_describe(s->comm, s->job->threads, &s->layout);
 }
 
-ol_status ol_setup_create(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                          bool resume, ol_setup **out)
+ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **out)
 {
+    const bool had_folder = ol_path_exists(job->output);
     ol_setup *s = calloc(1, sizeof *s);
-    ol_status status;
-    bool had_folder = true;
+    ol_status status = ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job"));
 
     *out = NULL;
-    OL_TRY(ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job")));
-    s->comm = comm;
-    status = ol_comm_agree(comm, ol_job_read(path, sets, n_sets, &s->job));
-    if (status == OL_OK) {
-        had_folder = ol_path_exists(s->job->output);
-        ol_gemm_threads(s->job->threads);
-        status = prepare(s, resume);
+    if (!s) {
+        ol_job_destroy(job);
+        return status;
     }
+    s->comm = comm;
+    s->job = job;
+    ol_gemm_threads(job->threads);
+    if (status == OL_OK)
+        status = prepare(s, resume);
     if (status != OL_OK) {
         if (!had_folder && ol_comm_rank(comm) == 0)
-            rmdir(s->job->output); /* only when it is still empty */
+            rmdir(job->output); /* only when it is still empty */
         ol_setup_destroy(s);
         return status;
     }

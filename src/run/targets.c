@@ -52,6 +52,7 @@ static ol_status read_target(ol_targets *t, int task, int seed)
         .max_tokens_per_example = s->max_tokens_per_example,
         .rows = s->rows,
         .adapt_rows = s->adapt_rows,
+        .held_out = t->setting.held_out,
     };
 
     put_away(t);
@@ -120,6 +121,7 @@ static ol_status read_setting(ol_targets *t)
     size_t n;
 
     OL_TRY(ol_setting_read(t->spec.root, t->spec.setting, &t->setting));
+    OL_TRY(ol_setting_hold_out(t->spec.root, t->spec.holdout, &t->setting));
     OL_CHECK(t->setting.test.n > 0, OL_EDATA, "%s: its list `test` is empty: nothing to score",
              t->setting.path);
     n = (size_t)t->setting.test.n;

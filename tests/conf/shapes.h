@@ -27,6 +27,8 @@ struct values {
     ol_conf_ints list;
     int depth;
     ol_conf_strings names, tags;
+    char *grid;
+    int many;
 };
 
 static const char *const shapes[] = {"round", "square", NULL};
@@ -45,6 +47,8 @@ static const ol_conf_key keys[] = {
     {"form.list", OL_CONF_INTS, AT(list), "[1, 2]", 0, 99, 0, NULL, "", "numbers"},
     {"form.names", OL_CONF_STRINGS, AT(names), "\"all\"", 0, 0, 0, NULL, "", "patterns"},
     {"form.deep.depth", OL_CONF_INT, AT(depth), "7", INT_MIN, INT_MAX, 0, NULL, "", "depth"},
+    {"plan.grid", OL_CONF_GRID, AT(grid), "()", 0, 0, 0, NULL, "", "choices"},
+    {"plan.many", OL_CONF_INT, AT(many), "1", 0, 9, 0, NULL, "", "how many"},
     {"tags", OL_CONF_STRINGS, AT(tags), "[]", 0, 0, 0, NULL, "", "labels"},
 };
 static const ol_conf_table table = {.keys = keys,
@@ -52,6 +56,7 @@ static const ol_conf_table table = {.keys = keys,
                                     .size = sizeof(struct values),
                                     .list = "kinds",
                                     .below = "form",
+                                    .also = "plan.grid",
                                     .help = "variants"};
 
 static inline ol_status read_text(const char *text, struct values *values, ol_conf **conf)

@@ -131,6 +131,85 @@ static void test_variants(void **state)
     SAID("a.cfg:2", "form.shap", "did you mean form.shape?");
 }
 
+/* Cells are all combinations, the last axis fastest; a variant's own grid replaces the reading's; what
+ * is written reads back as the same grid. */
+static void test_grid(void **state)
+{
+    static const char text[] =
+        "plan = { grid = ( ( { form = { shape = \"square\"; names = [\"x\", \"y\"]; }; }, { } ),\n"
+        "  ( { form = { deep = { depth = 1; }; }; }, { form = { deep = { depth = 2; }; }; } ) ); "
+        "};\n"
+        "form = { deep = { depth = 9; }; };\n"
+        "kinds = ( { name = \"a\"; plan = { grid = ( ( { form = { list = [3]; }; } ) ); }; } );";
+    const size_t key = ol_conf_find(table, "plan.grid"),
+                 depth = ol_conf_find(table, "form.deep.depth");
+    struct values v, one, again;
+    ol_conf *conf, *variant, *cell;
+    ol_text written = {0};
+
+    (void)state;
+    assert_int_equal(read_text(text, &v, &conf), OL_OK);
+    assert_int_equal(ol_conf_cells(v.grid), 4);
+    assert_int_equal(ol_conf_cells("()"), 0);
+    for (size_t i = 0; i < 4; i++) {
+        assert_int_equal(ol_conf_cell(conf, &v, key, v.grid, i, &one, &cell), OL_OK);
+        assert_int_equal(one.depth, 1 + (int)(i % 2));
+        assert_int_equal(one.shape, i < 2);
+        assert_strings(&one.names, i < 2 ? "x" : "all", i < 2 ? "y" : NULL);
+        assert_true(ol_conf_own(cell, depth));
+        assert_false(ol_conf_own(cell, ol_conf_find(table, "size")));
+        assert_string_equal(ol_conf_origin(cell, depth), "a.cfg:1");
+        finish(&one, cell);
+    }
+    assert_int_equal(v.depth, 9);
+    assert_int_equal(ol_conf_variant(conf, 0, &one, &variant), OL_OK);
+    assert_int_equal(ol_conf_cells(one.grid), 1);
+    finish(&one, variant);
+    assert_int_equal(ol_conf_write(table, &v, conf, &written), OL_OK);
+    assert_int_equal(read_text(written.data, &again, &variant), OL_OK);
+    assert_string_equal(again.grid, v.grid);
+    finish(&again, variant);
+    finish(&v, conf);
+    ol_text_finish(&written);
+}
+
+static void test_bad_grids(void **state)
+{
+    (void)state;
+    refused("plan = { grid = 3; };");
+    refused("plan = { grid = ( { form = { shape = \"round\"; }; } ); };");
+    SAID("a.cfg:1: plan.grid is a list of axes");
+    refused("plan = { grid = (\n( { size = 3; } ) ); };");
+    SAID("a.cfg:2: size of a grid: only form");
+    refused("plan = { grid = (\n( { form = { shap = 3; }; } ) ); };");
+    SAID("a.cfg:2", "unknown key form.shap", "did you mean form.shape?");
+    refused("plan = { grid = (\n( { form = { list = 100; }; } ) ); };");
+    SAID("a.cfg:2", "0 to 99");
+    refused("plan = { grid = ( ( ) ); };");
+    SAID("one or more groups");
+    refused("kinds = ( { name = \"a\"; plan = { many = 3; }; } );");
+    SAID("plan.many is the same for all kinds");
+    set_refused("plan.grid=((3))");
+}
+
+/* A comment at the end of a --set is where its value comes from. */
+static void test_set_comment(void **state)
+{
+    struct values v;
+    ol_conf *conf;
+
+    (void)state;
+    assert_int_equal(read_set("form.names=[] # tuned", &v, &conf), OL_OK);
+    assert_strings(&v.names, NULL, NULL);
+    assert_string_equal(ol_conf_origin(conf, ol_conf_find(table, "form.names")), "tuned");
+    finish(&v, conf);
+    assert_int_equal(read_set("title=\"a # b\"", &v, &conf), OL_OK);
+    assert_string_equal(v.title, "a # b");
+    assert_string_equal(ol_conf_origin(conf, ol_conf_find(table, "title")),
+                        "--set title=\"a # b\"");
+    finish(&v, conf);
+}
+
 /* A variant's strings are its own, or copies of the reading's. */
 static void test_variant_strings(void **state)
 {
@@ -211,9 +290,11 @@ static void test_set_of_variant(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_set_of_words),    cmocka_unit_test(test_set_of_words_refused),
-        cmocka_unit_test(test_nearest),         cmocka_unit_test(test_variants),
-        cmocka_unit_test(test_variant_strings), cmocka_unit_test(test_set_of_variant),
+        cmocka_unit_test(test_set_of_words),   cmocka_unit_test(test_set_of_words_refused),
+        cmocka_unit_test(test_nearest),        cmocka_unit_test(test_variants),
+        cmocka_unit_test(test_grid),           cmocka_unit_test(test_bad_grids),
+        cmocka_unit_test(test_set_comment),    cmocka_unit_test(test_variant_strings),
+        cmocka_unit_test(test_set_of_variant),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

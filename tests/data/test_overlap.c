@@ -39,13 +39,16 @@ static void check_pair(const ol_overlap_pair *pair, const char *train, const cha
     assert_int_equal(pair->rows, rows);
 }
 
+static const ol_holdout no_holdout = {0};
+
 static void leaky(void **state)
 {
     ol_overlap found;
     ol_text report = {0};
 
     (void)state;
-    assert_int_equal(ol_overlap_find(world_root, "leaky", 0, (int[]){13, 21}, 2, 0, &found), OL_OK);
+    assert_int_equal(
+        ol_overlap_find(world_root, "leaky", no_holdout, 0, (int[]){13, 21}, 2, 0, &found), OL_OK);
     assert_int_equal(found.n, 3);
     check_pair(&found.pairs[0], "one", "seen", false, 2); /* b and c */
     check_pair(&found.pairs[1], "two", "seen", false, 1); /* b       */
@@ -60,10 +63,12 @@ static void leaky(void **state)
     ol_text_finish(&report);
     ol_overlap_finish(&found);
 
-    assert_int_equal(ol_overlap_find(world_root, "leaky", 1, (int[]){13}, 1, 0, &found), OL_OK);
+    assert_int_equal(ol_overlap_find(world_root, "leaky", no_holdout, 1, (int[]){13}, 1, 0, &found),
+                     OL_OK);
     assert_int_equal(found.n, 1); /* the first row of each file alone */
     ol_overlap_finish(&found);
-    assert_int_equal(ol_overlap_find(world_root, "leaky", 0, (int[]){42}, 1, 0, &found), OL_EDATA);
+    assert_int_equal(ol_overlap_find(world_root, "leaky", no_holdout, 0, (int[]){42}, 1, 0, &found),
+                     OL_EDATA);
     world_said("clean_16_42_test.jsonl");
     ol_overlap_finish(&found);
     ol_overlap_finish(NULL);
@@ -81,7 +86,8 @@ static void real_tasks(void **state)
         skip();
     }
     assert_int_equal(ol_path_format(root, "%s/data/bbh", reference), OL_OK);
-    assert_int_equal(ol_overlap_find(root, "bbh", 0, (int[]){100, 13}, 2, 16, &found), OL_OK);
+    assert_int_equal(ol_overlap_find(root, "bbh", no_holdout, 0, (int[]){100, 13}, 2, 16, &found),
+                     OL_OK);
     assert_int_equal(found.n, 0);
     assert_int_equal(found.train_rows, 2500);
     assert_true(found.test_rows > 500);

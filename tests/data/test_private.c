@@ -12,7 +12,7 @@ static const int seeds[SEEDS] = {100, 13, 21, 42, 87};
 
 static char root[PATH_MAX];
 static suite_private plan;
-static ol_setting setting, tuning;
+static ol_setting setting;
 
 static int label_number(const char *label)
 {
@@ -116,11 +116,8 @@ static void settings_name_the_plan(void **state)
                              SUITE_NEW_PAIRINGS + g);
     }
     assert_int_equal(grouped, setting.test.n);
-    assert_int_equal(setting.train.n + setting.test.n + tuning.test.n, plan.n);
+    assert_int_equal(setting.train.n + setting.test.n, plan.n);
     assert_int_equal(setting.unseen_domain_test.n, setting.groups[2].tasks.n);
-    assert_int_equal(tuning.train.n, setting.train.n);
-    for (int i = 0; i < tuning.test.n; i++)
-        assert_int_equal(planned(tuning.test.names[i])->sort, SUITE_TUNING);
 }
 
 /* True when a word of the input is of that category. */
@@ -192,11 +189,11 @@ static void apart(char **a, int n, char **b, int m)
             fail_msg("\"%s\" is on two sides", b[i]);
 }
 
-/* Training, tuning and targets have no row in common, whatever the label. */
+/* Training and targets have no row in common, whatever the label. */
 static void rows_are_right_and_on_one_side(void **state)
 {
-    static char *inputs[3][INPUTS];
-    int n[3] = {0};
+    static char *inputs[2][INPUTS];
+    int n[2] = {0};
 
     (void)state;
     for (int i = 0; i < setting.train.n; i++) {
@@ -206,13 +203,10 @@ static void rows_are_right_and_on_one_side(void **state)
         assert_int_equal(ol_task_train_path(root, setting.train.names[i], NULL, path, &k), OL_OK);
         check_file(&planned(setting.train.names[i])->task, path, inputs[0], &n[0]);
     }
-    read_targets(&tuning.test, inputs[1], &n[1]);
-    read_targets(&setting.test, inputs[2], &n[2]);
+    read_targets(&setting.test, inputs[1], &n[1]);
     assert_int_equal(n[0], setting.train.n * SUITE_PRIVATE_ROWS);
     apart(inputs[0], n[0], inputs[1], n[1]);
-    apart(inputs[0], n[0], inputs[2], n[2]);
-    apart(inputs[1], n[1], inputs[2], n[2]);
-    for (int side = 0; side < 3; side++)
+    for (int side = 0; side < 2; side++)
         while (n[side] > 0)
             free(inputs[side][--n[side]]);
 }
@@ -280,8 +274,7 @@ static int set_up(void **state)
         return -1;
     suite_private_plan(1, &plan);
     return ol_suite_write(root, 1) == OL_OK &&
-                   ol_setting_read(root, "private_labels", &setting) == OL_OK &&
-                   ol_setting_read(root, "private_labels_tuning", &tuning) == OL_OK
+                   ol_setting_read(root, "private_labels", &setting) == OL_OK
                ? 0
                : -1;
 }
@@ -289,7 +282,6 @@ static int set_up(void **state)
 static int tear_down(void **state)
 {
     ol_setting_finish(&setting);
-    ol_setting_finish(&tuning);
     return world_teardown(state);
 }
 

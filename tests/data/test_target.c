@@ -16,7 +16,18 @@ static int setup(void **state)
         "{\"task\": \"aim\", \"input\": \"b\", \"output\": \"q\", \"options\": [\"p\", \"q\"]}\n"
         "{\"task\": \"aim\", \"input\": \"c\", \"output\": \"p\", \"options\": [\"p\", \"q\"]}\n";
 
+    ol_text pool = {0};
+
     world_setup(state);
+    world_write("config/tasks/pool.json", config, sizeof config - 1);
+    for (int i = 0; i <= 10; i++) /* the last is the first again */
+        assert_int_equal(ol_text_format(&pool,
+                                        "{\"task\": \"pool\", \"input\": \"%d\", \"output\": "
+                                        "\"%s\", \"options\": []}\n",
+                                        i % 10, i % 2 ? "q" : "p"),
+                         OL_OK);
+    world_write("data/pool/pool_16384_100_train.jsonl", pool.data, pool.size);
+    ol_text_finish(&pool);
     world_write("config/tasks/aim.json", config, sizeof config - 1);
     world_write("data/aim/aim_16_13_test.jsonl", rows, sizeof rows - 1);
     world_write("data/aim/aim_16_13_train.jsonl", shots, sizeof shots - 1);
@@ -163,6 +174,47 @@ static void write_test_row(const char *row)
     world_write("data/odd/odd_16_13_test.jsonl", row, strlen(row));
 }
 
+/* What a held-out task is scored on and adapts to: all rows of its training file but the one that
+ * repeats another, each once, in an order of the seed. */
+static void held_out(void **state)
+{
+    ol_target_spec spec = spec_of(OL_DIRECT, 0, 4);
+    ol_batch batch[2] = {{0}};
+    ol_target *target;
+    char *seen[2] = {NULL, NULL};
+
+    (void)state;
+    spec.task = "pool";
+    spec.held_out = true;
+    for (int s = 0; s < 2; s++) {
+        ol_text text = {0};
+
+        spec.seed = s;
+        target = make(spec);
+        assert_int_equal(ol_target_rows(target), 6);
+        assert_int_equal(ol_target_adaptation(target, &batch[s]), OL_OK);
+        for (int row = 0; row < 6; row++)
+            assert_int_equal(ol_target_row_prompts(target, row, &batch[s]), OL_OK);
+        for (int64_t i = 0; i < batch[s].offsets[batch[s].B]; i++)
+            assert_int_equal(ol_tokenizer_decode(world_tokenizer, &batch[s].tokens[i], 1, &text),
+                             OL_OK);
+        for (char digit[2] = "0"; digit[0] <= '9'; digit[0]++)
+            assert_non_null(strstr(text.data, digit));
+        seen[s] = text.data;
+        ol_target_destroy(target);
+        ol_batch_finish(&batch[s]);
+    }
+    assert_string_not_equal(seen[0], seen[1]);
+    free(seen[0]);
+    free(seen[1]);
+    spec.rows = 2;
+    target = make(spec);
+    assert_int_equal(ol_target_rows(target), 2);
+    ol_target_destroy(target);
+    spec.adapt_rows = 10;
+    check_refused(spec, OL_EDATA, "pool_16384_100_train.jsonl: has 10 distinct rows, but as a");
+}
+
 static void refusals(void **state)
 {
     ol_target_spec spec = spec_of(OL_DIRECT, 4, 0);
@@ -198,7 +250,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scored),  cmocka_unit_test(options),  cmocka_unit_test(adaptation),
-        cmocka_unit_test(context), cmocka_unit_test(refusals),
+        cmocka_unit_test(context), cmocka_unit_test(held_out), cmocka_unit_test(refusals),
     };
 
     return cmocka_run_group_tests_name("target", tests, setup, world_teardown);

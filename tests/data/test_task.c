@@ -115,6 +115,64 @@ static void write_setting(const char *text)
     world_write("config/some_to_other.json", text, strlen(text));
 }
 
+static ol_status hold_out(int n, uint64_t seed, ol_setting *setting)
+{
+    assert_int_equal(ol_setting_read(world_root, "some_to_other", setting), OL_OK);
+    return ol_setting_hold_out(world_root, (ol_holdout){n, seed}, setting);
+}
+
+/* The held-out tasks are of `train` and leave it, are the same for a seed, and can be scored. */
+static void holdout(void **state)
+{
+    static const char *const tasks[] = {"t0", "t1", "t2", "t3", "free"};
+    ol_setting one, two;
+    bool differ = false;
+
+    (void)state;
+    for (int i = 0; i < 5; i++) {
+        const char *config =
+            i < 4 ? "{\"task_type\": \"multi-choice\"}" : "{\"task_type\": \"free-form\"}";
+        char path[64];
+
+        snprintf(path, sizeof path, "config/tasks/%s.json", tasks[i]);
+        world_write(path, config, strlen(config));
+    }
+    write_setting("{\"train\": [\"t0\", \"free\", \"t1\", \"t2\", \"t3\"], \"test\": [\"ghost\"], "
+                  "\"unseen_domain_test\": [\"ghost\"], \"groups\": {\"g\": [\"ghost\"]}}");
+    for (uint64_t seed = 0; seed < 8; seed++) {
+        assert_int_equal(hold_out(2, seed, &one), OL_OK);
+        assert_int_equal(hold_out(2, seed + (seed & 1), &two), OL_OK);
+        assert_int_equal(one.train.n, 3);
+        assert_int_equal(one.test.n, 2);
+        assert_int_equal(one.unseen_domain_test.n + one.n_groups, 0);
+        assert_true(one.held_out);
+        for (int i = 0; i < 5; i++)
+            assert_int_equal(
+                ol_names_have(&one.train, tasks[i]) + ol_names_have(&one.test, tasks[i]), 1);
+        assert_false(ol_names_have(&one.test, "free"));
+        for (int i = 0; i < 2; i++) {
+            const bool same = strcmp(one.test.names[i], two.test.names[i]) == 0;
+
+            assert_true(same || seed & 1);
+            differ = differ || !same;
+        }
+        ol_setting_finish(&one);
+        ol_setting_finish(&two);
+    }
+    assert_true(differ);
+    assert_int_equal(hold_out(0, 1, &one), OL_OK);
+    assert_int_equal(one.train.n, 5);
+    assert_false(one.held_out);
+    ol_setting_finish(&one);
+    assert_int_equal(hold_out(5, 1, &one), OL_EUSAGE);
+    world_said("only 4 can be scored");
+    ol_setting_finish(&one);
+    write_setting("{\"train\": [\"t0\", \"t1\"], \"test\": []}");
+    assert_int_equal(hold_out(2, 1, &one), OL_EUSAGE);
+    world_said("which is all of");
+    ol_setting_finish(&one);
+}
+
 static void settings(void **state)
 {
     ol_setting setting;
@@ -213,9 +271,10 @@ static void target_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_rows),   cmocka_unit_test(bad_rows),
-        cmocka_unit_test(settings),    cmocka_unit_test(task_configs),
-        cmocka_unit_test(train_files), cmocka_unit_test(target_files),
+        cmocka_unit_test(good_rows),    cmocka_unit_test(bad_rows),
+        cmocka_unit_test(settings),     cmocka_unit_test(holdout),
+        cmocka_unit_test(task_configs), cmocka_unit_test(train_files),
+        cmocka_unit_test(target_files),
     };
 
     return cmocka_run_group_tests_name("task", tests, world_setup, world_teardown);

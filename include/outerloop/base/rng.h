@@ -28,6 +28,8 @@ typedef enum ol_rng_purpose {
     OL_RNG_TEST = 7,    /**< tests                                                 */
     OL_RNG_TASKS = 8,   /**< which tasks a meta-step draws; a = step               */
     OL_RNG_TABLE = 9,   /**< resamples for intervals; a = resample               */
+    OL_RNG_HELD = 10,   /**< which training tasks are held out                    */
+    OL_RNG_ROWS = 11,   /**< rows of a held-out task; the seed is that of eval   */
 } ol_rng_purpose;
 
 typedef struct ol_rng {

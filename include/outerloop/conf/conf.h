@@ -14,7 +14,8 @@
  * a list of words or strings is ("train" for ["train"]). `@include "FILE"` alone on its line is
  * replaced by that file, named relative to the folder of the file that includes it, as in C, 10
  * deep at most. `--set path=value` takes libconfig's syntax as well; a word or a path ("maml",
- * "runs/a") needs no quotes there, neither alone nor in brackets ([train,eval]).
+ * "runs/a") needs no quotes there, neither alone nor in brackets ([train,eval]). A comment at its
+ * end ("lr=0.1 # tuned") is told as the origin of the value.
  *
  * Mistakes. A key of another type, out of range or unknown, a list too long, a misspelt word: all
  * of one reading are reported together, one a line and at most OL_CONF_REPORTED of them, each with
@@ -38,6 +39,7 @@ enum {
     OL_CONF_TEXTS = 64,    /**< most items of a list of strings               */
     OL_CONF_REPORTED = 20, /**< mistakes named in one message                 */
     OL_CONF_KEYS = 128,    /**< most rows of a table                          */
+    OL_CONF_CELLS = 1000,  /**< most cells of a grid                          */
 };
 
 /** A list of whole numbers, by value. */
@@ -63,6 +65,7 @@ typedef enum ol_conf_type {
     OL_CONF_WORDS,   /**< unsigned: bit i set where the list names words[i]; no repeats  */
     OL_CONF_INTS,    /**< ol_conf_ints                                                   */
     OL_CONF_STRINGS, /**< ol_conf_strings; *owned by the values*, as a string is         */
+    OL_CONF_GRID,    /**< char *, never NULL, owned: what ol_conf_cell reads. See ol_conf_table */
 } ol_conf_type;
 
 enum { OL_CONF_ABOVE = 1, OL_CONF_BELOW = 2 };
@@ -87,7 +90,15 @@ typedef struct ol_conf_key {
  *     arms = ( { name = "first"; learner = { order = 1; }; }, { name = "plain"; ... } );
  *
  * A variant is the reading with its own keys over it. `--set arms=(...)` replaces the whole list,
- * `--set arms.first.learner.order=2` a key of one variant.
+ * `--set arms.first.learner.order=2` a key of one variant. One key more may be a variant's own,
+ * `also`.
+ *
+ * A grid (OL_CONF_GRID) is a list of axes, an axis a list of groups, each with keys under `below`:
+ *
+ *     grid = ( ( { learner = { rate = 0.1; }; }, { learner = { rate = 0.3; }; } ), (...) );
+ *
+ * Its cells are one group of each axis, in all combinations; the last axis changes fastest. Groups
+ * are checked like any keys when the grid is read.
  */
 typedef struct ol_conf_table {
     const ol_conf_key *keys;
@@ -95,6 +106,7 @@ typedef struct ol_conf_table {
     size_t size;       /**< bytes of the value struct      */
     const char *list;  /**< "arms", or NULL                */
     const char *below; /**< "learner", or NULL             */
+    const char *also;  /**< path of a key, "tune.grid", or NULL */
     const char *help;  /**< of the list, one line, or NULL */
 } ol_conf_table;
 
@@ -176,6 +188,28 @@ ol_status ol_conf_variant(const ol_conf *conf, size_t i, void *values, ol_conf *
 /** True when the variant (of ol_conf_variant) itself says the value of row `key`, in its group or by
  *  a --set of its own; false where the value is the reading's, and for what is no variant. */
 bool ol_conf_own(const ol_conf *variant, size_t key);
+
+/** Append a variant as it stands in the list: its name, and the keys that are its own below `below`.
+ *  Errors: OL_ENOMEM. */
+ol_status ol_conf_write_variant(const char *name, const void *values, const ol_conf *variant,
+                                ol_text *text);
+
+/** Cells of a grid, as the value of its key has it; 0 where it has no axes. */
+size_t ol_conf_cells(const char *grid);
+
+/**
+ * Values with those of one cell over them.
+ * @param key     row of the grid, which values[key] need not be: where it stands is what its keys'
+ *                origin says
+ * @param grid    its text
+ * @param cell    0 .. ol_conf_cells(grid) - 1
+ * @param out     overwritten, then owned like those of ol_conf_read
+ * @param made    origins of these; the keys of the cell are its own (ol_conf_own), beside those
+ *                that are `conf`'s; *owned by the caller*
+ * Errors: OL_ENOMEM.
+ */
+ol_status ol_conf_cell(const ol_conf *conf, const void *values, size_t key, const char *grid,
+                       size_t cell, void *out, ol_conf **made);
 
 /** Mistakes gathered for one message; start from a zero struct. */
 typedef struct ol_conf_mistakes {

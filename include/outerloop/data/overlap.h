@@ -18,6 +18,7 @@
 
 #include "outerloop/base/status.h" /* ol_status */
 #include "outerloop/base/text.h"   /* ol_text   */
+#include "outerloop/data/task.h"   /* ol_holdout */
 
 /** A training task and a target task that share something. */
 typedef struct ol_overlap_pair {
@@ -38,12 +39,13 @@ typedef struct ol_overlap {
 
 /**
  * Compare the training files of a setting (ol_task_train_path, the first `train_cap` rows, 0 =
- * all) with the test files of its targets for these seeds and shots (ol_task_target_paths).
+ * all) with the test files of its targets for these seeds and shots (ol_task_target_paths); of
+ * training tasks that are held out, with all rows of their training files.
  * @param out  owned by the caller, ol_overlap_finish; zero on error
  * Errors: OL_EDATA for a file missing or at fault, OL_ENOMEM.
  */
-ol_status ol_overlap_find(const char *root, const char *setting, int train_cap, const int *seeds,
-                          int n_seeds, int shots, ol_overlap *out);
+ol_status ol_overlap_find(const char *root, const char *setting, ol_holdout holdout, int train_cap,
+                          const int *seeds, int n_seeds, int shots, ol_overlap *out);
 
 /** Accepts NULL and a zero struct. */
 void ol_overlap_finish(ol_overlap *overlap);

@@ -29,6 +29,7 @@
 
 #include "outerloop/base/batch.h"     /* ol_episode     */
 #include "outerloop/base/status.h"    /* ol_status      */
+#include "outerloop/data/task.h"      /* ol_holdout     */
 #include "outerloop/text/prompt.h"    /* ol_prompt_spec */
 #include "outerloop/text/tokenizer.h" /* ol_tokenizer   */
 
@@ -42,6 +43,7 @@ typedef struct ol_sampler_spec {
     int max_tokens;             /**< a prompt's cap, see text/prompt.h                        */
     int max_tokens_per_example; /**< an example's cap                                         */
     int train_cap;              /**< first rows of each task that may be used; 0 = all        */
+    ol_holdout holdout;         /**< training tasks that are not trained on                   */
     int support, query;         /**< prompts of each side; either may be 0, not both          */
     bool demonstrations;        /**< false: prompts are the target alone, as if shots were 0  */
     uint64_t seed;

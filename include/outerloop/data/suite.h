@@ -3,7 +3,7 @@
  * @file outerloop/data/suite.h
  * The built-in task suite: generated tasks in MetaICL's layout, so that nothing need be fetched.
  *
- * Fifty-six small tasks, and a family of 624 more, are written over one lexicon of some three
+ * Fifty-six small tasks, and a family of 612 more, are written over one lexicon of some three
  * hundred English words in thirty-four categories: classification (which class is this a list of?),
  * questions with options (category, odd one out, properties, sizes, opposites, synonyms), inference
  * (kind, mention, denial), paraphrase, and free-form names. Rows are short and readable, for
@@ -42,8 +42,7 @@
  * equally often. So no label can be learned, only that the rows of one concept share one; who knows
  * no more is right in one case of three to five. Targets are of three groups: `new pairings` of
  * known concepts and labels (no two of which go together in any training task), `new labels`, `new
- * categories`. The setting private_labels_tuning has the same training tasks, and further new
- * pairings as targets: to choose rates on. Training, tuning and targets share no row.
+ * categories`. Training and targets share no row.
  *
  * Within a task no input occurs twice, in whatever files; labels and the places of right options
  * are balanced. Every byte follows from the seed and OL_SUITE_VERSION.
@@ -58,7 +57,7 @@
 #include "outerloop/base/status.h" /* ol_status */
 
 enum {
-    OL_SUITE_VERSION = 2, /**< raised when the rows of a seed change */
+    OL_SUITE_VERSION = 3, /**< raised when the rows of a seed change */
     OL_SUITE_VOCAB = 1216 /**< entries of the suite's tokenizer      */
 };
 

@@ -12,8 +12,12 @@
  * no more: the rows that follow it, going round, in file order. So adaptation prompts have the form
  * of those that are scored, whatever the number of rows. The caps are those of scoring.
  *
- * The k-shot file is that of max(shots, adapt_rows). Rows are kept as text and tokenized when asked
- * for, so that memory does not grow with the number of options. Files: ol_task_target_paths. A row without options takes those of the task's
+ * The k-shot file is that of max(shots, adapt_rows). Of a training task that is held out, the
+ * distinct rows of its training file are put in an order that the seed draws (stream OL_RNG_ROWS):
+ * the first max(shots, adapt_rows) are the k-shot file, and the next `rows` (0: all) the test file.
+ *
+ * Rows are kept as text and tokenized when asked for, so that memory does not grow with the number
+ * of options. Files: ol_task_target_paths. A row without options takes those of the task's
  * description; a test row needs at least two. Local.
  */
 #ifndef OUTERLOOP_DATA_TARGET_H
@@ -39,6 +43,7 @@ typedef struct ol_target_spec {
     int max_tokens, max_tokens_per_example; /**< MetaICL: 1024, 256                          */
     int rows;                               /**< first test rows only; 0 = all               */
     int adapt_rows;                         /**< rows to adapt on; 0 = adaptation not wanted */
+    bool held_out; /**< a training task kept apart: all its rows come from the training file    */
 } ol_target_spec;
 
 /**

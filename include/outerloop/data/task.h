@@ -16,6 +16,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "outerloop/base/file.h"   /* PATH_MAX  */
 #include "outerloop/base/status.h" /* ol_status */
@@ -47,6 +48,13 @@ ol_status ol_rows_read(const char *path, int limit, ol_rows *out);
 
 /** Free them. Accepts NULL and a zero struct. */
 void ol_rows_finish(ol_rows *rows);
+
+/**
+ * Say which rows repeat an earlier one: same input, same output.
+ * @param repeats  [rows->n] overwritten
+ * Errors: OL_ENOMEM.
+ */
+ol_status ol_rows_find_repeats(const ol_rows *rows, bool *repeats);
 
 /** False when the row has no option but empty ones: MetaICL then sets no newline before its tail. */
 bool ol_row_is_labelled(const ol_row *row);
@@ -84,11 +92,27 @@ typedef struct ol_setting {
     ol_names unseen_domain_test; /**< a part of test; empty when absent   */
     ol_group *groups;            /**< [n_groups] in the file's order; none when absent */
     int n_groups;
+    bool held_out; /**< `test` are training tasks: ol_setting_hold_out */
 } ol_setting;
+
+/** Training tasks to be kept apart: how many, and the seed that draws them. n = 0: none. */
+typedef struct ol_holdout {
+    int n;
+    uint64_t seed;
+} ol_holdout;
 
 /** @param out owned by the caller. Errors: OL_EDATA (an unknown setting lists those there are),
  *  OL_ENOMEM. */
 ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out);
+
+/**
+ * Hold training tasks out: they leave `train` and take the place of `test`, so that settings can be
+ * chosen without a look at the targets. Drawn at random among those that can be scored (all but the
+ * free-form ones), kept in the file's order; stream OL_RNG_HELD. With n = 0 nothing happens.
+ * Errors: OL_EUSAGE when fewer than n can be scored, or none would be left to train on; those of
+ * ol_task_config_read.
+ */
+ol_status ol_setting_hold_out(const char *root, ol_holdout holdout, ol_setting *setting);
 
 /** Accepts NULL and a zero struct. */
 void ol_setting_finish(ol_setting *setting);

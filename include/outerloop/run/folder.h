@@ -13,6 +13,9 @@
  *     OUTPUT/suite/                  the built-in suite, where a job uses it
  *     OUTPUT/seed-N/                 with train_seeds: each is the folder of a job with that seed;
  *                                    OUTPUT itself has job.cfg and log.txt of the whole
+ *     OUTPUT/tune/trained/           with tune.grid: the job whose arms are the cells of all grids, on
+ *     OUTPUT/tune/untrained/         training tasks that are held out; and the start's adaptation
+ *     OUTPUT/tune/choice.txt         what was chosen, as a table
  *
  * A folder belongs to a job when it holds a job.cfg, metrics or checkpoints. Other files in it
  * (logs of a batch system, notes) are nobody's business: they are not looked at nor touched.

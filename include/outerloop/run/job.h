@@ -30,6 +30,7 @@
 #include "outerloop/base/status.h" /* ol_status */
 #include "outerloop/base/text.h"   /* ol_text */
 #include "outerloop/conf/conf.h"   /* ol_conf, ol_conf_ints */
+#include "outerloop/data/task.h"   /* ol_holdout */
 #include "outerloop/meta/outer.h"  /* ol_learner_spec, ol_outer_spec */
 
 /** Bits of ol_job.stages; they run in this order, whatever the order in the file. */
@@ -67,6 +68,7 @@ typedef struct ol_job_data {
     int max_tokens;             /**< a prompt's most; the context is cut from the left      */
     int max_tokens_per_example; /**< one example's most                                     */
     int train_cap;              /**< rows used of a training task, 0 = all                  */
+    int holdout;                /**< training tasks scored and not trained on, 0 = none     */
 } ol_job_data;
 
 /** learner.inner: the steps on one task; adaptation at test time uses it too. */
@@ -130,6 +132,13 @@ typedef struct ol_job_eval {
     int rows;                 /**< most test rows of a task and seed, 0 = all            */
 } ol_job_eval;
 
+/** tune: settings chosen on training tasks that are held out, see src/run/tune.c. */
+typedef struct ol_job_tune {
+    int holdout; /**< tasks                                                          */
+    int steps;   /**< train.steps meanwhile; 0 = train.steps                         */
+    char *grid;  /**< of learner keys, as ol_conf_cell reads it; an arm may have its own */
+} ol_job_tune;
+
 /** A whole job. Filled by ol_job_read or ol_job_arm; its strings belong to it. */
 typedef struct ol_job {
     char *name;               /**< resolved: the file's name without .cfg where it says ""   */
@@ -142,6 +151,7 @@ typedef struct ol_job {
     ol_job_learner learner;
     ol_job_train train;
     ol_job_eval eval;
+    ol_job_tune tune;
     int threads; /**< BLAS threads of a rank */
 
     int n_arms;           /**< 0: the job is its own only arm; always 0 in an arm            */
@@ -195,6 +205,22 @@ double ol_job_evaluations_per_step(const ol_job *job);
 
 /** What the job trains and its inner loop moves. Borrows from the job. */
 ol_trained_spec ol_job_trained(const ol_job *job);
+
+/** The training tasks that are held out, drawn by the job's seed. */
+static inline ol_holdout ol_job_holdout(const ol_job *job)
+{
+    return (ol_holdout){job->data.holdout, (uint64_t)job->seed};
+}
+
+/** Cells of tune.grid of a job or of an arm; 0 without one. */
+size_t ol_job_cells(const ol_job *job);
+
+/**
+ * Job or arm with the keys of cell i of a grid, mostly its own.
+ * @param cell  without arms; *owned by the caller* (ol_job_destroy)
+ * Errors: OL_ENOMEM.
+ */
+ol_status ol_job_cell(const ol_job *job, const char *grid, size_t i, ol_job **cell);
 
 /** eval.adapt_lr, or the inner rate where that is 0. */
 double ol_job_adapt_lr(const ol_job *job);

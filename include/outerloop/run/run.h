@@ -20,7 +20,8 @@
 #include "outerloop/comm/comm.h" /* ol_comm */
 
 /**
- * Run a job. Collective.
+ * Run a job: its settings are chosen where it has a tune.grid, then all of it is done once, or once
+ * for each of its train_seeds. Collective.
  *
  * @param path          the job file
  * @param sets          [n_sets] "path=value" over it

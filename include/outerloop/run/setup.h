@@ -63,11 +63,11 @@ typedef struct ol_setup {
 /**
  * Read, check and prepare a job. Nothing is written but the folder of the job and, where it asks for
  * the built-in suite, that. Collective: fails on all ranks with one message, or on none.
+ * @param job  the same on all ranks; taken: it belongs to the setup, or is destroyed on an error
  * @param out  *owned by the caller* (ol_setup_destroy)
  * Errors: OL_EUSAGE, OL_EDATA, OL_EIO, OL_ENOMEM, OL_EMPI.
  */
-ol_status ol_setup_create(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                          bool resume, ol_setup **out);
+ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **out);
 
 /** Accepts NULL. */
 void ol_setup_destroy(ol_setup *setup);

@@ -18,6 +18,7 @@
 #define OUTERLOOP_RUN_TARGETS_H
 
 #include "outerloop/data/target.h"  /* ol_variant, ol_tokenizer */
+#include "outerloop/data/task.h"    /* ol_holdout */
 #include "outerloop/run/evaluate.h" /* ol_evaluation_spec */
 
 typedef struct ol_targets ol_targets;
@@ -35,6 +36,8 @@ typedef struct ol_targets_spec {
     bool demonstrations; /**< false for learners trained without them                        */
     int adapt_rows;      /**< rows of the k-shot file to adapt on; 0 = none are needed       */
     int context;         /**< of the model, which every prompt must fit                      */
+    ol_holdout holdout;  /**< training tasks in the place of the setting's targets, which are
+                              then not read                                                  */
 } ol_targets_spec;
 
 /**

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdlib.h>
+#include <string.h>
+
+#include "run_parts.h"
+
+ol_status ol_set_list_add(set_list *list, const char *set)
+{
+    char **grown = realloc(list->items, (list->n + 1) * sizeof *grown);
+    char *copy = strdup(set);
+
+    if (grown)
+        list->items = grown;
+    if (!grown || !copy) {
+        free(copy);
+        return ol_fail(OL_ENOMEM, "no memory for a job");
+    }
+    list->items[list->n++] = copy;
+    return OL_OK;
+}
+
+static ol_status quote(const char *path, ol_text *set)
+{
+    OL_TRY(ol_text_format(set, "output=\""));
+    for (; *path; path++)
+        OL_TRY(ol_text_format(set, "%s%c", strchr("\"\\", *path) ? "\\" : "", *path));
+    return ol_text_format(set, "\"");
+}
+
+ol_status ol_set_list_add_output(set_list *list, const char *path)
+{
+    ol_text set = {0};
+    ol_status status = quote(path, &set);
+
+    if (status == OL_OK)
+        status = ol_set_list_add(list, set.data);
+    ol_text_finish(&set);
+    return status;
+}
+
+void ol_set_list_finish(set_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (set_list){0};
+}
