@@ -25,6 +25,7 @@ typedef struct train_task {
     int n_targets;
     ol_tokens pool;
     int longest; /* tokens of the longest prompt */
+    ol_cut cut;  /* of its examples */
 } train_task;
 
 struct ol_sampler {
@@ -108,6 +109,10 @@ static ol_status add_row(const ol_sampler *s, train_task *task, ol_tokenizer *to
              "%s:%d: the output has so many tokens that nothing of the input fits in the %d of an "
              "example; shorten it or raise data.max_tokens_per_example",
              rows->path, row->line, s->prompt.max_tokens_per_example);
+    const bool alone = s->prompt.shots == 0;
+
+    ol_cut_example(&task->cut, ol_prompt_whole(&kept->example, alone),
+                   alone ? first.n_lead + first.n_tail : later.n_lead + later.n_tail);
     kept->line = row->line;
     /* With nothing before it, a tail of one token would have no scored one. */
     kept->is_target = s->prompt.shots > 0 ? later.n_tail > 0
@@ -186,7 +191,7 @@ static ol_status load_task(const ol_sampler *s, const char *path, int cap, ol_to
     bool *repeats;
     ol_status status;
 
-    OL_TRY(ol_rows_read(path, cap, &rows));
+    OL_TRY(ol_rows_read(path, task->name, cap, &rows));
     repeats = calloc((size_t)rows.n, sizeof *repeats);
     status = repeats ? find_repeats(&rows, repeats)
                      : ol_fail(OL_ENOMEM, "%s: no memory for %d rows", path, rows.n);
@@ -439,6 +444,7 @@ ol_status ol_sampler_cost(const ol_sampler *sampler, uint32_t step, int N, int n
 
     *out = (ol_episode_cost){0};
     OL_TRY(ol_sampler_rows(s, step, N, n, &rows));
+    out->task = rows.task;
     for (int i = 0; i < rows.prompts; i++) {
         const train_task *task = &s->tasks[rows.task];
         const ol_example_view target = view_of(s, task, rows.targets[i], shots == 0);
@@ -452,6 +458,7 @@ ol_status ol_sampler_cost(const ol_sampler *sampler, uint32_t step, int N, int n
         }
         const int64_t length = (int64_t)ol_prompt_length(&s->prompt, before, &target);
 
+        ol_cut_prompt(&out->cut, before + target.n_lead + target.n_tail, (size_t)length);
         *(i < s->support ? &out->support_tokens : &out->query_tokens) += length;
         *(i < s->support ? &out->support_squares : &out->query_squares) += length * length;
     }
@@ -480,6 +487,12 @@ int ol_sampler_row_line(const ol_sampler *sampler, int task, int row)
 {
     assert(0 <= row && row < ol_sampler_task_rows(sampler, task));
     return sampler->tasks[task].rows[row].line;
+}
+
+const ol_cut *ol_sampler_cut(const ol_sampler *sampler, int task)
+{
+    assert(0 <= task && task < sampler->n);
+    return &sampler->tasks[task].cut;
 }
 
 int ol_sampler_longest(const ol_sampler *sampler, int task)

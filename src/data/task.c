@@ -70,6 +70,23 @@ static ol_status read_names(const char *path, json_t *object, const char *key, b
     return names_copy(path, list, out, n);
 }
 
+/* A mistyped "classification" would be scored by accuracy, and nobody told. */
+static ol_status check_type(const char *path, const char *type)
+{
+    static const char *const types[] = {"classification", "multi-choice", "free-form"};
+    const size_t n = sizeof types / sizeof *types;
+    const char *near = ol_text_nearest(type, types, n);
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(type, types[i]) == 0)
+            return OL_OK;
+    return ol_fail(OL_EDATA,
+                   "%s: \"task_type\" is \"%.80s\"%s%s%s; it must be \"classification\" (scored by "
+                   "macro-F1), \"multi-choice\" or \"free-form\" (by accuracy)",
+                   path, type, near ? " (did you mean \"" : "", near ? near : "",
+                   near ? "\"?)" : "");
+}
+
 static ol_status fill_task_config(const char *path, json_t *object, ol_task_config *out)
 {
     const json_t *type = json_object_get(object, "task_type");
@@ -78,6 +95,7 @@ static ol_status fill_task_config(const char *path, json_t *object, ol_task_conf
              "%s: has no \"task_type\"; it is \"classification\", \"multi-choice\" or "
              "\"free-form\"",
              path);
+    OL_TRY(check_type(path, json_string_value(type)));
     out->type = strdup(json_string_value(type));
     OL_CHECK(out->type, OL_ENOMEM, "%s: no memory to read it", path);
     out->is_classification = strcmp(out->type, "classification") == 0;

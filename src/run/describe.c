@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a run says before it starts. */
-#include "outerloop/run/setup.h"
-
 #include <stdio.h>
 
 #include "outerloop/base/log.h"         /* ol_log_info */
 #include "outerloop/comm/ordered_sum.h" /* ol_ordered_sum_bytes */
+#include "setup.h"
 
 static void count_text(double count, char text[32])
 {
@@ -114,31 +113,6 @@ static void describe_ranks(const ol_setup *s)
                 state + episode_mib(s), state, episode_mib(s));
 }
 
-static void describe_tasks(const ol_setup *s)
-{
-    ol_text text = {0};
-    char *line, *end;
-
-    if (s->arms[0].sampler)
-        ol_log_info("tasks: %s of %s: %d to train on", s->job->data.setting, s->root,
-                    ol_sampler_tasks(s->arms[0].sampler));
-    if (!s->scored)
-        return;
-    if (ol_overlap_describe(&s->overlap, &text) != OL_OK || !text.data)
-        return;
-    for (line = text.data; *line; line = end) { /* the log takes one line at a time */
-        for (end = line; *end && *end != '\n'; end++)
-            ;
-        if (*end)
-            *end++ = '\0';
-        if (*line && s->overlap.n > 0 && line == text.data)
-            ol_log_warn("%s", line);
-        else if (*line)
-            ol_log_info("%s", line);
-    }
-    ol_text_finish(&text);
-}
-
 static void describe_arms(const ol_setup *s)
 {
     if (!(s->job->stages & OL_STAGE_TRAIN))
@@ -164,6 +138,6 @@ void ol_setup_describe(const ol_setup *s)
     describe_stages(s);
     describe_model(s);
     describe_ranks(s);
-    describe_tasks(s);
+    ol_setup_describe_data(s);
     describe_arms(s);
 }

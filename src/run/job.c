@@ -9,6 +9,7 @@
 
 #include "job_keys.h"
 #include "outerloop/model/import.h" /* ol_import_spec, ol_import_adapter_config */
+#include "outerloop/text/prompt.h"  /* OL_DIRECT */
 
 /* Where the value of `path` stood, for messages. */
 static const char *place(const ol_job *job, const char *path)
@@ -176,6 +177,14 @@ static void check_eval(const ol_job *job, ol_conf_mistakes *mistakes)
                         "eval.adapt_steps is empty; give step counts or leave \"adapt\" out of "
                         "stages");
     check_twice(job, "eval.seeds", seeds, mistakes);
+    if (job->eval.pmi && !(job->stages & OL_STAGE_EVAL))
+        ol_conf_mistake(mistakes, place(job, "eval.pmi"),
+                        "eval.pmi is unused: \"eval\", which scores in context, is not among the "
+                        "stages");
+    if (job->eval.pmi && job->data.variant != OL_DIRECT)
+        ol_conf_mistake(mistakes, place(job, "eval.pmi"),
+                        "eval.pmi is for data.variant = \"direct\": channel scores the input "
+                        "itself, which PMI would take away");
     for (int i = 1; i < steps->n; i++)
         if (steps->items[i] <= steps->items[i - 1])
             ol_conf_mistake(mistakes, place(job, "eval.adapt_steps"),

@@ -202,9 +202,9 @@ static ol_status add_pair(const ol_report *r, int a, int b, const char *group, c
     OL_TRY(put(r->learners[b].label, k->name, true, out));
     for (int c = k->from; c < k->to; c++) {
         if (k->narrow) {
-            char title[24];
+            char title[OL_STEPS_TEXT];
 
-            report_count_name(r->counts[c], title);
+            ol_steps_name(r->counts[c], title);
             OL_TRY(ol_text_format(out, "\n  "));
             OL_TRY(put(title, 12, true, out));
         }
@@ -246,9 +246,9 @@ static ol_status add_differences_of(const ol_report *r, const char *group, int w
         if (!k.narrow)
             OL_TRY(ol_text_format(out, "%*s", 2 * k.name + 3, ""));
         for (int c = k.from; c < k.to && !k.narrow; c++) {
-            char title[24];
+            char title[OL_STEPS_TEXT];
 
-            report_count_name(r->counts[c], title);
+            ol_steps_name(r->counts[c], title);
             OL_TRY(put(title, DIFFERENCE, false, out));
         }
         OL_TRY(k.narrow ? OL_OK : ol_text_append(out, "\n", 1));
@@ -294,9 +294,9 @@ static ol_status add_task_rows(const ol_report *r, int steps, const int *shown, 
 static ol_status add_task_block(const ol_report *r, int steps, const int *shown, int n, int task,
                                 bool grouped, ol_text *out)
 {
-    char title[24];
+    char title[OL_STEPS_TEXT];
 
-    report_count_name(steps, title);
+    ol_steps_name(steps, title);
     OL_TRY(put(title, task, true, out));
     for (int i = 0; i < n; i++) {
         OL_TRY(ol_text_append(out, "  ", 2));
