@@ -44,16 +44,6 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-static int number(struct argp_state *state, const char *option, const char *value)
-{
-    char *end;
-    const long n = strtol(value, &end, 10);
-
-    if (end == value || *end != '\0' || n < 0 || n > 1000000000)
-        argp_error(state, "--%s is a whole number of 0 or more, not \"%s\"", option, value);
-    return (int)n;
-}
-
 static void need(struct argp_state *state, bool given, const char *option)
 {
     if (!given)
@@ -83,11 +73,11 @@ static error_t parse(int key, char *value, struct argp_state *state)
         o->target.task = value;
         return 0;
     case KEY_SEED:
-        o->target.seed = number(state, "seed", value);
+        o->target.seed = ol_cli_number(state, "seed", value);
         o->has_seed = true;
         return 0;
     case KEY_K:
-        o->target.shots = number(state, "k", value);
+        o->target.shots = ol_cli_number(state, "k", value);
         o->has_shots = true;
         return 0;
     case KEY_VARIANT:
@@ -102,13 +92,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
         o->out = value;
         return 0;
     case KEY_ROWS:
-        o->target.rows = number(state, "rows", value);
+        o->target.rows = ol_cli_number(state, "rows", value);
         return 0;
     case KEY_MAX_TOKENS:
-        o->target.max_tokens = number(state, "max-tokens", value);
+        o->target.max_tokens = ol_cli_number(state, "max-tokens", value);
         return 0;
     case KEY_MAX_EXAMPLE:
-        o->target.max_tokens_per_example = number(state, "max-tokens-per-example", value);
+        o->target.max_tokens_per_example = ol_cli_number(state, "max-tokens-per-example", value);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected \"%s\"", value);

@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/digest.h" /* ol_digest     */
-#include "outerloop/base/log.h"    /* ol_log_warn   */
-#include "outerloop/base/rng.h"    /* ol_rng_stream */
-#include "outerloop/data/task.h"   /* ol_rows       */
+#include "outerloop/base/log.h"  /* ol_log_warn   */
+#include "outerloop/base/rng.h"  /* ol_rng_stream */
+#include "outerloop/data/task.h" /* ol_rows       */
+#include "row_keys.h"
 
 /* A kept row: its two tokenized forms, and where it came from. */
 typedef struct kept_row {
@@ -53,45 +53,16 @@ static int rows_needed(const ol_sampler *s)
     return need;
 }
 
-typedef struct text_key {
-    char digest[OL_DIGEST_TEXT];
-    int row;
-} text_key;
-
-static int compare_keys(const void *a, const void *b)
-{
-    const text_key *x = a, *y = b;
-    const int order = strcmp(x->digest, y->digest);
-
-    return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
-}
-
 /* Mark rows[i] for which an earlier row has the same input and output. */
 static ol_status find_repeats(const ol_rows *rows, bool *repeats)
 {
-    text_key *keys = calloc((size_t)rows->n, sizeof *keys);
-    ol_text text = {0};
-    ol_status status = OL_OK;
+    row_keys keys = {0};
+    const ol_status status = row_keys_add_numbered(&keys, rows);
 
-    OL_CHECK(keys, OL_ENOMEM, "%s: no memory to compare %d rows", rows->path, rows->n);
-    for (int i = 0; i < rows->n && status == OL_OK; i++) {
-        const ol_row *row = &rows->rows[i];
-
-        text.size = 0; /* both strings with their NUL, so that their border counts */
-        status = ol_text_append(&text, row->input, strlen(row->input) + 1);
-        if (status == OL_OK)
-            status = ol_text_append(&text, row->output, strlen(row->output) + 1);
-        if (status == OL_OK)
-            ol_digest(text.data, text.size, keys[i].digest);
-        keys[i].row = i;
-    }
-    if (status == OL_OK) {
-        qsort(keys, (size_t)rows->n, sizeof *keys, compare_keys);
-        for (int i = 1; i < rows->n; i++)
-            repeats[keys[i].row] = strcmp(keys[i].digest, keys[i - 1].digest) == 0;
-    }
-    ol_text_finish(&text);
-    free(keys);
+    row_keys_sort(&keys);
+    for (size_t i = 1; i < keys.n; i++)
+        repeats[keys.keys[i].tag] = strcmp(keys.keys[i].digest, keys.keys[i - 1].digest) == 0;
+    row_keys_finish(&keys);
     return status;
 }
 

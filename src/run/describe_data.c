@@ -137,20 +137,24 @@ static void warn_of(const cut_list *list, bool prompts, const ol_cut *sum)
     ol_text_finish(&text);
 }
 
-static void describe_list(const cut_list *list)
+/* @return something is cut, or was not looked at */
+static bool describe_list(const cut_list *list)
 {
     ol_cut sum = {0};
 
     for (int i = 0; i < list->n; i++)
         ol_cut_add(&sum, list->cuts[i]);
+    if (sum.rows_cut == 0 && sum.prompts_cut == 0 && sum.prompts > 0)
+        return false;
     ol_log_info("cut, %s: %lld of %lld examples, %lld of %lld prompts%s", list->role,
                 (long long)sum.rows_cut, (long long)sum.rows, (long long)sum.prompts_cut,
                 (long long)sum.prompts, sum.prompts == 0 ? " (too many to look at each)" : "");
     warn_of(list, false, &sum);
     warn_of(list, true, &sum);
+    return true;
 }
 
-static void describe_training_cuts(const ol_setup *s, const ol_arm *arm, cut_list *list)
+static bool describe_training_cuts(const ol_setup *s, const ol_arm *arm, cut_list *list)
 {
     list->role = "training";
     list->n = ol_sampler_tasks(arm->sampler);
@@ -161,10 +165,10 @@ static void describe_training_cuts(const ol_setup *s, const ol_arm *arm, cut_lis
         list->cuts[i] = &arm->cuts[i];
     }
     list->context = s->model->spec.context;
-    describe_list(list);
+    return describe_list(list);
 }
 
-static void describe_target_cuts(const ol_setup *s, bool with, cut_list *list)
+static bool describe_target_cuts(const ol_setup *s, bool with, cut_list *list)
 {
     const ol_targets *targets = s->targets[with];
 
@@ -177,12 +181,13 @@ static void describe_target_cuts(const ol_setup *s, bool with, cut_list *list)
         list->cuts[i] = &ol_targets_note(targets, i)->cut;
     }
     list->context = s->model->spec.context;
-    describe_list(list);
+    return describe_list(list);
 }
 
 /* Arms that share a sampler differ in how many prompts they draw, and hardly in what is cut. */
 static void describe_cuts(const ol_setup *s)
 {
+    bool any = false;
     int most = 1;
 
     for (int i = 0; i < s->n_arms; i++)
@@ -201,11 +206,13 @@ static void describe_cuts(const ol_setup *s)
         for (int j = 0; j < i; j++)
             said = said || s->arms[j].sampler == s->arms[i].sampler;
         if (!said)
-            describe_training_cuts(s, &s->arms[i], &list);
+            any |= describe_training_cuts(s, &s->arms[i], &list);
     }
     for (int with = 1; list.names && list.cuts && with >= 0; with--)
         if (s->targets[with])
-            describe_target_cuts(s, with, &list);
+            any |= describe_target_cuts(s, with, &list);
+    if (!any)
+        ol_log_info("cut: no example and no prompt");
     free(list.names);
     free(list.cuts);
 }

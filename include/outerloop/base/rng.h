@@ -28,6 +28,7 @@ typedef enum ol_rng_purpose {
     OL_RNG_TEST = 7,    /**< tests                                                 */
     OL_RNG_TASKS = 8,   /**< which tasks a meta-step draws; a = step               */
     OL_RNG_TABLE = 9,   /**< resamples for intervals; a = resample               */
+    OL_RNG_SPLIT = 13,  /**< a task of the user's own, split; a = file          */
 } ol_rng_purpose;
 
 typedef struct ol_rng {

@@ -93,6 +93,13 @@ typedef struct ol_setting {
     int n_groups;
 } ol_setting;
 
+/** The settings of a folder, sorted. @param out owned by the caller, ol_names_finish. Errors:
+ *  OL_EDATA when there is no ROOT/config, OL_ENOMEM. */
+ol_status ol_settings_list(const char *root, ol_names *out);
+
+/** Accepts a zero struct. */
+void ol_names_finish(ol_names *names);
+
 /** @param out owned by the caller. Errors: OL_EDATA (an unknown setting lists those there are),
  *  OL_ENOMEM. */
 ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out);
