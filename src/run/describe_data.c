@@ -91,7 +91,7 @@ static ol_status add_worst(const cut_list *list, bool prompts, ol_text *text)
             return OL_OK;
         below = share_of(list->cuts[worst], prompts);
         last = worst;
-        OL_TRY(ol_text_format(text, "%s %s (%.2g %%)", named == 0 ? "; most of all" : ",",
+        OL_TRY(ol_text_format(text, "%s %s (%.3g %%)", named == 0 ? "; most of all" : ",",
                               list->names[worst], 100.0 * below));
     }
     return OL_OK;
@@ -126,7 +126,7 @@ static void warn_of(const cut_list *list, bool prompts, const ol_cut *sum)
     if (share_of(sum, prompts) <= much)
         return;
     status = ol_text_format(
-        &text, "%.2g %% of %s %s to ", 100.0 * share_of(sum, prompts), list->role,
+        &text, "%.3g %% of %s %s to ", 100.0 * share_of(sum, prompts), list->role,
         prompts ? "prompts lose their first tokens" : "examples lose part of their input");
     if (status == OL_OK)
         status = add_remedy(list, prompts, sum, &text);

@@ -196,6 +196,38 @@ static void refusals(void **state)
     ol_batch_finish(&batch);
 }
 
+/* Equal options share one; the demonstrations stay. */
+static void nulls(void **state)
+{
+    ol_target *target = make(spec_of(OL_DIRECT, 1, 0));
+    ol_batch batch = {0};
+    int null_of[4];
+
+    (void)state;
+    assert_int_equal(ol_target_null_prompts(target, &batch, null_of), OL_OK);
+    check_prompts(&batch, "a\np\n\n\nN/A<\np|a\np\n\n\nN/A<\nq|"
+                          "a\np\n\n\nN/A<\nw|a\np\n\n\nN/A<\nxyz|");
+    assert_int_equal(null_of[0], 0);
+    assert_int_equal(null_of[1], 1);
+    assert_int_equal(null_of[2], 3);
+    assert_int_equal(null_of[3], 2);
+    ol_target_destroy(target);
+    ol_batch_clear(&batch);
+    world_task("odd");
+    world_rows("odd", 16, 13, "test", 5);
+    ol_target_spec spec = spec_of(OL_DIRECT, 0, 0);
+    int shared[10];
+
+    spec.task = "odd";
+    target = make(spec);
+    assert_int_equal(ol_target_null_prompts(target, &batch, shared), OL_OK);
+    check_prompts(&batch, "N/A<\nno|N/A<\nyes|");
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(shared[i], i % 2);
+    ol_target_destroy(target);
+    ol_batch_finish(&batch);
+}
+
 /* Rows that cannot be scored: left out and counted, or refused; the others keep their prompts. */
 static void unanswerable(void **state)
 {
@@ -268,7 +300,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scored),  cmocka_unit_test(options),  cmocka_unit_test(adaptation),
         cmocka_unit_test(context), cmocka_unit_test(refusals), cmocka_unit_test(unanswerable),
-        cmocka_unit_test(cuts),
+        cmocka_unit_test(nulls),   cmocka_unit_test(cuts),
     };
 
     return cmocka_run_group_tests_name("target", tests, setup, world_teardown);
