@@ -2,6 +2,7 @@
 #include "outerloop/data/sampler.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -98,6 +99,27 @@ static ol_status add_row(const ol_sampler *s, train_task *task, ol_tokenizer *to
     return OL_OK;
 }
 
+/* The keys that ask for more than the task has, with values that it can meet. */
+static ol_status too_few(const ol_sampler *s, const train_task *task, const char *path)
+{
+    const int fit = task->n_targets < task->n ? task->n_targets : task->n;
+    const int other = s->support > s->query ? s->support : s->query;
+    const int shots = task->n - 1 - (s->support > 0 && s->query > 0 ? other : 0);
+    char remedy[128] = "";
+
+    if (prompts_of(s) > fit && fit > 1)
+        snprintf(remedy, sizeof remedy,
+                 "lower learner.support and learner.query to %d together, or ", fit);
+    else if (prompts_of(s) <= fit && shots >= 0)
+        snprintf(remedy, sizeof remedy, "lower data.shots to %d, or ", shots);
+    return ol_fail(OL_EDATA,
+                   "%s: task %s has %d distinct rows (%d with something to score), too few for an "
+                   "episode of %d support and %d query prompts with %d demonstrations, which needs "
+                   "%d; %sgive it more rows",
+                   path, task->name, task->n, task->n_targets, s->support, s->query,
+                   s->prompt.shots, rows_needed(s), remedy);
+}
+
 static ol_status fill_task(const ol_sampler *s, train_task *task, ol_tokenizer *tokenizer,
                            const ol_rows *rows, const bool *repeats)
 {
@@ -110,12 +132,8 @@ static ol_status fill_task(const ol_sampler *s, train_task *task, ol_tokenizer *
     for (int i = 0; i < rows->n; i++)
         if (!repeats[i])
             OL_TRY(add_row(s, task, tokenizer, rows, &rows->rows[i]));
-    OL_CHECK(task->n >= need && task->n_targets >= prompts_of(s), OL_EDATA,
-             "%s: task %s has %d distinct rows (%d with something to score), too few for an "
-             "episode of %d support and %d query prompts with %d demonstrations, which needs %d; "
-             "lower learner.support, learner.query or data.shots, or give it more rows",
-             rows->path, task->name, task->n, task->n_targets, s->support, s->query,
-             s->prompt.shots, need);
+    if (task->n < need || task->n_targets < prompts_of(s))
+        return too_few(s, task, rows->path);
     return OL_OK;
 }
 
@@ -477,8 +495,8 @@ ol_status ol_sampler_check_context(const ol_sampler *sampler, int context)
     for (int i = 0; i < sampler->n; i++)
         OL_CHECK(sampler->tasks[i].longest <= context, OL_EDATA,
                  "training task %s has prompts of up to %d tokens, but the model's context is %d; "
-                 "lower data.max_tokens (or data.shots, data.max_tokens_per_example) or raise "
-                 "model.context",
-                 sampler->tasks[i].name, sampler->tasks[i].longest, context);
+                 "lower data.max_tokens to that, or raise model.context to %d",
+                 sampler->tasks[i].name, sampler->tasks[i].longest, context,
+                 sampler->tasks[i].longest);
     return OL_OK;
 }

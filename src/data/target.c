@@ -477,7 +477,7 @@ ol_status ol_target_check_context(ol_target *target, int context)
     OL_TRY(ol_target_longest(target, &longest));
     OL_CHECK(longest <= context, OL_EDATA,
              "target task %s has prompts of %d tokens, but the model's context is %d; lower "
-             "data.max_tokens (or eval.shots, data.max_tokens_per_example) or raise model.context",
-             target->task, longest, context);
+             "data.max_tokens to that, or raise model.context to %d",
+             target->task, longest, context, longest);
     return OL_OK;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a run says before it starts. */
+#include <limits.h>
 #include <stdio.h>
 
 #include "outerloop/base/log.h"         /* ol_log_info */
@@ -97,15 +98,33 @@ static void describe_idle(const ol_setup *s)
                     size - most, size, most);
 }
 
+/* Say what would fit on every host. */
+static void describe_crowd(const ol_setup *s)
+{
+    int threads = INT_MAX, cores = INT_MAX;
+
+    for (int i = 0; i < s->layout.n; i++) {
+        const ol_comm_node *node = &s->layout.nodes[i];
+
+        threads = node->cores / node->ranks < threads ? node->cores / node->ranks : threads;
+        cores = node->cores < cores ? node->cores : cores;
+    }
+    if (threads > 0)
+        ol_log_warn("ranks × threads exceed the cores of %d host%s: lower `threads` to %d, or "
+                    "start fewer ranks",
+                    s->layout.crowded, s->layout.crowded > 1 ? "s" : "", threads);
+    else
+        ol_log_warn("there are more ranks than cores on %d host%s: start at most %d a host",
+                    s->layout.crowded, s->layout.crowded > 1 ? "s" : "", cores);
+}
+
 static void describe_ranks(const ol_setup *s)
 {
     const double state = (double)s->arena.size / 1048576.0;
 
     ol_log_info("%s", s->layout.summary);
     if (s->layout.crowded > 0)
-        ol_log_warn("ranks × threads exceed the cores of %d host%s: start fewer ranks, or lower "
-                    "`threads`",
-                    s->layout.crowded, s->layout.crowded > 1 ? "s" : "");
+        describe_crowd(s);
     if (!(s->job->stages & OL_STAGE_TRAIN))
         return;
     describe_idle(s);

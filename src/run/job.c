@@ -145,10 +145,11 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
             ol_conf_mistake(mistakes, place(job, of_lora[i]),
                             "%s is unused: model.trained is not \"lora\"", of_lora[i]);
     if (m->init == OL_INIT_RANDOM && job->data.max_tokens > s->context)
-        ol_conf_mistake(mistakes, place(job, "data.max_tokens"),
-                        "data.max_tokens = %d is more than model.context = %d; lower the one or "
-                        "raise the other",
-                        job->data.max_tokens, s->context);
+        ol_conf_mistake(
+            mistakes, place(job, "data.max_tokens"),
+            "data.max_tokens = %d is more than model.context = %d; lower data.max_tokens "
+            "to %d, or raise model.context to %d",
+            job->data.max_tokens, s->context, s->context, job->data.max_tokens);
     if (job->data.max_tokens_per_example > job->data.max_tokens)
         ol_conf_mistake(mistakes, place(job, "data.max_tokens_per_example"),
                         "data.max_tokens_per_example = %d is more than data.max_tokens = %d",
