@@ -269,8 +269,7 @@ static ol_status look_at(checker *c, const ol_setting *setting, setting_check *s
         const char *name = target ? setting->test.names[i - s->n_train] : setting->train.names[i];
 
         if (target && ol_names_have(&setting->train, name))
-            OL_TRY(
-                add_fault(c, "  %s: is in \"train\" and in \"test\" of a setting\n", name, 0, 0));
+            OL_TRY(ol_text_format(&s->both, "  %s is both trained on and tested on\n", name));
         OL_TRY(find_task(c, setting->path, name, target, &s->tasks[i]));
         if (!target)
             OL_TRY(row_keys_join(&s->keys, &c->tasks[s->tasks[i]].keys));
@@ -291,6 +290,7 @@ static ol_status check_setting(checker *c, const char *name, bool details, ol_te
         status = check_describe(c, &s, details, out);
     free(s.tasks);
     row_keys_finish(&s.keys);
+    ol_text_finish(&s.both);
     ol_setting_finish(&setting);
     return status;
 }

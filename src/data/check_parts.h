@@ -25,6 +25,7 @@ typedef struct setting_check {
     int n_train, n_test;
     int *tasks;    /* [n_train + n_test] numbers of task_checks */
     row_keys keys; /* of all its training rows, sorted          */
+    ol_text both;  /* lines: tasks in both lists, which is no fault (data/overlap.h) */
 } setting_check;
 
 typedef struct checker {

@@ -156,5 +156,6 @@ ol_status check_describe(const checker *c, const setting_check *s, bool details,
 {
     OL_TRY(ol_text_format(out, "%s\n", s->name));
     OL_TRY(add_role(c, s, "training task", 0, s->n_train, details, out));
-    return add_role(c, s, "target", s->n_train, s->n_test, details, out);
+    OL_TRY(add_role(c, s, "target", s->n_train, s->n_test, details, out));
+    return s->both.data ? ol_text_format(out, "%s", s->both.data) : OL_OK;
 }
