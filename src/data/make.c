@@ -8,7 +8,6 @@
 #include "layout.h"
 #include "outerloop/base/file.h"
 #include "outerloop/base/rng.h"
-#include "row_keys.h"
 #include "source.h"
 
 enum { TRAIN_K = 16384, TRAIN_SEED = 100, TEST_STREAM = 0, SHOT_STREAM = 1 };
@@ -66,21 +65,17 @@ static ol_status check_spec(const ol_make_spec *spec)
 
 static ol_status leave_out_repeats(maker *m, ol_made *made)
 {
-    row_keys keys = {0};
-    bool *keep = calloc((size_t)m->rows.n, sizeof *keep);
-    ol_status status = keep ? row_keys_add_numbered(&keys, &m->rows)
+    const int n = m->rows.n;
+    bool *keep = calloc((size_t)n, sizeof *keep);
+    ol_status status = keep ? ol_rows_find_repeats(&m->rows, keep)
                             : ol_fail(OL_ENOMEM, "%s: no memory for its rows", m->spec->file);
 
-    row_keys_sort(&keys);
-    for (size_t i = 0; status == OL_OK && i < keys.n; i++)
-        keep[keys.keys[i].tag] =
-            i == 0 || strcmp(keys.keys[i].digest, keys.keys[i - 1].digest) != 0;
-    made->repeats = m->rows.n;
+    for (int i = 0; i < n && status == OL_OK; i++)
+        keep[i] = !keep[i];
     if (status == OL_OK)
         ol_rows_filter(&m->rows, keep);
     made->rows = m->rows.n;
-    made->repeats -= m->rows.n;
-    row_keys_finish(&keys);
+    made->repeats = n - m->rows.n;
     free(keep);
     return status;
 }

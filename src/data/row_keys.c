@@ -57,11 +57,6 @@ ol_status row_keys_add(row_keys *keys, const ol_rows *rows, int tag)
     return add(keys, rows, tag, false);
 }
 
-ol_status row_keys_add_numbered(row_keys *keys, const ol_rows *rows)
-{
-    return add(keys, rows, 0, true);
-}
-
 ol_status row_keys_join(row_keys *keys, const row_keys *more)
 {
     OL_TRY(make_room(keys, more->n));
@@ -71,7 +66,8 @@ ol_status row_keys_join(row_keys *keys, const row_keys *more)
     return OL_OK;
 }
 
-void row_keys_sort(row_keys *keys)
+/* By digest, then by tag. */
+static void sort(row_keys *keys)
 {
     if (keys->n > 0)
         qsort(keys->keys, keys->n, sizeof *keys->keys, compare_rows);
@@ -81,11 +77,24 @@ void row_keys_distinct(row_keys *keys)
 {
     size_t kept = 0;
 
-    row_keys_sort(keys);
+    sort(keys);
     for (size_t i = 0; i < keys->n; i++)
         if (kept == 0 || compare_rows(&keys->keys[kept - 1], &keys->keys[i]) != 0)
             keys->keys[kept++] = keys->keys[i];
     keys->n = kept;
+}
+
+ol_status ol_rows_find_repeats(const ol_rows *rows, bool *repeats)
+{
+    row_keys keys = {0};
+    const ol_status status = add(&keys, rows, 0, true);
+
+    sort(&keys);
+    for (size_t i = 0; i < keys.n; i++)
+        repeats[keys.keys[i].tag] =
+            i > 0 && strcmp(keys.keys[i].digest, keys.keys[i - 1].digest) == 0;
+    row_keys_finish(&keys);
+    return status;
 }
 
 size_t row_keys_first(const row_keys *keys, const char *digest)

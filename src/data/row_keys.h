@@ -24,15 +24,11 @@ typedef struct row_keys {
     size_t n, room;
 } row_keys;
 
-/** Add all rows of a file under one tag, or each under its number. Errors: OL_ENOMEM. */
+/** Add all rows of a file under one tag. Errors: OL_ENOMEM. */
 ol_status row_keys_add(row_keys *keys, const ol_rows *rows, int tag);
-ol_status row_keys_add_numbered(row_keys *keys, const ol_rows *rows);
 
 /** Add those of another. Errors: OL_ENOMEM. */
 ol_status row_keys_join(row_keys *keys, const row_keys *more);
-
-/** Sort by digest, then by tag. */
-void row_keys_sort(row_keys *keys);
 
 /** Sort, and keep one of equal digest and tag. */
 void row_keys_distinct(row_keys *keys);

@@ -9,7 +9,6 @@
 #include "outerloop/base/log.h"  /* ol_log_warn   */
 #include "outerloop/base/rng.h"  /* ol_rng_stream */
 #include "outerloop/data/task.h" /* ol_rows       */
-#include "row_keys.h"
 
 /* A kept row: its two tokenized forms, and where it came from. */
 typedef struct kept_row {
@@ -52,19 +51,6 @@ static int rows_needed(const ol_sampler *s)
     if (s->query > 0 && s->prompt.shots + 1 + s->support > need)
         need = s->prompt.shots + 1 + s->support;
     return need;
-}
-
-/* Mark rows[i] for which an earlier row has the same input and output. */
-static ol_status find_repeats(const ol_rows *rows, bool *repeats)
-{
-    row_keys keys = {0};
-    const ol_status status = row_keys_add_numbered(&keys, rows);
-
-    row_keys_sort(&keys);
-    for (size_t i = 1; i < keys.n; i++)
-        repeats[keys.keys[i].tag] = strcmp(keys.keys[i].digest, keys.keys[i - 1].digest) == 0;
-    row_keys_finish(&keys);
-    return status;
 }
 
 static ol_status add_row(const ol_sampler *s, train_task *task, ol_tokenizer *tokenizer,
@@ -182,7 +168,7 @@ static ol_status load_task(const ol_sampler *s, const char *path, int cap, ol_to
 
     OL_TRY(ol_rows_read(path, task->name, cap, &rows));
     repeats = calloc((size_t)rows.n, sizeof *repeats);
-    status = repeats ? find_repeats(&rows, repeats)
+    status = repeats ? ol_rows_find_repeats(&rows, repeats)
                      : ol_fail(OL_ENOMEM, "%s: no memory for %d rows", path, rows.n);
     if (status == OL_OK)
         status = fill_task(s, task, tokenizer, &rows, repeats);

@@ -55,6 +55,13 @@ void ol_rows_filter(ol_rows *rows, const bool *keep);
 /** Free them. Accepts NULL and a zero struct. */
 void ol_rows_finish(ol_rows *rows);
 
+/**
+ * Say which rows repeat an earlier one: same input, same output.
+ * @param repeats  [rows->n] overwritten
+ * Errors: OL_ENOMEM.
+ */
+ol_status ol_rows_find_repeats(const ol_rows *rows, bool *repeats);
+
 /** False when the row has no option but empty ones: MetaICL then sets no newline before its tail. */
 bool ol_row_is_labelled(const ol_row *row);
 
