@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "outerloop/base/file.h"
+#include "outerloop/base/log.h"
 #include "outerloop/base/text.h"
 #include "outerloop/data/target.h"
 #include "outerloop/store/archive.h"
@@ -238,6 +239,16 @@ static ol_status make_prompts(const prompts_options *o, ol_tokenizer *tokenizer,
     return status;
 }
 
+static void warn_skipped(const ol_target *target)
+{
+    const char *first;
+    const int skipped = ol_target_skipped(target, &first);
+
+    if (skipped > 0)
+        ol_log_warn("%d of %d test rows are skipped; the first: %s", skipped,
+                    skipped + ol_target_rows(target), first);
+}
+
 int ol_cmd_prompts(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -260,8 +271,10 @@ int ol_cmd_prompts(int argc, char **argv)
     status = ol_tokenizer_load(o.tokenizer, &tokenizer);
     if (status == OL_OK)
         status = ol_target_create(&o.target, tokenizer, &target);
-    if (status == OL_OK)
+    if (status == OL_OK) {
+        warn_skipped(target);
         status = make_prompts(&o, tokenizer, target);
+    }
     ol_target_destroy(target);
     ol_tokenizer_destroy(tokenizer);
     return ol_cli_finish(status, status == OL_EIO);
