@@ -73,14 +73,18 @@ def synopsis(usages):
     for usage in usages:
         words = re.sub(r"^(Usage:| *or:)", "", usage).split()
         out += [".br"] * (len(out) > 1) + [" ".join(
-            bold(word) if i < 2 and word.islower() else f"\\fI{escape(word)}\\fR"
+            bold(word) if i < 3 and word.islower() else f"\\fI{escape(word)}\\fR"
             for i, word in enumerate(words))]
     return out
 
 
+def page_of(name):
+    return "-".join(["outerloop", *name.split()])
+
+
 def command_page(name, what, see):
     usages, before, options, after = [], [], [], []
-    for line in said(name, "--help").splitlines():
+    for line in said(*name.split(), "--help").splitlines():
         option = OPTION.fullmatch(line)
         if re.match(r"Usage:| +or:", line) and not before:
             usages.append(line)
@@ -92,14 +96,14 @@ def command_page(name, what, see):
             (after if options else before).append(line)
     body = [*synopsis(usages), ".SH DESCRIPTION", *paragraphs("\n".join(before)),
             *paragraphs("\n".join(after)), ".SH OPTIONS", *options]
-    write(f"outerloop-{name}", 1, what, body, see)
+    write(page_of(name), 1, what, body, see)
 
 
 def program_page(intro, commands, rest, see):
     usage, _, doc = intro.partition("\n")
     body = [*synopsis([usage]), ".SH DESCRIPTION", *paragraphs(doc), ".SH COMMANDS"]
     for name, what in commands:
-        body += item(f"{bold('outerloop-' + name)}(1)", what)
+        body += item(f"{bold(page_of(name))}(1)", what)
     for block in rest:
         head, *lines = block.splitlines()
         if head.startswith(" "):
@@ -150,13 +154,13 @@ def job_page(see):
 def main():
     FOLDER.mkdir(parents=True, exist_ok=True)
     blocks = said("--help").strip("\n").split("\n\n")
-    commands = [line.split(None, 1) for line in blocks[1].splitlines()]
-    pages = [("outerloop", 1), *((f"outerloop-{name}", 1) for name, _ in commands),
+    commands = [re.split(r" {2,}", line.strip(), maxsplit=1) for line in blocks[1].splitlines()]
+    pages = [("outerloop", 1), *((page_of(name), 1) for name, _ in commands),
              ("outerloop-job", 5)]
     program_page(blocks[0], commands, blocks[2:], pages[1:])
     for name, what in commands:
         command_page(name, what, [p for p in (pages[0], pages[-1], ("outerloop-run", 1))
-                                  if p[0] != f"outerloop-{name}"])
+                                  if p[0] != page_of(name)])
     job_page([("outerloop", 1), ("outerloop-run", 1), ("outerloop-reference", 1)])
 
 

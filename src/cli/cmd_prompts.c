@@ -6,6 +6,7 @@
 
 #include "command.h"
 #include "outerloop/base/file.h"
+#include "outerloop/base/log.h"
 #include "outerloop/base/text.h"
 #include "outerloop/data/target.h"
 #include "outerloop/store/archive.h"
@@ -44,16 +45,6 @@ static const struct argp_option option_table[] = {
     {0},
 };
 
-static int number(struct argp_state *state, const char *option, const char *value)
-{
-    char *end;
-    const long n = strtol(value, &end, 10);
-
-    if (end == value || *end != '\0' || n < 0 || n > 1000000000)
-        argp_error(state, "--%s is a whole number of 0 or more, not \"%s\"", option, value);
-    return (int)n;
-}
-
 static void need(struct argp_state *state, bool given, const char *option)
 {
     if (!given)
@@ -83,11 +74,11 @@ static error_t parse(int key, char *value, struct argp_state *state)
         o->target.task = value;
         return 0;
     case KEY_SEED:
-        o->target.seed = number(state, "seed", value);
+        o->target.seed = ol_cli_number(state, "seed", value);
         o->has_seed = true;
         return 0;
     case KEY_K:
-        o->target.shots = number(state, "k", value);
+        o->target.shots = ol_cli_number(state, "k", value);
         o->has_shots = true;
         return 0;
     case KEY_VARIANT:
@@ -102,13 +93,13 @@ static error_t parse(int key, char *value, struct argp_state *state)
         o->out = value;
         return 0;
     case KEY_ROWS:
-        o->target.rows = number(state, "rows", value);
+        o->target.rows = ol_cli_number(state, "rows", value);
         return 0;
     case KEY_MAX_TOKENS:
-        o->target.max_tokens = number(state, "max-tokens", value);
+        o->target.max_tokens = ol_cli_number(state, "max-tokens", value);
         return 0;
     case KEY_MAX_EXAMPLE:
-        o->target.max_tokens_per_example = number(state, "max-tokens-per-example", value);
+        o->target.max_tokens_per_example = ol_cli_number(state, "max-tokens-per-example", value);
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected \"%s\"", value);
@@ -248,6 +239,16 @@ static ol_status make_prompts(const prompts_options *o, ol_tokenizer *tokenizer,
     return status;
 }
 
+static void warn_skipped(const ol_target *target)
+{
+    const char *first;
+    const int skipped = ol_target_skipped(target, &first);
+
+    if (skipped > 0)
+        ol_log_warn("%d of %d test rows are skipped; the first: %s", skipped,
+                    skipped + ol_target_rows(target), first);
+}
+
 int ol_cmd_prompts(int argc, char **argv)
 {
     static const struct argp argp = {
@@ -270,8 +271,10 @@ int ol_cmd_prompts(int argc, char **argv)
     status = ol_tokenizer_load(o.tokenizer, &tokenizer);
     if (status == OL_OK)
         status = ol_target_create(&o.target, tokenizer, &target);
-    if (status == OL_OK)
+    if (status == OL_OK) {
+        warn_skipped(target);
         status = make_prompts(&o, tokenizer, target);
+    }
     ol_target_destroy(target);
     ol_tokenizer_destroy(tokenizer);
     return ol_cli_finish(status, status == OL_EIO);

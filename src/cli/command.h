@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * What a subcommand is. Adding one adds a file cmd_NAME.c that defines ol_cmd_NAME, a line in the
- * table of main.c, and a word in meson.build.
+ * table of main.c, and a word in meson.build. A name of two words has a _ between them there.
  */
 #ifndef OL_CLI_COMMAND_H
 #define OL_CLI_COMMAND_H
@@ -19,7 +19,7 @@ enum {
 };
 
 typedef struct ol_command {
-    const char *name;
+    const char *name; /* one word, or two: "data check" */
     const char *help; /* one line */
     /* argv[0] is "outerloop NAME"; returns the exit code. */
     int (*run)(int argc, char **argv);
@@ -37,7 +37,12 @@ void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 /* For a parser of argp: the one job file of a command line. ARGP_ERR_UNKNOWN for other keys. */
 error_t ol_cli_parse_job(int key, const char *value, struct argp_state *state, const char **job);
 
+/* For a parser of argp: the value of --option as a whole number of 0 or more, or the end. */
+int ol_cli_number(struct argp_state *state, const char *option, const char *value);
+
 int ol_cmd_bench(int argc, char **argv);
+int ol_cmd_data_check(int argc, char **argv);
+int ol_cmd_data_make(int argc, char **argv);
 int ol_cmd_export(int argc, char **argv);
 int ol_cmd_gradcheck(int argc, char **argv);
 int ol_cmd_inspect(int argc, char **argv);

@@ -17,6 +17,8 @@ static const ol_command commands[] = {
     {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
     {"tokens", "texts as JSON lines to token ids, and back", ol_cmd_tokens},
     {"suite", "write the built-in task suite", ol_cmd_suite},
+    {"data check", "what a task folder holds, and what is wrong with it", ol_cmd_data_check},
+    {"data make", "your own .tsv or .jsonl as a task folder", ol_cmd_data_make},
     {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
     {"inspect", "what a run folder, checkpoint or metrics file holds", ol_cmd_inspect},
     {"export", "a checkpoint as a folder that transformers or peft loads", ol_cmd_export},
@@ -132,12 +134,54 @@ error_t ol_cli_parse_job(int key, const char *value, struct argp_state *state, c
     }
 }
 
+int ol_cli_number(struct argp_state *state, const char *option, const char *value)
+{
+    char *end;
+    const long n = strtol(value, &end, 10);
+
+    if (end == value || *end != '\0' || n < 0 || n > 1000000000)
+        argp_error(state, "--%s is a whole number of 0 or more, not \"%s\"", option, value);
+    return (int)n;
+}
+
+/* How many words of the command line are the name of that command: 1 or 2, or 0 for none. */
+static int words_of(const ol_command *command, int argc, char **argv)
+{
+    const char *space = strchr(command->name, ' ');
+    const size_t first = space ? (size_t)(space - command->name) : strlen(command->name);
+
+    if (strlen(argv[1]) != first || strncmp(argv[1], command->name, first) != 0)
+        return 0;
+    if (!space)
+        return 1;
+    return argc > 2 && strcmp(argv[2], space + 1) == 0 ? 2 : 0;
+}
+
+/* The first word of names of two. */
+static bool is_first_word(const char *word)
+{
+    const size_t n = strlen(word);
+
+    for (size_t i = 0; i < N_COMMANDS; i++)
+        if (strncmp(commands[i].name, word, n) == 0 && commands[i].name[n] == ' ')
+            return true;
+    return false;
+}
+
 static int unknown_command(const char *word)
 {
     const char *names[N_COMMANDS], *near;
 
     for (size_t i = 0; i < N_COMMANDS; i++)
         names[i] = commands[i].name;
+    if (is_first_word(word)) {
+        fprintf(stderr, "outerloop: \"%s\" wants a second word:", word);
+        for (size_t i = 0; i < N_COMMANDS; i++)
+            if (strncmp(names[i], word, strlen(word)) == 0 && names[i][strlen(word)] == ' ')
+                fprintf(stderr, " \"outerloop %s\"", names[i]);
+        fputc('\n', stderr);
+        return OL_EXIT_USAGE;
+    }
     near = ol_text_nearest(word, names, N_COMMANDS);
     if (near)
         fprintf(stderr, "outerloop: no command \"%s\"; did you mean \"%s\"?\n", word, near);
@@ -164,11 +208,14 @@ int main(int argc, char **argv)
         ol_cli_versions(stdout);
         return OL_EXIT_DONE;
     }
-    for (size_t i = 0; i < N_COMMANDS; i++)
-        if (strcmp(word, commands[i].name) == 0) {
-            snprintf(name, sizeof name, "outerloop %s", word);
-            argv[1] = name;
-            return commands[i].run(argc - 1, argv + 1);
+    for (size_t i = 0; i < N_COMMANDS; i++) {
+        const int words = words_of(&commands[i], argc, argv);
+
+        if (words > 0) {
+            snprintf(name, sizeof name, "outerloop %s", commands[i].name);
+            argv[words] = name;
+            return commands[i].run(argc - words, argv + words);
         }
+    }
     return unknown_command(word);
 }

@@ -4,81 +4,18 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/digest.h" /* ol_digest */
-#include "outerloop/data/task.h"   /* ol_rows   */
-
-/* One row, as the digest of its text. */
-typedef struct row_key {
-    char digest[OL_DIGEST_TEXT];
-    int task; /* index into the training list; unused for test rows */
-} row_key;
-
-typedef struct row_keys {
-    row_key *keys;
-    size_t n, room;
-} row_keys;
-
-static int compare_rows(const void *a, const void *b)
-{
-    const row_key *x = a, *y = b;
-    const int order = strcmp(x->digest, y->digest);
-
-    return order != 0 ? order : (x->task > y->task) - (x->task < y->task);
-}
-
-static ol_status add_rows(row_keys *keys, const ol_rows *rows, int task)
-{
-    ol_text text = {0};
-    ol_status status = OL_OK;
-
-    if (keys->n + (size_t)rows->n > keys->room) {
-        const size_t room = 2 * (keys->n + (size_t)rows->n);
-        row_key *grown = realloc(keys->keys, room * sizeof *grown);
-
-        OL_CHECK(grown, OL_ENOMEM, "%s: no memory to compare %zu rows", rows->path, room);
-        keys->keys = grown;
-        keys->room = room;
-    }
-    for (int i = 0; i < rows->n && status == OL_OK; i++) {
-        const ol_row *row = &rows->rows[i];
-        row_key *key = &keys->keys[keys->n];
-
-        text.size = 0; /* both strings with their NUL, so that their border counts */
-        status = ol_text_append(&text, row->input, strlen(row->input) + 1);
-        if (status == OL_OK)
-            status = ol_text_append(&text, row->output, strlen(row->output) + 1);
-        if (status != OL_OK)
-            break;
-        ol_digest(text.data, text.size, key->digest);
-        key->task = task;
-        keys->n++;
-    }
-    ol_text_finish(&text);
-    return status;
-}
+#include "row_keys.h"
 
 static ol_status add_file(row_keys *keys, const char *path, int cap, int task)
 {
     ol_rows rows;
     ol_status status;
 
-    OL_TRY(ol_rows_read(path, cap, &rows));
-    status = add_rows(keys, &rows, task);
+    /* Of any kind: whoever trains or scores with the file judges its rows. */
+    OL_TRY(ol_rows_read_test(path, NULL, cap, &rows));
+    status = row_keys_add(keys, &rows, task);
     ol_rows_finish(&rows);
     return status;
-}
-
-/* Sort, and keep one of equal keys. */
-static void sort_distinct(row_keys *keys)
-{
-    size_t kept = 0;
-
-    if (keys->n > 0)
-        qsort(keys->keys, keys->n, sizeof *keys->keys, compare_rows);
-    for (size_t i = 0; i < keys->n; i++)
-        if (kept == 0 || compare_rows(&keys->keys[kept - 1], &keys->keys[i]) != 0)
-            keys->keys[kept++] = keys->keys[i];
-    keys->n = kept;
 }
 
 static ol_status read_training(const char *root, const ol_setting *setting, int cap,
@@ -92,24 +29,8 @@ static ol_status read_training(const char *root, const ol_setting *setting, int 
         OL_TRY(add_file(train, path, cap, i));
     }
     out->train_rows = (int64_t)train->n;
-    sort_distinct(train);
+    row_keys_distinct(train);
     return OL_OK;
-}
-
-/* First of the sorted keys with that digest, or n. */
-static size_t first_with(const row_keys *keys, const char *digest)
-{
-    size_t low = 0, high = keys->n;
-
-    while (low < high) {
-        const size_t middle = low + (high - low) / 2;
-
-        if (strcmp(keys->keys[middle].digest, digest) < 0)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
 }
 
 /* Add to shared[train task] the target's rows that it holds. */
@@ -118,11 +39,11 @@ static void count_shared(const row_keys *train, const row_keys *test, int64_t *s
 {
     for (size_t i = 0; i < test->n; i++) {
         const char *digest = test->keys[i].digest;
-        const size_t first = first_with(train, digest);
+        const size_t first = row_keys_first(train, digest);
         size_t at = first;
 
         for (; at < train->n && strcmp(train->keys[at].digest, digest) == 0; at++)
-            shared[train->keys[at].task]++;
+            shared[train->keys[at].tag]++;
         out->shared_rows += at > first;
     }
     out->test_rows += (int64_t)test->n;
@@ -180,7 +101,7 @@ static ol_status compare_target(search *s, int target, row_keys *test, ol_overla
     const char *name = setting->test.names[target];
 
     OL_TRY(add_target(s, name, test));
-    sort_distinct(test);
+    row_keys_distinct(test);
     memset(s->shared, 0, (size_t)setting->train.n * sizeof *s->shared);
     count_shared(&s->train, test, s->shared, out);
     for (int i = 0; i < setting->train.n; i++)
@@ -200,7 +121,7 @@ static ol_status compare_all(search *s, int train_cap, ol_overlap *out)
         row_keys test = {0};
 
         status = compare_target(s, i, &test, out);
-        free(test.keys);
+        row_keys_finish(&test);
     }
     return status;
 }
@@ -218,7 +139,7 @@ ol_status ol_overlap_find(const char *root, const char *setting, ol_holdout hold
     status = ol_setting_hold_out(root, holdout, &lists);
     if (status == OL_OK)
         status = compare_all(&s, train_cap, out);
-    free(s.train.keys);
+    row_keys_finish(&s.train);
     free(s.shared);
     ol_setting_finish(&lists);
     if (status != OL_OK)

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TRAIN_SEED = 100, METAICL_TRAIN_K = 16384, METAICL_K = 16 };
+#include "outerloop/base/text.h" /* ol_text */
+
+enum { TRAIN_SEED = 100, METAICL_TRAIN_K = 16384, METAICL_K = 16, ANY_SEED = -1 };
 
 /* Read a number of a file's name, then the '_' or '.' after it. */
 static bool read_number(const char **at, char after, int *out)
@@ -20,16 +22,16 @@ static bool read_number(const char **at, char after, int *out)
     return true;
 }
 
-/* Take `<task>_<k>_<seed>_<split>.jsonl` apart. */
-static bool parse_name(const char *name, const char *task, int seed, const char *split, int *k)
+/* Take `<task>_<k>_<seed>_<split>.jsonl` apart; `seed` is one to match, or ANY_SEED. */
+static bool parse_name(const char *name, const char *task, int seed, const char *split, int *k,
+                       int *named_seed)
 {
     const size_t n = strlen(task), m = strlen(split);
     const char *at = name + n + 1;
-    int named_seed;
 
     return strncmp(name, task, n) == 0 && name[n] == '_' && read_number(&at, '_', k) &&
-           read_number(&at, '_', &named_seed) && named_seed == seed && strncmp(at, split, m) == 0 &&
-           strcmp(at + m, ".jsonl") == 0;
+           read_number(&at, '_', named_seed) && (*named_seed == seed || seed == ANY_SEED) &&
+           strncmp(at, split, m) == 0 && strcmp(at + m, ".jsonl") == 0;
 }
 
 /* Of a task's files for one seed and split: the smallest k >= least, and the largest of all; -1
@@ -39,13 +41,13 @@ static void find_k(const char *folder, const char *task, int seed, const char *s
 {
     DIR *dir = opendir(folder);
     const struct dirent *entry;
-    int k;
+    int k, found;
 
     *smallest = *largest = -1;
     if (!dir)
         return;
     while ((entry = readdir(dir))) {
-        if (!parse_name(entry->d_name, task, seed, split, &k))
+        if (!parse_name(entry->d_name, task, seed, split, &k, &found))
             continue;
         if (k >= least && (*smallest < 0 || k < *smallest))
             *smallest = k;
@@ -55,6 +57,49 @@ static void find_k(const char *folder, const char *task, int seed, const char *s
     closedir(dir);
 }
 
+static int ascending(const void *a, const void *b)
+{
+    const int x = *(const int *)a, y = *(const int *)b;
+
+    return (x > y) - (x < y);
+}
+
+ol_status ol_task_seeds(const char *root, const char *task, const char *split, int **seeds, int *n)
+{
+    char folder[PATH_MAX];
+    const struct dirent *entry;
+    DIR *dir;
+    int room = 0, distinct = 0;
+
+    *seeds = NULL;
+    *n = 0;
+    OL_TRY(ol_path_format(folder, "%s/data/%s", root, task));
+    dir = opendir(folder);
+    while (dir && (entry = readdir(dir))) {
+        int k, seed;
+
+        if (!parse_name(entry->d_name, task, ANY_SEED, split, &k, &seed) || k == METAICL_TRAIN_K)
+            continue;
+        if (*n == room) {
+            int *grown = realloc(*seeds, (size_t)(room += 64) * sizeof *grown);
+
+            if (!grown)
+                break;
+            *seeds = grown;
+        }
+        (*seeds)[(*n)++] = seed;
+    }
+    if (dir)
+        closedir(dir);
+    if (*n > 0)
+        qsort(*seeds, (size_t)*n, sizeof **seeds, ascending);
+    for (int i = 0; i < *n; i++)
+        if (i == 0 || (*seeds)[i] != (*seeds)[i - 1])
+            (*seeds)[distinct++] = (*seeds)[i];
+    *n = distinct;
+    return OL_OK;
+}
+
 /* "SETTING: names task T, but there is no file F", as far as each is known. */
 static ol_status missing(const char *named_in, const char *task, const char *folder, int k,
                          int seed, const char *split, const char *remedy)
@@ -62,6 +107,28 @@ static ol_status missing(const char *named_in, const char *task, const char *fol
     return ol_fail(OL_EDATA, "%s%stask %s%s there is no file %s/%s_%d_%d_%s.jsonl%s",
                    named_in ? named_in : "", named_in ? ": names " : "", task,
                    named_in ? ", but" : ":", folder, task, k, seed, split, remedy);
+}
+
+/* The same of a file of one seed, with the seeds that there are, so that one can be chosen. */
+static ol_status missing_seed(const char *root, const char *task, const char *named_in,
+                              const char *folder, int k, int seed, const char *split)
+{
+    ol_text remedy = {0};
+    int *seeds, n;
+    ol_status status = ol_task_seeds(root, task, split, &seeds, &n);
+
+    if (n == 0)
+        ol_text_format(&remedy, "; there is none of another seed either: check the task's name");
+    for (int i = 0; i < n; i++)
+        ol_text_format(&remedy, "%s%d", i == 0 ? "; of this task there are the seeds " : ", ",
+                       seeds[i]);
+    if (n > 0)
+        ol_text_format(&remedy, " (eval.seeds of a job, --seed of prompts)");
+    free(seeds);
+    if (status == OL_OK)
+        status = missing(named_in, task, folder, k, seed, split, remedy.data ? remedy.data : "");
+    ol_text_finish(&remedy);
+    return status;
 }
 
 ol_status ol_task_train_path(const char *root, const char *task, const char *named_in,
@@ -89,16 +156,15 @@ ol_status ol_task_target_paths(const char *root, const char *task, const char *n
     if (k < 0 && shots > 0) {
         OL_CHECK(largest < 0, OL_EDATA,
                  "task %s: %d shots are asked for, but its largest k-shot file for seed %d is "
-                 "%s/%s_%d_%d_train.jsonl; at most %d can be had "
-                 "(eval.shots and eval.adapt_rows of a job, --k of prompts)",
+                 "%s/%s_%d_%d_train.jsonl; at most %d can be had: lower eval.shots or "
+                 "eval.adapt_rows of a job, --k of prompts, to that",
                  task, shots, seed, folder, task, largest, seed, largest);
-        return missing(named_in, task, folder, shots > METAICL_K ? shots : METAICL_K, seed, "train",
-                       "; check the task's name and the seed");
+        return missing_seed(root, task, named_in, folder, shots > METAICL_K ? shots : METAICL_K,
+                            seed, "train");
     }
     find_k(folder, task, seed, "test", k > 0 ? k : 1, &test_k, &largest);
     if (test_k < 0)
-        return missing(named_in, task, folder, k > 0 ? k : METAICL_K, seed, "test",
-                       "; check the task's name and the seed");
+        return missing_seed(root, task, named_in, folder, k > 0 ? k : METAICL_K, seed, "test");
     OL_TRY(ol_path_format(test, "%s/%s_%d_%d_test.jsonl", folder, task, test_k, seed));
     if (!train)
         return OL_OK;

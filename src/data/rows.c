@@ -6,8 +6,6 @@
 #include <jansson.h>
 
 #include "names.h"
-#include "outerloop/base/digest.h" /* ol_digest */
-#include "outerloop/base/text.h"   /* ol_text   */
 
 /* Where a fault is: OL_EDATA with "path:line: " before the message. */
 #define CHECK_LINE(cond, format, ...)                                                              \
@@ -49,21 +47,33 @@ static ol_status check_output(const char *path, int line, const ol_row *row)
     return OL_OK;
 }
 
-static ol_status fill_row(const char *path, int line, json_t *object, ol_row *row)
+/* How a file is read. */
+typedef struct reading {
+    const char *task; /* that every row must name; NULL: any */
+    bool test;        /* an output outside its options is the caller's to judge */
+} reading;
+
+static ol_status fill_row(const char *path, int line, const reading *how, json_t *object,
+                          ol_row *row)
 {
     const json_t *task = json_object_get(object, "task");
 
     CHECK_LINE(json_is_object(object), "a row must be a JSON object {...}");
     CHECK_LINE(task, "the row has no \"task\"; it needs task, input, output and options");
     CHECK_LINE(json_is_string(task), "\"task\" must be a string in quotes");
+    CHECK_LINE(!how->task || strcmp(json_string_value(task), how->task) == 0,
+               "the row is of task \"%.80s\", but the file is of task \"%s\"; correct its "
+               "\"task\" or move the row",
+               json_string_value(task), how->task);
     row->line = line;
     OL_TRY(copy_text(path, line, object, "input", &row->input));
     OL_TRY(copy_text(path, line, object, "output", &row->output));
     OL_TRY(copy_options(path, line, object, row));
-    return check_output(path, line, row);
+    return how->test ? OL_OK : check_output(path, line, row);
 }
 
-static ol_status read_row(const char *path, int line, const char *text, size_t n, ol_row *row)
+static ol_status read_row(const char *path, int line, const reading *how, const char *text,
+                          size_t n, ol_row *row)
 {
     const size_t valid = ol_utf8_valid(text, n);
     json_error_t error;
@@ -78,7 +88,7 @@ static ol_status read_row(const char *path, int line, const char *text, size_t n
     object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
     CHECK_LINE(object, "not JSON: %s (column %d); a row is one JSON object on one line", error.text,
                error.column);
-    status = fill_row(path, line, object, row);
+    status = fill_row(path, line, how, object, row);
     json_decref(object);
     return status;
 }
@@ -94,7 +104,8 @@ static ol_status grow_rows(ol_rows *rows, int *room)
     return OL_OK;
 }
 
-static ol_status read_rows(const char *text, size_t size, int limit, ol_rows *out)
+static ol_status read_rows(const char *text, size_t size, const reading *how, int limit,
+                           ol_rows *out)
 {
     int room = 0, line = 1;
 
@@ -106,7 +117,7 @@ static ol_status read_rows(const char *text, size_t size, int limit, ol_rows *ou
         if (out->n == room)
             OL_TRY(grow_rows(out, &room));
         out->rows[out->n] = (ol_row){0};
-        OL_TRY(read_row(out->path, line, at, (size_t)(end - at), &out->rows[out->n++]));
+        OL_TRY(read_row(out->path, line, how, at, (size_t)(end - at), &out->rows[out->n++]));
         at = end + 1;
     }
     OL_CHECK(out->n > 0, OL_EDATA, "%s:1: the file is empty; it needs one JSON row a line",
@@ -114,7 +125,7 @@ static ol_status read_rows(const char *text, size_t size, int limit, ol_rows *ou
     return OL_OK;
 }
 
-ol_status ol_rows_read(const char *path, int limit, ol_rows *out)
+static ol_status read_file(const char *path, const reading *how, int limit, ol_rows *out)
 {
     char *text;
     size_t size;
@@ -123,7 +134,7 @@ ol_status ol_rows_read(const char *path, int limit, ol_rows *out)
     *out = (ol_rows){0};
     OL_TRY(ol_read_file(path, &text, &size));
     out->path = strdup(path);
-    status = out->path ? read_rows(text, size, limit, out)
+    status = out->path ? read_rows(text, size, how, limit, out)
                        : ol_fail(OL_ENOMEM, "%s: no memory for its rows", path);
     free(text);
     if (status != OL_OK)
@@ -131,61 +142,45 @@ ol_status ol_rows_read(const char *path, int limit, ol_rows *out)
     return status;
 }
 
+ol_status ol_rows_read(const char *path, const char *task, int limit, ol_rows *out)
+{
+    return read_file(path, &(reading){.task = task}, limit, out);
+}
+
+ol_status ol_rows_read_test(const char *path, const char *task, int limit, ol_rows *out)
+{
+    return read_file(path, &(reading){.task = task, .test = true}, limit, out);
+}
+
+static void finish_row(ol_row *row)
+{
+    free(row->input);
+    free(row->output);
+    names_free(row->options, row->n_options);
+}
+
+void ol_rows_filter(ol_rows *rows, const bool *keep)
+{
+    int kept = 0;
+
+    for (int i = 0; i < rows->n; i++) {
+        if (keep[i])
+            rows->rows[kept++] = rows->rows[i];
+        else
+            finish_row(&rows->rows[i]);
+    }
+    rows->n = kept;
+}
+
 void ol_rows_finish(ol_rows *rows)
 {
     if (!rows)
         return;
-    for (int i = 0; i < rows->n; i++) {
-        ol_row *row = &rows->rows[i];
-
-        free(row->input);
-        free(row->output);
-        names_free(row->options, row->n_options);
-    }
+    for (int i = 0; i < rows->n; i++)
+        finish_row(&rows->rows[i]);
     free(rows->rows);
     free(rows->path);
     *rows = (ol_rows){0};
-}
-
-typedef struct text_key {
-    char digest[OL_DIGEST_TEXT];
-    int row;
-} text_key;
-
-static int compare_keys(const void *a, const void *b)
-{
-    const text_key *x = a, *y = b;
-    const int order = strcmp(x->digest, y->digest);
-
-    return order != 0 ? order : (x->row > y->row) - (x->row < y->row);
-}
-
-ol_status ol_rows_find_repeats(const ol_rows *rows, bool *repeats)
-{
-    text_key *keys = calloc((size_t)rows->n, sizeof *keys);
-    ol_text text = {0};
-    ol_status status = OL_OK;
-
-    OL_CHECK(keys, OL_ENOMEM, "%s: no memory to compare %d rows", rows->path, rows->n);
-    for (int i = 0; i < rows->n && status == OL_OK; i++) {
-        const ol_row *row = &rows->rows[i];
-
-        text.size = 0; /* both strings with their NUL, so that their border counts */
-        status = ol_text_append(&text, row->input, strlen(row->input) + 1);
-        if (status == OL_OK)
-            status = ol_text_append(&text, row->output, strlen(row->output) + 1);
-        if (status == OL_OK)
-            ol_digest(text.data, text.size, keys[i].digest);
-        keys[i].row = i;
-    }
-    if (status == OL_OK) {
-        qsort(keys, (size_t)rows->n, sizeof *keys, compare_keys);
-        for (int i = 0; i < rows->n; i++)
-            repeats[keys[i].row] = i > 0 && strcmp(keys[i].digest, keys[i - 1].digest) == 0;
-    }
-    ol_text_finish(&text);
-    free(keys);
-    return status;
 }
 
 bool ol_row_is_labelled(const ol_row *row)

@@ -2,6 +2,7 @@
 #include "outerloop/data/sampler.h"
 
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +25,7 @@ typedef struct train_task {
     int n_targets;
     ol_tokens pool;
     int longest; /* tokens of the longest prompt */
+    ol_cut cut;  /* of its examples */
 } train_task;
 
 struct ol_sampler {
@@ -65,6 +67,10 @@ static ol_status add_row(const ol_sampler *s, train_task *task, ol_tokenizer *to
              "%s:%d: the output has so many tokens that nothing of the input fits in the %d of an "
              "example; shorten it or raise data.max_tokens_per_example",
              rows->path, row->line, s->prompt.max_tokens_per_example);
+    const bool alone = s->prompt.shots == 0;
+
+    ol_cut_example(&task->cut, ol_prompt_whole(&kept->example, alone),
+                   alone ? first.n_lead + first.n_tail : later.n_lead + later.n_tail);
     kept->line = row->line;
     /* With nothing before it, a tail of one token would have no scored one. */
     kept->is_target = s->prompt.shots > 0 ? later.n_tail > 0
@@ -79,6 +85,27 @@ static ol_status add_row(const ol_sampler *s, train_task *task, ol_tokenizer *to
     return OL_OK;
 }
 
+/* The keys that ask for more than the task has, with values that it can meet. */
+static ol_status too_few(const ol_sampler *s, const train_task *task, const char *path)
+{
+    const int fit = task->n_targets < task->n ? task->n_targets : task->n;
+    const int other = s->support > s->query ? s->support : s->query;
+    const int shots = task->n - 1 - (s->support > 0 && s->query > 0 ? other : 0);
+    char remedy[128] = "";
+
+    if (prompts_of(s) > fit && fit > 1)
+        snprintf(remedy, sizeof remedy,
+                 "lower learner.support and learner.query to %d together, or ", fit);
+    else if (prompts_of(s) <= fit && shots >= 0)
+        snprintf(remedy, sizeof remedy, "lower data.shots to %d, or ", shots);
+    return ol_fail(OL_EDATA,
+                   "%s: task %s has %d distinct rows (%d with something to score), too few for an "
+                   "episode of %d support and %d query prompts with %d demonstrations, which needs "
+                   "%d; %sgive it more rows",
+                   path, task->name, task->n, task->n_targets, s->support, s->query,
+                   s->prompt.shots, rows_needed(s), remedy);
+}
+
 static ol_status fill_task(const ol_sampler *s, train_task *task, ol_tokenizer *tokenizer,
                            const ol_rows *rows, const bool *repeats)
 {
@@ -91,12 +118,8 @@ static ol_status fill_task(const ol_sampler *s, train_task *task, ol_tokenizer *
     for (int i = 0; i < rows->n; i++)
         if (!repeats[i])
             OL_TRY(add_row(s, task, tokenizer, rows, &rows->rows[i]));
-    OL_CHECK(task->n >= need && task->n_targets >= prompts_of(s), OL_EDATA,
-             "%s: task %s has %d distinct rows (%d with something to score), too few for an "
-             "episode of %d support and %d query prompts with %d demonstrations, which needs %d; "
-             "lower learner.support, learner.query or data.shots, or give it more rows",
-             rows->path, task->name, task->n, task->n_targets, s->support, s->query,
-             s->prompt.shots, need);
+    if (task->n < need || task->n_targets < prompts_of(s))
+        return too_few(s, task, rows->path);
     return OL_OK;
 }
 
@@ -143,7 +166,7 @@ static ol_status load_task(const ol_sampler *s, const char *path, int cap, ol_to
     bool *repeats;
     ol_status status;
 
-    OL_TRY(ol_rows_read(path, cap, &rows));
+    OL_TRY(ol_rows_read(path, task->name, cap, &rows));
     repeats = calloc((size_t)rows.n, sizeof *repeats);
     status = repeats ? ol_rows_find_repeats(&rows, repeats)
                      : ol_fail(OL_ENOMEM, "%s: no memory for %d rows", path, rows.n);
@@ -398,6 +421,7 @@ ol_status ol_sampler_cost(const ol_sampler *sampler, uint32_t step, int N, int n
 
     *out = (ol_episode_cost){0};
     OL_TRY(ol_sampler_rows(s, step, N, n, &rows));
+    out->task = rows.task;
     for (int i = 0; i < rows.prompts; i++) {
         const train_task *task = &s->tasks[rows.task];
         const ol_example_view target = view_of(s, task, rows.targets[i], shots == 0);
@@ -411,6 +435,7 @@ ol_status ol_sampler_cost(const ol_sampler *sampler, uint32_t step, int N, int n
         }
         const int64_t length = (int64_t)ol_prompt_length(&s->prompt, before, &target);
 
+        ol_cut_prompt(&out->cut, before + target.n_lead + target.n_tail, (size_t)length);
         *(i < s->support ? &out->support_tokens : &out->query_tokens) += length;
         *(i < s->support ? &out->support_squares : &out->query_squares) += length * length;
     }
@@ -441,6 +466,12 @@ int ol_sampler_row_line(const ol_sampler *sampler, int task, int row)
     return sampler->tasks[task].rows[row].line;
 }
 
+const ol_cut *ol_sampler_cut(const ol_sampler *sampler, int task)
+{
+    assert(0 <= task && task < sampler->n);
+    return &sampler->tasks[task].cut;
+}
+
 int ol_sampler_longest(const ol_sampler *sampler, int task)
 {
     assert(0 <= task && task < sampler->n);
@@ -452,8 +483,8 @@ ol_status ol_sampler_check_context(const ol_sampler *sampler, int context)
     for (int i = 0; i < sampler->n; i++)
         OL_CHECK(sampler->tasks[i].longest <= context, OL_EDATA,
                  "training task %s has prompts of up to %d tokens, but the model's context is %d; "
-                 "lower data.max_tokens (or data.shots, data.max_tokens_per_example) or raise "
-                 "model.context",
-                 sampler->tasks[i].name, sampler->tasks[i].longest, context);
+                 "lower data.max_tokens to that, or raise model.context to %d",
+                 sampler->tasks[i].name, sampler->tasks[i].longest, context,
+                 sampler->tasks[i].longest);
     return OL_OK;
 }

@@ -14,6 +14,7 @@
 #include "outerloop/base/file.h"
 #include "outerloop/base/text.h"
 #include "outerloop/text/bpe_train.h"
+#include "layout.h"
 #include "suite_parts.h"
 
 enum {
@@ -75,28 +76,13 @@ static bool make_row(const suite_task *task, int want, ol_rng *rng, seen_set *se
     return false;
 }
 
-static ol_status append_json(ol_text *text, json_t *value, const char *end)
-{
-    char *dump = value ? json_dumps(value, JSON_PRESERVE_ORDER) : NULL;
-    ol_status status = OL_OK;
-
-    json_decref(value);
-    OL_CHECK(dump, OL_ENOMEM, "no memory for a row of the built-in suite");
-    status = ol_text_format(text, "%s%s", dump, end);
-    free(dump);
-    return status;
-}
-
 static ol_status append_row(ol_text *text, const suite_task *task, const suite_row *row)
 {
-    json_t *options = json_array();
+    const char *options[SUITE_OPTIONS];
 
     for (int i = 0; i < row->n_options; i++)
-        json_array_append_new(options, json_string(row->options[i]));
-    return append_json(text,
-                       json_pack("{s:s, s:s, s:s, s:o}", "task", task->name, "input", row->input,
-                                 "output", row->output, "options", options),
-                       "\n");
+        options[i] = row->options[i];
+    return layout_append_row(text, task->name, row->input, row->output, options, row->n_options);
 }
 
 /* Rows in blocks that hold each label (or place of the right option) once, in random order. */
@@ -120,28 +106,6 @@ static ol_status append_rows(suite_writer *writer, const suite_task *task, int n
             OL_TRY(ol_text_format(&writer->training, "%s\n%s\n\n\n", row.input, row.output));
     }
     return OL_OK;
-}
-
-/* Plain writes: the folder is synced as a whole before it gets its name. */
-static ol_status write_file(const char *path, const ol_text *text)
-{
-    FILE *out = fopen(path, "wb");
-
-    OL_CHECK(out, OL_EIO, "%s: cannot write: %s", path, strerror(errno));
-    const bool whole = fwrite(text->data, 1, text->size, out) == text->size;
-    const bool closed = fclose(out) == 0;
-    OL_CHECK(whole && closed, OL_EIO, "%s: cannot write: %s", path, strerror(errno));
-    return OL_OK;
-}
-
-static ol_status write_rows(const suite_writer *writer, const suite_task *task, int k, int seed,
-                            const char *split, const ol_text *text)
-{
-    char path[PATH_MAX];
-
-    OL_TRY(ol_path_format(path, "%s/data/%s/%s_%d_%d_%s.jsonl", writer->folder, task->name,
-                          task->name, k, seed, split));
-    return write_file(path, text);
 }
 
 static bool is_taught(const suite_task *task)
@@ -168,7 +132,7 @@ static ol_status write_training(suite_writer *writer, const suite_task *task, ui
         status = ol_fail(OL_ECHECK, "task %s of the built-in suite has only %d different rows",
                          task->name, rows);
     if (status == OL_OK)
-        status = write_rows(writer, task, 16384, 100, "train", &text);
+        status = layout_write_rows(writer->folder, task->name, 16384, 100, "train", &text);
     ol_text_finish(&text);
     return status;
 }
@@ -191,13 +155,13 @@ static ol_status write_target_seed(const suite_writer *writer, const suite_task 
     static const char *const splits[] = {"train", "dev"};
     ol_rng rng = ol_rng_stream(writer->seed, OL_RNG_SUITE, number, SPLIT_SHOTS + (uint32_t)seed);
 
-    OL_TRY(write_rows(writer, task, SHOTS, seed, "test", test));
+    OL_TRY(layout_write_rows(writer->folder, task->name, SHOTS, seed, "test", test));
     for (size_t s = 0; s < 2; s++) {
         ol_text text = {0};
         ol_status status = target_rows(task, SHOTS, &rng, seen, &text);
 
         if (status == OL_OK)
-            status = write_rows(writer, task, SHOTS, seed, splits[s], &text);
+            status = layout_write_rows(writer->folder, task->name, SHOTS, seed, splits[s], &text);
         ol_text_finish(&text);
         OL_TRY(status);
     }
@@ -217,49 +181,22 @@ static ol_status write_target(const suite_writer *writer, const suite_task *task
     return status;
 }
 
-static ol_status write_json(const char *path, json_t *value)
-{
-    char *dump = value ? json_dumps(value, JSON_PRESERVE_ORDER | JSON_INDENT(1)) : NULL;
-    ol_text text = {0};
-    ol_status status;
-
-    json_decref(value);
-    OL_CHECK(dump, OL_ENOMEM, "%s: no memory to write it", path);
-    status = ol_text_format(&text, "%s\n", dump);
-    free(dump);
-    if (status == OL_OK)
-        status = write_file(path, &text);
-    ol_text_finish(&text);
-    return status;
-}
-
 static ol_status write_task_config(const suite_writer *writer, const suite_task *task)
 {
     const bool choice = task->group == SUITE_QA || task->group == SUITE_PRIVATE;
     const char *type = choice                       ? "multi-choice"
                        : task->group == SUITE_OTHER ? "free-form"
                                                     : "classification";
-    json_t *config = json_pack("{s:s}", "task_type", type);
-    char path[PATH_MAX];
 
-    if (task->labels[0]) {
-        json_t *options = json_array();
-
-        for (int i = 0; i < task->choices; i++)
-            json_array_append_new(options, json_string(task->labels[i]));
-        json_object_set_new(config, "options", options);
-    }
-    OL_TRY(ol_path_format(path, "%s/config/tasks/%s.json", writer->folder, task->name));
-    return write_json(path, config);
+    return layout_write_task(writer->folder, task->name, type, task->labels,
+                             task->labels[0] ? task->choices : 0);
 }
 
 static ol_status write_task(suite_writer *writer, const suite_task *task, uint32_t number)
 {
     seen_set seen = {0};
-    char path[PATH_MAX];
 
-    OL_TRY(ol_path_format(path, "%s/data/%s", writer->folder, task->name));
-    OL_TRY(ol_make_folders(path));
+    OL_TRY(layout_make_folders(writer->folder, task->name));
     OL_TRY(write_task_config(writer, task));
     /* All inference and paraphrase tasks are targets of the settings named after them. */
     if (!is_taught(task) || is_grouped(task))
@@ -312,8 +249,8 @@ static ol_status write_setting(const suite_writer *writer, const suite_setting *
             json_array_append_new(unseen, json_string(task->name));
     }
     OL_TRY(ol_path_format(path, "%s/config/%s.json", writer->folder, setting->name));
-    return write_json(path, json_pack("{s:o, s:o, s:o}", "train", train, "test", test,
-                                      "unseen_domain_test", unseen));
+    return layout_write_json(path, json_pack("{s:o, s:o, s:o}", "train", train, "test", test,
+                                             "unseen_domain_test", unseen));
 }
 
 /* Names of the tasks of private labels that are of one sort. */
@@ -345,10 +282,10 @@ static ol_status write_private_setting(const suite_writer *writer, const suite_p
         json_object_set_new(by_group, groups[s], names);
     }
     OL_TRY(ol_path_format(path, "%s/config/private_labels.json", writer->folder));
-    return write_json(path,
-                      json_pack("{s:o, s:o, s:o, s:o}", "train", names_of(all, SUITE_SORT_TRAIN),
-                                "test", test, "unseen_domain_test",
-                                names_of(all, SUITE_NEW_CATEGORIES), "groups", by_group));
+    return layout_write_json(
+        path, json_pack("{s:o, s:o, s:o, s:o}", "train", names_of(all, SUITE_SORT_TRAIN), "test",
+                        test, "unseen_domain_test", names_of(all, SUITE_NEW_CATEGORIES), "groups",
+                        by_group));
 }
 
 static ol_status write_private(suite_writer *writer)
@@ -421,8 +358,6 @@ static ol_status write_all(suite_writer *writer)
 {
     char path[PATH_MAX];
 
-    OL_TRY(ol_path_format(path, "%s/config/tasks", writer->folder));
-    OL_TRY(ol_make_folders(path));
     for (uint32_t t = 0; t < (uint32_t)suite_task_count; t++)
         OL_TRY(write_task(writer, &suite_tasks[t], t));
     for (size_t s = 0; s < sizeof settings / sizeof settings[0]; s++)
@@ -430,7 +365,7 @@ static ol_status write_all(suite_writer *writer)
     OL_TRY(write_private(writer));
     OL_TRY(write_tokenizer(writer));
     OL_TRY(ol_path_format(path, "%s/suite.json", writer->folder));
-    return write_json(path, stamp_of(writer->seed));
+    return layout_write_json(path, stamp_of(writer->seed));
 }
 
 /* True when `root` is the suite of this seed, as the stamp written last says. */

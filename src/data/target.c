@@ -21,6 +21,9 @@ struct ol_target {
     ol_example_view *demos;  /* [prompt.shots] what stands before every test row       */
     ol_example_view *others; /* [adapt_rows] scratch: what stands before a row left out */
     ol_tokens row_pool;      /* scratch: of one test row                               */
+    ol_cut cut;              /* of all rows tokenized and prompts built so far         */
+    int skipped;             /* test rows that cannot be scored                        */
+    char *first_skipped;     /* what is wrong with the first of them                   */
     ol_tokens scratch;
 };
 
@@ -37,14 +40,43 @@ static ol_status check_test_row(const ol_target *t, const ol_row *row)
     char **options = options_of(t, row, &n);
 
     OL_CHECK(n >= 2, OL_EDATA,
-             "%s:%d: the row has %d options, and choosing needs at least two; give it options, or "
+             "%s:%d: the row has %d option%s, and choosing needs at least two; give it options, or "
              "the task in its config/tasks file",
-             t->test.path, row->line, n);
+             t->test.path, row->line, n, n == 1 ? "" : "s");
     for (int i = 0; i < n; i++)
         if (strcmp(options[i], row->output) == 0)
             return OL_OK;
     return ol_fail(OL_EDATA, "%s:%d: the output \"%.80s\" is not one of the task's %d options",
                    t->test.path, row->line, row->output, n);
+}
+
+/* Leave out the test rows that cannot be scored, or refuse them. */
+static ol_status judge_test_rows(ol_target *t, bool strict)
+{
+    bool *keep = calloc((size_t)t->test.n, sizeof *keep);
+    ol_status status = OL_OK;
+
+    OL_CHECK(keep, OL_ENOMEM, "%s: no memory for %d rows", t->test.path, t->test.n);
+    for (int i = 0; i < t->test.n && status == OL_OK; i++) {
+        keep[i] = check_test_row(t, &t->test.rows[i]) == OL_OK;
+        if (keep[i])
+            continue;
+        if (!t->first_skipped)
+            t->first_skipped = strdup(ol_status_message());
+        t->skipped++;
+        if (strict)
+            status = ol_fail(OL_EDATA, "%s (data.strict = false leaves such rows out)",
+                             ol_status_message());
+        else if (!t->first_skipped)
+            status = ol_fail(OL_ENOMEM, "%s: no memory for its rows", t->test.path);
+    }
+    if (status == OL_OK && t->skipped == t->test.n)
+        status = ol_fail(OL_EDATA, "%s; none of the %d rows of the file can be scored",
+                         t->first_skipped, t->skipped);
+    if (status == OL_OK)
+        ol_rows_filter(&t->test, keep);
+    free(keep);
+    return status;
 }
 
 static ol_status too_long(const ol_target *t, const ol_rows *rows, const ol_row *row)
@@ -79,8 +111,11 @@ static ol_status tokenize_shots(ol_target *t, int n)
 {
     const char *path = t->shots.path;
 
-    OL_CHECK(t->shots.n >= n, OL_EDATA, "%s: has %d rows, but %d are asked for; lower the %s", path,
-             t->shots.n, n, t->prompt.shots >= n ? "shots" : "rows to adapt on");
+    OL_CHECK(t->shots.n >= n, OL_EDATA,
+             "%s: has %d rows, but %d are asked for; lower %s to %d (or give it more rows)", path,
+             t->shots.n, n,
+             t->prompt.shots >= n ? "eval.shots of a job, --k of prompts," : "eval.adapt_rows",
+             t->shots.n);
     t->examples = calloc((size_t)n, sizeof *t->examples);
     t->demos = calloc((size_t)n, sizeof *t->demos);
     t->others = calloc((size_t)n, sizeof *t->others);
@@ -91,9 +126,14 @@ static ol_status tokenize_shots(ol_target *t, int n)
         OL_TRY(ol_prompt_tokenize(t->tokenizer, t->prompt.variant, row->input, row->output,
                                   ol_row_is_labelled(row), &t->pool, &t->examples[i]));
     }
-    for (int i = 0; i < n; i++)
-        if (!ol_prompt_view(&t->prompt, t->pool.ids, &t->examples[i], i == 0, 0, &t->demos[i]))
+    for (int i = 0; i < n; i++) {
+        ol_example_view *view = &t->demos[i];
+
+        if (!ol_prompt_view(&t->prompt, t->pool.ids, &t->examples[i], i == 0, 0, view))
             return too_long(t, &t->shots, &t->shots.rows[i]);
+        ol_cut_example(&t->cut, ol_prompt_whole(&t->examples[i], i == 0),
+                       view->n_lead + view->n_tail);
+    }
     return OL_OK;
 }
 
@@ -118,8 +158,8 @@ static ol_status read_files(ol_target *t, const ol_target_spec *spec, int needed
 
     OL_TRY(ol_task_target_paths(spec->root, spec->task, spec->named_in, needed, spec->seed, train,
                                 test));
-    OL_TRY(ol_rows_read(test, spec->rows, &t->test));
-    return needed > 0 ? ol_rows_read(train, needed, &t->shots) : OL_OK;
+    OL_TRY(ol_rows_read_test(test, t->task, spec->rows, &t->test));
+    return needed > 0 ? ol_rows_read(train, t->task, needed, &t->shots) : OL_OK;
 }
 
 /* The distinct rows in the order of the seed: numbers [*n]. */
@@ -161,8 +201,8 @@ static ol_status deal_rows(ol_target *t, const ol_target_spec *spec, ol_rows *al
     OL_CHECK(
         n > needed, OL_EDATA,
         "%s: has %d distinct rows, but as a held-out task it needs %d to learn from and one or "
-        "more to be scored on; lower eval.adapt_rows or eval.shots",
-        all->path, n, needed);
+        "more to be scored on; lower eval.adapt_rows and eval.shots to %d",
+        all->path, n, needed, n > 1 ? n - 1 : 1);
     rest = n - needed;
     OL_TRY(move_rows(all, order, needed, &t->shots));
     return move_rows(all, order + needed, spec->rows > 0 && spec->rows < rest ? spec->rows : rest,
@@ -178,7 +218,7 @@ static ol_status split_training_file(ol_target *t, const ol_target_spec *spec, i
     ol_status status;
 
     OL_TRY(ol_task_train_path(spec->root, spec->task, spec->named_in, path, &k));
-    OL_TRY(ol_rows_read(path, 0, &all));
+    OL_TRY(ol_rows_read(path, t->task, 0, &all));
     order = calloc((size_t)all.n, sizeof *order);
     status = order ? deal_rows(t, spec, &all, order, needed)
                    : ol_fail(OL_ENOMEM, "%s: no memory for its rows", path);
@@ -196,8 +236,7 @@ static ol_status fill(ol_target *t, const ol_target_spec *spec)
     OL_CHECK(t->task, OL_ENOMEM, "task %s: no memory for it", spec->task);
     OL_TRY(spec->held_out ? split_training_file(t, spec, needed) : read_files(t, spec, needed));
     OL_TRY(ol_task_config_read(spec->root, spec->task, &t->config));
-    for (int i = 0; i < t->test.n; i++)
-        OL_TRY(check_test_row(t, &t->test.rows[i]));
+    OL_TRY(judge_test_rows(t, spec->strict));
     return needed > 0 ? tokenize_shots(t, needed) : OL_OK;
 }
 
@@ -228,6 +267,7 @@ void ol_target_destroy(ol_target *target)
     if (!target)
         return;
     free(target->task);
+    free(target->first_skipped);
     ol_task_config_finish(&target->config);
     ol_rows_finish(&target->shots);
     ol_rows_finish(&target->test);
@@ -243,6 +283,17 @@ void ol_target_destroy(ol_target *target)
 int ol_target_rows(const ol_target *target)
 {
     return target->test.n;
+}
+
+int ol_target_skipped(const ol_target *target, const char **first)
+{
+    *first = target->first_skipped;
+    return target->skipped;
+}
+
+const ol_cut *ol_target_cut(const ol_target *target)
+{
+    return &target->cut;
 }
 
 int ol_target_options(const ol_target *target, int row)
@@ -308,6 +359,30 @@ static ol_status tokenize_row(ol_target *t, const ol_row *row, int n, char **opt
     return OL_OK;
 }
 
+/* A prompt of demonstrations and a target, which counts as one that may have been cut. */
+static ol_status append_prompt(ol_target *t, const ol_example_view *demos, int n,
+                               const ol_example_view *target, ol_batch *out)
+{
+    size_t whole = target->n_lead + target->n_tail;
+
+    for (int i = 0; i < n; i++)
+        whole += demos[i].n_lead + demos[i].n_tail;
+    OL_TRY(ol_prompt_append(&t->prompt, demos, n, target, &t->scratch, out));
+    ol_cut_prompt(&t->cut, whole, (size_t)(out->offsets[out->B] - out->offsets[out->B - 1]));
+    return OL_OK;
+}
+
+/* Its input with its longest option, whole and as the cap leaves it. */
+static void count_row(ol_target *t, const ol_example *example, const ol_example_view *view,
+                      size_t longest)
+{
+    const bool channel = t->prompt.variant == OL_CHANNEL, first = t->prompt.shots == 0;
+    const size_t lead = first ? example->n_first : example->n_lead;
+    const size_t input = channel ? example->n_tail : lead;
+
+    ol_cut_example(&t->cut, input + longest, (channel ? view->n_tail : view->n_lead) + longest);
+}
+
 static ol_status append_row(ol_target *t, const ol_row *row, ol_example *examples, ol_batch *out)
 {
     const bool first = t->prompt.shots == 0;
@@ -321,7 +396,9 @@ static ol_status append_row(ol_target *t, const ol_row *row, ol_example *example
         if (!ol_prompt_view(&t->prompt, t->row_pool.ids, &examples[i], first, longest, &view))
             return too_long(t, &t->test, row);
         OL_TRY(check_scored(t, &t->test, row, first, &view));
-        OL_TRY(ol_prompt_append(&t->prompt, t->demos, t->prompt.shots, &view, &t->scratch, out));
+        OL_TRY(append_prompt(t, t->demos, t->prompt.shots, &view, out));
+        if (i == 0)
+            count_row(t, &examples[i], &view, longest);
     }
     return OL_OK;
 }
@@ -335,6 +412,85 @@ ol_status ol_target_row_prompts(ol_target *target, int row, ol_batch *out)
     OL_CHECK(examples, OL_ENOMEM, "task %s: no memory for %d options", target->task, n);
     status = append_row(target, &target->test.rows[row], examples, out);
     free(examples);
+    return status;
+}
+
+/* One option of one row, on the way to its null prompt. */
+typedef struct null_key {
+    const ol_row *row;
+    const char *option;
+    bool labelled; /* the row has an option that is not empty */
+    int prompt;    /* number of the option among those of all rows */
+} null_key;
+
+static int compare_nulls(const void *a, const void *b)
+{
+    const null_key *x = a, *y = b;
+    const int order = strcmp(x->option, y->option);
+
+    if (order != 0)
+        return order;
+    if (x->labelled != y->labelled)
+        return x->labelled ? 1 : -1;
+    return (x->prompt > y->prompt) - (x->prompt < y->prompt);
+}
+
+static ol_status append_null(ol_target *t, const null_key *key, ol_batch *out)
+{
+    const bool first = t->prompt.shots == 0;
+    ol_example_view view = {0};
+    ol_example example;
+
+    t->row_pool.n = 0;
+    OL_TRY(ol_prompt_tokenize(t->tokenizer, t->prompt.variant, "N/A", key->option, key->labelled,
+                              &t->row_pool, &example));
+    if (!ol_prompt_view(&t->prompt, t->row_pool.ids, &example, first, 0, &view))
+        return too_long(t, &t->test, key->row);
+    OL_TRY(check_scored(t, &t->test, key->row, first, &view));
+    return ol_prompt_append(&t->prompt, t->demos, t->prompt.shots, &view, &t->scratch, out);
+}
+
+static void list_nulls(const ol_target *t, null_key *keys)
+{
+    int n = 0;
+
+    for (int r = 0; r < t->test.n; r++) {
+        const ol_row *row = &t->test.rows[r];
+        const int first = n;
+        bool labelled = false;
+        int options;
+        char **texts = options_of(t, row, &options);
+
+        for (int i = 0; i < options; i++) {
+            keys[n] = (null_key){.row = row, .option = texts[i], .prompt = n};
+            labelled = labelled || texts[i][0] != '\0';
+            n++;
+        }
+        for (int i = first; i < n; i++)
+            keys[i].labelled = labelled;
+    }
+}
+
+ol_status ol_target_null_prompts(ol_target *target, ol_batch *out, int *null_of)
+{
+    const int before = out->B;
+    int n = 0;
+    null_key *keys;
+    ol_status status = OL_OK;
+
+    for (int r = 0; r < target->test.n; r++)
+        n += ol_target_options(target, r);
+    keys = calloc((size_t)n, sizeof *keys);
+    OL_CHECK(keys, OL_ENOMEM, "task %s: no memory for %d options", target->task, n);
+    list_nulls(target, keys);
+    qsort(keys, (size_t)n, sizeof *keys, compare_nulls);
+    for (int i = 0; i < n && status == OL_OK; i++) {
+        if (i == 0 || strcmp(keys[i].option, keys[i - 1].option) != 0 ||
+            keys[i].labelled != keys[i - 1].labelled)
+            status = append_null(target, &keys[i], out);
+        null_of[keys[i].prompt] = out->B - before - 1;
+    }
+    free(keys);
     return status;
 }
 
@@ -363,7 +519,7 @@ static ol_status append_left_out(ol_target *t, int left_out, ol_batch *out)
     if (!ol_prompt_view(&t->prompt, pool, &t->examples[left_out], n == 0, 0, &view))
         return too_long(t, &t->shots, &t->shots.rows[left_out]);
     OL_TRY(check_scored(t, &t->shots, &t->shots.rows[left_out], n == 0, &view));
-    return ol_prompt_append(&t->prompt, t->others, n, &view, &t->scratch, out);
+    return append_prompt(t, t->others, n, &view, out);
 }
 
 ol_status ol_target_adaptation(ol_target *target, ol_batch *out)
@@ -396,7 +552,7 @@ ol_status ol_target_check_context(ol_target *target, int context)
     OL_TRY(ol_target_longest(target, &longest));
     OL_CHECK(longest <= context, OL_EDATA,
              "target task %s has prompts of %d tokens, but the model's context is %d; lower "
-             "data.max_tokens (or eval.shots, data.max_tokens_per_example) or raise model.context",
-             target->task, longest, context);
+             "data.max_tokens to that, or raise model.context to %d",
+             target->task, longest, context, longest);
     return OL_OK;
 }

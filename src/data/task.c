@@ -71,6 +71,23 @@ static ol_status read_names(const char *path, json_t *object, const char *key, b
     return names_copy(path, list, out, n);
 }
 
+/* A mistyped "classification" would be scored by accuracy, and nobody told. */
+static ol_status check_type(const char *path, const char *type)
+{
+    static const char *const types[] = {"classification", "multi-choice", "free-form"};
+    const size_t n = sizeof types / sizeof *types;
+    const char *near = ol_text_nearest(type, types, n);
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(type, types[i]) == 0)
+            return OL_OK;
+    return ol_fail(OL_EDATA,
+                   "%s: \"task_type\" is \"%.80s\"%s%s%s; it must be \"classification\" (scored by "
+                   "macro-F1), \"multi-choice\" or \"free-form\" (by accuracy)",
+                   path, type, near ? " (did you mean \"" : "", near ? near : "",
+                   near ? "\"?)" : "");
+}
+
 static ol_status fill_task_config(const char *path, json_t *object, ol_task_config *out)
 {
     const json_t *type = json_object_get(object, "task_type");
@@ -79,6 +96,7 @@ static ol_status fill_task_config(const char *path, json_t *object, ol_task_conf
              "%s: has no \"task_type\"; it is \"classification\", \"multi-choice\" or "
              "\"free-form\"",
              path);
+    OL_TRY(check_type(path, json_string_value(type)));
     out->type = strdup(json_string_value(type));
     OL_CHECK(out->type, OL_ENOMEM, "%s: no memory to read it", path);
     out->is_classification = strcmp(out->type, "classification") == 0;
@@ -119,14 +137,16 @@ static int compare_names(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* Names X of the files X.json in a folder, sorted. */
-static ol_status list_settings(const char *folder, ol_names *out)
+ol_status ol_settings_list(const char *root, ol_names *out)
 {
-    DIR *dir = opendir(folder);
+    char folder[PATH_MAX];
     const struct dirent *entry;
+    DIR *dir;
     int room = 0;
 
     *out = (ol_names){0};
+    OL_TRY(ol_path_format(folder, "%s/config", root));
+    dir = opendir(folder);
     OL_CHECK(dir, OL_EDATA, "%s: is no folder; data.root must hold config/ and data/", folder);
     while ((entry = readdir(dir))) {
         const size_t n = strlen(entry->d_name);
@@ -158,7 +178,7 @@ static ol_status unknown_setting(const char *root, const char *setting)
     ol_status status;
 
     OL_TRY(ol_path_format(folder, "%s/config", root));
-    OL_TRY(list_settings(folder, &there));
+    OL_TRY(ol_settings_list(root, &there));
     for (int i = 0; i < there.n; i++)
         ol_text_format(&list, "%s%s", i > 0 ? ", " : "", there.names[i]);
     const char *near = ol_text_nearest(setting, (const char *const *)there.names, (size_t)there.n);
@@ -167,7 +187,7 @@ static ol_status unknown_setting(const char *root, const char *setting)
                      near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
                      there.n == 1 ? "is" : "are", list.data ? list.data : "none");
     ol_text_finish(&list);
-    names_free(there.names, there.n);
+    ol_names_finish(&there);
     return status;
 }
 
@@ -345,6 +365,12 @@ const char *ol_setting_group(const ol_setting *setting, const char *task)
         if (ol_names_have(&setting->groups[i].tasks, task))
             return setting->groups[i].name;
     return "";
+}
+
+void ol_names_finish(ol_names *names)
+{
+    names_free(names->names, names->n);
+    *names = (ol_names){0};
 }
 
 bool ol_names_have(const ol_names *names, const char *name)

@@ -3,12 +3,28 @@
 
 #include <assert.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 const char *ol_metric_name(ol_metric metric)
 {
     return metric == OL_MACRO_F1 ? "macro_f1" : "accuracy";
+}
+
+void ol_steps_name(int steps, char text[OL_STEPS_TEXT])
+{
+    if (steps <= 0)
+        snprintf(text, OL_STEPS_TEXT, steps == OL_STEPS_PMI ? "PMI" : "in context");
+    else
+        snprintf(text, OL_STEPS_TEXT, "%d step%s", steps, steps == 1 ? "" : "s");
+}
+
+bool ol_steps_before(int a, int b)
+{
+    if (a <= 0 && b <= 0)
+        return a > b;
+    return a < b;
 }
 
 int ol_score_pick(int n, const double *losses)

@@ -31,7 +31,7 @@ typedef struct page {
 /* One part: the tasks of a group, NULL for all. */
 typedef struct section {
     const char *group;
-    int *counts; /* [n_counts] step counts that any learner has, ascending */
+    int *counts; /* [n_counts] step counts that any learner has, in order */
     int n_counts;
     ol_eval_summary *summaries; /* [n, n_counts] */
 } section;
@@ -134,7 +134,7 @@ static ol_status find_counts(const page *p, section *part)
             int at = 0;
             if (!is_in(&p->learners[l].scores[i], part->group))
                 continue;
-            while (at < part->n_counts && part->counts[at] < steps)
+            while (at < part->n_counts && ol_steps_before(part->counts[at], steps))
                 at++;
             if (at < part->n_counts && part->counts[at] == steps)
                 continue;
@@ -203,10 +203,9 @@ static ol_status add_counts(const page *p, const section *part, int from, int to
 {
     OL_TRY(ol_text_cell(p->text, "", p->name, true));
     for (int c = from; c < to; c++) {
-        char title[32] = "in context";
-        if (part->counts[c] > 0)
-            snprintf(title, sizeof title, "%d step%s", part->counts[c],
-                     part->counts[c] > 1 ? "s" : "");
+        char title[OL_STEPS_TEXT];
+
+        ol_steps_name(part->counts[c], title);
         OL_TRY(ol_text_cell(p->text, title, width, false));
     }
     return ol_text_append(p->text, "\n", 1);
@@ -435,14 +434,20 @@ static ol_status name_idle(const page *p)
 
 static ol_status explain(const page *p)
 {
-    bool inner = false;
+    bool inner = false, pmi = false;
 
-    for (size_t l = 0; l < p->n; l++)
+    for (size_t l = 0; l < p->n; l++) {
         inner = inner || has_inner_loop(&p->learners[l]);
+        for (size_t i = 0; i < p->learners[l].n && !pmi; i++)
+            pmi = p->learners[l].scores[i].steps == OL_STEPS_PMI;
+    }
     OL_TRY(add_wrapped(p, "mean ± half its 95 % interval: a bootstrap over tasks, their seeds and "
                           "trainings. worst: the mean over tasks of each task's worst seed, as "
                           "MetaICL reports it. chance: guessing. majority: always a task's "
                           "commonest answer."));
+    if (pmi)
+        OL_TRY(add_wrapped(p, "PMI: in context, by option losses less those of the same options "
+                              "after the input \"N/A\"."));
     if (inner)
         OL_TRY(add_wrapped(p, "inner loop: query loss in nats before → after it, over the last "
                               "tenth of training."));

@@ -11,7 +11,22 @@ typedef struct work {
     ol_real *theta;     /* [O] adapted parameters, and the learner's own */
     ol_real *m, *v;     /* [P] moments of adaptation; none when in context alone */
     const char **texts; /* [rows] predicted options                      */
+    double *nulls;      /* [null prompts] their losses                   */
 } work;
+
+int ol_eval_scorings(const ol_eval_spec *spec)
+{
+    return spec->in_context + spec->pmi + spec->n_counts;
+}
+
+int ol_eval_steps(const ol_eval_spec *spec, int i)
+{
+    const int first = spec->in_context + spec->pmi;
+
+    if (i >= first)
+        return spec->counts[i - first];
+    return i == 0 && spec->in_context ? OL_STEPS_IN_CONTEXT : OL_STEPS_PMI;
+}
 
 static work lay_out(ol_arena *arena, const ol_model *model, const ol_eval_spec *spec,
                     const ol_eval_target *target)
@@ -19,6 +34,8 @@ static work lay_out(ol_arena *arena, const ol_model *model, const ol_eval_spec *
     work w = {0};
 
     w.texts = ol_arena_take(arena, (size_t)target->rows * sizeof *w.texts);
+    if (spec->pmi)
+        w.nulls = ol_arena_take(arena, (size_t)target->nulls->B * sizeof *w.nulls);
     if (spec->n_counts > 0) {
         w.theta = ol_arena_reals(arena, ol_learner_size(model, &spec->learner));
         w.m = ol_arena_reals(arena, model->P);
@@ -33,6 +50,12 @@ size_t ol_eval_target_bytes(const ol_model *model, const ol_eval_spec *spec,
     ol_arena dry = ol_arena_dry("evaluation");
     size_t scratch = ol_objective_bytes(model, ol_batch_extent(target->prompts), OL_LOSSES, false);
 
+    if (spec->pmi) {
+        const size_t nulls =
+            ol_objective_bytes(model, ol_batch_extent(target->nulls), OL_LOSSES, false);
+        if (nulls > scratch)
+            scratch = nulls;
+    }
     if (spec->n_counts > 0 && target->support) {
         const size_t adapt = ol_learner_adapt_bytes(model, ol_batch_extent(target->support));
         if (adapt > scratch)
@@ -57,6 +80,12 @@ static ol_status check(const ol_model *model, const ol_eval_spec *spec,
     OL_CHECK(options == target->prompts->B, OL_EDATA, "%s: %d prompts for %lld options",
              target->name, target->prompts->B, (long long)options);
     OL_TRY(ol_batch_check(target->prompts, m->vocab, m->context, target->name));
+    if (spec->pmi) {
+        OL_CHECK(spec->in_context && target->nulls && target->null_of, OL_EUSAGE,
+                 "%s: eval.pmi needs scores in context and the prompts of the empty input",
+                 target->name);
+        OL_TRY(ol_batch_check(target->nulls, m->vocab, m->context, target->name));
+    }
     for (int i = 0; i < spec->n_counts; i++)
         OL_CHECK(spec->counts[i] > (i > 0 ? spec->counts[i - 1] : 0), OL_EUSAGE,
                  "eval.adapt_steps must be above 0 and ascend; %d does not", spec->counts[i]);
@@ -103,7 +132,16 @@ static ol_status adapt(const ol_model *model, const ol_eval_spec *spec,
     return OL_OK;
 }
 
-/* (1) to (3). */
+/* (4) from the losses in context, which the first scoring has. */
+static void score_pmi(const ol_model *model, const ol_eval_target *target, const ol_real *theta,
+                      const work *w, ol_arena *ws, const double *losses, ol_eval_scoring *s)
+{
+    ol_objective_losses(model, target->nulls, theta, ws, w->nulls);
+    for (int b = 0; b < target->prompts->B; b++)
+        s->losses[b] = losses[b] - w->nulls[target->null_of[b]];
+}
+
+/* (1) to (4). */
 static ol_status score_all(const ol_model *model, const ol_eval_spec *spec,
                            const ol_eval_target *target, ol_state_view state, ol_arena *ws,
                            ol_eval_result *result)
@@ -116,8 +154,8 @@ static ol_status score_all(const ol_model *model, const ol_eval_spec *spec,
     for (int i = 0; i < result->n; i++) {
         ol_eval_scoring *s = &result->scorings[i];
         const double begin = ol_clock_seconds();
-        const int c = i - spec->in_context;
-        s->steps = c < 0 ? 0 : spec->counts[c];
+        const int c = i - spec->in_context - spec->pmi;
+        s->steps = ol_eval_steps(spec, i);
         s->support = (double)NAN;
         if (c == 0) {
             memcpy(w.theta, state.theta, ol_learner_size(model, &spec->learner) * sizeof *w.theta);
@@ -127,8 +165,10 @@ static ol_status score_all(const ol_model *model, const ol_eval_spec *spec,
         if (c >= 0 && !diverged)
             OL_TRY(adapt(model, spec, target, &w, t0, done, ws, s));
         diverged |= c >= 0 && s->diverged;
-        done = s->steps;
-        if (!diverged)
+        done = c >= 0 ? s->steps : 0;
+        if (s->steps == OL_STEPS_PMI)
+            score_pmi(model, target, theta, &w, ws, result->scorings[0].losses, s);
+        else if (!diverged)
             ol_objective_losses(model, target->prompts, theta, ws, s->losses);
         for (int b = 0; diverged && b < result->prompts; b++)
             s->losses[b] = (double)NAN;
@@ -148,7 +188,7 @@ ol_status ol_eval_target_score(const ol_model *model, const ol_eval_spec *spec,
     *result = (ol_eval_result){0};
     OL_TRY(check(model, spec, target));
     OL_TRY(ol_eval_result_init(target->rows, target->options_per_row, target->options,
-                               spec->n_counts + spec->in_context, result));
+                               ol_eval_scorings(spec), result));
     result->metric = target->metric;
     for (int r = 0; r < result->rows; r++) {
         result->gold[r] = -1;

@@ -7,6 +7,7 @@
 
 #include "outerloop/base/log.h"         /* ol_log_info */
 #include "outerloop/comm/ordered_sum.h" /* ol_ordered_sum_bytes */
+#include "setup.h"
 
 static void count_text(double count, char text[32])
 {
@@ -122,48 +123,39 @@ static void describe_idle_scoring(const ol_setup *s)
                     spec.n_seeds > 1 ? "s" : "");
 }
 
+/* Say what would fit on every host. */
+static void describe_crowd(const ol_setup *s)
+{
+    int threads = INT_MAX, cores = INT_MAX;
+
+    for (int i = 0; i < s->layout.n; i++) {
+        const ol_comm_node *node = &s->layout.nodes[i];
+
+        threads = node->cores / node->ranks < threads ? node->cores / node->ranks : threads;
+        cores = node->cores < cores ? node->cores : cores;
+    }
+    if (threads > 0)
+        ol_log_warn("ranks × threads exceed the cores of %d host%s: lower `threads` to %d, or "
+                    "start fewer ranks",
+                    s->layout.crowded, s->layout.crowded > 1 ? "s" : "", threads);
+    else
+        ol_log_warn("there are more ranks than cores on %d host%s: start at most %d a host",
+                    s->layout.crowded, s->layout.crowded > 1 ? "s" : "", cores);
+}
+
 static void describe_ranks(const ol_setup *s)
 {
     const double state = (double)s->arena.size / 1048576.0;
 
     ol_log_info("%s", s->layout.summary);
     if (s->layout.crowded > 0)
-        ol_log_warn("ranks × threads exceed the cores of %d host%s: start fewer ranks, or lower "
-                    "`threads`",
-                    s->layout.crowded, s->layout.crowded > 1 ? "s" : "");
+        describe_crowd(s);
     if (s->scored)
         describe_idle_scoring(s);
     if (!(s->job->stages & OL_STAGE_TRAIN))
         return;
     ol_log_info("memory: about %.0f MiB a rank (%.0f parameters and moments, %.0f an episode)",
                 state + episode_mib(s), state, episode_mib(s));
-}
-
-static void describe_tasks(const ol_setup *s)
-{
-    ol_text text = {0};
-    char *line, *end;
-
-    if (s->arms[0].sampler)
-        ol_log_info("tasks: %s of %s: %d to train on%s", s->job->data.setting, s->root,
-                    ol_sampler_tasks(s->arms[0].sampler),
-                    s->job->data.holdout > 0 ? "; the targets are training tasks that are held out"
-                                             : "");
-    if (!s->scored)
-        return;
-    if (ol_overlap_describe(&s->overlap, &text) != OL_OK || !text.data)
-        return;
-    for (line = text.data; *line; line = end) { /* the log takes one line at a time */
-        for (end = line; *end && *end != '\n'; end++)
-            ;
-        if (*end)
-            *end++ = '\0';
-        if (*line && s->overlap.n > 0 && line == text.data)
-            ol_log_warn("%s", line);
-        else if (*line)
-            ol_log_info("%s", line);
-    }
-    ol_text_finish(&text);
 }
 
 static void describe_arms(const ol_setup *s)
@@ -191,6 +183,6 @@ void ol_setup_describe(const ol_setup *s)
     describe_stages(s);
     describe_model(s);
     describe_ranks(s);
-    describe_tasks(s);
+    ol_setup_describe_data(s);
     describe_arms(s);
 }

@@ -6,11 +6,13 @@
 
 static const ol_column score_columns[] = {
     {"number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 0"},
-    {"stage", OL_COLUMN_TEXT, 8, "1", "stage", "eval: in context; adapt: after adaptation steps"},
+    {"stage", OL_COLUMN_TEXT, 8, "1", "stage",
+     "eval: in context; pmi: in context, by PMI; adapt: after adaptation steps"},
     {"learner", OL_COLUMN_TEXT, 0, "1", "learner", "untrained, or the arm that trained the model"},
     {"task", OL_COLUMN_TEXT, 0, "1", "task", "target task"},
     {"seed", OL_COLUMN_I64, 0, "1", "seed", "seed of the k-shot file"},
-    {"adapt_steps", OL_COLUMN_I64, 0, "1", "adaptation steps", "inner steps taken before scoring"},
+    {"adapt_steps", OL_COLUMN_I64, 0, "1", "adaptation steps",
+     "inner steps taken before scoring; -1 of stage pmi, which takes none"},
     {"metric", OL_COLUMN_TEXT, 12, "1", "metric", "macro_f1 for classification, else accuracy"},
     {"score", OL_COLUMN_F64, 0, "1", "score", "value of the metric, 0 to 1"},
     {"rows", OL_COLUMN_I64, 0, "1", "test rows", "rows scored"},
@@ -30,14 +32,18 @@ static const ol_column score_columns[] = {
 
 static const ol_column prediction_columns[] = {
     {"number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 0"},
-    {"stage", OL_COLUMN_TEXT, 8, "1", "stage", "eval: in context; adapt: after adaptation steps"},
+    {"stage", OL_COLUMN_TEXT, 8, "1", "stage",
+     "eval: in context; pmi: in context, by PMI; adapt: after adaptation steps"},
     {"learner", OL_COLUMN_TEXT, 0, "1", "learner", "untrained, or the arm that trained the model"},
     {"task", OL_COLUMN_TEXT, 0, "1", "task", "target task"},
     {"seed", OL_COLUMN_I64, 0, "1", "seed", "seed of the k-shot file"},
-    {"adapt_steps", OL_COLUMN_I64, 0, "1", "adaptation steps", "inner steps taken before scoring"},
-    {"row", OL_COLUMN_I64, 0, "1", "test row", "row of the test file, from 0"},
+    {"adapt_steps", OL_COLUMN_I64, 0, "1", "adaptation steps",
+     "inner steps taken before scoring; -1 of stage pmi, which takes none"},
+    {"row", OL_COLUMN_I64, 0, "1", "test row",
+     "row of the test file, from 0, not counting those that cannot be scored"},
     {"option_losses", OL_COLUMN_LIST, 0, "nat", "option losses",
-     "mean loss of the scored piece under each option, in the row's order"},
+     "mean loss of the scored piece under each option, in the row's order; of stage pmi less that "
+     "of the same option after the input N/A"},
     {"predicted_index", OL_COLUMN_I64, 0, "1", "predicted index",
      "index of the option of the lowest loss, -1 when no loss is a number"},
     {"gold_index", OL_COLUMN_I64, 0, "1", "gold index", "index of the right option"},
@@ -74,7 +80,9 @@ typedef struct place {
 /* Cells 1 to 5, which both tables begin with. */
 static void fill_key(const place *p, ol_cell *cells)
 {
-    cells[1].text = p->scoring->steps > 0 ? "adapt" : "eval";
+    cells[1].text = p->scoring->steps == OL_STEPS_PMI ? "pmi"
+                    : p->scoring->steps > 0           ? "adapt"
+                                                      : "eval";
     cells[2].text = p->learner;
     cells[3].text = p->task;
     cells[4].i = p->seed;

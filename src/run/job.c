@@ -9,6 +9,7 @@
 
 #include "job_keys.h"
 #include "outerloop/model/import.h" /* ol_import_spec, ol_import_adapter_config */
+#include "outerloop/text/prompt.h"  /* OL_DIRECT */
 
 /* Where the value of `path` stood, for messages. */
 static const char *place(const ol_job *job, const char *path)
@@ -144,10 +145,11 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
             ol_conf_mistake(mistakes, place(job, of_lora[i]),
                             "%s is unused: model.trained is not \"lora\"", of_lora[i]);
     if (m->init == OL_INIT_RANDOM && job->data.max_tokens > s->context)
-        ol_conf_mistake(mistakes, place(job, "data.max_tokens"),
-                        "data.max_tokens = %d is more than model.context = %d; lower the one or "
-                        "raise the other",
-                        job->data.max_tokens, s->context);
+        ol_conf_mistake(
+            mistakes, place(job, "data.max_tokens"),
+            "data.max_tokens = %d is more than model.context = %d; lower data.max_tokens "
+            "to %d, or raise model.context to %d",
+            job->data.max_tokens, s->context, s->context, job->data.max_tokens);
     if (job->data.max_tokens_per_example > job->data.max_tokens)
         ol_conf_mistake(mistakes, place(job, "data.max_tokens_per_example"),
                         "data.max_tokens_per_example = %d is more than data.max_tokens = %d",
@@ -176,6 +178,14 @@ static void check_eval(const ol_job *job, ol_conf_mistakes *mistakes)
                         "eval.adapt_steps is empty; give step counts or leave \"adapt\" out of "
                         "stages");
     check_twice(job, "eval.seeds", seeds, mistakes);
+    if (job->eval.pmi && !(job->stages & OL_STAGE_EVAL))
+        ol_conf_mistake(mistakes, place(job, "eval.pmi"),
+                        "eval.pmi is unused: \"eval\", which scores in context, is not among the "
+                        "stages");
+    if (job->eval.pmi && job->data.variant != OL_DIRECT)
+        ol_conf_mistake(mistakes, place(job, "eval.pmi"),
+                        "eval.pmi is for data.variant = \"direct\": channel scores the input "
+                        "itself, which PMI would take away");
     for (int i = 1; i < steps->n; i++)
         if (steps->items[i] <= steps->items[i - 1])
             ol_conf_mistake(mistakes, place(job, "eval.adapt_steps"),

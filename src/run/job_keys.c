@@ -113,6 +113,8 @@ static const ol_conf_key keys[] = {
         "longest prompt; a longer one loses its first tokens"),
     INT("data.max_tokens_per_example", data.max_tokens_per_example, "256", 2, 1048576, "tokens",
         "longest example in a prompt; a longer input loses its last tokens"),
+    {"data.strict", OL_CONF_BOOL, AT(data.strict), "false", 0, 0, 0, NULL, "",
+     "true: a test row with one option, or an output outside its options, is refused, not skipped"},
     INT("data.train_cap", data.train_cap, "0", 0, MANY, "rows",
         "most rows used of a training task; 0 = all"),
     INT("data.holdout", data.holdout, "0", 0, MANY, "tasks",
@@ -202,6 +204,8 @@ static const ol_conf_key keys[] = {
      "steps", "of adaptation after which to score, ascending"},
     REAL("eval.adapt_lr", eval.adapt_lr, "0.0", 0, INFINITY, 0, "",
          "rate of adaptation; 0 = learner.inner.lr; meta-sgd adapts at the rates it learned"),
+    {"eval.pmi", OL_CONF_BOOL, AT(eval.pmi), "false", 0, 0, 0, NULL, "",
+     "also score in context by PMI: option losses less those after the input N/A; variant direct"},
     INT("eval.rows", eval.rows, "0", 0, MANY, "rows", "most rows of a test file; 0 = all"),
 
     INT("tune.holdout", tune.holdout, "12", 1, MANY, "tasks",

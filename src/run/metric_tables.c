@@ -120,6 +120,32 @@ static const ol_table_spec check_table = {
     .n = sizeof check_columns / sizeof *check_columns,
 };
 
+static const ol_column cut_columns[] = {
+    {"number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 1"},
+    {"task", OL_COLUMN_TEXT, 0, "1", "task", ""},
+    {"role", OL_COLUMN_TEXT, 8, "1", "role", "train, or target"},
+    {"rows", OL_COLUMN_I64, 0, "1", "examples",
+     "distinct training rows; k-shot and test rows of a target, over its seeds"},
+    {"rows_cut", OL_COLUMN_I64, 0, "1", "examples cut",
+     "those that lose part of their input to data.max_tokens_per_example"},
+    {"tokens", OL_COLUMN_I64, 0, "1", "tokens of examples", "uncut, with the longest option"},
+    {"tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of examples", ""},
+    {"prompts", OL_COLUMN_I64, 0, "1", "prompts",
+     "all that training draws; all that scoring and adapting a target take, over its seeds"},
+    {"prompts_cut", OL_COLUMN_I64, 0, "1", "prompts cut",
+     "those that lose their first tokens to data.max_tokens"},
+    {"prompt_tokens", OL_COLUMN_I64, 0, "1", "tokens of prompts", "of the examples as cut"},
+    {"prompt_tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of prompts", ""},
+};
+
+static const ol_table_spec cut_table = {
+    .path = "data/cut",
+    .title = "What the caps on tokens cut",
+    .description = "one row a task and role, counted before anything starts",
+    .columns = cut_columns,
+    .n = sizeof cut_columns / sizeof *cut_columns,
+};
+
 struct ol_metric_tables {
     ol_table_spec episode;
     const ol_table_spec *specs[OL_TABLES];
@@ -173,6 +199,7 @@ ol_status ol_metric_tables_create(int K, ol_metric_tables **out)
     t->specs[OL_TABLE_PREDICTION] = &ol_eval_prediction_table;
     t->specs[OL_TABLE_OVERLAP] = &overlap_table;
     t->specs[OL_TABLE_CHECK] = &check_table;
+    t->specs[OL_TABLE_CUT] = &cut_table;
     return OL_OK;
 }
 

@@ -56,7 +56,7 @@ static ol_status cut_back(ol_metrics *m, int64_t step, bool scores)
         else if (scores && (t == OL_TABLE_SCORE || t == OL_TABLE_PREDICTION))
             rows[t] = ol_tables_rows(m->tables, t);
         else
-            rows[t] = 0; /* the overlap is recorded at every start */
+            rows[t] = 0; /* the overlap and the cuts are recorded at every start */
         OL_TRY(ol_tables_truncate(m->tables, t, rows[t]));
     }
     if (ol_journal_truncate(m->journal_path, m->specs, OL_TABLES, rows) != OL_OK) {
@@ -204,6 +204,25 @@ ol_status ol_metrics_overlap(ol_metrics *m, const ol_overlap *overlap)
         OL_TRY(add(m, OL_TABLE_OVERLAP, cells));
     }
     return add(m, OL_TABLE_CHECK, check);
+}
+
+ol_status ol_metrics_cut(ol_metrics *m, const char *task, const char *role, const ol_cut *cut)
+{
+    if (!m)
+        return OL_OK;
+    const ol_cell cells[] = {{.i = ol_tables_rows(m->tables, OL_TABLE_CUT) + 1},
+                             {.text = task},
+                             {.text = role},
+                             {.i = cut->rows},
+                             {.i = cut->rows_cut},
+                             {.i = cut->tokens},
+                             {.i = cut->tokens_cut},
+                             {.i = cut->prompts},
+                             {.i = cut->prompts_cut},
+                             {.i = cut->prompt_tokens},
+                             {.i = cut->prompt_tokens_cut}};
+
+    return add(m, OL_TABLE_CUT, cells);
 }
 
 ol_status ol_metrics_sink(void *metrics, const ol_table_spec *table, ol_cell *cells)

@@ -164,7 +164,7 @@ static void add_count(int *counts, int *n, int steps)
 {
     int at = 0;
 
-    while (at < *n && counts[at] < steps)
+    while (at < *n && ol_steps_before(counts[at], steps))
         at++;
     if (at < *n && counts[at] == steps)
         return;

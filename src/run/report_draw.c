@@ -231,12 +231,12 @@ static ol_status add_scale(const axis *a, int rows, ol_text *out)
 
 ol_status report_draw_scores(const ol_report *r, int steps, const char *group, ol_text *out)
 {
-    char title[24];
+    char title[OL_STEPS_TEXT];
     double chance;
     int rows = 0;
     axis a;
 
-    report_count_name(steps, title);
+    ol_steps_name(steps, title);
     OL_TRY(dots_axis(r, group, &a, &chance));
     for (int i = 0; i < r->n_learners; i++)
         rows += r->learners[i].n_scores > 0;

@@ -119,7 +119,7 @@ static ol_status add_lead(const ol_report *r, ol_text *out)
     const int last = r->counts[r->n_counts - 1];
     const report_learner *best = NULL, *rival = NULL;
     report_stat b = {.mean = -1.0}, v = {.mean = -1.0}, d;
-    char count[24];
+    char count[OL_STEPS_TEXT];
 
     for (int i = 0; i < r->n_learners; i++) {
         report_stat s;
@@ -134,7 +134,7 @@ static ol_status add_lead(const ol_report *r, ol_text *out)
     }
     if (!best || !rival)
         return OL_OK;
-    report_count_name(last, count);
+    ol_steps_name(last, count);
     OL_TRY(report_difference(best, rival, last, NULL, &d));
     OL_TRY(ol_text_format(out, "<p>%s%s, <b>", last > 0 ? "After " : "", count));
     OL_TRY(report_escape(best->label, out));
@@ -223,12 +223,7 @@ static ol_status add_floor_row(const ol_report *r, const char *group, bool major
     for (int c = 0; c < r->n_counts && status == OL_OK; c++) {
         double floor = (double)NAN;
 
-        for (int i = 0; i < r->n_learners && isnan(floor) && status == OL_OK; i++) {
-            report_stat s = {0};
-
-            status = report_stat_of(&r->learners[i], r->counts[c], group, NULL, &s);
-            floor = majority ? s.majority : s.chance;
-        }
+        status = report_floor(r, r->counts[c], group, NULL, majority, &floor);
         any = any || !isnan(floor);
         if (status == OL_OK)
             status = isnan(floor) ? add(&cells, "<td>-</td>")
@@ -245,9 +240,9 @@ static ol_status add_score_table(const ol_report *r, const char *group, ol_text 
 {
     OL_TRY(add(out, "<div class=\"wide\"><table><thead><tr><th>learner</th>"));
     for (int c = 0; c < r->n_counts; c++) {
-        char title[24];
+        char title[OL_STEPS_TEXT];
 
-        report_count_name(r->counts[c], title);
+        ol_steps_name(r->counts[c], title);
         OL_TRY(ol_text_format(out, "<th>%s</th>", title));
     }
     OL_TRY(add(out, "<th>training</th></tr></thead><tbody>\n"));
@@ -288,9 +283,9 @@ static ol_status add_part(const ol_report *r, const char *group, ol_text *out)
     OL_TRY(add_score_table(r, group, out));
     OL_TRY(add(out, "<div class=\"charts\">\n"));
     for (int c = 0; c < r->n_counts; c++) {
-        char title[24];
+        char title[OL_STEPS_TEXT];
 
-        report_count_name(r->counts[c], title);
+        ol_steps_name(r->counts[c], title);
         OL_TRY(ol_text_format(out, "<figure><figcaption>%s%s</figcaption>\n",
                               r->counts[c] > 0 ? "after " : "", title));
         OL_TRY(report_draw_scores(r, r->counts[c], group, out));
@@ -364,9 +359,9 @@ static ol_status add_part_differences(const ol_report *r, const char *group, ol_
     OL_TRY(report_escape(report_part_name(group), out));
     OL_TRY(add(out, "</h3>\n"));
     for (int c = r->n_counts - 1; c >= 0; c--) {
-        char title[24];
+        char title[OL_STEPS_TEXT];
 
-        report_count_name(r->counts[c], title);
+        ol_steps_name(r->counts[c], title);
         OL_TRY(ol_text_format(out, "<details%s><summary>%s%s</summary>\n",
                               c == r->n_counts - 1 ? " open" : "", r->counts[c] > 0 ? "after " : "",
                               title));
@@ -502,9 +497,9 @@ static ol_status add_tasks(const ol_report *r, ol_text *out)
     OL_TRY(add(out, "<h2>Tasks</h2>\n<p class=\"soft\">Mean over seeds, and small the worst "
                     "seed.</p>\n"));
     for (int c = r->n_counts - 1; c >= 0; c--) {
-        char title[24];
+        char title[OL_STEPS_TEXT];
 
-        report_count_name(r->counts[c], title);
+        ol_steps_name(r->counts[c], title);
         OL_TRY(ol_text_format(out, "<details%s><summary>%s%s</summary>\n",
                               c == r->n_counts - 1 ? " open" : "", r->counts[c] > 0 ? "after " : "",
                               title));

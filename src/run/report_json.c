@@ -28,12 +28,12 @@ static void set_text(json_t *object, const char *key, const char *text)
     json_object_set_new(object, key, string ? string : json_string("?"));
 }
 
-static void count_key(int steps, char text[24])
+/* "in_context", "PMI", "4_steps" */
+static void count_key(int steps, char text[OL_STEPS_TEXT])
 {
-    if (steps == 0)
-        snprintf(text, 24, "in_context");
-    else
-        snprintf(text, 24, "%d_step%s", steps, steps == 1 ? "" : "s");
+    ol_steps_name(steps, text);
+    for (char *c = text; *c; c++)
+        *c = *c == ' ' ? '_' : *c;
 }
 
 static int shots_of(const report_learner *l)
@@ -158,11 +158,18 @@ static void add_task(document *d, const ol_report *r, const report_learner *l, c
         json_pack("{s:I,s:I}", "original", (json_int_t)rows, "effective", (json_int_t)rows));
 }
 
+/* What comes without learning, in the metric of the task. */
+static void set_floors(json_t *result, const report_stat *s)
+{
+    set_number(result, "score_chance,none", s->chance);
+    set_number(result, "score_majority,none", s->majority);
+}
+
 /* A learner at a step count: a group of its tasks. */
 static ol_status add_group(document *d, const ol_report *r, const report_learner *l, int steps)
 {
     json_t *keys = json_array(), *group = json_object();
-    char count[24], name[512], key[1024];
+    char count[OL_STEPS_TEXT], name[512], key[1024];
     int64_t right = 0, rows = 0;
     report_stat s;
 
@@ -176,6 +183,7 @@ static ol_status add_group(document *d, const ol_report *r, const report_learner
             continue;
         snprintf(key, sizeof key, "%s/%s", name, r->tasks[t]);
         add_task(d, r, l, r->tasks[t], steps, key);
+        set_floors(json_object_get(d->results, key), &s);
         json_array_append_new(keys, json_string(key));
         right += tally ? tally->right : 0;
         rows += tally ? tally->rows : 0;
@@ -187,6 +195,7 @@ static ol_status add_group(document *d, const ol_report *r, const report_learner
     set_number(group, "score_low,none", s.low);
     set_number(group, "score_high,none", s.high);
     set_number(group, "score_worst_seed,none", s.worst);
+    set_floors(group, &s);
     json_object_set_new(d->groups, name, group);
     json_object_set_new(d->subtasks, name, keys);
     return OL_OK;

@@ -76,7 +76,7 @@ struct ol_report {
     report_words words;
     const char **tasks;  /* [n_tasks] in order of appearance  */
     const char **groups; /* [n_groups], without ""           */
-    int *counts;         /* [n_counts] ascending              */
+    int *counts;         /* [n_counts] by ol_steps_before     */
     int n_tasks, n_groups, n_counts;
 };
 
@@ -101,6 +101,10 @@ const char *report_word(ol_report *report, const char *text);
 ol_status report_stat_of(const report_learner *learner, int steps, const char *group,
                          const char *task, report_stat *stat);
 
+/* What comes without learning, NaN where no file says: chance, or the commonest answer. */
+ol_status report_floor(const ol_report *report, int steps, const char *group, const char *task,
+                       bool majority, double *floor);
+
 /* A cache, and its end. */
 report_cache *report_cache_create(void);
 void report_cache_destroy(report_cache *cache);
@@ -117,9 +121,6 @@ ol_status report_final_table(const ol_report *report, int width, ol_text *out);
 
 /* Decimals that a percentage deserves: one where its interval is below ±1 or there is none. */
 int report_decimals(const report_stat *stat);
-
-/* "in context", "1 step", "4 steps". */
-void report_count_name(int steps, char text[24]);
 
 /* The parts of the tables: all tasks (NULL) and each group; without all, where there are several
    groups and every task is in one. Returns how many. @param parts  [report->n_groups + 1] */

@@ -170,17 +170,22 @@ bool report_is_start(const report_learner *learner)
     return strcmp(learner->name, "untrained") == 0 || strcmp(learner->name, "start") == 0;
 }
 
+ol_status report_floor(const ol_report *r, int steps, const char *group, const char *task,
+                       bool majority, double *floor)
+{
+    *floor = (double)NAN;
+    for (int i = 0; i < r->n_learners && isnan(*floor); i++) {
+        report_stat s;
+
+        OL_TRY(report_stat_of(&r->learners[i], steps, group, task, &s));
+        *floor = majority ? s.majority : s.chance;
+    }
+    return OL_OK;
+}
+
 int report_decimals(const report_stat *stat)
 {
     return isnan(stat->low) || stat->high - stat->low < 0.02 ? 1 : 0;
-}
-
-void report_count_name(int steps, char text[24])
-{
-    if (steps == 0)
-        snprintf(text, 24, "in context");
-    else
-        snprintf(text, 24, "%d step%s", steps, steps == 1 ? "" : "s");
 }
 
 const char *report_part_name(const char *group)

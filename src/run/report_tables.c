@@ -56,9 +56,27 @@ static ol_status add_csv_row(const ol_report *r, const report_learner *l, const 
     return status;
 }
 
+/* "all unseen tasks,chance,,,26.1,,,,..." */
+static ol_status add_csv_floor(const ol_report *r, const char *part, const char *group,
+                               const char *task, bool majority, ol_text *out)
+{
+    OL_TRY(add_field(part, out));
+    OL_TRY(ol_text_format(out, ",%s,,", majority ? "majority" : "chance"));
+    for (int c = 0; c < r->n_counts; c++) {
+        double floor;
+
+        OL_TRY(report_floor(r, r->counts[c], group, task, majority, &floor));
+        OL_TRY(add_number(floor, out));
+        OL_TRY(ol_text_append(out, ",,,", 3));
+    }
+    return ol_text_append(out, "\n", 1);
+}
+
 static ol_status add_csv_part(const ol_report *r, const char *part, const char *group,
                               const char *task, ol_text *out)
 {
+    OL_TRY(add_csv_floor(r, part, group, task, false, out));
+    OL_TRY(add_csv_floor(r, part, group, task, true, out));
     for (int i = 0; i < r->n_learners; i++)
         if (r->learners[i].n_scores > 0)
             OL_TRY(add_csv_row(r, &r->learners[i], part, group, task, out));
@@ -69,9 +87,9 @@ ol_status ol_report_csv(const ol_report *r, ol_text *out)
 {
     OL_TRY(ol_text_format(out, "task,learner,tasks,seeds"));
     for (int c = 0; c < r->n_counts; c++) {
-        char name[24];
+        char name[OL_STEPS_TEXT];
 
-        report_count_name(r->counts[c], name);
+        ol_steps_name(r->counts[c], name);
         OL_TRY(ol_text_format(out, ",%s,%s low,%s high,%s worst", name, name, name, name));
     }
     OL_TRY(ol_text_append(out, "\n", 1));
@@ -136,15 +154,29 @@ static ol_status add_tex_head(const ol_report *r, const char *first, const char 
         OL_TRY(ol_text_format(out, "rr"));
     OL_TRY(ol_text_format(out, "}\n\\toprule\n"));
     for (int c = 0; c < r->n_counts; c++) {
-        char name[24];
+        char name[OL_STEPS_TEXT];
 
-        report_count_name(r->counts[c], name);
+        ol_steps_name(r->counts[c], name);
         OL_TRY(ol_text_format(out, " & \\multicolumn{2}{c}{%s}", name));
     }
     OL_TRY(ol_text_format(out, " \\\\\n%s", first));
     for (int c = 0; c < r->n_counts; c++)
         OL_TRY(ol_text_format(out, " & mean & worst"));
     return ol_text_format(out, " \\\\\n\\midrule\n");
+}
+
+static ol_status add_tex_floor(const ol_report *r, const char *group, const char *task,
+                               bool majority, ol_text *out)
+{
+    OL_TRY(ol_text_format(out, majority ? "majority" : "chance"));
+    for (int c = 0; c < r->n_counts; c++) {
+        double floor;
+
+        OL_TRY(report_floor(r, r->counts[c], group, task, majority, &floor));
+        OL_TRY(isnan(floor) ? ol_text_format(out, " & -- &")
+                            : ol_text_format(out, " & %.1f &", 100.0 * floor));
+    }
+    return ol_text_format(out, " \\\\\n");
 }
 
 static ol_status add_tex_part(const ol_report *r, const char *group, const char *task, ol_text *out)
@@ -155,6 +187,9 @@ static ol_status add_tex_part(const ol_report *r, const char *group, const char 
              "%s: %s in %%, mean over tasks of the mean and of the worst seed",
              task ? task : report_part_name(group), report_metric_words(r));
     OL_TRY(add_tex_head(r, "learner", caption, out));
+    OL_TRY(add_tex_floor(r, group, task, false, out));
+    OL_TRY(add_tex_floor(r, group, task, true, out));
+    OL_TRY(ol_text_format(out, "\\midrule\n"));
     for (int i = 0; i < r->n_learners; i++) {
         const report_learner *l = &r->learners[i];
 

@@ -181,9 +181,9 @@ static ol_status add_pair(const ol_report *r, int a, int b, const char *group, c
     OL_TRY(ol_text_cell(out, r->learners[b].label, k->name, true));
     for (int c = k->from; c < k->to; c++) {
         if (k->narrow) {
-            char title[24];
+            char title[OL_STEPS_TEXT];
 
-            report_count_name(r->counts[c], title);
+            ol_steps_name(r->counts[c], title);
             OL_TRY(ol_text_format(out, "\n  "));
             OL_TRY(ol_text_cell(out, title, 12, true));
         }
@@ -256,9 +256,9 @@ static ol_status add_differences_of(const ol_report *r, const char *group, int w
         if (!k.narrow)
             OL_TRY(ol_text_format(out, "%*s", 2 * k.name + 3, ""));
         for (int c = k.from; c < k.to && !k.narrow; c++) {
-            char title[24];
+            char title[OL_STEPS_TEXT];
 
-            report_count_name(r->counts[c], title);
+            ol_steps_name(r->counts[c], title);
             OL_TRY(ol_text_cell(out, title, DIFFERENCE, false));
         }
         OL_TRY(k.narrow ? OL_OK : ol_text_append(out, "\n", 1));
@@ -305,9 +305,9 @@ static ol_status add_task_rows(const ol_report *r, int steps, const int *shown, 
 static ol_status add_task_block(const ol_report *r, int steps, const int *shown, int n, int task,
                                 bool grouped, ol_text *out)
 {
-    char title[24];
+    char title[OL_STEPS_TEXT];
 
-    report_count_name(steps, title);
+    ol_steps_name(steps, title);
     OL_TRY(ol_text_cell(out, title, task, true));
     for (int i = 0; i < n; i++) {
         OL_TRY(ol_text_append(out, "  ", 2));

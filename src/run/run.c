@@ -59,12 +59,35 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
     return status;
 }
 
-/* Rank 0: make a folder this run's own from here on. */
-static ol_status enter(const runner *r, const ol_run_folder *folder, const ol_job *job,
-                       const ol_run_mark *mark, bool resume, bool scores, ol_metrics **metrics)
+/* The start is asked as the job's own learner would be, where any arm is asked so. */
+static ol_targets *untrained_targets(const ol_setup *s)
+{
+    ol_targets *own = s->targets[ol_job_demonstrations(s->job)];
+
+    return own ? own : s->arms[0].targets;
+}
+
+/* What the caps cut of the data of an arm; NULL: of the start, which trains on nothing. */
+static ol_status record_cuts(const ol_setup *s, const ol_arm *arm, ol_metrics *metrics)
+{
+    const ol_targets *targets = arm ? arm->targets : untrained_targets(s);
+
+    for (int i = 0; arm && arm->cuts && i < ol_sampler_tasks(arm->sampler); i++)
+        OL_TRY(ol_metrics_cut(metrics, ol_sampler_task(arm->sampler, i), "train", &arm->cuts[i]));
+    for (int i = 0; targets && i < ol_targets_tasks(targets); i++)
+        OL_TRY(ol_metrics_cut(metrics, ol_targets_task(targets, i), "target",
+                              &ol_targets_note(targets, i)->cut));
+    return OL_OK;
+}
+
+/* Rank 0: make a folder this run's own from here on. @param arm  NULL: the start's */
+static ol_status enter(const runner *r, const ol_arm *arm, const ol_run_folder *folder,
+                       const ol_job *job, const ol_run_mark *mark, bool resume, bool scores,
+                       ol_metrics **metrics)
 {
     OL_TRY(ol_log_open(folder->log));
     OL_TRY(open_metrics(r, folder, job, mark, resume, scores, metrics));
+    OL_TRY(record_cuts(r->setup, arm, *metrics));
     ol_stop_watch(r->setup->folder.path, folder->path);
     return OL_OK;
 }
@@ -87,14 +110,6 @@ static void start_state(ol_setup *s, const ol_job *job, const ol_model *model)
     ol_state_start(model, &learner, s->theta0, &s->state);
 }
 
-/* The start is asked as the job's own learner would be, where any arm is asked so. */
-static ol_targets *untrained_targets(const ol_setup *s)
-{
-    ol_targets *own = s->targets[ol_job_demonstrations(s->job)];
-
-    return own ? own : s->arms[0].targets;
-}
-
 static ol_status run_untrained(runner *r)
 {
     ol_setup *s = r->setup;
@@ -108,8 +123,8 @@ static ol_status run_untrained(runner *r)
     if (r->first && !claim->same_evaluation)
         status = ol_run_folder_write_job(&s->untrained, s->job);
     if (r->first && status == OL_OK)
-        status = enter(r, &s->untrained, s->job, &mark, claim->continues, claim->same_evaluation,
-                       &metrics);
+        status = enter(r, NULL, &s->untrained, s->job, &mark, claim->continues,
+                       claim->same_evaluation, &metrics);
     status = ol_comm_agree(s->comm, status);
     if (status == OL_OK)
         status = ol_score_targets(s, &(ol_scoring){.name = s->start_name,
@@ -163,7 +178,7 @@ static ol_status begin_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_m
     if (r->first && !(arm->claim.continues && arm->claim.finished))
         status = ol_run_folder_write_job(&arm->folder, arm->job);
     if (r->first && status == OL_OK)
-        status = enter(r, &arm->folder, arm->job, mark, resume,
+        status = enter(r, arm, &arm->folder, arm->job, mark, resume,
                        arm->claim.same_evaluation && finished, metrics);
     return ol_comm_agree(s->comm, status);
 }

@@ -26,6 +26,7 @@ static ol_evaluation_spec whole_spec(const ol_scoring *scoring)
     spec.scoring.learner = ol_job_learner_spec(job);
     spec.scoring.learner.adam.lr = ol_job_adapt_lr(job);
     spec.scoring.in_context = (job->stages & OL_STAGE_EVAL) != 0;
+    spec.scoring.pmi = job->eval.pmi;
     if (job->stages & OL_STAGE_ADAPT) {
         spec.scoring.counts = job->eval.adapt_steps.items;
         spec.scoring.n_counts = job->eval.adapt_steps.n;
@@ -78,24 +79,22 @@ typedef struct place {
     int seed, steps;
 } place;
 
-/* Items in order, in context before the step counts. */
+/* Items in order, each with its scorings. */
 static place expected(const ol_evaluation_spec *spec, size_t i)
 {
-    const size_t n = (size_t)(spec->scoring.in_context + spec->scoring.n_counts);
+    const size_t n = (size_t)ol_eval_scorings(&spec->scoring);
     const size_t item = i / n, task = item / (size_t)spec->n_seeds;
-    const int k = (int)(i % n) - spec->scoring.in_context;
 
     return (place){.task = spec->tasks[task],
                    .seed = spec->seeds[item % (size_t)spec->n_seeds],
-                   .steps = k < 0 ? 0 : spec->scoring.counts[k]};
+                   .steps = ol_eval_steps(&spec->scoring, (int)(i % n))};
 }
 
 /* Take the whole tasks that stand at the front of the tables, with all their predictions. */
 static ol_status take_stored(const ol_scoring *scoring, const ol_evaluation_spec *spec,
                              const stored *s, int *tasks)
 {
-    const size_t a_task =
-        (size_t)spec->n_seeds * (size_t)(spec->scoring.in_context + spec->scoring.n_counts);
+    const size_t a_task = (size_t)spec->n_seeds * (size_t)ol_eval_scorings(&spec->scoring);
     const int64_t there = ol_metrics_rows(scoring->metrics, OL_TABLE_PREDICTION);
     int64_t sum = 0, predictions = 0;
     size_t kept = 0;

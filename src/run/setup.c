@@ -182,6 +182,8 @@ static ol_status make_targets(ol_setup *s, ol_arm *arm)
         .n_seeds = job->eval.seeds.n,
         .demonstrations = with,
         .adapt_rows = job->stages & OL_STAGE_ADAPT ? job->eval.adapt_rows : 0,
+        .strict = job->data.strict,
+        .pmi = job->eval.pmi,
         .context = s->model->spec.context,
         .holdout = ol_job_holdout(job),
     };
@@ -346,8 +348,10 @@ void ol_setup_destroy(ol_setup *s)
         if (!shared)
             ol_sampler_destroy(s->arms[i].sampler);
     }
-    for (int i = 0; s->arms && i < s->n_arms; i++)
+    for (int i = 0; s->arms && i < s->n_arms; i++) {
         ol_model_destroy(s->arms[i].model);
+        free(s->arms[i].cuts);
+    }
     free(s->arms);
     ol_targets_close(s->targets[0]);
     ol_targets_close(s->targets[1]);

@@ -13,4 +13,7 @@ ol_status ol_setup_bound_episodes(ol_comm *comm, ol_arm *arm);
  * keeps one arm, itself, for all would score the same. Rank 0 reads the start. Collective. */
 ol_status ol_setup_name_rows(ol_setup *setup);
 
+/* Tasks, overlap, rows left out, tokens cut. Rank 0 speaks. */
+void ol_setup_describe_data(const ol_setup *setup);
+
 #endif

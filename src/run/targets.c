@@ -17,9 +17,11 @@ struct ol_targets {
     bool *unseen;            /* [n_tasks] */
     const char **groups;     /* [n_tasks] names, of `setting`; "" for none */
     double *costs;           /* [n_tasks, n_seeds] tokens of all prompts */
+    ol_target_note *notes;   /* [n_tasks] */
 
     ol_target *target; /* the item at hand, and what eval borrows of it */
-    ol_batch prompts, support;
+    ol_batch prompts, support, nulls;
+    int *null_of;                 /* [prompts] */
     int *options_per_row;         /* [rows] */
     const char **options, **gold; /* [prompts], [rows] */
     char name[512];
@@ -34,8 +36,18 @@ static void put_away(ol_targets *t)
     free(t->gold);
     t->options_per_row = NULL;
     t->options = t->gold = NULL;
+    free(t->null_of);
+    t->null_of = NULL;
+    ol_batch_clear(&t->nulls);
     ol_batch_clear(&t->prompts);
     ol_batch_clear(&t->support);
+}
+
+static ol_status read_nulls(ol_targets *t)
+{
+    t->null_of = calloc((size_t)t->prompts.B, sizeof *t->null_of);
+    OL_CHECK(t->null_of, OL_ENOMEM, "%s: no memory for %d prompts", t->name, t->prompts.B);
+    return ol_target_null_prompts(t->target, &t->nulls, t->null_of);
 }
 
 static ol_status read_target(ol_targets *t, int task, int seed)
@@ -53,6 +65,7 @@ static ol_status read_target(ol_targets *t, int task, int seed)
         .rows = s->rows,
         .adapt_rows = s->adapt_rows,
         .held_out = t->setting.held_out,
+        .strict = s->strict,
     };
 
     put_away(t);
@@ -60,6 +73,8 @@ static ol_status read_target(ol_targets *t, int task, int seed)
     OL_TRY(ol_target_create(&spec, t->tokenizer, &t->target));
     for (int row = 0; row < ol_target_rows(t->target); row++)
         OL_TRY(ol_target_row_prompts(t->target, row, &t->prompts));
+    if (s->pmi)
+        OL_TRY(read_nulls(t));
     return s->adapt_rows > 0 ? ol_target_adaptation(t->target, &t->support) : OL_OK;
 }
 
@@ -98,6 +113,8 @@ static ol_status give_target(void *payload, int task, int seed, ol_eval_target *
         .gold = t->gold,
         .prompts = &t->prompts,
         .support = t->spec.adapt_rows > 0 ? &t->support : NULL,
+        .nulls = t->spec.pmi ? &t->nulls : NULL,
+        .null_of = t->null_of,
     };
     return OL_OK;
 }
@@ -129,13 +146,29 @@ static ol_status read_setting(ol_targets *t)
     t->unseen = calloc(n, sizeof *t->unseen);
     t->costs = calloc(n * (size_t)t->spec.n_seeds, sizeof *t->costs);
     t->groups = calloc(n, sizeof *t->groups);
-    OL_CHECK(t->tasks && t->unseen && t->groups && t->costs, OL_ENOMEM, "no memory for %zu targets",
-             n);
+    t->notes = calloc(n, sizeof *t->notes);
+    OL_CHECK(t->tasks && t->unseen && t->groups && t->costs && t->notes, OL_ENOMEM,
+             "no memory for %zu targets", n);
     for (size_t i = 0; i < n; i++) {
         t->tasks[i] = t->setting.test.names[i];
         t->unseen[i] = ol_names_have(&t->setting.unseen_domain_test, t->tasks[i]);
         t->groups[i] = ol_setting_group(&t->setting, t->tasks[i]);
     }
+    return OL_OK;
+}
+
+/* What reading the item at hand has shown of its task. */
+static ol_status take_note(const ol_targets *t, ol_target_note *note)
+{
+    const char *first;
+
+    note->skipped += ol_target_skipped(t->target, &first);
+    note->scored += ol_target_rows(t->target);
+    ol_cut_add(&note->cut, ol_target_cut(t->target));
+    if (!first || note->first_skipped)
+        return OL_OK;
+    note->first_skipped = strdup(first);
+    OL_CHECK(note->first_skipped, OL_ENOMEM, "%s: no memory for it", t->name);
     return OL_OK;
 }
 
@@ -150,8 +183,10 @@ static ol_status check_all(ol_targets *t)
             if (ol_batch_longest(&t->prompts) > t->spec.context ||
                 ol_batch_longest(&t->support) > t->spec.context)
                 OL_TRY(ol_target_check_context(t->target, t->spec.context));
-            tokens = ol_batch_tokens(&t->prompts) + ol_batch_tokens(&t->support);
+            tokens = ol_batch_tokens(&t->prompts) + ol_batch_tokens(&t->support) +
+                     ol_batch_tokens(&t->nulls);
             t->costs[task * t->spec.n_seeds + seed] = (double)tokens;
+            OL_TRY(take_note(t, &t->notes[task]));
         }
     put_away(t);
     return OL_OK;
@@ -185,15 +220,34 @@ void ol_targets_close(ol_targets *t)
     put_away(t);
     ol_batch_finish(&t->prompts);
     ol_batch_finish(&t->support);
-    ol_setting_finish(&t->setting);
+    ol_batch_finish(&t->nulls);
     free(t->tasks);
     free(t->unseen);
     free(t->groups);
     free(t->costs);
+    for (int i = 0; t->notes && i < t->setting.test.n; i++)
+        free(t->notes[i].first_skipped);
+    free(t->notes);
+    ol_setting_finish(&t->setting);
     free(t->root);
     free(t->setting_name);
     free(t->seeds);
     free(t);
+}
+
+int ol_targets_tasks(const ol_targets *t)
+{
+    return t->setting.test.n;
+}
+
+const char *ol_targets_task(const ol_targets *t, int task)
+{
+    return t->tasks[task];
+}
+
+const ol_target_note *ol_targets_note(const ol_targets *t, int task)
+{
+    return &t->notes[task];
 }
 
 ol_evaluation_spec ol_targets_evaluation(ol_targets *t)

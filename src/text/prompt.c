@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SPARE = 2 }; /* MetaICL keeps two tokens free for marks that it no longer writes */
-
 const char *ol_variant_name(ol_variant variant)
 {
     return variant == OL_CHANNEL ? "channel" : "direct";
@@ -23,8 +21,8 @@ ol_status ol_variant_parse(const char *name, ol_variant *out)
 ol_status ol_prompt_spec_check(const ol_prompt_spec *spec)
 {
     OL_CHECK(spec->shots >= 0, OL_EUSAGE, "shots must be 0 or more, not %d", spec->shots);
-    OL_CHECK(spec->max_tokens_per_example > SPARE, OL_EUSAGE,
-             "max_tokens_per_example must be more than %d, not %d", SPARE,
+    OL_CHECK(spec->max_tokens_per_example > OL_PROMPT_SPARE, OL_EUSAGE,
+             "max_tokens_per_example must be more than %d, not %d", OL_PROMPT_SPARE,
              spec->max_tokens_per_example);
     OL_CHECK(spec->max_tokens >= 2, OL_EUSAGE, "max_tokens must be 2 or more, not %d",
              spec->max_tokens);
@@ -113,10 +111,10 @@ bool ol_prompt_view(const ol_prompt_spec *spec, const int32_t *pool, const ol_ex
     const size_t output = reserve > 0 ? reserve : *n_output;
     const size_t cap = (size_t)spec->max_tokens_per_example;
 
-    if (output + SPARE > cap)
+    if (output + OL_PROMPT_SPARE > cap)
         return false;
-    if (*n_input > cap - SPARE - output)
-        *n_input = cap - SPARE - output;
+    if (*n_input > cap - OL_PROMPT_SPARE - output)
+        *n_input = cap - OL_PROMPT_SPARE - output;
     return true;
 }
 

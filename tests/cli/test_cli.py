@@ -35,8 +35,9 @@ def expect(ran, code, *said):
 
 
 def commands():
+    """Names of all commands, each of one word or two."""
     lines = run("--help").stdout.split("\n\n")[1].splitlines()
-    return [line.split()[0] for line in lines]
+    return [line.strip().split("  ")[0] for line in lines]
 
 
 def test_help():
@@ -49,12 +50,12 @@ def test_help():
 
 def test_help_of_each_command():
     for command in commands():
-        expect(run(command, "--help"), 0, f"Usage: outerloop {command}")
+        expect(run(*command.split(), "--help"), 0, f"Usage: outerloop {command}")
 
 
 def test_bad_option_of_each_command():
     for command in commands():
-        expect(run(command, "--no-such-option"), 2, "--no-such-option")
+        expect(run(*command.split(), "--no-such-option"), 2, "--no-such-option")
 
 
 def test_version():
@@ -63,6 +64,8 @@ def test_version():
 
 def test_unknown_command():
     expect(run("rum"), 2, 'no command "rum"', 'did you mean "run"?')
+    expect(run("data"), 2, '"data" wants a second word', '"outerloop data check"')
+    expect(run("data", "chek"), 2, '"outerloop data check"')
     expect(run("zzzzzzzz"), 2, "outerloop --help")
     expect(run("--rum"), 2)
 

@@ -44,7 +44,7 @@ def installed():
                      top / "share" / "doc" / "outerloop" / "README.md"):
             if not path.is_file():
                 return f"{path} is not there"
-        commands = {path.stem.removeprefix("cmd_") for path in (ROOT / "src" / "cli").glob("cmd_*.c")}
+        commands = {path.stem.removeprefix("cmd_").replace("_", "-") for path in (ROOT / "src" / "cli").glob("cmd_*.c")}
         pages = {path.name for path in (top / "share" / "man" / "man1").iterdir()}
         if pages != {"outerloop.1", *(f"outerloop-{command}.1" for command in commands)} or \
                 not (top / "share" / "man" / "man5" / "outerloop-job.5").is_file():

@@ -18,7 +18,12 @@ def said(*arguments):
 
 
 def commands():
-    return [line.split()[0] for line in said("--help").split("\n\n")[1].splitlines()]
+    """Their names, as "run" or "data check"."""
+    return [re.split("  +", line.strip())[0] for line in said("--help").split("\n\n")[1].splitlines()]
+
+
+def page_of(command):
+    return "-".join(["outerloop", *command.split()])
 
 
 def page(name):
@@ -38,18 +43,18 @@ def words(text):
 def test_program():
     text = page("outerloop.1")
     for command in commands():
-        if f"outerloop-{command}(1)" not in text:
+        if f"{page_of(command)}(1)" not in text:
             return f"outerloop.1 does not name {command}"
     return None if "85 stopped early" in text and "mpirun -n 2" in text else text
 
 
 def test_commands():
-    listed = {f"outerloop-{command}.1" for command in commands()}
+    listed = {f"{page_of(command)}.1" for command in commands()}
     written = {path.name for path in PAGES.glob("outerloop-*.1")}
     if listed != written:
         return f"pages without a command or commands without a page: {listed ^ written}"
     for command in commands():
-        text, told = page(f"outerloop-{command}.1"), said(command, "--help")
+        text, told = page(f"{page_of(command)}.1"), said(*command.split(), "--help")
         for option in re.findall(r"^ +(?:-., )?(--[\w-]+(?:=\S+)?)", told, re.M):
             if f"{option}\n" not in text:
                 return f"{command}: no {option}"

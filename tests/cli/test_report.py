@@ -189,7 +189,7 @@ def test_names_are_escaped(place):
     page = read_page(place.path / "page.html")
     check('<b>&"x,y"_$' in page.text and "b" not in page.tags, "a name is markup")
     rows = list(csv.DictReader(io.StringIO((place.path / "t.csv").read_text())))
-    check(rows[0]["learner"] == '<b>&"x,y"_$', str(rows[0]))
+    check(rows[2]["learner"] == '<b>&"x,y"_$', str(rows[0]))
     check('<b>\\&"x,y"\\_\\$' in (place.path / "t.tex").read_text(), "LaTeX")
 
 
@@ -222,6 +222,10 @@ def test_results_json(place):
                 check(results["configs"][key]["metadata"]["seeds"] == [13, 21], key)
             group = results["groups"][f"{learner}/{count}"]
             check(abs(group["score,none"] - scores(out, learner, steps)[0]) < 1e-7, str(group))
+            for floor in ("chance", "majority"):
+                there = [r[floor] for r in table(out, learner, "eval/score")
+                         if r["adapt_steps"] == steps]
+                check(abs(group[f"score_{floor},none"] - numpy.mean(there)) < 1e-7, str(group))
             check(len(results["group_subtasks"][f"{learner}/{count}"]) == 2, "subtasks")
     check("algorithm" in results["config"]["runs"][0]["jobs"]["maml"], "no job")
 
@@ -229,8 +233,14 @@ def test_results_json(place):
 def test_csv_and_latex(place):
     out = finished()
     rows = list(csv.DictReader(io.StringIO(report(out, "--csv", "-").stdout)))
-    check(len(rows) == 3 * (1 + 1 + 2), f"{len(rows)} rows")
+    check(len(rows) == (3 + 2) * (1 + 1 + 2), f"{len(rows)} rows")
+    for floor in ("chance", "majority"):
+        there = [r[floor] for r in table(out, "maml", "eval/score") if r["adapt_steps"] == 3]
+        row = next(row for row in rows if row["learner"] == floor)
+        check(abs(float(row["3 steps"]) - numpy.mean(there)) < 1e-5, f"{row} {there}")
     for row in rows:
+        if row["learner"] in ("chance", "majority"):
+            continue
         if row["task"] in (*TASKS, "all unseen tasks"):
             task = row["task"] if row["task"] in TASKS else None
             mean, worst = scores(out, row["learner"], 3, task)
@@ -239,7 +249,9 @@ def test_csv_and_latex(place):
             check(int(row["tasks"]) == (1 if task else 2) and row["seeds"] == "2", str(row))
     text = report(out, "--latex", "-").stdout
     check(text.count("\\begin{tabular}") == text.count("\\end{tabular}") == 4, text)
-    body = text.split("\\midrule")[1].split("\\bottomrule")[0]
+    floors = text.split("\\midrule")[1]
+    check(floors.count("\\\\") == 2 and "chance & " in floors and "majority & " in floors, floors)
+    body = text.split("\\midrule")[2].split("\\bottomrule")[0]
     check(body.count("\\\\") == 3 and body.count("\\textbf") >= 3, body)
     check(told(scores(out, "maml", 1)[0], body), body)
 

@@ -149,7 +149,7 @@ static void check_file(const suite_task *task, const char *path, char **inputs, 
     int counts[SUITE_OPTIONS] = {0};
     ol_rows rows;
 
-    assert_int_equal(ol_rows_read(path, 0, &rows), OL_OK);
+    assert_int_equal(ol_rows_read(path, NULL, 0, &rows), OL_OK);
     for (int r = 0; r < rows.n; r++) {
         check_row(task, &rows.rows[r], counts);
         assert_true(*n < INPUTS);

@@ -394,7 +394,10 @@ static void refusals(void **state)
     (void)state;
     ol_sampler_destroy(make(spec_of(16, 3, 3)));
     check_refused(spec_of(17, 3, 3), OL_EDATA, "with 17 demonstrations, which needs 21");
+    world_said("lower data.shots to 16, or give it more rows"); /* which is made above */
     check_refused(spec_of(0, 11, 10), OL_EDATA, "task t0 has 20 distinct rows");
+    world_said("lower learner.support and learner.query to 20 together");
+    ol_sampler_destroy(make(spec_of(0, 10, 10)));
     check_refused(spec_of(-1, 1, 1), OL_EUSAGE, "shots");
     check_refused(spec_of(1, 0, 0), OL_EUSAGE, "learner.support and learner.query");
     spec = spec_of(1, 1, 1);

@@ -30,7 +30,7 @@ static void read_train(const char *task, ol_rows *rows)
 
     assert_int_equal(ol_task_train_path(root, task, NULL, path, &k), OL_OK);
     assert_int_equal(k, 16384);
-    assert_int_equal(ol_rows_read(path, 0, rows), OL_OK);
+    assert_int_equal(ol_rows_read(path, NULL, 0, rows), OL_OK);
 }
 
 static void read_target(const char *task, int seed, ol_rows *train, ol_rows *test)
@@ -38,8 +38,8 @@ static void read_target(const char *task, int seed, ol_rows *train, ol_rows *tes
     char path[PATH_MAX], test_path[PATH_MAX];
 
     assert_int_equal(ol_task_target_paths(root, task, NULL, 16, seed, path, test_path), OL_OK);
-    assert_int_equal(ol_rows_read(path, 0, train), OL_OK);
-    assert_int_equal(ol_rows_read(test_path, 0, test), OL_OK);
+    assert_int_equal(ol_rows_read(path, NULL, 0, train), OL_OK);
+    assert_int_equal(ol_rows_read(test_path, NULL, 0, test), OL_OK);
     assert_int_equal(train->n, 16);
     assert_int_equal(test->n, 100);
 }
@@ -137,7 +137,7 @@ static void add_inputs(char **inputs, int *n, const char *path)
 {
     ol_rows rows;
 
-    assert_int_equal(ol_rows_read(path, 0, &rows), OL_OK);
+    assert_int_equal(ol_rows_read(path, NULL, 0, &rows), OL_OK);
     for (int i = 0; i < rows.n; i++) {
         assert_true(*n < MANY);
         inputs[(*n)++] = strdup(rows.rows[i].input);

@@ -233,9 +233,11 @@ static void refusals(void **state)
     check_refused(spec, OL_EDATA, "aim_16_21_train.jsonl");
     spec = spec_of(OL_DIRECT, 0, 0);
     spec.task = "odd";
-    write_test_row("{\"task\": \"o\", \"input\": \"i\", \"output\": \"a\", \"options\": []}\n");
+    write_test_row("{\"task\": \"odd\", \"input\": \"i\", \"output\": \"a\", \"options\": []}\n");
     check_refused(spec, OL_EDATA, "odd_16_13_test.jsonl:1: the row has 0 options");
-    write_test_row("{\"task\": \"o\", \"input\": \"\", \"output\": \"a\", \"options\": [\"a\", "
+    write_test_row("{\"task\": \"o\", \"input\": \"i\", \"output\": \"a\", \"options\": []}\n");
+    check_refused(spec, OL_EDATA, "odd_16_13_test.jsonl:1: the row is of task \"o\"");
+    write_test_row("{\"task\": \"odd\", \"input\": \"\", \"output\": \"a\", \"options\": [\"a\", "
                    "\"b\"]}\n");
     spec.variant = OL_CHANNEL; /* scores the input, and there is none */
     assert_int_equal(ol_target_create(&spec, world_tokenizer, &target), OL_OK);
@@ -246,11 +248,111 @@ static void refusals(void **state)
     ol_batch_finish(&batch);
 }
 
+/* Equal options share one; the demonstrations stay. */
+static void nulls(void **state)
+{
+    ol_target *target = make(spec_of(OL_DIRECT, 1, 0));
+    ol_batch batch = {0};
+    int null_of[4];
+
+    (void)state;
+    assert_int_equal(ol_target_null_prompts(target, &batch, null_of), OL_OK);
+    check_prompts(&batch, "a\np\n\n\nN/A<\np|a\np\n\n\nN/A<\nq|"
+                          "a\np\n\n\nN/A<\nw|a\np\n\n\nN/A<\nxyz|");
+    assert_int_equal(null_of[0], 0);
+    assert_int_equal(null_of[1], 1);
+    assert_int_equal(null_of[2], 3);
+    assert_int_equal(null_of[3], 2);
+    ol_target_destroy(target);
+    ol_batch_clear(&batch);
+    world_task("odd");
+    world_rows("odd", 16, 13, "test", 5);
+    ol_target_spec spec = spec_of(OL_DIRECT, 0, 0);
+    int shared[10];
+
+    spec.task = "odd";
+    target = make(spec);
+    assert_int_equal(ol_target_null_prompts(target, &batch, shared), OL_OK);
+    check_prompts(&batch, "N/A<\nno|N/A<\nyes|");
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(shared[i], i % 2);
+    ol_target_destroy(target);
+    ol_batch_finish(&batch);
+}
+
+/* Rows that cannot be scored: left out and counted, or refused; the others keep their prompts. */
+static void unanswerable(void **state)
+{
+    static const char good[] = "{\"task\": \"odd\", \"input\": \"fine\", \"output\": \"a\", "
+                               "\"options\": [\"a\", \"b\"]}\n";
+    static const char lone[] = "{\"task\": \"odd\", \"input\": \"i\", \"output\": \"a\", "
+                               "\"options\": [\"a\"]}\n";
+    static const char stray[] = "{\"task\": \"odd\", \"input\": \"i\", \"output\": \"c\", "
+                                "\"options\": [\"a\", \"b\"]}\n";
+    ol_target_spec spec = spec_of(OL_DIRECT, 0, 0);
+    const char *first;
+    char text[1024];
+    ol_target *target;
+
+    (void)state;
+    spec.task = "odd";
+    snprintf(text, sizeof text, "%s%s%s%s", lone, good, stray, good);
+    write_test_row(text);
+    assert_int_equal(ol_target_create(&spec, world_tokenizer, &target), OL_OK);
+    assert_int_equal(ol_target_rows(target), 2);
+    assert_int_equal(ol_target_skipped(target, &first), 2);
+    assert_non_null(strstr(first, "odd_16_13_test.jsonl:1: the row has 1 option,"));
+    assert_string_equal(ol_target_option(target, 1, ol_target_gold(target, 1)), "a");
+    ol_target_destroy(target);
+    spec.strict = true;
+    check_refused(spec, OL_EDATA, "odd_16_13_test.jsonl:1: the row has 1 option,");
+    snprintf(text, sizeof text, "%s%s", good, stray);
+    write_test_row(text);
+    check_refused(spec, OL_EDATA, "odd_16_13_test.jsonl:2: the output \"c\" is not one of");
+    spec.strict = false;
+    snprintf(text, sizeof text, "%s%s", lone, stray);
+    write_test_row(text);
+    check_refused(spec, OL_EDATA, "none of the 2 rows of the file can be scored");
+}
+
+/* One byte is one token: "fine" + "\na" makes 6 and needs 8, as 2 are kept free. */
+static void cuts(void **state)
+{
+    static const char row[] = "{\"task\": \"odd\", \"input\": \"fine\", \"output\": \"a\", "
+                              "\"options\": [\"a\", \"bc\"]}\n";
+    ol_target_spec spec = spec_of(OL_DIRECT, 0, 0);
+    ol_target *target;
+    ol_batch batch = {0};
+    const ol_cut *cut;
+
+    (void)state;
+    spec.task = "odd";
+    write_test_row(row);
+    spec.max_tokens_per_example = 8; /* the longest option takes 3 of 6: one of "fine" goes */
+    spec.max_tokens = 5;             /* "fin\nbc" loses its first token, "fin\na" none */
+    assert_int_equal(ol_target_create(&spec, world_tokenizer, &target), OL_OK);
+    assert_int_equal(ol_target_row_prompts(target, 0, &batch), OL_OK);
+    cut = ol_target_cut(target);
+    assert_int_equal(cut->rows, 1);
+    assert_int_equal(cut->rows_cut, 1);
+    assert_int_equal(cut->tokens, 7);
+    assert_int_equal(cut->tokens_cut, 1);
+    assert_int_equal(cut->need_example, 9);
+    assert_int_equal(cut->prompts, 2);
+    assert_int_equal(cut->prompts_cut, 1);
+    assert_int_equal(cut->prompt_tokens, 11);
+    assert_int_equal(cut->prompt_tokens_cut, 1);
+    assert_int_equal(cut->need_prompt, 6);
+    ol_target_destroy(target);
+    ol_batch_finish(&batch);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(scored),  cmocka_unit_test(options),  cmocka_unit_test(adaptation),
         cmocka_unit_test(context), cmocka_unit_test(held_out), cmocka_unit_test(refusals),
+        cmocka_unit_test(unanswerable), cmocka_unit_test(nulls), cmocka_unit_test(cuts),
     };
 
     return cmocka_run_group_tests_name("target", tests, setup, world_teardown);

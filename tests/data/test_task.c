@@ -17,7 +17,7 @@ static void good_rows(void **state)
     (void)state;
     world_write("rows.jsonl", text, sizeof text - 1);
     assert_int_equal(ol_path_format(path, "%s/rows.jsonl", world_root), OL_OK);
-    assert_int_equal(ol_rows_read(path, 0, &rows), OL_OK);
+    assert_int_equal(ol_rows_read(path, NULL, 0, &rows), OL_OK);
     assert_int_equal(rows.n, 3);
     assert_string_equal(rows.rows[0].options[1], "c");
     assert_true(ol_row_is_labelled(&rows.rows[0]));
@@ -28,7 +28,7 @@ static void good_rows(void **state)
     assert_string_equal(rows.rows[2].input, "x\ny");
     assert_false(ol_row_is_labelled(&rows.rows[2]));
     ol_rows_finish(&rows);
-    assert_int_equal(ol_rows_read(path, 2, &rows), OL_OK);
+    assert_int_equal(ol_rows_read(path, NULL, 2, &rows), OL_OK);
     assert_int_equal(rows.n, 2);
     ol_rows_finish(&rows);
     ol_rows_finish(&rows);
@@ -74,11 +74,16 @@ static void bad_rows(void **state)
     assert_int_equal(ol_path_format(path, "%s/rows.jsonl", world_root), OL_OK);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         world_write("rows.jsonl", cases[i].text, strlen(cases[i].text));
-        assert_int_equal(ol_rows_read(path, 0, &rows), OL_EDATA);
+        assert_int_equal(ol_rows_read(path, NULL, 0, &rows), OL_EDATA);
         assert_int_equal(rows.n, 0);
         world_said(cases[i].words);
     }
-    assert_int_equal(ol_rows_read("/nonexistent.jsonl", 0, &rows), OL_EDATA);
+    world_write("rows.jsonl", ROW ROW, 2 * strlen(ROW));
+    assert_int_equal(ol_rows_read(path, "u", 0, &rows), OL_EDATA);
+    world_said("rows.jsonl:1: the row is of task \"t\", but the file is of task \"u\"");
+    assert_int_equal(ol_rows_read(path, "t", 0, &rows), OL_OK);
+    ol_rows_finish(&rows);
+    assert_int_equal(ol_rows_read("/nonexistent.jsonl", NULL, 0, &rows), OL_EDATA);
     world_said("/nonexistent.jsonl");
 }
 
@@ -86,6 +91,7 @@ static void task_configs(void **state)
 {
     static const char full[] = "{\"task_type\": \"multi-choice\", \"options\": [\"x\", \"y\"]}";
     static const char null_options[] = "{\"task_type\": \"classification\", \"options\": null}";
+    static const char mistyped[] = "{\"task_type\": \"clasification\"}";
     ol_task_config config;
 
     (void)state;
@@ -103,6 +109,10 @@ static void task_configs(void **state)
     world_write("config/tasks/t.json", "{}", 2);
     assert_int_equal(ol_task_config_read(world_root, "t", &config), OL_EDATA);
     world_said("config/tasks/t.json: has no \"task_type\"");
+    world_write("config/tasks/t.json", mistyped, sizeof mistyped - 1);
+    assert_int_equal(ol_task_config_read(world_root, "t", &config), OL_EDATA);
+    world_said("config/tasks/t.json: \"task_type\" is \"clasification\" (did you mean "
+               "\"classification\"?)");
     world_write("config/tasks/t.json", "{\n,", 3);
     assert_int_equal(ol_task_config_read(world_root, "t", &config), OL_EDATA);
     world_said("config/tasks/t.json:2: not JSON");
@@ -247,6 +257,7 @@ static void target_files(void **state)
     (void)state;
     world_rows("aim", 4, 13, "train", 4);
     world_rows("aim", 16, 13, "train", 16);
+    world_rows("aim", 16, 42, "train", 5);
     world_rows("aim", 16, 13, "test", 5);
     world_rows("bare", 16, 13, "test", 5);
     assert_int_equal(ol_task_target_paths(world_root, "aim", NULL, 4, 13, train, test), OL_OK);
@@ -256,11 +267,12 @@ static void target_files(void **state)
     check_ends(train, "/aim_16_13_train.jsonl"); /* the smallest larger one */
     assert_int_equal(ol_task_target_paths(world_root, "aim", NULL, 17, 13, train, test), OL_EDATA);
     world_said("17 shots are asked for");
-    world_said("at most 16 can be had");
+    world_said("at most 16 can be had: lower eval.shots");
     assert_int_equal(ol_task_target_paths(world_root, "aim", "s.json", 4, 21, train, test),
                      OL_EDATA);
     world_said("s.json: names task aim, but there is no file ");
     world_said("aim_16_21_train.jsonl");
+    world_said("of this task there are the seeds 13, 42 ");
     assert_int_equal(ol_task_target_paths(world_root, "bare", NULL, 0, 13, train, test), OL_OK);
     assert_string_equal(train, "");
     check_ends(test, "/bare_16_13_test.jsonl");

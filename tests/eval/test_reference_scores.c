@@ -74,7 +74,7 @@ static void compare(const char *folder, const reference *r)
     assert_int_equal(ol_path_format(path, "%s/data/bbh/data/%s/%s_16_%d_test.jsonl", folder,
                                     r->task, r->task, (int)r->seed),
                      OL_OK);
-    assert_int_equal(ol_rows_read(path, (int)r->rows, &rows), OL_OK);
+    assert_int_equal(ol_rows_read(path, NULL, (int)r->rows, &rows), OL_OK);
     assert_int_equal(rows.n, r->rows);
     assert_string_equal(ol_metric_name(metric), r->metric);
     for (size_t i = 0; i < r->rows; i++) {

@@ -184,6 +184,50 @@ static void rows_score_the_same_together_and_alone(void **state)
     ol_eval_result_finish(&result);
 }
 
+/* Losses in context less those of the null prompts, as these have them alone. */
+static void pmi_takes_the_null_losses_away(void **state)
+{
+    const world *w = *state;
+    const int counts[] = {1}, three = MOST;
+    ol_eval_spec spec = spec_of(counts, 1, 1e-2), alone = spec_of(NULL, 0, 0.0);
+    ol_eval_target target = w->target, null = w->target;
+    ol_rng rng = ol_rng_stream(4, OL_RNG_TEST, 0, 0);
+    ol_eval_result result, of_null, plain;
+    ol_batch nulls = {0};
+    int null_of[ROWS * MOST];
+
+    for (int i = 0; i < MOST; i++)
+        add_prompt(&nulls, &rng);
+    for (int b = 0; b < w->prompts.B; b++)
+        null_of[b] = (b * 5 + 1) % MOST;
+    target.nulls = &nulls;
+    target.null_of = null_of;
+    null.rows = 1;
+    null.options_per_row = &three;
+    null.prompts = &nulls;
+    assert_int_equal(run(w, &w->target, &spec, &plain), OL_OK);
+    assert_int_equal(run(w, &null, &alone, &of_null), OL_OK);
+    spec.pmi = true;
+    assert_int_equal(run(w, &target, &spec, &result), OL_OK);
+    assert_int_equal(result.n, 3);
+    assert_int_equal(result.scorings[0].steps, OL_STEPS_IN_CONTEXT);
+    assert_int_equal(result.scorings[1].steps, OL_STEPS_PMI);
+    assert_int_equal(result.scorings[2].steps, 1);
+    assert_same_bits(&result, 0, &plain, 0);
+    assert_same_bits(&result, 2, &plain, 1);
+    for (int b = 0; b < result.prompts; b++)
+        assert_true(result.scorings[1].losses[b] ==
+                    result.scorings[0].losses[b] - of_null.scorings[0].losses[null_of[b]]);
+    for (int r = 0; r < ROWS; r++)
+        assert_int_equal(
+            result.scorings[1].predicted[r],
+            ol_score_pick(w->options_per_row[r], result.scorings[1].losses + result.offsets[r]));
+    ol_eval_result_finish(&result);
+    ol_eval_result_finish(&of_null);
+    ol_eval_result_finish(&plain);
+    ol_batch_finish(&nulls);
+}
+
 static void adapting_at_rate_0_is_in_context(void **state)
 {
     const int counts[] = {1, 3};
@@ -338,6 +382,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(rows_score_the_same_together_and_alone, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(pmi_takes_the_null_losses_away, set_up, tear_down),
         cmocka_unit_test_setup_teardown(adapting_at_rate_0_is_in_context, set_up, tear_down),
         cmocka_unit_test_setup_teardown(counts_continue_and_theta_stays, set_up, tear_down),
         cmocka_unit_test_setup_teardown(adaptation_counts_its_steps, set_up, tear_down),

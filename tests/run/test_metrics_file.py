@@ -14,7 +14,7 @@ import h5py
 from harness import ARMS, PROGRAM, check, column, journal_lines, main, run, start, wait_for
 
 TABLES = ("train/step", "train/episode", "train/own", "eval/score", "eval/prediction", "data/overlap",
-          "data/check")
+          "data/check", "data/cut")
 
 
 def test_tables(place):
@@ -153,6 +153,80 @@ def test_overlap_is_found_and_recorded(place):
     check(column(out, "data/overlap/test_task") == ["third", "later"], "test task")
     check(column(out, "data/overlap/shared_rows") == [3, 3], "rows")
     check(column(out, "data/check/shared_rows") == [6], "rows in all")
+
+
+def test_cuts_are_counted_and_told(place):
+    """One token a byte: an example of "a b 7\\nyes" and three newlines in front has 12."""
+    job, out = place.job(), place.path / "out"
+    said = run(2, job, out, sets=["train.steps=6", "learner.outer.warmup=0"]).stderr
+    check("cut: no example and no prompt" in said, said)
+    whole = {name: column(out, f"data/cut/{name}") for name in (
+        "task", "role", "rows", "tokens", "rows_cut", "prompts", "prompts_cut", "prompt_tokens")}
+    check(whole["role"] == ["train"] * 4 + ["target"] * 2, f"{whole}")
+    check(whole["rows"] == [60] * 4 + [2 * (10 + 16)] * 2, f"{whole}")
+    check(sum(whole["prompts"][:4]) == 6 * 4 * (3 + 2), f"{whole}")
+    check(whole["prompts"][4:] == [2 * (10 * 2 + 16)] * 2, f"{whole}")
+    check(sum(whole["rows_cut"]) + sum(whole["prompts_cut"]) == 0, f"{whole}")
+    rows = [json.loads(line) for line in
+            (place.root / "data" / "odd" / "odd_16384_100_train.jsonl").read_text().splitlines()]
+    lengths = [len(r["input"]) + len(r["output"]) + 4 for r in rows]
+    check(whole["tokens"][1] == sum(lengths), f"{whole['tokens']} {sum(lengths)}")
+    again = place.path / "again"
+    said = run(1, job, again, sets=["train.steps=6", "learner.outer.warmup=0", "data.max_tokens=60",
+                                    "data.max_tokens_per_example=22"]).stderr
+    cut = sum(length + 2 > 22 for length in lengths)
+    there = column(again, "data/cut/rows_cut")
+    check(there[1] == cut > 0, f"{there} {cut}")
+    check(f"data.max_tokens_per_example = 22; " in said and "would cut none; most of all" in said,
+          said)
+    need = int(said.split("data.max_tokens_per_example = 22; ")[1].split()[0])
+    said = run(1, job, place.path / "more", sets=[
+        "train.steps=6", "learner.outer.warmup=0", f"data.max_tokens_per_example={need}"]).stderr
+    check("training examples lose" not in said, said)
+
+
+def test_pmi(place):
+    """A column of its own, from stored losses that are differences; in context stays as it was."""
+    job, out, without = place.job(), place.path / "out", place.path / "without"
+    sets = ["train.steps=6", "learner.outer.warmup=0"]
+    said = run(2, job, out, sets=[*sets, "eval.pmi=true"]).stdout
+    check("in context               PMI            1 step" in said, said)
+    run(1, job, without, sets=sets)
+    stages = column(out, "eval/score/stage")
+    check(stages == ["eval", "pmi", "adapt", "adapt"] * 4, f"{stages}")
+    check(column(out, "eval/score/adapt_steps") == [0, -1, 1, 3] * 4, "steps")
+
+    def losses(folder, steps):
+        return [x for x, n in zip(column(folder, "eval/prediction/option_losses"),
+                                  column(folder, "eval/prediction/adapt_steps")) if n == steps]
+
+    plain = [list(x) for x in losses(out, 0)]
+    check(plain == [list(x) for x in losses(without, 0)], "PMI changed the scores in context")
+    apart = [[a - b for a, b in zip(x, y)] for x, y in zip(plain, losses(out, -1))]
+    # Null prompts know the seed's demonstrations and the option, and nothing of the row.
+    for at in range(0, len(apart), 10):
+        for row in apart[at:at + 10]:
+            check(all(abs(a - b) < 1e-6 for a, b in zip(row, apart[at])), f"{row} {apart[at]}")
+    check(abs(apart[0][0] - apart[0][1]) > 1e-4, "options are equally likely without the input")
+    check(abs(apart[0][0] - apart[10][0]) > 1e-6, "demonstrations do not matter")
+    again = run(1, job, out, "--resume", sets=[*sets, "eval.pmi=true"]).stdout
+    check(again == said, "scored again, or otherwise")
+    run(0, job, place.path / "no", sets=[*sets, "eval.pmi=true", "data.variant=channel"], code=2)
+
+
+def test_rows_that_cannot_be_scored(place):
+    """Skipped and told, or refused."""
+    task = place.root / "data" / "third" / "third_16_13_test.jsonl"
+    lines = task.read_text().splitlines()
+    lines[4] = json.dumps(json.loads(lines[4]) | {"output": "maybe"})
+    task.write_text("\n".join(lines) + "\n")
+    job, out = place.job(), place.path / "out"
+    sets = ["train.steps=6", "learner.outer.warmup=0"]
+    said = run(2, job, out, sets=sets).stderr
+    check("third: 1 of 20 test rows" in said and "third_16_13_test.jsonl:5" in said, said)
+    check(sorted(set(column(out, "eval/score/rows"))) == [9, 10], "rows")
+    said = run(2, job, place.path / "no", sets=[*sets, "data.strict=true"], code=2).stderr
+    check("third_16_13_test.jsonl:5" in said and "data.strict" in said, said)
 
 
 def test_job_as_resolved_runs_again(place):

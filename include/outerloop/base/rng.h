@@ -30,6 +30,7 @@ typedef enum ol_rng_purpose {
     OL_RNG_TABLE = 9,   /**< resamples for intervals; a = resample               */
     OL_RNG_HELD = 10,   /**< which training tasks are held out                    */
     OL_RNG_ROWS = 11,   /**< rows of a held-out task; the seed is that of eval   */
+    OL_RNG_SPLIT = 13,  /**< a task of the user's own, split; a = file          */
 } ol_rng_purpose;
 
 typedef struct ol_rng {

@@ -29,6 +29,7 @@
 
 #include "outerloop/base/batch.h"     /* ol_episode     */
 #include "outerloop/base/status.h"    /* ol_status      */
+#include "outerloop/data/cut.h"       /* ol_cut         */
 #include "outerloop/data/task.h"      /* ol_holdout     */
 #include "outerloop/text/prompt.h"    /* ol_prompt_spec */
 #include "outerloop/text/tokenizer.h" /* ol_tokenizer   */
@@ -91,6 +92,8 @@ void ol_episode_rows_finish(ol_episode_rows *rows);
 typedef struct ol_episode_cost {
     int64_t support_tokens, support_squares;
     int64_t query_tokens, query_squares;
+    int task;   /**< index into the training list    */
+    ol_cut cut; /**< what max_tokens takes of prompts */
 } ol_episode_cost;
 
 /** Exact lengths of an episode, from the rows alone; no tokens are copied. Errors: OL_ENOMEM. */
@@ -105,6 +108,10 @@ const char *ol_sampler_task(const ol_sampler *sampler, int task);
 
 /** Rows kept of task i. */
 int ol_sampler_task_rows(const ol_sampler *sampler, int task);
+
+/** What max_tokens_per_example takes from the kept rows of task i; prompts are counted by
+ *  ol_sampler_cost, as they are drawn. Borrowed. */
+const ol_cut *ol_sampler_cut(const ol_sampler *sampler, int task);
 
 /** Line of a kept row in its file, from 1. */
 int ol_sampler_row_line(const ol_sampler *sampler, int task, int row);

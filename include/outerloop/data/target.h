@@ -17,8 +17,11 @@
  * the first max(shots, adapt_rows) are the k-shot file, and the next `rows` (0: all) the test file.
  *
  * Rows are kept as text and tokenized when asked for, so that memory does not grow with the number
- * of options. Files: ol_task_target_paths. A row without options takes those of the task's
- * description; a test row needs at least two. Local.
+ * of options. Files: ol_task_target_paths.
+ *
+ * A row without options takes those of the task's description. A test row that has less than two,
+ * or an output that is none of them, cannot be scored: it is left out and counted, or refused. Rows
+ * are numbered from 0 among those that are scored. Local.
  */
 #ifndef OUTERLOOP_DATA_TARGET_H
 #define OUTERLOOP_DATA_TARGET_H
@@ -27,6 +30,7 @@
 
 #include "outerloop/base/batch.h"     /* ol_batch     */
 #include "outerloop/base/status.h"    /* ol_status    */
+#include "outerloop/data/cut.h"       /* ol_cut       */
 #include "outerloop/text/prompt.h"    /* ol_variant   */
 #include "outerloop/text/tokenizer.h" /* ol_tokenizer */
 
@@ -44,6 +48,7 @@ typedef struct ol_target_spec {
     int rows;                               /**< first test rows only; 0 = all               */
     int adapt_rows;                         /**< rows to adapt on; 0 = adaptation not wanted */
     bool held_out; /**< a training task kept apart: all its rows come from the training file    */
+    bool strict;   /**< a test row that cannot be scored is an error; else it is skipped       */
 } ol_target_spec;
 
 /**
@@ -58,8 +63,15 @@ ol_status ol_target_create(const ol_target_spec *spec, ol_tokenizer *tokenizer, 
 /** Free it. Accepts NULL. */
 void ol_target_destroy(ol_target *target);
 
-/** Test rows. */
+/** Test rows that are scored. */
 int ol_target_rows(const ol_target *target);
+
+/** Test rows left out. @param first  what is wrong with the first, with file and line, borrowed;
+ *  NULL when there is none */
+int ol_target_skipped(const ol_target *target, const char **first);
+
+/** What the caps took from every example tokenized and every prompt built so far. Borrowed. */
+const ol_cut *ol_target_cut(const ol_target *target);
 
 /** Options of a test row: the prompts it gives. */
 int ol_target_options(const ol_target *target, int row);
@@ -80,6 +92,14 @@ const char *ol_target_metric(const ol_target *target);
  *  Errors: OL_EDATA naming file and line of a row whose scored piece is empty or too long,
  *  OL_ENOMEM. */
 ol_status ol_target_row_prompts(ol_target *target, int row, ol_batch *out);
+
+/**
+ * Append the null prompts, for PMI: the demonstrations, then the input "N/A" with an option of a
+ * test row; equal options share one.
+ * @param null_of  [options of all rows, rows in order] which of them is an option's, from 0
+ * Errors: as ol_target_row_prompts.
+ */
+ol_status ol_target_null_prompts(ol_target *target, ol_batch *out, int *null_of);
 
 /** Append the adaptation prompts, adapt_rows of them. Errors: as ol_target_row_prompts. */
 ol_status ol_target_adaptation(ol_target *target, ol_batch *out);

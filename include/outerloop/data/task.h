@@ -39,12 +39,19 @@ typedef struct ol_rows {
 
 /**
  * Read the first `limit` rows of a file (0: all of them).
- * @param out  owned by the caller, ol_rows_finish; zero on error
+ * @param task  that every row must name; NULL: any
+ * @param out   owned by the caller, ol_rows_finish; zero on error
  * Errors: OL_EDATA naming file and line for a row that is not UTF-8, not a JSON object, lacks one
- * of the four fields or has it of another type, has its output outside its options, for an empty
- * line, and for a file without rows; OL_ENOMEM.
+ * of the four fields or has it of another type, is of another task, has its output outside its
+ * options, for an empty line, and for a file without rows; OL_ENOMEM.
  */
-ol_status ol_rows_read(const char *path, int limit, ol_rows *out);
+ol_status ol_rows_read(const char *path, const char *task, int limit, ol_rows *out);
+
+/** The same of a test file, where an output outside its options is no error: the caller judges. */
+ol_status ol_rows_read_test(const char *path, const char *task, int limit, ol_rows *out);
+
+/** Take out the rows i with keep[i] false; the others keep their order and their lines. */
+void ol_rows_filter(ol_rows *rows, const bool *keep);
 
 /** Free them. Accepts NULL and a zero struct. */
 void ol_rows_finish(ol_rows *rows);
@@ -62,7 +69,7 @@ bool ol_row_is_labelled(const ol_row *row);
 /** What ROOT/config/tasks/TASK.json says. */
 typedef struct ol_task_config {
     bool is_classification; /**< scored by macro-F1, else by accuracy */
-    char *type;             /**< "classification", "multi-choice", "free-form" or another word */
+    char *type;             /**< "classification", "multi-choice" or "free-form"              */
     char **options;         /**< [n_options], often none: rows then bring their own            */
     int n_options;
 } ol_task_config;
@@ -101,6 +108,13 @@ typedef struct ol_holdout {
     uint64_t seed;
 } ol_holdout;
 
+/** The settings of a folder, sorted. @param out owned by the caller, ol_names_finish. Errors:
+ *  OL_EDATA when there is no ROOT/config, OL_ENOMEM. */
+ol_status ol_settings_list(const char *root, ol_names *out);
+
+/** Accepts a zero struct. */
+void ol_names_finish(ol_names *names);
+
 /** @param out owned by the caller. Errors: OL_EDATA (an unknown setting lists those there are),
  *  OL_ENOMEM. */
 ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out);
@@ -134,12 +148,20 @@ ol_status ol_task_train_path(const char *root, const char *task, const char *nam
                              char path[PATH_MAX], int *k);
 
 /**
+ * The seeds of a target task's files of one split ("train", "dev" or "test"), ascending, each once;
+ * none where there is no such folder.
+ * @param seeds  owned by the caller, free
+ * Errors: OL_EUSAGE for a path that is too long.
+ */
+ol_status ol_task_seeds(const char *root, const char *task, const char *split, int **seeds, int *n);
+
+/**
  * The files that a target task is scored with: the k-shot file is `<task>_<k'>_<seed>_train.jsonl`
  * with the smallest k' >= shots (its first `shots` rows serve); the test file is that of k', or
  * of the smallest k above it that has one.
  * @param train  may be NULL; "" when shots is 0 and there is no k-shot file
- * Errors: OL_EDATA naming setting (when named_in is not NULL), task, and the file looked for or
- * the largest k there is.
+ * Errors: OL_EDATA naming setting (when named_in is not NULL), task, and the file looked for and
+ * the seeds there are, or the largest k there is.
  */
 ol_status ol_task_target_paths(const char *root, const char *task, const char *named_in, int shots,
                                int seed, char train[PATH_MAX], char test[PATH_MAX]);

@@ -16,14 +16,14 @@
 
 /** The scoring at one step count. */
 typedef struct ol_eval_scoring {
-    int steps;          /**< 0: in context                                                        */
+    int steps;          /**< or OL_STEPS_IN_CONTEXT, OL_STEPS_PMI (score.h)                       */
     int diverged;       /**< 1: a loss was not finite, in adaptation or of an option              */
     double score;       /**< 0..1                                                                 */
     double calibration; /**< expected calibration error (score.h), 0..1; NaN without predictions */
     double support;     /**< L_A in nats before the last step; NaN in context                     */
     double seconds;     /**< of adapting from the previous count and of scoring                   */
     int *predicted;     /**< [rows] index of the option, -1 for none                              */
-    double *losses;     /**< [prompts] of each option, nats a token                               */
+    double *losses;     /**< [prompts] of each option, nats a token; of PMI differences of two    */
 } ol_eval_scoring;
 
 /** What a work item yields. Start from a zero struct; ol_eval_result_finish. */
@@ -33,7 +33,7 @@ typedef struct ol_eval_result {
     double chance, majority; /**< scores without learning (score.h); majority may be NaN    */
     int rows;
     int prompts;               /**< options of all rows                                     */
-    int n;                     /**< scorings: in context first where asked for, then counts */
+    int n;                     /**< scorings, in the order of ol_eval_steps                 */
     int *offsets;              /**< [rows+1] first option of each row                       */
     int *gold;                 /**< [rows] index of the gold option, -1 when it is none     */
     char **options;            /**< [prompts] text of each option                           */

@@ -43,6 +43,19 @@ typedef enum ol_metric { OL_ACCURACY, OL_MACRO_F1 } ol_metric;
 /** Name of a metric as files write it: "accuracy", "macro_f1". Static text. */
 const char *ol_metric_name(ol_metric metric);
 
+/** What stands in the place of a count of adaptation steps where none were taken. */
+enum {
+    OL_STEPS_IN_CONTEXT = 0,
+    OL_STEPS_PMI = -1, /**< in context too, by pointwise mutual information (target_score.h) */
+    OL_STEPS_TEXT = 24
+};
+
+/** "in context", "PMI", "1 step", "4 steps". */
+void ol_steps_name(int steps, char text[OL_STEPS_TEXT]);
+
+/** Order of columns: in context, PMI, then counts as they ascend. */
+bool ol_steps_before(int a, int b);
+
 /** Index of the lowest of n losses, the first one on ties; a NaN is never lowest. -1 when all are
  *  NaN: no prediction can be made. */
 int ol_score_pick(int n, const double *losses);

@@ -26,7 +26,7 @@ typedef struct ol_eval_score {
     const char *task;  /**< borrowed                                                          */
     const char *group; /**< of targets that it belongs to, borrowed; NULL or "": to none      */
     int seed;
-    int steps;        /**< of adaptation before scoring; 0 in context                         */
+    int steps;        /**< of adaptation before scoring, or OL_STEPS_* (score.h)              */
     int64_t training; /**< seed of the training: tells runs from several starts apart         */
     ol_metric metric;
     double score;            /**< 0..1                                                        */

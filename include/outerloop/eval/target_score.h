@@ -7,6 +7,14 @@
  *   (2) θ_{j+1}, m, v = inner(θ_j, ∇L_A(θ_j), m, v)   adaptation, j = 0, 1, ...
  *   (3) score_J = metric of argmin_option L(prompt of row and option; θ_J)   J in {0} and `counts`
  *
+ * Beside the scores in context, where `pmi` asks for it, those by pointwise mutual information
+ * [nats a token], which takes away what makes an option likely whatever the input:
+ *
+ *   (4) PMI = metric of argmin_option L(prompt of row and option; θ) - L(null prompt of option; θ)
+ *
+ * where a null prompt has the same demonstrations and the input "N/A". MetaICL's published code
+ * does it so (its `is_null` and `use_calibration`).
+ *
  * L_A is the mean loss of the leave-one-out prompts of the task's k-shot file: each of its k rows
  * is the target once, with the k-1 others as demonstrations. Every step uses all k prompts, so
  * that adaptation draws nothing at random and J steps mean the same for every learner. The inner
@@ -42,15 +50,24 @@ typedef struct ol_eval_target {
     const char *const *gold;    /**< [rows] true output                                       */
     const ol_batch *prompts;    /**< one prompt a (row, option), rows in order                */
     const ol_batch *support;    /**< leave-one-out prompts; NULL when nothing is to be adapted */
+    const ol_batch *nulls;      /**< null prompts, each once; NULL without PMI                */
+    const int *null_of;         /**< [prompts->B] the null prompt of each prompt's option     */
 } ol_eval_target;
 
 /** What to score. */
 typedef struct ol_eval_spec {
     ol_learner_spec learner; /**< the inner optimizer; adam.lr is the rate of adaptation         */
     bool in_context;         /**< score θ itself                                                 */
+    bool pmi;                /**< (4) too; wants in_context                                      */
     const int *counts;       /**< [n_counts] adaptation steps to score after, ascending, above 0 */
     int n_counts;
 } ol_eval_spec;
+
+/** How many scorings that makes of a target: in context, PMI, then counts. */
+int ol_eval_scorings(const ol_eval_spec *spec);
+
+/** What scoring i comes after: a count, OL_STEPS_IN_CONTEXT or OL_STEPS_PMI. */
+int ol_eval_steps(const ol_eval_spec *spec, int i);
 
 /** Most bytes of one arena that ol_eval_target_score needs for a target. */
 size_t ol_eval_target_bytes(const ol_model *model, const ol_eval_spec *spec,

@@ -81,7 +81,7 @@ typedef ol_status ol_row_sink(void *payload, const ol_table_spec *table, ol_cell
 
 /**
  * Give all rows to a sink, in order of items and step counts. In-context rows are of the stage
- * "eval", adapted ones of "adapt". Local. Errors: those of the sink.
+ * "eval", those by PMI of "pmi", adapted ones of "adapt". Local. Errors: those of the sink.
  * @param learner  name of the row in tables: "untrained", or of the arm
  */
 ol_status ol_evaluation_store(const ol_evaluation *evaluation, const ol_evaluation_spec *spec,

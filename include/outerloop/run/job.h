@@ -69,6 +69,7 @@ typedef struct ol_job_data {
     int max_tokens_per_example; /**< one example's most                                     */
     int train_cap;              /**< rows used of a training task, 0 = all                  */
     int holdout;                /**< training tasks scored and not trained on, 0 = none     */
+    bool strict;                /**< test rows that cannot be scored are refused, not skipped */
 } ol_job_data;
 
 /** learner.inner: the steps on one task; adaptation at test time uses it too. */
@@ -130,6 +131,7 @@ typedef struct ol_job_eval {
     ol_conf_ints adapt_steps; /**< step counts, ascending, each scored; the adapt stage  */
     double adapt_lr;          /**< 0 = inner.lr; read it with ol_job_adapt_lr            */
     int rows;                 /**< most test rows of a task and seed, 0 = all            */
+    bool pmi;                 /**< score in context by PMI too (eval/target_score.h)     */
 } ol_job_eval;
 
 /** tune: settings chosen on training tasks that are held out, see src/run/tune.c. */

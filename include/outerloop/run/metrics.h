@@ -20,6 +20,7 @@
 #ifndef OUTERLOOP_RUN_METRICS_H
 #define OUTERLOOP_RUN_METRICS_H
 
+#include "outerloop/data/cut.h"      /* ol_cut */
 #include "outerloop/data/overlap.h"  /* ol_overlap */
 #include "outerloop/run/evaluate.h"  /* ol_row_sink */
 #include "outerloop/run/folder.h"    /* ol_run_folder */
@@ -34,6 +35,7 @@ enum {
     OL_TABLE_PREDICTION,
     OL_TABLE_OVERLAP,
     OL_TABLE_CHECK,
+    OL_TABLE_CUT,
     OL_TABLES
 };
 
@@ -85,6 +87,10 @@ ol_status ol_metrics_own(ol_metrics *metrics, int64_t step, const char *name, si
 
 /** Record what training shares with the test tasks. */
 ol_status ol_metrics_overlap(ol_metrics *metrics, const ol_overlap *overlap);
+
+/** Add a row to data/cut. @param role  "train" or "target" */
+ol_status ol_metrics_cut(ol_metrics *metrics, const char *task, const char *role,
+                         const ol_cut *cut);
 
 /** An ol_row_sink with an ol_metrics as payload: sets the index and adds the row. */
 ol_status ol_metrics_sink(void *metrics, const ol_table_spec *table, ol_cell *cells);

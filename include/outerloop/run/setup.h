@@ -31,6 +31,8 @@ typedef struct ol_arm {
     ol_run_claim claim;       /**< rank 0's; on other ranks as given by rank 0   */
     ol_sampler *sampler;      /**< NULL without a train stage; arms may share one */
     ol_extent support, query; /**< bounds of its episodes' sides              */
+    ol_cut *cuts;             /**< [tasks of sampler] what the caps take; whole on rank 0 only.
+                                   Prompts are not counted of trainings too long to look at */
     ol_targets *targets;      /**< NULL without eval and adapt; arms may share one */
 } ol_arm;
 

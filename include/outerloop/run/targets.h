@@ -35,10 +35,20 @@ typedef struct ol_targets_spec {
     int n_seeds;
     bool demonstrations; /**< false for learners trained without them                        */
     int adapt_rows;      /**< rows of the k-shot file to adapt on; 0 = none are needed       */
+    bool pmi;            /**< null prompts too, to score by PMI                              */
+    bool strict;         /**< a test row that cannot be scored is an error; else it is left out,
+                              and the log says so                                              */
     int context;         /**< of the model, which every prompt must fit                      */
     ol_holdout holdout;  /**< training tasks in the place of the setting's targets, which are
                               then not read                                                  */
 } ol_targets_spec;
+
+/** What reading all files of a target has shown, over its seeds. */
+typedef struct ol_target_note {
+    ol_cut cut;          /**< what the caps on tokens take                             */
+    int scored, skipped; /**< test rows                                                */
+    char *first_skipped; /**< what is wrong with the first skipped one; NULL: no such  */
+} ol_target_note;
 
 /**
  * Read and check all targets.
@@ -51,6 +61,15 @@ ol_status ol_targets_open(const ol_targets_spec *spec, ol_tokenizer *tokenizer, 
 
 /** Free. Accepts NULL. */
 void ol_targets_close(ol_targets *targets);
+
+/** Tasks. */
+int ol_targets_tasks(const ol_targets *targets);
+
+/** Name of task i. Borrowed. */
+const char *ol_targets_task(const ol_targets *targets, int task);
+
+/** What opening has shown of task i. Borrowed. */
+const ol_target_note *ol_targets_note(const ol_targets *targets, int task);
 
 /** A spec for ol_evaluate with everything set but `scoring` and `stop`. Borrows from targets, which
  *  are also its payload: one evaluation at a time. */

@@ -42,6 +42,8 @@ typedef enum ol_variant {
     OL_CHANNEL = 1, /**< predict the input given the output */
 } ol_variant;
 
+enum { OL_PROMPT_SPARE = 2 }; /**< MetaICL keeps two free, for marks that it no longer writes */
+
 /** "direct" or "channel". */
 const char *ol_variant_name(ol_variant variant);
 
@@ -102,6 +104,12 @@ bool ol_prompt_view(const ol_prompt_spec *spec, const int32_t *pool, const ol_ex
  */
 ol_status ol_prompt_append(const ol_prompt_spec *spec, const ol_example_view *demos, int n_demos,
                            const ol_example_view *target, ol_tokens *scratch, ol_batch *out);
+
+/** Tokens of an example as it stands in a prompt, the `whole` of it uncut. */
+static inline size_t ol_prompt_whole(const ol_example *example, bool first)
+{
+    return (size_t)(first ? example->n_first : example->n_lead) + example->n_tail;
+}
 
 /** Tokens that ol_prompt_append would write, with `before` tokens of demonstrations. */
 static inline size_t ol_prompt_length(const ol_prompt_spec *spec, size_t before,

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a run says of its data before it starts: tasks, overlap, rows left out, tokens cut. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "outerloop/base/log.h" /* ol_log_info */
+#include "setup.h"
+
+enum { WORST = 3 /* tasks that a warning names */ };
+
+static const double much = 0.01; /* a share of what is cut that deserves a warning */
+
+static void describe_overlap(const ol_setup *s)
+{
+    ol_text text = {0};
+    char *line, *end;
+
+    if (ol_overlap_describe(&s->overlap, &text) != OL_OK || !text.data)
+        return;
+    for (line = text.data; *line; line = end) { /* the log takes one line at a time */
+        for (end = line; *end && *end != '\n'; end++)
+            ;
+        if (*end)
+            *end++ = '\0';
+        if (*line && s->overlap.n > 0 && line == text.data)
+            ol_log_warn("%s", line);
+        else if (*line)
+            ol_log_info("%s", line);
+    }
+    ol_text_finish(&text);
+}
+
+static void describe_skipped(const ol_targets *targets)
+{
+    for (int i = 0; i < ol_targets_tasks(targets); i++) {
+        const ol_target_note *note = ol_targets_note(targets, i);
+
+        if (note->skipped > 0)
+            ol_log_warn("%s: %d of %d test rows (over its seeds) are skipped; the first: %s "
+                        "(data.strict = true refuses them)",
+                        ol_targets_task(targets, i), note->skipped, note->skipped + note->scored,
+                        note->first_skipped);
+    }
+}
+
+/* The tasks of one role, with what the caps take of each. */
+typedef struct cut_list {
+    const char *role; /* "training", "target" */
+    int n;
+    const char **names;  /* [n] */
+    const ol_cut **cuts; /* [n] */
+    int shots;           /* of its prompts */
+    const ol_job *job;
+    int context;
+} cut_list;
+
+/* What one of the two caps takes of examples or of prompts. */
+typedef struct cut_kind {
+    int64_t n, cut;
+} cut_kind;
+
+static cut_kind kind_of(const ol_cut *cut, bool prompts)
+{
+    return prompts ? (cut_kind){cut->prompts, cut->prompts_cut}
+                   : (cut_kind){cut->rows, cut->rows_cut};
+}
+
+static double share_of(const ol_cut *cut, bool prompts)
+{
+    const cut_kind k = kind_of(cut, prompts);
+
+    return ol_cut_share(k.cut, k.n);
+}
+
+/* ": imdb (98 %), race-high (97 %), ..." */
+static ol_status add_worst(const cut_list *list, bool prompts, ol_text *text)
+{
+    double below = 2.0;
+
+    for (int named = 0, last = -1; named < WORST; named++) {
+        int worst = -1;
+
+        for (int i = 0; i < list->n; i++) {
+            const double share = share_of(list->cuts[i], prompts);
+            const bool later = share < below || (share == below && i > last);
+
+            if (share > 0.0 && later && (worst < 0 || share > share_of(list->cuts[worst], prompts)))
+                worst = i;
+        }
+        if (worst < 0)
+            return OL_OK;
+        below = share_of(list->cuts[worst], prompts);
+        last = worst;
+        OL_TRY(ol_text_format(text, "%s %s (%.3g %%)", named == 0 ? "; most of all" : ",",
+                              list->names[worst], 100.0 * below));
+    }
+    return OL_OK;
+}
+
+/* The key that cuts, with its value, and one that would cut nothing. */
+static ol_status add_remedy(const cut_list *list, bool prompts, const ol_cut *sum, ol_text *text)
+{
+    const ol_job_data *data = &list->job->data;
+    const int64_t by_shots = (int64_t)data->max_tokens_per_example * list->shots;
+
+    if (!prompts)
+        return ol_text_format(text, "data.max_tokens_per_example = %d; %lld would cut none",
+                              data->max_tokens_per_example, (long long)sum->need_example);
+    if (list->shots > 0 && by_shots < data->max_tokens)
+        return ol_text_format(text,
+                              "data.max_tokens_per_example × %d shots = %lld; %lld tokens "
+                              "would cut none",
+                              list->shots, (long long)by_shots, (long long)sum->need_prompt);
+    OL_TRY(ol_text_format(text, "data.max_tokens = %d; %lld would cut none", data->max_tokens,
+                          (long long)sum->need_prompt));
+    return sum->need_prompt > list->context
+               ? ol_text_format(text, ", but the model has %d positions", list->context)
+               : OL_OK;
+}
+
+static void warn_of(const cut_list *list, bool prompts, const ol_cut *sum)
+{
+    ol_text text = {0};
+    ol_status status;
+
+    if (share_of(sum, prompts) <= much)
+        return;
+    status = ol_text_format(
+        &text, "%.3g %% of %s %s to ", 100.0 * share_of(sum, prompts), list->role,
+        prompts ? "prompts lose their first tokens" : "examples lose part of their input");
+    if (status == OL_OK)
+        status = add_remedy(list, prompts, sum, &text);
+    if (status == OL_OK)
+        status = add_worst(list, prompts, &text);
+    if (status == OL_OK)
+        ol_log_warn("%s", text.data);
+    ol_text_finish(&text);
+}
+
+/* @return something is cut, or was not looked at */
+static bool describe_list(const cut_list *list)
+{
+    ol_cut sum = {0};
+
+    for (int i = 0; i < list->n; i++)
+        ol_cut_add(&sum, list->cuts[i]);
+    if (sum.rows_cut == 0 && sum.prompts_cut == 0 && sum.prompts > 0)
+        return false;
+    ol_log_info("cut, %s: %lld of %lld examples, %lld of %lld prompts%s", list->role,
+                (long long)sum.rows_cut, (long long)sum.rows, (long long)sum.prompts_cut,
+                (long long)sum.prompts, sum.prompts == 0 ? " (too many to look at each)" : "");
+    warn_of(list, false, &sum);
+    warn_of(list, true, &sum);
+    return true;
+}
+
+static bool describe_training_cuts(const ol_setup *s, const ol_arm *arm, cut_list *list)
+{
+    list->role = "training";
+    list->n = ol_sampler_tasks(arm->sampler);
+    list->job = arm->job;
+    list->shots = ol_job_demonstrations(arm->job) ? arm->job->data.shots : 0;
+    for (int i = 0; i < list->n; i++) {
+        list->names[i] = ol_sampler_task(arm->sampler, i);
+        list->cuts[i] = &arm->cuts[i];
+    }
+    list->context = s->model->spec.context;
+    return describe_list(list);
+}
+
+static bool describe_target_cuts(const ol_setup *s, bool with, cut_list *list)
+{
+    const ol_targets *targets = s->targets[with];
+
+    list->role = with ? "target" : "target (without demonstrations)";
+    list->n = ol_targets_tasks(targets);
+    list->job = s->job;
+    list->shots = with ? s->job->eval.shots : 0;
+    for (int i = 0; i < list->n; i++) {
+        list->names[i] = ol_targets_task(targets, i);
+        list->cuts[i] = &ol_targets_note(targets, i)->cut;
+    }
+    list->context = s->model->spec.context;
+    return describe_list(list);
+}
+
+/* Arms that share a sampler differ in how many prompts they draw, and hardly in what is cut. */
+static void describe_cuts(const ol_setup *s)
+{
+    bool any = false;
+    int most = 1;
+
+    for (int i = 0; i < s->n_arms; i++)
+        if (s->arms[i].sampler && ol_sampler_tasks(s->arms[i].sampler) > most)
+            most = ol_sampler_tasks(s->arms[i].sampler);
+    for (int with = 0; with < 2; with++)
+        if (s->targets[with] && ol_targets_tasks(s->targets[with]) > most)
+            most = ol_targets_tasks(s->targets[with]);
+
+    cut_list list = {.names = calloc((size_t)most, sizeof *list.names),
+                     .cuts = calloc((size_t)most, sizeof *list.cuts)};
+
+    for (int i = 0; list.names && list.cuts && i < s->n_arms; i++) {
+        bool said = !s->arms[i].sampler;
+
+        for (int j = 0; j < i; j++)
+            said = said || s->arms[j].sampler == s->arms[i].sampler;
+        if (!said)
+            any |= describe_training_cuts(s, &s->arms[i], &list);
+    }
+    for (int with = 1; list.names && list.cuts && with >= 0; with--)
+        if (s->targets[with])
+            any |= describe_target_cuts(s, with, &list);
+    if (!any)
+        ol_log_info("cut: no example and no prompt");
+    free(list.names);
+    free(list.cuts);
+}
+
+void ol_setup_describe_data(const ol_setup *s)
+{
+    if (s->arms[0].sampler)
+        ol_log_info("tasks: %s of %s: %d to train on", s->job->data.setting, s->root,
+                    ol_sampler_tasks(s->arms[0].sampler));
+    if (s->scored)
+        describe_overlap(s);
+    if (s->scored)
+        describe_skipped(s->arms[0].targets);
+    describe_cuts(s);
+}
