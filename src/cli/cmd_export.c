@@ -37,7 +37,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case DTYPE:
         if (strcmp(value, "f32") != 0 && strcmp(value, "bf16") != 0)
             argp_error(state, "--dtype is f32 or bf16, not \"%s\"", value);
-        o->spec.bf16 = strcmp(value, "bf16") == 0;
+        o->spec.type = strcmp(value, "bf16") == 0 ? OL_STORED_BF16 : OL_STORED_F32;
         return 0;
     case SHARD:
         o->spec.shard_bytes = (size_t)strtoull(value, &end, 10) << 20;
