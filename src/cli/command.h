@@ -40,6 +40,7 @@ error_t ol_cli_parse_job(int key, const char *value, struct argp_state *state, c
 int ol_cmd_bench(int argc, char **argv);
 int ol_cmd_export(int argc, char **argv);
 int ol_cmd_gradcheck(int argc, char **argv);
+int ol_cmd_import(int argc, char **argv);
 int ol_cmd_inspect(int argc, char **argv);
 int ol_cmd_prompts(int argc, char **argv);
 int ol_cmd_reference(int argc, char **argv);

@@ -8,7 +8,8 @@
 #include <string.h>
 
 #include "job_keys.h"
-#include "outerloop/model/import.h" /* ol_import_spec, ol_import_adapter_config */
+#include "outerloop/model/import.h" /* ol_import_adapter_config */
+#include "outerloop/run/snapshot.h" /* ol_snapshot_shape */
 
 /* Where the value of `path` stood, for messages. */
 static const char *place(const ol_job *job, const char *path)
@@ -56,12 +57,11 @@ static ol_status adapter_settings(ol_job *job)
 static ol_status usual_targets(ol_job *job)
 {
     static const char *const gpt2[] = {"c_attn"}, *const others[] = {"q_proj", "v_proj"};
-    ol_model_spec spec = job->model.shape;
+    ol_model_spec spec;
 
     if (job->model.lora.path[0])
         return adapter_settings(job);
-    if (job->model.init == OL_INIT_IMPORT)
-        OL_TRY(ol_import_spec(job->model.path, &spec));
+    OL_TRY(ol_snapshot_shape(job, &spec));
     return spec.family == OL_GPT2 ? ol_conf_strings_set(&job->model.lora.targets, 1, gpt2)
                                   : ol_conf_strings_set(&job->model.lora.targets, 2, others);
 }
@@ -94,8 +94,7 @@ static ol_status resolve(ol_job *job, const char *path)
     return OL_OK;
 }
 
-/* Has the key the value that it has when nobody says another? */
-static bool is_preset(const ol_job *job, const char *path)
+bool ol_job_is_preset(const ol_job *job, const char *path)
 {
     const size_t key = ol_conf_find(ol_job_keys, path);
     ol_text value = {0};
@@ -123,7 +122,7 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
     const ol_model_spec *s = &m->shape;
 
     for (size_t i = 0; i < sizeof of_shape / sizeof *of_shape && m->init == OL_INIT_IMPORT; i++)
-        if (!is_preset(job, of_shape[i]))
+        if (!ol_job_is_preset(job, of_shape[i]))
             ol_conf_mistake(mistakes, place(job, of_shape[i]),
                             "%s is unused: the model at model.path has a shape of its own",
                             of_shape[i]);
@@ -140,7 +139,7 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
                         "model.width = %d is not a multiple of model.heads = %d", s->width,
                         s->heads);
     for (size_t i = 0; i < sizeof of_lora / sizeof *of_lora && !is_lora(job); i++)
-        if (!is_preset(job, of_lora[i]))
+        if (!ol_job_is_preset(job, of_lora[i]))
             ol_conf_mistake(mistakes, place(job, of_lora[i]),
                             "%s is unused: model.trained is not \"lora\"", of_lora[i]);
     if (m->init == OL_INIT_RANDOM && job->data.max_tokens > s->context)

@@ -9,4 +9,7 @@
 
 extern const ol_conf_table ol_job_keys;
 
+/* Has the key the value that it has when nobody says another? */
+bool ol_job_is_preset(const ol_job *job, const char *path);
+
 #endif

@@ -7,11 +7,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "job_keys.h"                   /* ol_job_is_preset */
 #include "outerloop/base/log.h"         /* ol_log_warn */
 #include "outerloop/model/import.h"     /* ol_import_weights, ol_import_adapter */
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint_* */
+#include "snapshot_parts.h"
 
-static const char rng_note[] =
+const char ol_snapshot_rng[] =
     "Philox4x32-10; streams keyed by (seed, purpose, meta-step, episode), nothing stored";
 
 void ol_run_id_make(const char *host, char run_id[OL_RUN_ID_TEXT])
@@ -58,10 +60,7 @@ static ol_status place_tensors(const ol_model *model, const ol_job *job, const o
     return OL_OK;
 }
 
-enum { MOST_NOTES = 32 };
-
-/* Attributes of /model: what must agree for a checkpoint to be of use. Returns how many. */
-static int describe_shape(const ol_model *model, ol_checkpoint_note notes[MOST_NOTES])
+int ol_snapshot_notes(const ol_model *model, ol_checkpoint_note notes[OL_SHAPE_NOTES])
 {
     int n = 0;
 
@@ -85,7 +84,7 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
                                const ol_state *state, const ol_run_mark *mark, const char *text,
                                char path[PATH_MAX])
 {
-    ol_checkpoint_note shape[MOST_NOTES];
+    ol_checkpoint_note shape[OL_SHAPE_NOTES];
     const ol_checkpoint_note notes[] = {
         {.name = "name", .kind = OL_NOTE_TEXT, .text = job->name},
         {.name = "learner", .kind = OL_NOTE_TEXT, .text = job->learner.algorithm},
@@ -96,11 +95,11 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
     ol_checkpoint_spec spec = {.step = mark->step,
                                .moments_step = state->t,
                                .seed = (uint64_t)job->seed,
-                               .rng = rng_note,
+                               .rng = ol_snapshot_rng,
                                .run_id = mark->run_id,
                                .job = text,
                                .model = shape,
-                               .n_model = describe_shape(model, shape),
+                               .n_model = ol_snapshot_notes(model, shape),
                                .notes = notes,
                                .n_notes = sizeof notes / sizeof *notes};
     ol_checkpoint_tensor *placed = NULL;
@@ -257,8 +256,7 @@ static ol_status overlay(const ol_checkpoint *file, const ol_model *model, bool 
     return OL_OK;
 }
 
-/* The checkpoint that model.path means. */
-static ol_status find_start(const char *path, char found[PATH_MAX])
+ol_status ol_snapshot_find(const char *path, char found[PATH_MAX])
 {
     char folder[PATH_MAX];
     int64_t step;
@@ -266,7 +264,13 @@ static ol_status find_start(const char *path, char found[PATH_MAX])
     if (!ol_path_is_folder(path))
         return ol_path_format(found, "%s", path);
     OL_TRY(ol_path_format(folder, "%s/checkpoints", path));
-    OL_TRY(ol_checkpoint_newest(ol_path_is_folder(folder) ? folder : path, found, &step));
+    return ol_checkpoint_newest(ol_path_is_folder(folder) ? folder : path, found, &step);
+}
+
+/* The checkpoint that model.path means. */
+static ol_status find_start(const char *path, char found[PATH_MAX])
+{
+    OL_TRY(ol_snapshot_find(path, found));
     OL_CHECK(found[0], OL_EDATA, "%s: no checkpoint is there (model.path)", path);
     return OL_OK;
 }
@@ -360,6 +364,38 @@ static ol_status read_shape(const ol_archive *archive, const char *path, ol_mode
         ol_model_field_set(spec, f, value);
     }
     return OL_OK;
+}
+
+/* What the job says of the shape stands; the rest is the checkpoint's. */
+static ol_status shape_of_start(const ol_job *job, ol_model_spec *spec)
+{
+    char path[PATH_MAX];
+    ol_checkpoint *file = NULL;
+    ol_status status;
+
+    OL_TRY(find_start(job->model.path, path));
+    OL_TRY(ol_checkpoint_open(path, &file));
+    status = read_shape(ol_checkpoint_archive(file), path, spec);
+    ol_checkpoint_close(file);
+    for (const ol_model_field *f = ol_model_fields; f->name; f++) {
+        char key[64];
+
+        snprintf(key, sizeof key, "model.%s", f->name);
+        if (!ol_job_is_preset(job, key))
+            ol_model_field_set(spec, f, ol_model_field_get(&job->model.shape, f));
+    }
+    if (!ol_job_is_preset(job, "model.arch"))
+        spec->family = job->model.shape.family;
+    spec->init_std = job->model.shape.init_std;
+    return status;
+}
+
+ol_status ol_snapshot_shape(const ol_job *job, ol_model_spec *spec)
+{
+    *spec = job->model.shape;
+    return job->model.init == OL_INIT_IMPORT       ? ol_import_spec(job->model.path, spec)
+           : job->model.init == OL_INIT_CHECKPOINT ? shape_of_start(job, spec)
+                                                   : OL_OK;
 }
 
 /* The job and the shape of a checkpoint. */
