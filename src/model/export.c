@@ -37,6 +37,21 @@ static json_t *rope_of(const ol_model_spec *s)
                      s->rope_original_context);
 }
 
+/* What a config says of special tokens; one that cannot be read says nothing. */
+static void copy_ids(const char *text, json_t *root)
+{
+    static const char *const keys[] = {"bos_token_id", "eos_token_id", "pad_token_id"};
+    json_t *config = json_loads(text, 0, NULL);
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        json_t *value = json_object_get(config, keys[i]);
+
+        if (json_is_integer(value) || json_is_array(value))
+            json_object_set(root, keys[i], value);
+    }
+    json_decref(config);
+}
+
 /* config.json: what the family is, and every field under its key there. */
 static ol_status write_config(const ol_export_spec *spec, const ol_model_spec *s)
 {
@@ -61,6 +76,8 @@ static ol_status write_config(const ol_export_spec *spec, const ol_model_spec *s
     }
     if (root && !gpt2)
         json_object_set_new(root, "rope_scaling", rope_of(s));
+    if (root && spec->token_ids)
+        copy_ids(spec->token_ids, root);
     return write_json(spec->folder, "config.json", root);
 }
 

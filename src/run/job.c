@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "job_keys.h"
-#include "outerloop/model/import.h" /* ol_import_adapter_config */
 #include "outerloop/run/snapshot.h" /* ol_snapshot_shape */
 
 /* Where the value of `path` stood, for messages. */
@@ -37,30 +36,12 @@ static bool is_lora(const ol_job *job)
     return trained->n == 1 && strcmp(trained->items[0], "lora") == 0;
 }
 
-/* The settings of the adapter that the job begins with. */
-static ol_status adapter_settings(ol_job *job)
-{
-    ol_adapter_config config;
-    ol_status status;
-
-    OL_TRY(ol_import_adapter_config(job->model.lora.path, &config));
-    job->model.lora.rank = config.rank;
-    job->model.lora.alpha = config.alpha;
-    job->model.lora.rslora = config.rslora;
-    status = ol_conf_strings_set(&job->model.lora.targets, config.n_targets,
-                                 (const char *const *)config.targets);
-    ol_adapter_config_finish(&config);
-    return status;
-}
-
 /* The targets that peft takes for the family. */
 static ol_status usual_targets(ol_job *job)
 {
     static const char *const gpt2[] = {"c_attn"}, *const others[] = {"q_proj", "v_proj"};
     ol_model_spec spec;
 
-    if (job->model.lora.path[0])
-        return adapter_settings(job);
     OL_TRY(ol_snapshot_shape(job, &spec));
     return spec.family == OL_GPT2 ? ol_conf_strings_set(&job->model.lora.targets, 1, gpt2)
                                   : ol_conf_strings_set(&job->model.lora.targets, 2, others);
@@ -83,6 +64,8 @@ static ol_status resolve(ol_job *job, const char *path)
         OL_TRY(join(&job->output, "runs/", job->name, ""));
         OL_TRY(ol_conf_derived(job->conf, "output"));
     }
+    if (is_lora(job) && job->model.lora.path[0])
+        OL_TRY(ol_job_take_adapter(job));
     if (job->model.lora.targets.n == 0 && is_lora(job)) {
         OL_TRY(usual_targets(job));
         OL_TRY(ol_conf_derived(job->conf, "model.lora.targets"));

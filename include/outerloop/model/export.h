@@ -20,6 +20,8 @@ typedef struct ol_export_spec {
     const char *folder;  /**< is there                                               */
     ol_stored_type type; /**< of a model's weights: F32, F16 or BF16; adapters are F32 */
     size_t shard_bytes;  /**< a file holds at most this, but at least one tensor     */
+    const char
+        *token_ids; /**< text of a config.json whose ids of special tokens go along, or NULL */
 } ol_export_spec;
 
 /** Write a model, its adapter (if it has one) merged: W + s B A, summed in float64 and rounded once.
