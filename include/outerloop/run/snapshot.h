@@ -65,9 +65,9 @@ ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *t
 ol_status ol_snapshot_find(const char *path, char found[PATH_MAX]);
 
 /**
- * The shape of a job's model: its own keys, or that of what model.path names. Of a checkpoint, keys of
- * `model` that the job gives a value stand (and must then agree when it is read). Local.
- * Errors: OL_EDATA.
+ * The shape of a job's model: its own keys, or that of what model.path names. Keys of `model` that the
+ * job gives another value than the preset must be as the checkpoint has them. Local.
+ * Errors: OL_EUSAGE naming what differs, OL_EDATA.
  */
 ol_status ol_snapshot_shape(const ol_job *job, ol_model_spec *spec);
 
