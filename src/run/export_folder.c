@@ -64,7 +64,8 @@ static ol_status read_source(source *s)
     s->adapter = s->model->lora && !order->merge;
     if (s->job->model.init != OL_INIT_RANDOM)
         OL_TRY(ol_package_read(s->job->model.path, &s->texts));
-    return ol_package_read(order->tokenizer ? order->tokenizer : s->path, &s->tokenizer);
+    OL_TRY(ol_package_read(order->tokenizer ? order->tokenizer : s->path, &s->tokenizer));
+    return ol_package_complete(&s->tokenizer);
 }
 
 static ol_status write_text(const source *s, const char *name, const char *text, size_t size)

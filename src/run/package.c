@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gguf_tokenizer.h"
 #include "outerloop/base/file.h"    /* ol_read_file     */
 #include "outerloop/model/import.h" /* ol_import_is_model */
 #include "outerloop/run/job.h"      /* ol_job_read_text */
 #include "outerloop/run/snapshot.h" /* ol_snapshot_find */
+#include "tokenizer_texts.h"
 
 enum { MOST_STARTS = 8 }; /* checkpoints that stand on one another */
 
@@ -114,6 +114,24 @@ static bool has_tokenizer_files(const char *folder)
 
     return (ol_path_format(path, "%s/tokenizer.json", folder) == OL_OK && ol_path_exists(path)) ||
            (ol_path_format(path, "%s/vocab.json", folder) == OL_OK && ol_path_exists(path));
+}
+
+ol_status ol_package_complete(ol_package *package)
+{
+    const ol_checkpoint_file *vocab = ol_package_find(package, "vocab.json");
+    const ol_checkpoint_file *merges = ol_package_find(package, "merges.txt");
+    ol_text text = {0};
+
+    if (!vocab || !merges || ol_package_find(package, "tokenizer.json"))
+        return OL_OK;
+    OL_TRY(ol_pair_tokenizer_json(vocab->data, merges->data, &text));
+    add(package, "tokenizer.json", text.data, text.size);
+    if (ol_package_find(package, "tokenizer_config.json"))
+        return OL_OK;
+    text = (ol_text){0};
+    OL_TRY(ol_pair_tokenizer_config(&text));
+    add(package, "tokenizer_config.json", text.data, text.size);
+    return OL_OK;
 }
 
 static ol_status place_of(const char *path, int depth, char place[PATH_MAX]);

@@ -35,6 +35,9 @@ ol_status ol_package_read(const char *path, ol_package *out);
 /** The text of that name, or NULL. Borrowed. */
 const ol_checkpoint_file *ol_package_find(const ol_package *package, const char *name);
 
+/** Where there are vocab.json and merges.txt and no tokenizer.json, add one that says the same. */
+ol_status ol_package_complete(ol_package *package);
+
 /** Accepts NULL and a zero struct. */
 void ol_package_finish(ol_package *package);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "gguf_tokenizer.h"
+#include "tokenizer_texts.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -297,4 +297,34 @@ ol_status ol_gguf_token_ids(const ol_gguf *file, ol_text *out)
         return put(root, JSON_INDENT(2), out);
     json_decref(root);
     return status;
+}
+
+/* Lines "LEFT RIGHT" but for a first one that tells the version. */
+static json_t *list_merges(const char *text)
+{
+    json_t *merges = json_array();
+
+    for (const char *at = text; *at;) {
+        const size_t line = strcspn(at, "\n");
+        const size_t n = line > 0 && at[line - 1] == '\r' ? line - 1 : line;
+
+        if (n > 0 && !(at == text && strncmp(at, "#version", strlen("#version")) == 0))
+            json_array_append_new(merges, json_stringn(at, n));
+        at += line + (at[line] == '\n');
+    }
+    return merges;
+}
+
+ol_status ol_pair_tokenizer_json(const char *vocab, const char *merges, ol_text *out)
+{
+    return put(
+        make_root(&splittings[0], json_array(), json_loads(vocab, 0, NULL), list_merges(merges)),
+        JSON_COMPACT, out);
+}
+
+ol_status ol_pair_tokenizer_config(ol_text *out)
+{
+    return put(json_pack("{s:s,s:b}", "tokenizer_class", "PreTrainedTokenizerFast",
+                         "clean_up_tokenization_spaces", 0),
+               JSON_INDENT(2), out);
 }
