@@ -15,7 +15,7 @@ from harness import Place, check, run
 from test_models import command, job, tokenizer
 
 SOURCE, BUILD = Path(sys.argv[2]), Path(sys.argv[3])
-NEEDED = ("torch", "transformers", "peft", "h5py")
+NEEDED = ("torch==2.13.0", "transformers==5.23.0", "peft==0.21.2", "h5py")
 
 
 class Skipped(Exception):
