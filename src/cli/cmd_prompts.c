@@ -36,7 +36,7 @@ static const struct argp_option option_table[] = {
     {"seed", KEY_SEED, "S", 0, "which of its k-shot files", 0},
     {"k", KEY_K, "K", 0, "demonstrations a prompt; 0 for none", 0},
     {"variant", KEY_VARIANT, "direct|channel", 0, "what is scored: the output or the input", 0},
-    {"tokenizer", KEY_TOKENIZER, "PATH", 0,
+    {"tokenizer", KEY_TOKENIZER, "DIR|FILE", 0,
      "folder with tokenizer.json, or with vocab.json and merges.txt; a GGUF file; a checkpoint", 0},
     {"out", KEY_OUT, "FILE.h5", 0, "file to write", 0},
     {"rows", KEY_ROWS, "N", 0, "the first N test rows only (all)", 0},

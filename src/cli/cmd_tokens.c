@@ -12,7 +12,7 @@
 enum { KEY_TOKENIZER = 1 };
 
 static const struct argp_option option_table[] = {
-    {"tokenizer", KEY_TOKENIZER, "PATH", 0,
+    {"tokenizer", KEY_TOKENIZER, "DIR|FILE", 0,
      "folder with tokenizer.json, or with vocab.json and merges.txt; a GGUF file; a checkpoint", 0},
     {0},
 };

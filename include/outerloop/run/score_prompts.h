@@ -16,7 +16,8 @@
 
 /** What to score, and where to. Everything is borrowed. */
 typedef struct ol_score_spec {
-    const char *folder;    /**< of the model, or its GGUF file; NULL: the weights below                           */
+    const char *
+        folder; /**< of the model, or its GGUF file; NULL: the weights below                           */
     const char *adapter;   /**< folder of a peft adapter; NULL: none                            */
     const ol_model *model; /**< or a model of the float32 build, its block set and of reals,    */
     const ol_trained_spec *trained; /**< what it was made of,                                  */
