@@ -9,7 +9,7 @@ build_packages=(
     libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libmd-dev libsleef-dev libcmocka-dev
 )
 test_packages=(python3 python3-h5py)
-slow_packages=(slurm-wlm munge)
+slow_packages=(slurm-wlm munge python3-venv)
 
 # The packages of "$@" that are not installed.
 missing_packages() {

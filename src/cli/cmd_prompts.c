@@ -9,6 +9,7 @@
 #include "outerloop/base/log.h"
 #include "outerloop/base/text.h"
 #include "outerloop/data/target.h"
+#include "outerloop/run/package.h" /* ol_package_tokenizer */
 #include "outerloop/store/archive.h"
 
 typedef struct prompts_options {
@@ -36,8 +37,8 @@ static const struct argp_option option_table[] = {
     {"seed", KEY_SEED, "S", 0, "which of its k-shot files", 0},
     {"k", KEY_K, "K", 0, "demonstrations a prompt; 0 for none", 0},
     {"variant", KEY_VARIANT, "direct|channel", 0, "what is scored: the output or the input", 0},
-    {"tokenizer", KEY_TOKENIZER, "DIR", 0,
-     "folder with tokenizer.json, or with vocab.json and merges.txt", 0},
+    {"tokenizer", KEY_TOKENIZER, "DIR|FILE", 0,
+     "folder with tokenizer.json, or with vocab.json and merges.txt; a GGUF file; a checkpoint", 0},
     {"out", KEY_OUT, "FILE.h5", 0, "file to write", 0},
     {"rows", KEY_ROWS, "N", 0, "the first N test rows only (all)", 0},
     {"max-tokens", KEY_MAX_TOKENS, "N", 0, "most tokens of a prompt (1024)", 0},
@@ -268,7 +269,7 @@ int ol_cmd_prompts(int argc, char **argv)
     ol_status status;
 
     ol_cli_parse(&argp, argc, argv, &o);
-    status = ol_tokenizer_load(o.tokenizer, &tokenizer);
+    status = ol_package_tokenizer(o.tokenizer, &tokenizer);
     if (status == OL_OK)
         status = ol_target_create(&o.target, tokenizer, &target);
     if (status == OL_OK) {

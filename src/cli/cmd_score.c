@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "outerloop/base/file.h"         /* ol_path_exists */
+#include "outerloop/model/import.h"      /* ol_import_is_model */
 #include "outerloop/run/score_prompts.h" /* ol_score_prompts */
 #include "outerloop/run/snapshot.h"      /* ol_snapshot_load */
 
@@ -73,7 +73,7 @@ static ol_status score_checkpoint(const struct score_options *o)
     ol_status status;
 
     OL_CHECK(!spec.adapter, OL_EUSAGE,
-             "--adapter goes with a model folder; a checkpoint brings its own");
+             "--adapter goes with a model folder or GGUF file; a checkpoint brings its own");
     status = ol_snapshot_load(o->model, &job, &model, &theta);
     if (status == OL_OK) {
         trained = ol_job_trained(job);
@@ -91,13 +91,6 @@ static ol_status score_checkpoint(const struct score_options *o)
     return status;
 }
 
-static bool is_model_folder(const char *path)
-{
-    char config[PATH_MAX];
-
-    return ol_path_format(config, "%s/config.json", path) == OL_OK && ol_path_exists(config);
-}
-
 int ol_cmd_score(int argc, char **argv)
 {
     static const struct argp_option options[] = {
@@ -111,17 +104,17 @@ int ol_cmd_score(int argc, char **argv)
         .options = options,
         .parser = parse,
         .args_doc = "MODEL",
-        .doc =
-            "Score every option of a prompts file under a model.\v"
-            "MODEL is a Hugging Face folder (config.json, model.safetensors), a checkpoint, or a "
-            "folder of checkpoints. option_losses are nats a scored token, one a prompt; picked "
-            "is the option with the lowest one of each row.",
+        .doc = "Score every option of a prompts file under a model.\v"
+               "MODEL is a Hugging Face folder (config.json, model.safetensors), a GGUF file, a "
+               "checkpoint, or a folder of checkpoints. option_losses are nats a scored token, one "
+               "a prompt; picked "
+               "is the option with the lowest one of each row.",
     };
     struct score_options o = {0};
     ol_status status;
 
     ol_cli_parse(&argp, argc, argv, &o);
-    if (is_model_folder(o.model)) {
+    if (ol_import_is_model(o.model)) {
         o.spec.folder = o.model;
         status = score(&o, &o.spec);
     } else {

@@ -6,13 +6,14 @@
 
 #include "command.h"
 #include "outerloop/base/text.h"
+#include "outerloop/run/package.h" /* ol_package_tokenizer */
 #include "outerloop/text/jsonl.h"
 
 enum { KEY_TOKENIZER = 1 };
 
 static const struct argp_option option_table[] = {
-    {"tokenizer", KEY_TOKENIZER, "DIR", 0,
-     "folder with tokenizer.json, or with vocab.json and merges.txt", 0},
+    {"tokenizer", KEY_TOKENIZER, "DIR|FILE", 0,
+     "folder with tokenizer.json, or with vocab.json and merges.txt; a GGUF file; a checkpoint", 0},
     {0},
 };
 
@@ -92,7 +93,7 @@ int ol_cmd_tokens(int argc, char **argv)
     ol_status status;
 
     ol_cli_parse(&argp, argc, argv, &folder);
-    status = ol_tokenizer_load(folder, &tokenizer);
+    status = ol_package_tokenizer(folder, &tokenizer);
     if (status == OL_OK)
         status = convert_all(tokenizer);
     ol_tokenizer_destroy(tokenizer);

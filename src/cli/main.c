@@ -21,6 +21,7 @@ static const ol_command commands[] = {
     {"data make", "your own .tsv or .jsonl as a task folder", ol_cmd_data_make},
     {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
     {"inspect", "what a run folder, checkpoint or metrics file holds", ol_cmd_inspect},
+    {"import", "a Hugging Face folder or GGUF file as a checkpoint of ours", ol_cmd_import},
     {"export", "a checkpoint as a folder that transformers or peft loads", ol_cmd_export},
     {"score", "option losses of a prompts file under a model", ol_cmd_score},
     {"report", "what runs came to: tables, curves, one page, JSON, CSV, LaTeX", ol_cmd_report},

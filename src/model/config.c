@@ -81,6 +81,19 @@ static ol_status check_demand(const reader *r, const demand *d)
     return OL_OK;
 }
 
+/* What must not be there. qwen2 and qwen3 name a window that use_sliding_window turns off. */
+static ol_status check_absent(const reader *r)
+{
+    static const char *const all[] = {"quantization_config", "num_experts", "num_local_experts",
+                                      "attn_logit_softcapping", "final_logit_softcapping"};
+
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++)
+        OL_CHECK(!find(r, all[i]), OL_EDATA, "%s: %s is not supported", r->name, all[i]);
+    OL_CHECK(!find(r, "sliding_window") || r->family == OL_QWEN2 || r->family == OL_QWEN3, OL_EDATA,
+             "%s: sliding_window is not supported", r->name);
+    return OL_OK;
+}
+
 static ol_status check_layers(const reader *r)
 {
     const json_t *types = find(r, "layer_types"), *partial = find(r, "partial_rotary_factor");
@@ -93,7 +106,7 @@ static ol_status check_layers(const reader *r)
         "%s: layer_types[%zu]: only \"full_attention\" is supported", r->name, i);
     OL_CHECK(!partial || json_number_value(partial) == 1, OL_EDATA,
              "%s: partial_rotary_factor: only 1 is supported", r->name);
-    return OL_OK;
+    return check_absent(r);
 }
 
 static ol_status read_family(reader *r, ol_model_spec *out)
@@ -230,22 +243,32 @@ static ol_status read_targets(const reader *r, ol_adapter_config *out)
     return OL_OK;
 }
 
+/* Its task, and how it began: some beginnings change the base, which is then another than its name
+ * says. */
+static ol_status check_kind(const reader *r)
+{
+    static const char *const harmless[] = {"gaussian", "orthogonal", "eva", NULL};
+    const char *task = json_string_value(find(r, "task_type"));
+    const char *begun = json_string_value(find(r, "init_lora_weights"));
+
+    OL_CHECK(!task || strcmp(task, "CAUSAL_LM") == 0, OL_EDATA,
+             "%s: task_type is \"%s\"; only \"CAUSAL_LM\" is supported", r->name, task);
+    OL_CHECK(!begun || is_one_of(begun, harmless), OL_EDATA,
+             "%s: init_lora_weights \"%s\" is not supported: it changes the base; save the adapter "
+             "anew as peft converts it",
+             r->name, begun);
+    return OL_OK;
+}
+
 /* What peft can do besides, where the file asks for it: anything but null, false and nothing. */
 static ol_status check_adapter(const reader *r)
 {
-    static const char *const unsupported[] = {"use_dora",
-                                              "use_qalora",
-                                              "use_bdlora",
-                                              "alpha_pattern",
-                                              "rank_pattern",
-                                              "modules_to_save",
-                                              "layers_to_transform",
-                                              "layer_replication",
-                                              "lora_bias",
-                                              "target_parameters",
-                                              "exclude_modules",
-                                              "trainable_token_indices",
-                                              "alora_invocation_tokens"};
+    static const char *const unsupported[] = {
+        "use_dora",        "use_qalora",        "use_bdlora",          "alpha_pattern",
+        "rank_pattern",    "modules_to_save",   "layers_to_transform", "layer_replication",
+        "lora_bias",       "target_parameters", "exclude_modules",     "trainable_token_indices",
+        "arrow_config",    "corda_config",      "kasa_config",         "lora_ga_config",
+        "megatron_config", "monteclora_config", "velora_config",       "alora_invocation_tokens"};
     const char *type = json_string_value(find(r, "peft_type"));
     const json_t *bias = find(r, "bias"), *rslora = find(r, "use_rslora");
     const char *word = json_string_value(bias);
@@ -254,6 +277,7 @@ static ol_status check_adapter(const reader *r)
              "%s: peft_type is \"%s\"; only \"LORA\" is supported", r->name, type ? type : "?");
     OL_CHECK(!bias || (word && strcmp(word, "none") == 0), OL_EDATA,
              "%s: bias is \"%s\"; only \"none\" is supported", r->name, word ? word : "?");
+    OL_TRY(check_kind(r));
     OL_CHECK(!rslora || json_is_boolean(rslora), OL_EDATA, "%s: use_rslora must be true or false",
              r->name);
     for (size_t i = 0; i < sizeof unsupported / sizeof *unsupported; i++) {

@@ -37,14 +37,31 @@ static json_t *rope_of(const ol_model_spec *s)
                      s->rope_original_context);
 }
 
+/* What a config says of special tokens; one that cannot be read says nothing. */
+static void copy_ids(const char *text, json_t *root)
+{
+    static const char *const keys[] = {"bos_token_id", "eos_token_id", "pad_token_id"};
+    json_t *config = json_loads(text, 0, NULL);
+
+    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+        json_t *value = json_object_get(config, keys[i]);
+
+        if (json_is_integer(value) || json_is_array(value))
+            json_object_set(root, keys[i], value);
+    }
+    json_decref(config);
+}
+
 /* config.json: what the family is, and every field under its key there. */
 static ol_status write_config(const ol_export_spec *spec, const ol_model_spec *s)
 {
+    static const char *const words[] = {
+        [OL_STORED_F32] = "float32", [OL_STORED_F16] = "float16", [OL_STORED_BF16] = "bfloat16"};
     const bool gpt2 = s->family == OL_GPT2;
-    json_t *root = json_pack(
-        "{s:[s],s:s,s:s,s:s}", "architectures", ol_families[s->family].architecture, "model_type",
-        ol_model_families[s->family], "torch_dtype", spec->bf16 ? "bfloat16" : "float32",
-        gpt2 ? "activation_function" : "hidden_act", gpt2 ? "gelu_new" : "silu");
+    json_t *root =
+        json_pack("{s:[s],s:s,s:s,s:s}", "architectures", ol_families[s->family].architecture,
+                  "model_type", ol_model_families[s->family], "torch_dtype", words[spec->type],
+                  gpt2 ? "activation_function" : "hidden_act", gpt2 ? "gelu_new" : "silu");
 
     for (const ol_model_field *f = ol_model_fields; root && f->name; f++) {
         const char *key = gpt2 ? f->gpt2_key : f->key;
@@ -59,59 +76,75 @@ static ol_status write_config(const ol_export_spec *spec, const ol_model_spec *s
     }
     if (root && !gpt2)
         json_object_set_new(root, "rope_scaling", rope_of(s));
+    if (root && spec->token_ids)
+        copy_ids(spec->token_ids, root);
     return write_json(spec->folder, "config.json", root);
 }
 
-/* Values of a tensor, trained or frozen, as float32. */
-static void values_of(const ol_model *model, const ol_param *p, const ol_real *theta, float *out)
+/* Values at .. at+n-1 of a tensor, trained or frozen. */
+static void values_of(const ol_model *model, const ol_param *p, const ol_real *theta, size_t at,
+                      size_t n, double *out)
 {
     const char *frozen = (const char *)model->block + p->offset;
     const bool trained = p >= model->params && p < model->params + model->n_params;
 
-    for (size_t i = 0; i < p->size; i++) {
+    for (size_t i = 0; i < n; i++) {
         ol_real value;
 
         if (trained)
-            value = theta[p->offset + i];
+            value = theta[p->offset + at + i];
         else if (p->bf16)
-            ol_bf16_to_reals(1, (const uint16_t *)(const void *)frozen + i, &value);
+            ol_bf16_to_reals(1, (const uint16_t *)(const void *)frozen + at + i, &value);
         else
-            value = ((const ol_real *)(const void *)frozen)[i];
-        out[i] = (float)value;
+            value = ((const ol_real *)(const void *)frozen)[at + i];
+        out[i] = (double)value;
     }
 }
 
-/* out [rows,cols] += s B A, as the step's weights are laid out. */
-static void add_product(const ol_graph_step *map, const ol_graph_step *low, const ol_real *theta,
-                        float *out)
+/* s (B A)[o,i], summed in float64. */
+static double product(const ol_graph_step *low, const ol_real *theta, size_t o, size_t i)
 {
+    const size_t in = (size_t)low->spec.in, r = (size_t)low->spec.rank;
     const ol_real *A = theta + low->w[0].param->offset;
     const ol_real *B = theta + low->w[1].param->offset + low->w[1].at;
-    const int in = low->spec.in, to = low->spec.out, r = low->spec.rank;
+    double sum = 0;
+
+    for (size_t k = 0; k < r; k++)
+        sum += (double)B[o * r + k] * (double)A[k * in + i];
+    return low->spec.scale * sum;
+}
+
+/* Add s B A to the values from `at` on, n of them, whole rows of the tensor that the step's weights
+ * are, or a part of: rows from w.at on, or columns where the tensor is [in,out]. The writer rounds
+ * the sum, once. */
+static void add_product(const ol_graph_step *map, const ol_graph_step *low, const ol_real *theta,
+                        size_t at, size_t n, double *out)
+{
+    const size_t in = (size_t)low->spec.in, to = (size_t)low->spec.out, cols = (size_t)map->w[0].ld;
     const bool turned = map->op == &ol_conv1d;
+    const size_t before = turned ? 0 : map->w[0].at / cols, left = turned ? map->w[0].at : 0;
 
-    for (int o = 0; o < to; o++)
-        for (int i = 0; i < in; i++) {
-            double sum = 0;
+    for (size_t row = at / cols; row < (at + n) / cols; row++) {
+        double *values = out + (row * cols - at) + left;
 
-            for (int k = 0; k < r; k++)
-                sum += (double)B[o * r + k] * (double)A[k * in + i];
-            const size_t at = turned ? (size_t)i * (size_t)map->w[0].ld + (size_t)o
-                                     : (size_t)o * (size_t)in + (size_t)i;
-
-            out[map->w[0].at + at] += (float)(low->spec.scale * sum);
-        }
+        if (row < before || row - before >= (turned ? in : to))
+            continue;
+        for (size_t c = 0; c < (turned ? to : in); c++)
+            values[c] +=
+                turned ? product(low, theta, c, row) : product(low, theta, row - before, c);
+    }
 }
 
 /* Every adapter that stands beside a part of this tensor. */
-static void merge(const ol_model *model, const ol_param *p, const ol_real *theta, float *out)
+static void merge(const ol_model *model, const ol_param *p, const ol_real *theta, size_t at,
+                  size_t n, double *out)
 {
     for (int i = 0; i < model->graph->n; i++) {
-        const ol_instance *n = &model->graph->instances[i];
+        const ol_instance *s = &model->graph->instances[i];
 
-        for (int j = 0; j + 1 < n->n_steps; j++)
-            if (n->steps[j].w[0].param == p && n->steps[j + 1].op == &ol_lowrank)
-                add_product(&n->steps[j], &n->steps[j + 1], theta, out);
+        for (int j = 0; j + 1 < s->n_steps; j++)
+            if (s->steps[j].w[0].param == p && s->steps[j + 1].op == &ol_lowrank)
+                add_product(&s->steps[j], &s->steps[j + 1], theta, at, n, out);
     }
 }
 
@@ -126,7 +159,7 @@ typedef struct list {
     const ol_real *theta;
     int n;
     const ol_param **params;
-    ol_safetensor *tensors;
+    ol_stored *tensors;
     char (*names)[128];
 } list;
 
@@ -138,7 +171,7 @@ static void list_finish(list *l)
 }
 
 static ol_status list_tensors(const ol_model *model, const ol_real *theta, bool adapters,
-                              ol_stored type, list *l)
+                              ol_stored_type type, list *l)
 {
     const int most = model->n_params + model->n_frozen;
     const char *prefix = adapters ? "" : ol_families[model->spec.family].hf_prefix;
@@ -157,30 +190,30 @@ static ol_status list_tensors(const ol_model *model, const ol_real *theta, bool 
             continue;
         snprintf(l->names[l->n], sizeof l->names[l->n], "%s%s",
                  strncmp(p->name, "lm_head", 7) == 0 ? "" : prefix, p->name);
-        l->tensors[l->n] = (ol_safetensor){.name = l->names[l->n],
-                                           .type = type,
-                                           .rank = p->cols > 0 ? 2 : 1,
-                                           .dims = {p->rows, p->cols},
-                                           .count = p->size};
+        l->tensors[l->n] = (ol_stored){.name = l->names[l->n],
+                                       .type = type,
+                                       .rank = p->cols > 0 ? 2 : 1,
+                                       .dims = {p->rows, p->cols},
+                                       .count = p->size};
         l->params[l->n++] = p;
     }
     return OL_OK;
 }
 
-/* The writer asks for one tensor after the other. */
-static void give_values(void *payload, int i, float *out)
+/* The writer asks for one piece after the other. */
+static void give_values(void *payload, int i, size_t at, size_t n, double *out)
 {
     const list *l = payload;
 
-    values_of(l->model, l->params[i], l->theta, out);
+    values_of(l->model, l->params[i], l->theta, at, n, out);
     if (!is_adapter(l->params[i]))
-        merge(l->model, l->params[i], l->theta, out);
+        merge(l->model, l->params[i], l->theta, at, n, out);
 }
 
 static ol_status write_tensors(const ol_export_spec *spec, const ol_model *model,
                                const ol_real *theta, bool adapters)
 {
-    const ol_stored type = spec->bf16 && !adapters ? OL_STORED_BF16 : OL_STORED_F32;
+    const ol_stored_type type = adapters ? OL_STORED_F32 : spec->type;
     list l;
     ol_status status = list_tensors(model, theta, adapters, type, &l);
 

@@ -226,8 +226,7 @@ static ol_status check_targets(const builder *b)
     return status;
 }
 
-/* Rotary frequencies: θ^(-2j/D), those of llama3 stretched at long wavelengths as Meta does. */
-static double frequency(const ol_model_spec *m, int j)
+double ol_rope_frequency(const ol_model_spec *m, int j)
 {
     const double plain = pow(m->rope_theta, -2.0 * j / m->head_dim);
     const double turns = m->rope_original_context * plain / (2 * 3.14159265358979323846);
@@ -256,7 +255,7 @@ static ol_status allocate(const builder *b, ol_graph **out)
     OL_CHECK(g->instances && (g->frequency || !b->family->rotary), OL_ENOMEM,
              "no memory for a model of %d layers", b->spec->layers);
     for (int j = 0; g->frequency && j < half; j++)
-        g->frequency[j] = frequency(b->spec, j);
+        g->frequency[j] = ol_rope_frequency(b->spec, j);
     return OL_OK;
 }
 

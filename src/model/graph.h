@@ -83,6 +83,10 @@ void ol_graph_bind(ol_graph *graph, const ol_model *model, const ol_param *const
 
 void ol_graph_destroy(ol_graph *graph);
 
+/* Rotary frequency j of a shape with a head_dim: θ^(-2j/D), those of llama3 stretched at long
+ * wavelengths as Meta does. */
+double ol_rope_frequency(const ol_model_spec *spec, int j);
+
 /* Reals of a row of a slot. */
 int ol_slot_width(const ol_model_spec *spec, ol_slot slot);
 

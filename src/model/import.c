@@ -5,12 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "family.h"
 #include "outerloop/base/file.h" /* ol_read_file */
 #include "outerloop/base/text.h" /* ol_text */
-#include "outerloop/store/safetensors.h"
+#include "outerloop/model/config.h"
+#include "source.h"
 
-enum { PIECE = 4096, NAMED = 6 }; /* values read at a time; tensors named in a message */
+enum { PIECE = 4096, NAMED = 12 }; /* values stored at a time; tensors named in a message */
 
 /* Tensors that are listed in a message. */
 typedef struct listing {
@@ -45,11 +45,34 @@ static ol_status read_text(const char *folder, const char *file, char path[PATH_
     return ol_fail(OL_EDATA, "%s: a NUL byte stands in it", path);
 }
 
+bool ol_import_is_model(const char *path)
+{
+    char config[PATH_MAX];
+
+    return ol_path_is_folder(path)
+               ? ol_path_format(config, "%s/config.json", path) == OL_OK && ol_path_exists(config)
+               : ol_gguf_is_one(path);
+}
+
+static ol_status gguf_spec(const char *path, ol_model_spec *out)
+{
+    ol_gguf *file = NULL;
+    ol_status status;
+
+    OL_TRY(ol_gguf_open(path, &file));
+    status = ol_gguf_read_spec(file, out);
+    ol_gguf_close(file);
+    return status;
+}
+
 ol_status ol_import_spec(const char *folder, ol_model_spec *out)
 {
     char path[PATH_MAX], *text = NULL;
     ol_status status;
 
+    OL_CHECK(ol_path_exists(folder), OL_EDATA, "%s: no such folder or file", folder);
+    if (!ol_path_is_folder(folder))
+        return gguf_spec(folder, out);
     OL_TRY(read_text(folder, "config.json", path, &text));
     status = ol_config_read_model(path, text, out);
     free(text);
@@ -73,142 +96,125 @@ static bool is_adapter(const ol_param *p)
     return strstr(p->name, ".lora_") != NULL;
 }
 
-/* A tensor of ours in the files, under its name, or with or without a base model's prefix. */
-static const ol_safetensor *find(const ol_safetensors *files, const ol_model *model,
-                                 const char *name)
-{
-    const ol_safetensor *t = ol_safetensors_find(files, name);
-    char other[128];
+/* Where values go: to θ or into the block. */
+typedef struct target {
+    ol_real *theta;
+    void *block;
+} target;
 
-    if (!t) {
-        snprintf(other, sizeof other, "%s%s", ol_families[model->spec.family].hf_prefix, name);
-        t = ol_safetensors_find(files, other);
+static void put(void *payload, const ol_param *p, size_t at, size_t n, const float *values)
+{
+    const target *to = payload;
+    ol_real reals[PIECE];
+
+    for (size_t done = 0; done < n; done += PIECE) {
+        const size_t m = n - done < PIECE ? n - done : PIECE;
+
+        for (size_t i = 0; i < m; i++)
+            reals[i] = (ol_real)values[done + i];
+        if (to->theta)
+            memcpy(to->theta + p->offset + at + done, reals, m * sizeof *reals);
+        else
+            ol_frozen_put_part(p, at + done, m, reals, to->block);
     }
-    return t || strncmp(name, "model.", 6) != 0 ? t : ol_safetensors_find(files, name + 6);
 }
 
-static ol_status check_shape(const char *folder, const ol_param *p, const ol_safetensor *t)
+static ol_status check_shape(const char *path, const ol_param *p, const ol_stored *t, ol_lie lie)
 {
-    const bool same = p->cols > 0 ? t->rank == 2 && t->dims[0] == p->rows && t->dims[1] == p->cols
-                                  : t->rank == 1 && t->dims[0] == p->rows;
+    const int rows = lie == OL_LIE_TURNED ? p->cols : p->rows;
+    const int cols = lie == OL_LIE_TURNED ? p->rows : p->cols;
+    const bool same = cols > 0 ? t->rank == 2 && t->dims[0] == rows && t->dims[1] == cols
+                               : t->rank == 1 && t->dims[0] == rows;
     ol_text shape = {0};
     ol_status status = OL_OK;
 
     for (int d = 0; d < t->rank && !same; d++)
         ol_text_format(&shape, "%s%lld", d > 0 ? "," : "", (long long)t->dims[d]);
     if (!same)
-        status =
-            ol_fail(OL_EDATA, "%s: %s is [%s]; config.json makes it [%d%s%.0d]", folder, t->name,
-                    shape.data ? shape.data : "", p->rows, p->cols > 0 ? "," : "", p->cols);
+        status = ol_fail(OL_EDATA, "%s: %s is [%s]; the model's settings make it [%d%s%.0d]", path,
+                         t->name, shape.data ? shape.data : "", rows, cols > 0 ? "," : "", cols);
     ol_text_finish(&shape);
     return status;
 }
 
-/* Values of a tensor as reals, to θ or into the block. */
-static void read_values(const ol_param *p, const ol_safetensor *t, ol_real *theta, void *block)
+/* Read the tensors of a table that are adapters, or those that are not; list those that are not
+ * there. */
+static ol_status read_table(const ol_source *source, const ol_model *model, const ol_param *table,
+                            int n, bool adapters, target to, listing *missing)
 {
-    float piece[PIECE];
-    ol_real reals[PIECE];
-
-    for (size_t at = 0; at < p->size; at += PIECE) {
-        const size_t n = p->size - at < PIECE ? p->size - at : PIECE;
-
-        ol_safetensor_read(t, at, n, piece);
-        for (size_t i = 0; i < n; i++)
-            reals[i] = (ol_real)piece[i];
-        if (theta)
-            memcpy(theta + p->offset + at, reals, n * sizeof *reals);
-        else
-            ol_frozen_put_part(p, at, n, reals, block);
-    }
-}
-
-/* Read the tensors of a table that are adapters, or those that are not. */
-static ol_status read_table(const char *folder, const ol_safetensors *files, const ol_model *model,
-                            const ol_param *table, int n, bool adapters, ol_real *theta,
-                            void *block)
-{
-    listing missing = {0};
-
     for (int i = 0; i < n; i++) {
         const ol_param *p = &table[i];
-        const ol_safetensor *t = is_adapter(p) == adapters ? find(files, model, p->name) : NULL;
-        ol_status status = OL_OK;
+        ol_lie lie = OL_LIE_PLAIN;
+        const ol_stored *t;
 
-        if (is_adapter(p) == adapters && !t)
-            list(&missing, p->name);
-        if (t)
-            status = check_shape(folder, p, t);
-        if (status != OL_OK)
-            return report(&missing, status, folder, "");
-        if (t && (theta || block))
-            read_values(p, t, theta, block);
+        if (is_adapter(p) != adapters)
+            continue;
+        t = ol_source_find(source, model->spec.family, p, &lie);
+        if (!t)
+            list(missing, p->name);
+        else
+            OL_TRY(check_shape(source->path, p, t, lie));
+        if (t && (to.theta || to.block))
+            OL_TRY(ol_source_read(t, lie, &model->spec, p, put, &to));
     }
-    return report(&missing, OL_OK, folder, adapters ? "missing of the adapter" : "missing");
+    return OL_OK;
 }
 
-/* Tensors that older libraries stored and that are no weights. */
-static bool is_ignored(const ol_model *model, const char *name)
+static bool is_wanted(const ol_source *source, const ol_model *model, const ol_stored *t)
 {
-    static const char *const ends[] = {".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq"};
-    const size_t n = strlen(name);
+    ol_lie lie;
 
-    for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
-        if (n > strlen(ends[i]) && strcmp(name + n - strlen(ends[i]), ends[i]) == 0)
-            return true;
-    return model->spec.tied && strcmp(name, "lm_head.weight") == 0;
-}
-
-static bool is_wanted(const ol_safetensors *files, const ol_model *model, const ol_safetensor *t)
-{
     for (int i = 0; i < model->n_params; i++)
-        if (find(files, model, model->params[i].name) == t)
+        if (ol_source_find(source, model->spec.family, &model->params[i], &lie) == t)
             return true;
     for (int i = 0; i < model->n_frozen; i++)
-        if (find(files, model, model->frozen[i].name) == t)
+        if (ol_source_find(source, model->spec.family, &model->frozen[i], &lie) == t)
             return true;
     return false;
 }
 
-static ol_status check_extra(const char *folder, const ol_safetensors *files, const ol_model *model)
+static ol_status check_extra(const ol_source *source, const ol_model *model)
 {
     listing extra = {0};
 
-    for (size_t i = 0; i < ol_safetensors_count(files); i++) {
-        const ol_safetensor *t = ol_safetensors_at(files, i);
+    for (size_t i = 0; i < source->list->n; i++) {
+        const ol_stored *t = &source->list->items[i];
 
-        if (!is_wanted(files, model, t) && !is_ignored(model, t->name))
+        if (!is_wanted(source, model, t) && !ol_source_passes_over(source, &model->spec, t->name))
             list(&extra, t->name);
     }
-    return report(&extra, OL_OK, folder, "that the model does not have");
+    return report(&extra, OL_OK, source->path, "that the model does not have");
 }
 
-static ol_status read_files(const char *folder, const ol_safetensors *files, const ol_model *model,
-                            bool adapters, ol_real *theta, void *block)
+/* Is everything there, and nothing else? Then read it. */
+static ol_status read_source(const char *path, const char *name, const ol_model *model,
+                             bool adapters, target to)
 {
-    OL_TRY(check_extra(folder, files, model));
-    OL_TRY(read_table(folder, files, model, model->params, model->n_params, adapters, theta, NULL));
-    return read_table(folder, files, model, model->frozen, model->n_frozen, adapters, NULL, block);
+    const target theta = {.theta = to.theta}, block = {.block = to.block};
+    ol_source source = {0};
+    listing missing = {0};
+    ol_status status = ol_source_open(path, name, &source);
+
+    if (status == OL_OK)
+        status = check_extra(&source, model);
+    if (status == OL_OK)
+        status =
+            read_table(&source, model, model->params, model->n_params, adapters, theta, &missing);
+    if (status == OL_OK)
+        status =
+            read_table(&source, model, model->frozen, model->n_frozen, adapters, block, &missing);
+    ol_source_close(&source);
+    return report(&missing, status, path, adapters ? "missing of the adapter" : "missing");
 }
 
-ol_status ol_import_weights(const char *folder, const ol_model *model, ol_real *theta, void *block)
+ol_status ol_import_weights(const char *path, const ol_model *model, ol_real *theta, void *block)
 {
-    ol_safetensors *files = NULL;
-    ol_status status;
-
-    OL_TRY(ol_safetensors_open(folder, "model", &files));
-    status = read_files(folder, files, model, false, theta, block);
-    ol_safetensors_close(files);
-    return status;
+    return read_source(path, "model", model, false, (target){theta, block});
 }
 
 ol_status ol_import_adapter(const char *folder, const ol_model *model, ol_real *theta)
 {
-    ol_safetensors *files = NULL;
-    ol_status status;
-
-    OL_TRY(ol_safetensors_open(folder, "adapter_model", &files));
-    status = read_files(folder, files, model, true, theta, NULL);
-    ol_safetensors_close(files);
-    return status;
+    OL_CHECK(ol_path_is_folder(folder), OL_EDATA, "%s: an adapter is a folder as peft saves it",
+             folder);
+    return read_source(folder, "adapter_model", model, true, (target){theta, NULL});
 }

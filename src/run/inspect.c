@@ -176,6 +176,30 @@ static ol_status count_tensors(const ol_archive *archive, const char *own, tally
     return status;
 }
 
+/* A checkpoint that `import` made, and the files that came along. */
+static ol_status describe_import(const ol_archive *archive, ol_text *out)
+{
+    ol_strings names = {0};
+    char *origin = NULL;
+    ol_text list = {0};
+    ol_status status;
+
+    OL_TRY(ol_archive_get_text(archive, "/", "origin", &origin));
+    status = ol_inspect_line(out, "imported", "from %s", origin);
+    free(origin);
+    OL_TRY(status);
+    if (!ol_archive_is_group(archive, "files"))
+        return OL_OK;
+    OL_TRY(ol_archive_children(archive, "files", &names));
+    for (size_t i = 0; i < names.n && status == OL_OK; i++)
+        status = ol_text_format(&list, "%s%s", i > 0 ? ", " : "", names.items[i]);
+    if (status == OL_OK)
+        status = ol_inspect_line(out, "files", "%s", list.data ? list.data : "none");
+    ol_text_finish(&list);
+    ol_strings_finish(&names);
+    return status;
+}
+
 static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
 {
     const ol_archive *archive = ol_checkpoint_archive(file);
@@ -188,7 +212,10 @@ static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
     OL_TRY(ol_inspect_line(s->out, "step", "%lld meta-steps, %lld optimizer steps",
                            (long long)ol_checkpoint_step(file),
                            (long long)ol_checkpoint_moments_step(file)));
-    OL_TRY(ol_inspect_job("job", ol_checkpoint_job(file), s->out));
+    if (ol_archive_has_attribute(archive, "/", "origin"))
+        OL_TRY(describe_import(archive, s->out));
+    else
+        OL_TRY(ol_inspect_job("job", ol_checkpoint_job(file), s->out));
     OL_TRY(show_attributes(archive, "/model", "model", s->out));
     OL_TRY(count_tensors(archive, own, t));
     OL_TRY(ol_inspect_line(s->out, "tensors", "%d, %lld parameters%s", t[0].tensors,

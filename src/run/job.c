@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "job_keys.h"
-#include "outerloop/model/import.h" /* ol_import_spec, ol_import_adapter_config */
+#include "outerloop/run/snapshot.h" /* ol_snapshot_shape */
 #include "outerloop/text/prompt.h"  /* OL_DIRECT */
 
 /* Where the value of `path` stood, for messages. */
@@ -37,32 +37,13 @@ static bool is_lora(const ol_job *job)
     return trained->n == 1 && strcmp(trained->items[0], "lora") == 0;
 }
 
-/* The settings of the adapter that the job begins with. */
-static ol_status adapter_settings(ol_job *job)
-{
-    ol_adapter_config config;
-    ol_status status;
-
-    OL_TRY(ol_import_adapter_config(job->model.lora.path, &config));
-    job->model.lora.rank = config.rank;
-    job->model.lora.alpha = config.alpha;
-    job->model.lora.rslora = config.rslora;
-    status = ol_conf_strings_set(&job->model.lora.targets, config.n_targets,
-                                 (const char *const *)config.targets);
-    ol_adapter_config_finish(&config);
-    return status;
-}
-
 /* The targets that peft takes for the family. */
 static ol_status usual_targets(ol_job *job)
 {
     static const char *const gpt2[] = {"c_attn"}, *const others[] = {"q_proj", "v_proj"};
-    ol_model_spec spec = job->model.shape;
+    ol_model_spec spec;
 
-    if (job->model.lora.path[0])
-        return adapter_settings(job);
-    if (job->model.init == OL_INIT_IMPORT)
-        OL_TRY(ol_import_spec(job->model.path, &spec));
+    OL_TRY(ol_snapshot_shape(job, &spec));
     return spec.family == OL_GPT2 ? ol_conf_strings_set(&job->model.lora.targets, 1, gpt2)
                                   : ol_conf_strings_set(&job->model.lora.targets, 2, others);
 }
@@ -84,6 +65,8 @@ static ol_status resolve(ol_job *job, const char *path)
         OL_TRY(join(&job->output, "runs/", job->name, ""));
         OL_TRY(ol_conf_derived(job->conf, "output"));
     }
+    if (is_lora(job) && job->model.lora.path[0])
+        OL_TRY(ol_job_take_adapter(job));
     if (job->model.lora.targets.n == 0 && is_lora(job)) {
         OL_TRY(usual_targets(job));
         OL_TRY(ol_conf_derived(job->conf, "model.lora.targets"));
@@ -95,8 +78,7 @@ static ol_status resolve(ol_job *job, const char *path)
     return OL_OK;
 }
 
-/* Has the key the value that it has when nobody says another? */
-static bool is_preset(const ol_job *job, const char *path)
+bool ol_job_is_preset(const ol_job *job, const char *path)
 {
     const size_t key = ol_conf_find(ol_job_keys, path);
     ol_text value = {0};
@@ -124,7 +106,7 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
     const ol_model_spec *s = &m->shape;
 
     for (size_t i = 0; i < sizeof of_shape / sizeof *of_shape && m->init == OL_INIT_IMPORT; i++)
-        if (!is_preset(job, of_shape[i]))
+        if (!ol_job_is_preset(job, of_shape[i]))
             ol_conf_mistake(mistakes, place(job, of_shape[i]),
                             "%s is unused: the model at model.path has a shape of its own",
                             of_shape[i]);
@@ -141,7 +123,7 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
                         "model.width = %d is not a multiple of model.heads = %d", s->width,
                         s->heads);
     for (size_t i = 0; i < sizeof of_lora / sizeof *of_lora && !is_lora(job); i++)
-        if (!is_preset(job, of_lora[i]))
+        if (!ol_job_is_preset(job, of_lora[i]))
             ol_conf_mistake(mistakes, place(job, of_lora[i]),
                             "%s is unused: model.trained is not \"lora\"", of_lora[i]);
     if (m->init == OL_INIT_RANDOM && job->data.max_tokens > s->context)

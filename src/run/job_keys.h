@@ -9,4 +9,11 @@
 
 extern const ol_conf_table ol_job_keys;
 
+/* Take the settings of the adapter at model.lora.path over. Those that the job says itself must be the
+ * same. Errors: OL_EUSAGE naming both; OL_EDATA when there is no such adapter. */
+ol_status ol_job_take_adapter(ol_job *job);
+
+/* Has the key the value that it has when nobody says another? */
+bool ol_job_is_preset(const ol_job *job, const char *path);
+
 #endif

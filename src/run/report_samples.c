@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "outerloop/data/target.h" /* ol_target */
+#include "outerloop/run/package.h" /* ol_package_tokenizer */
 #include "report_parts.h"
 
 /* Columns of eval/prediction. */
@@ -98,9 +99,8 @@ static void open_prompter(const ol_report *r, const report_learner *l, prompter 
     *p = (prompter){.learner = l};
     if (!l->job || !find_root(r, l, p->root))
         return;
-    if (ol_path_format(p->tokens, *l->job->data.tokenizer ? "%s" : "%s/tokenizer",
-                       *l->job->data.tokenizer ? l->job->data.tokenizer : p->root) != OL_OK ||
-        ol_tokenizer_load(p->tokens, &p->tokenizer) != OL_OK)
+    if (ol_package_of_job(l->job, p->root, p->tokens) != OL_OK ||
+        ol_package_tokenizer(p->tokens, &p->tokenizer) != OL_OK)
         p->tokenizer = NULL;
 }
 

@@ -7,7 +7,7 @@
 
 #include "outerloop/data/suite.h"   /* ol_suite_write */
 #include "outerloop/kernel/gemm.h"  /* ol_gemm_threads */
-#include "outerloop/model/import.h" /* ol_import_spec */
+#include "outerloop/run/package.h"  /* ol_package_of_job */
 #include "outerloop/run/snapshot.h" /* ol_snapshot_start */
 #include "setup.h"
 
@@ -75,12 +75,7 @@ static ol_status find_data(ol_setup *s)
         OL_TRY(ol_path_format(s->root, "%s/suite", s->job->output));
     else
         OL_TRY(ol_path_format(s->root, "%s", data->root));
-    if (data->tokenizer[0])
-        OL_TRY(ol_path_format(s->tokenizer_path, "%s", data->tokenizer));
-    else if (s->job->model.init == OL_INIT_IMPORT)
-        OL_TRY(ol_path_format(s->tokenizer_path, "%s", s->job->model.path));
-    else
-        OL_TRY(ol_path_format(s->tokenizer_path, "%s/tokenizer", s->root));
+    OL_TRY(ol_package_of_job(s->job, s->root, s->tokenizer_path));
     if (suite && ol_comm_rank(s->comm) == 0) {
         OL_TRY(ol_run_folder_make(&s->folder));
         OL_TRY(ol_suite_write(s->root, SUITE_SEED));
@@ -94,10 +89,10 @@ static ol_status check_data(const ol_setup *s)
 
     OL_CHECK(data->root[0] == '\0' || ol_path_is_folder(s->root), OL_EUSAGE,
              "data.root: %s: no such folder", s->root);
-    OL_CHECK(data->tokenizer[0] || data->root[0] == '\0' || ol_path_is_folder(s->tokenizer_path),
+    OL_CHECK(data->tokenizer[0] || data->root[0] == '\0' || ol_path_exists(s->tokenizer_path),
              OL_EUSAGE,
              "data.tokenizer: name a folder with tokenizer.json, or with vocab.json and "
-             "merges.txt; tasks of one's own come without, and %s is not there",
+             "merges.txt, or a GGUF file; tasks of one's own come without, and %s is not there",
              s->tokenizer_path);
     OL_CHECK(data->root[0] || ol_path_is_folder(s->root), OL_EDATA,
              "%s: the built-in suite is not seen on %s: `output` must be on a file system that all "
@@ -110,11 +105,10 @@ static ol_status make_model(ol_setup *s)
 {
     const ol_job_model *m = &s->job->model;
     const int V = ol_tokenizer_size(s->tokenizer);
-    ol_model_spec shape = m->shape;
+    ol_model_spec shape;
     ol_trained_spec trained = ol_job_trained(s->job);
 
-    if (m->init == OL_INIT_IMPORT)
-        OL_TRY(ol_import_spec(m->path, &shape));
+    OL_TRY(ol_snapshot_shape(s->job, &shape));
     OL_CHECK(shape.vocab == 0 || shape.vocab >= V, OL_EUSAGE,
              "%s %d, but the tokenizer %s has %d tokens: %s",
              m->init == OL_INIT_IMPORT ? "the model's vocabulary is" : "model.vocab =", shape.vocab,
@@ -198,7 +192,7 @@ static ol_status make_targets(ol_setup *s, ol_arm *arm)
 static ol_status load(ol_setup *s)
 {
     OL_TRY(check_data(s));
-    OL_TRY(ol_tokenizer_load(s->tokenizer_path, &s->tokenizer));
+    OL_TRY(ol_package_tokenizer(s->tokenizer_path, &s->tokenizer));
     OL_TRY(make_model(s));
     for (int i = 0; i < s->n_arms; i++) {
         if (s->job->stages & OL_STAGE_TRAIN)

@@ -7,11 +7,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "job_keys.h"                   /* ol_job_is_preset */
 #include "outerloop/base/log.h"         /* ol_log_warn */
 #include "outerloop/model/import.h"     /* ol_import_weights, ol_import_adapter */
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint_* */
+#include "snapshot_parts.h"
 
-static const char rng_note[] =
+const char ol_snapshot_rng[] =
     "Philox4x32-10; streams keyed by (seed, purpose, meta-step, episode), nothing stored";
 
 void ol_run_id_make(const char *host, char run_id[OL_RUN_ID_TEXT])
@@ -58,10 +60,7 @@ static ol_status place_tensors(const ol_model *model, const ol_job *job, const o
     return OL_OK;
 }
 
-enum { MOST_NOTES = 32 };
-
-/* Attributes of /model: what must agree for a checkpoint to be of use. Returns how many. */
-static int describe_shape(const ol_model *model, ol_checkpoint_note notes[MOST_NOTES])
+int ol_snapshot_notes(const ol_model *model, ol_checkpoint_note notes[OL_SHAPE_NOTES])
 {
     int n = 0;
 
@@ -85,7 +84,7 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
                                const ol_state *state, const ol_run_mark *mark, const char *text,
                                char path[PATH_MAX])
 {
-    ol_checkpoint_note shape[MOST_NOTES];
+    ol_checkpoint_note shape[OL_SHAPE_NOTES];
     const ol_checkpoint_note notes[] = {
         {.name = "name", .kind = OL_NOTE_TEXT, .text = job->name},
         {.name = "learner", .kind = OL_NOTE_TEXT, .text = job->learner.algorithm},
@@ -96,11 +95,11 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
     ol_checkpoint_spec spec = {.step = mark->step,
                                .moments_step = state->t,
                                .seed = (uint64_t)job->seed,
-                               .rng = rng_note,
+                               .rng = ol_snapshot_rng,
                                .run_id = mark->run_id,
                                .job = text,
                                .model = shape,
-                               .n_model = describe_shape(model, shape),
+                               .n_model = ol_snapshot_notes(model, shape),
                                .notes = notes,
                                .n_notes = sizeof notes / sizeof *notes};
     ol_checkpoint_tensor *placed = NULL;
@@ -131,47 +130,77 @@ ol_status ol_snapshot_write(const char *folder, const ol_job *job, const ol_mode
     return OL_OK;
 }
 
-/* A field of /model against ours; a difference is added to `differ`. */
-static ol_status compare_field(const ol_archive *archive, const ol_model *model,
-                               const ol_model_field *f, ol_text *differ)
+/* The shape that /model of a checkpoint tells. */
+static ol_status read_shape(const ol_archive *archive, const char *path, ol_model_spec *spec)
 {
-    const double ours = ol_model_field_get(&model->spec, f);
+    char *arch = NULL;
     int64_t whole = 0;
-    double theirs;
+    double value = 0;
 
-    if (f->kind == OL_FIELD_REAL) {
-        OL_TRY(ol_archive_get_f64(archive, "/model", f->name, &theirs));
-    } else {
-        OL_TRY(ol_archive_get_i64(archive, "/model", f->name, &whole));
-        theirs = (double)whole;
+    OL_TRY(ol_archive_get_text(archive, "/model", "arch", &arch));
+    *spec = (ol_model_spec)OL_MODEL_SPEC_INIT;
+    while (ol_model_families[spec->family] && strcmp(ol_model_families[spec->family], arch) != 0)
+        spec->family++;
+    free(arch);
+    OL_CHECK(ol_model_families[spec->family], OL_EDATA, "%s: arch of /model is not known", path);
+    for (const ol_model_field *f = ol_model_fields; f->name; f++) {
+        if (f->kind == OL_FIELD_REAL) {
+            OL_TRY(ol_archive_get_f64(archive, "/model", f->name, &value));
+        } else {
+            OL_TRY(ol_archive_get_i64(archive, "/model", f->name, &whole));
+            OL_CHECK(whole >= 0 && whole <= INT32_MAX, OL_EDATA, "%s: %s of /model is out of range",
+                     path, f->name);
+            value = (double)whole;
+        }
+        ol_model_field_set(spec, f, value);
     }
-    if (theirs == ours)
-        return OL_OK;
-    return ol_text_format(differ, "%s%s %.9g and not %.9g", differ->size ? ", " : "", f->name,
-                          theirs, ours);
+    return OL_OK;
+}
+
+/* A field as a checkpoint has it against ours; a difference is added to `differ`. */
+static ol_status compare_field(const ol_model_field *f, const ol_model_spec *theirs,
+                               const ol_model_spec *ours, ol_text *differ)
+{
+    const double there = ol_model_field_get(theirs, f), here = ol_model_field_get(ours, f);
+
+    return there == here ? OL_OK
+                         : ol_text_format(differ, "%s%s %.9g and not %.9g",
+                                          differ->size ? ", " : "", f->name, there, here);
+}
+
+static ol_status compare_arch(const ol_model_spec *theirs, const ol_model_spec *ours,
+                              ol_text *differ)
+{
+    return theirs->family == ours->family
+               ? OL_OK
+               : ol_text_format(differ, "arch %s and not %s", ol_model_families[theirs->family],
+                                ol_model_families[ours->family]);
+}
+
+/* Fail where anything differs. Frees the text. */
+static ol_status conclude_shape(ol_status status, const char *path, ol_text *differ)
+{
+    if (status == OL_OK && differ->size > 0)
+        status = ol_fail(OL_EUSAGE,
+                         "%s: its model is not this job's: %s there; make the keys of `model` (and "
+                         "the tokenizer) agree, or choose another checkpoint",
+                         path, differ->data);
+    ol_text_finish(differ);
+    return status;
 }
 
 /* Compare /model of a checkpoint with a model; what differs is named. */
 static ol_status check_shape(const ol_checkpoint *file, const char *path, const ol_model *model)
 {
-    const ol_archive *archive = ol_checkpoint_archive(file);
-    const char *arch = ol_model_families[model->spec.family];
     ol_text differ = {0};
-    char *theirs = NULL;
-    ol_status status = ol_archive_get_text(archive, "/model", "arch", &theirs);
+    ol_model_spec theirs;
+    ol_status status = read_shape(ol_checkpoint_archive(file), path, &theirs);
 
-    if (status == OL_OK && strcmp(theirs, arch) != 0)
-        status = ol_text_format(&differ, "arch %s and not %s", theirs, arch);
+    if (status == OL_OK)
+        status = compare_arch(&theirs, &model->spec, &differ);
     for (const ol_model_field *f = ol_model_fields; f->name && status == OL_OK; f++)
-        status = compare_field(archive, model, f, &differ);
-    if (status == OL_OK && differ.size > 0)
-        status = ol_fail(OL_EUSAGE,
-                         "%s: its model is not this job's: %s there; make the keys of `model` (and "
-                         "the tokenizer) agree, or choose another checkpoint",
-                         path, differ.data);
-    ol_text_finish(&differ);
-    free(theirs);
-    return status;
+        status = compare_field(f, &theirs, &model->spec, &differ);
+    return conclude_shape(status, path, &differ);
 }
 
 /* True when the file holds what is trained alone. */
@@ -257,8 +286,7 @@ static ol_status overlay(const ol_checkpoint *file, const ol_model *model, bool 
     return OL_OK;
 }
 
-/* The checkpoint that model.path means. */
-static ol_status find_start(const char *path, char found[PATH_MAX])
+ol_status ol_snapshot_find(const char *path, char found[PATH_MAX])
 {
     char folder[PATH_MAX];
     int64_t step;
@@ -266,7 +294,13 @@ static ol_status find_start(const char *path, char found[PATH_MAX])
     if (!ol_path_is_folder(path))
         return ol_path_format(found, "%s", path);
     OL_TRY(ol_path_format(folder, "%s/checkpoints", path));
-    OL_TRY(ol_checkpoint_newest(ol_path_is_folder(folder) ? folder : path, found, &step));
+    return ol_checkpoint_newest(ol_path_is_folder(folder) ? folder : path, found, &step);
+}
+
+/* The checkpoint that model.path means. */
+static ol_status find_start(const char *path, char found[PATH_MAX])
+{
+    OL_TRY(ol_snapshot_find(path, found));
     OL_CHECK(found[0], OL_EDATA, "%s: no checkpoint is there (model.path)", path);
     return OL_OK;
 }
@@ -335,31 +369,36 @@ static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_re
                                             : OL_OK;
 }
 
-/* The shape that /model of a checkpoint tells. */
-static ol_status read_shape(const ol_archive *archive, const char *path, ol_model_spec *spec)
+/* The checkpoint's; what the job says of it must be the same. */
+static ol_status shape_of_start(const ol_job *job, ol_model_spec *spec)
 {
-    char *arch = NULL;
-    int64_t whole = 0;
-    double value = 0;
+    const ol_model_spec *ours = &job->model.shape;
+    char path[PATH_MAX], key[64];
+    ol_checkpoint *file = NULL;
+    ol_text differ = {0};
+    ol_status status;
 
-    OL_TRY(ol_archive_get_text(archive, "/model", "arch", &arch));
-    *spec = (ol_model_spec)OL_MODEL_SPEC_INIT;
-    while (ol_model_families[spec->family] && strcmp(ol_model_families[spec->family], arch) != 0)
-        spec->family++;
-    free(arch);
-    OL_CHECK(ol_model_families[spec->family], OL_EDATA, "%s: arch of /model is not known", path);
-    for (const ol_model_field *f = ol_model_fields; f->name; f++) {
-        if (f->kind == OL_FIELD_REAL) {
-            OL_TRY(ol_archive_get_f64(archive, "/model", f->name, &value));
-        } else {
-            OL_TRY(ol_archive_get_i64(archive, "/model", f->name, &whole));
-            OL_CHECK(whole >= 0 && whole <= INT32_MAX, OL_EDATA, "%s: %s of /model is out of range",
-                     path, f->name);
-            value = (double)whole;
-        }
-        ol_model_field_set(spec, f, value);
+    OL_TRY(find_start(job->model.path, path));
+    OL_TRY(ol_checkpoint_open(path, &file));
+    status = read_shape(ol_checkpoint_archive(file), path, spec);
+    ol_checkpoint_close(file);
+    if (status == OL_OK && !ol_job_is_preset(job, "model.arch"))
+        status = compare_arch(spec, ours, &differ);
+    for (const ol_model_field *f = ol_model_fields; f->name && status == OL_OK; f++) {
+        snprintf(key, sizeof key, "model.%s", f->name);
+        if (!ol_job_is_preset(job, key))
+            status = compare_field(f, spec, ours, &differ);
     }
-    return OL_OK;
+    spec->init_std = ours->init_std;
+    return conclude_shape(status, path, &differ);
+}
+
+ol_status ol_snapshot_shape(const ol_job *job, ol_model_spec *spec)
+{
+    *spec = job->model.shape;
+    return job->model.init == OL_INIT_IMPORT       ? ol_import_spec(job->model.path, spec)
+           : job->model.init == OL_INIT_CHECKPOINT ? shape_of_start(job, spec)
+                                                   : OL_OK;
 }
 
 /* The job and the shape of a checkpoint. */

@@ -34,6 +34,8 @@ static ol_status check_space(const char *folder, const ol_checkpoint_spec *spec)
 
     for (int i = 0; i < spec->n_tensors; i++)
         need += tensor_elements(&spec->tensors[i]) * sizeof(float) * (spec->tensors[i].m ? 3 : 1);
+    for (int i = 0; i < spec->n_files; i++)
+        need += spec->files[i].size;
     OL_CHECK(statvfs(folder, &disk) == 0, OL_EIO, "%s: cannot ask for free space: %s", folder,
              strerror(errno));
     left = (unsigned long long)disk.f_bavail * disk.f_frsize;
@@ -90,6 +92,22 @@ static ol_status write_tensors(ol_archive *archive, const ol_checkpoint_spec *sp
     return OL_OK;
 }
 
+static ol_status write_files(ol_archive *archive, const ol_checkpoint_spec *spec)
+{
+    for (int i = 0; i < spec->n_files; i++) {
+        const ol_checkpoint_file *file = &spec->files[i];
+        const int64_t size = (int64_t)file->size;
+        char object[PATH_MAX], digest[OL_DIGEST_TEXT];
+
+        assert(!strchr(file->name, '/') && size > 0);
+        OL_TRY(ol_path_format(object, "%s/%s", ol_manifest_files, file->name));
+        ol_digest(file->data, file->size, digest);
+        OL_TRY(ol_archive_write_u8(archive, object, 1, &size, (const uint8_t *)file->data));
+        OL_TRY(ol_archive_set_text(archive, object, "digest", digest));
+    }
+    return OL_OK;
+}
+
 static ol_status write_contents(ol_archive *archive, const ol_checkpoint_spec *spec)
 {
     char digest[OL_DIGEST_TEXT];
@@ -107,6 +125,7 @@ static ol_status write_contents(ol_archive *archive, const ol_checkpoint_spec *s
     OL_TRY(ol_archive_make_group(archive, "moments"));
     OL_TRY(ol_archive_set_i64(archive, "moments", "step", spec->moments_step));
     OL_TRY(write_tensors(archive, spec));
+    OL_TRY(write_files(archive, spec));
     OL_TRY(ol_manifest_digest(archive, digest));
     return ol_archive_set_text(archive, "/", "digest", digest);
 }
@@ -173,15 +192,12 @@ static void write_hint(const char *folder, const char *name)
         ol_write_file(path, line, strlen(line)); /* a hint: not worth a failure */
 }
 
-ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec,
-                              char path[PATH_MAX])
+/* In the folder of `path`, which is there. */
+static ol_status write_whole(const char *folder, const char *path, const ol_checkpoint_spec *spec)
 {
-    char name[64], aside[PATH_MAX];
+    char aside[PATH_MAX];
     ol_status status;
 
-    snprintf(name, sizeof name, "step-%06lld.h5", (long long)spec->step);
-    OL_TRY(ol_make_folders(folder));
-    OL_TRY(ol_path_format(path, "%s/%s", folder, name));
     OL_TRY(ol_path_format(aside, "%s.tmp-%s", path, spec->run_id));
     OL_TRY(check_space(folder, spec));
     status = write_aside(aside, spec);
@@ -193,12 +209,31 @@ ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec
         status = reread(aside);
     if (status == OL_OK)
         status = ol_commit_file(aside, path);
-    if (status != OL_OK) {
+    if (status != OL_OK)
         unlink(aside);
-        return status;
-    }
+    return status;
+}
+
+ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec,
+                              char path[PATH_MAX])
+{
+    char name[64];
+
+    snprintf(name, sizeof name, "step-%06lld.h5", (long long)spec->step);
+    OL_TRY(ol_make_folders(folder));
+    OL_TRY(ol_path_format(path, "%s/%s", folder, name));
+    OL_TRY(write_whole(folder, path, spec));
     write_hint(folder, name);
     return OL_OK;
+}
+
+ol_status ol_checkpoint_write_as(const char *path, const ol_checkpoint_spec *spec)
+{
+    const char *slash = strrchr(path, '/');
+    char folder[PATH_MAX];
+
+    OL_TRY(ol_path_format(folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : "."));
+    return write_whole(folder, path, spec);
 }
 
 bool ol_checkpoint_is_one(const char *path)
@@ -325,6 +360,43 @@ ol_status ol_checkpoint_read(const ol_checkpoint *checkpoint, ol_checkpoint_part
     return OL_OK;
 }
 
+bool ol_checkpoint_has_file(const ol_checkpoint *checkpoint, const char *name)
+{
+    char object[PATH_MAX];
+
+    return ol_path_format(object, "%s/%s", ol_manifest_files, name) == OL_OK &&
+           ol_archive_has(checkpoint->archive, object);
+}
+
+ol_status ol_checkpoint_read_file(const ol_checkpoint *checkpoint, const char *name, char **data,
+                                  size_t *size)
+{
+    char object[PATH_MAX], digest[OL_DIGEST_TEXT], *stored = NULL;
+    ol_status status;
+
+    *data = NULL;
+    OL_TRY(ol_path_format(object, "%s/%s", ol_manifest_files, name));
+    OL_TRY(ol_archive_count(checkpoint->archive, object, size));
+    *data = malloc(*size + 1);
+    OL_CHECK(*data, OL_ENOMEM, "no memory for %s (%zu bytes)", object, *size);
+    (*data)[*size] = '\0';
+    status = ol_archive_read_u8(checkpoint->archive, object, *size, (uint8_t *)*data);
+    if (status == OL_OK)
+        status = ol_archive_get_text(checkpoint->archive, object, "digest", &stored);
+    if (status == OL_OK) {
+        ol_digest(*data, *size, digest);
+        if (strcmp(digest, stored) != 0)
+            status = ol_fail(OL_EDATA, "%s: %s: its digest does not hold: the file was altered",
+                             ol_archive_path(checkpoint->archive), object);
+    }
+    free(stored);
+    if (status != OL_OK) {
+        free(*data);
+        *data = NULL;
+    }
+    return status;
+}
+
 /* @param buffer  grown as needed, *owned by the caller* */
 static ol_status verify_tensor(const ol_checkpoint *checkpoint, int part, const char *name,
                                float **buffer, size_t *room)
@@ -364,6 +436,25 @@ static ol_status verify_tensors(const ol_checkpoint *checkpoint)
     return status;
 }
 
+static ol_status verify_files(const ol_checkpoint *checkpoint)
+{
+    ol_strings names = {0};
+    ol_status status = OL_OK;
+
+    if (!ol_archive_is_group(checkpoint->archive, ol_manifest_files))
+        return OL_OK;
+    OL_TRY(ol_archive_children(checkpoint->archive, ol_manifest_files, &names));
+    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
+        char *data = NULL;
+        size_t size;
+
+        status = ol_checkpoint_read_file(checkpoint, names.items[i], &data, &size);
+        free(data);
+    }
+    ol_strings_finish(&names);
+    return status;
+}
+
 ol_status ol_checkpoint_verify(const char *path)
 {
     ol_checkpoint *checkpoint;
@@ -371,6 +462,8 @@ ol_status ol_checkpoint_verify(const char *path)
 
     OL_TRY(ol_checkpoint_open(path, &checkpoint));
     status = verify_tensors(checkpoint);
+    if (status == OL_OK)
+        status = verify_files(checkpoint);
     ol_checkpoint_close(checkpoint);
     return status;
 }

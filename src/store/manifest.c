@@ -9,6 +9,7 @@
 #include "outerloop/store/checkpoint.h" /* OL_CHECKPOINT_RANK */
 
 const char *const ol_manifest_groups[OL_MANIFEST_GROUPS] = {"params", "moments/m", "moments/v"};
+const char ol_manifest_files[] = "files";
 
 static ol_status list_attribute(const ol_archive *archive, const char *object, const char *name,
                                 ol_text *list)
@@ -82,6 +83,8 @@ static ol_status list_all(const ol_archive *archive, ol_text *list)
     OL_TRY(list_job(archive, list));
     for (int g = 0; g < OL_MANIFEST_GROUPS; g++)
         OL_TRY(list_tensors(archive, ol_manifest_groups[g], list));
+    if (ol_archive_is_group(archive, ol_manifest_files)) /* few checkpoints have any */
+        OL_TRY(list_tensors(archive, ol_manifest_files, list));
     return OL_OK;
 }
 

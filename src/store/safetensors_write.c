@@ -9,21 +9,27 @@
 #include "outerloop/base/file.h" /* ol_commit_file, ol_write_file */
 #include "outerloop/store/safetensors.h"
 
-enum { HEADER_STEP = 8 }; /* the header's length is a multiple of it, so that data are aligned */
+enum {
+    HEADER_STEP = 8, /* the header's length is a multiple of it, so that data are aligned */
+    PIECE = 1 << 16  /* values asked for at a time, where rows are not longer             */
+};
 
 /* What is written, and how it is cut into files. */
 typedef struct writer {
     const char *folder, *name;
-    const ol_safetensor *tensors;
+    const ol_stored *tensors;
     int n;
-    ol_safetensor_source *source;
+    ol_safetensors_source *source;
     void *payload;
     int files;
 } writer;
 
-static size_t bytes_of(const ol_safetensor *t)
+static size_t bytes_of(const ol_stored *t)
 {
-    return t->count * (t->type == OL_STORED_F32 ? 4 : 2);
+    size_t bytes = 0;
+
+    ol_stored_bytes(t->type, t->count, &bytes); /* they are in memory, or could be */
+    return bytes;
 }
 
 /* The file number `file` of all, counted from 1. */
@@ -36,16 +42,14 @@ static ol_status name_file(const writer *w, int file, char name[128])
     return OL_OK;
 }
 
-static json_t *entry_of(const ol_safetensor *t, size_t at)
+static json_t *entry_of(const ol_stored *t, size_t at)
 {
-    static const char *const words[] = {
-        [OL_STORED_F32] = "F32", [OL_STORED_F16] = "F16", [OL_STORED_BF16] = "BF16"};
     json_t *shape = json_array();
 
     for (int d = 0; d < t->rank; d++)
         json_array_append_new(shape, json_integer(t->dims[d]));
-    return json_pack("{s:s,s:o,s:[I,I]}", "dtype", words[t->type], "shape", shape, "data_offsets",
-                     (json_int_t)at, (json_int_t)(at + bytes_of(t)));
+    return json_pack("{s:s,s:o,s:[I,I]}", "dtype", ol_stored_word(t->type), "shape", shape,
+                     "data_offsets", (json_int_t)at, (json_int_t)(at + bytes_of(t)));
 }
 
 static ol_status write_header(const writer *w, int from, int to, FILE *file)
@@ -72,35 +76,30 @@ static ol_status write_header(const writer *w, int from, int to, FILE *file)
     return OL_OK;
 }
 
-/* float32 to bfloat16, to nearest, ties to even; the values of a tensor that is one already stay. */
-static void narrow(size_t n, float *values)
+/* Whole rows of about PIECE values. */
+static size_t piece_of(const ol_stored *t)
 {
-    uint16_t *out = (uint16_t *)(void *)values;
+    const size_t row = t->rank > 1 ? (size_t)t->dims[t->rank - 1] : 1;
 
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits;
-        uint16_t half;
-
-        memcpy(&bits, &values[i], sizeof bits);
-        if (values[i] == values[i])
-            bits += 0x7fffu + (bits >> 16 & 1u);
-        else
-            bits |= 0x400000u;
-        half = (uint16_t)(bits >> 16);
-        memcpy(&out[i], &half, sizeof half); /* behind what is still to be read */
-    }
+    return row < PIECE ? PIECE / row * row : row;
 }
 
 static ol_status write_data(const writer *w, int i, FILE *file)
 {
-    const ol_safetensor *t = &w->tensors[i];
-    float *values = malloc(t->count * sizeof *values + 1);
+    const ol_stored *t = &w->tensors[i];
+    const size_t piece = piece_of(t);
+    double *values = malloc(piece * sizeof *values);
+    size_t bytes = 0;
 
-    OL_CHECK(values, OL_ENOMEM, "no memory for %s", t->name);
-    w->source(w->payload, i, values);
-    if (t->type == OL_STORED_BF16)
-        narrow(t->count, values);
-    fwrite(values, 1, bytes_of(t), file);
+    OL_CHECK(values, OL_ENOMEM, "no memory for rows of %s", t->name);
+    for (size_t at = 0; at < t->count; at += piece) {
+        const size_t n = t->count - at < piece ? t->count - at : piece;
+
+        w->source(w->payload, i, at, n, values);
+        ol_stored_write(t->type, n, values, values);
+        ol_stored_bytes(t->type, n, &bytes);
+        fwrite(values, 1, bytes, file);
+    }
     free(values);
     return OL_OK;
 }
@@ -176,8 +175,8 @@ static ol_status write_index(const writer *w, size_t most)
 }
 
 ol_status ol_safetensors_write(const char *folder, const char *name, int n,
-                               const ol_safetensor *tensors, size_t shard_bytes,
-                               ol_safetensor_source *source, void *payload)
+                               const ol_stored *tensors, size_t shard_bytes,
+                               ol_safetensors_source *source, void *payload)
 {
     writer w = {folder, name, tensors, n, source, payload, 0};
 

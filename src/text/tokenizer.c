@@ -72,12 +72,17 @@ void ol_tokens_finish(ol_tokens *tokens)
     *tokens = (ol_tokens){0};
 }
 
+static ol_status split_gpt2(tokenizer_parts *parts, const char *name)
+{
+    OL_TRY(ol_splitter_create(&parts->splitter));
+    return ol_splitter_add(parts->splitter, name, OL_GPT2_PATTERN);
+}
+
 /* A folder of GPT-2's vocab.json and merges.txt. */
 static ol_status read_gpt2(tokenizer_parts *parts, const char *folder)
 {
     OL_TRY(vocabulary_read(&parts->vocabulary, folder));
-    OL_TRY(ol_splitter_create(&parts->splitter));
-    return ol_splitter_add(parts->splitter, folder, OL_GPT2_PATTERN);
+    return split_gpt2(parts, folder);
 }
 
 static ol_status read_json(tokenizer_parts *parts, const char *path)
@@ -132,6 +137,23 @@ ol_status ol_tokenizer_parse(const char *name, const char *text, size_t size, ol
     OL_TRY(vocabulary_parse_json(name, text, size, &root));
     status = tokenizer_json_read(&parts, name, root);
     json_decref(root);
+    return make_tokenizer(status, &parts, name, out);
+}
+
+ol_status ol_tokenizer_parse_pair(const char *name, const char *vocab, size_t vocab_size,
+                                  char *merges, size_t merges_size, ol_tokenizer **out)
+{
+    tokenizer_parts parts = {0};
+    char vocab_name[PATH_MAX], merges_name[PATH_MAX];
+    ol_status status;
+
+    *out = NULL;
+    OL_TRY(ol_path_format(vocab_name, "%s: vocab.json", name));
+    OL_TRY(ol_path_format(merges_name, "%s: merges.txt", name));
+    status = vocabulary_parse(&parts.vocabulary, vocab_name, vocab, vocab_size, merges_name, merges,
+                              merges_size);
+    if (status == OL_OK)
+        status = split_gpt2(&parts, name);
     return make_tokenizer(status, &parts, name, out);
 }
 

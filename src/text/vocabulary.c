@@ -253,38 +253,44 @@ static ol_status place_merges(vocabulary *v, const char *path, char *text, size_
     return OL_OK;
 }
 
-static ol_status read_merges(vocabulary *v, const char *path, json_t *vocab)
+ol_status vocabulary_parse(vocabulary *v, const char *vocab_path, const char *vocab_text,
+                           size_t vocab_size, const char *merges_path, char *merges_text,
+                           size_t merges_size)
 {
-    char *text;
-    size_t size;
     ol_text joined = {0};
-    ol_status status;
-
-    OL_TRY(ol_read_file(path, &text, &size));
-    status = place_merges(v, path, text, size, vocab, &joined);
-    ol_text_finish(&joined);
-    free(text);
-    return status;
-}
-
-ol_status vocabulary_read(vocabulary *v, const char *folder)
-{
-    char vocab_path[PATH_MAX], merges_path[PATH_MAX];
     json_t *vocab;
     ol_status status;
 
-    OL_TRY(ol_path_format(vocab_path, "%s/vocab.json", folder));
-    OL_TRY(ol_path_format(merges_path, "%s/merges.txt", folder));
-    OL_TRY(check_there(folder, vocab_path, merges_path));
-    OL_TRY(vocabulary_read_json(vocab_path, &vocab));
+    OL_TRY(vocabulary_parse_json(vocab_path, vocab_text, vocab_size, &vocab));
     status = vocabulary_place(v, vocab_path, vocab);
     if (status == OL_OK && vocabulary_lacks(v) < BYTES)
         status = ol_fail(OL_EDATA,
                          "%s: has no token for byte 0x%02X; a byte-level vocabulary needs all 256",
                          vocab_path, (unsigned)vocabulary_lacks(v));
     if (status == OL_OK)
-        status = read_merges(v, merges_path, vocab);
+        status = place_merges(v, merges_path, merges_text, merges_size, vocab, &joined);
+    ol_text_finish(&joined);
     json_decref(vocab);
+    return status;
+}
+
+ol_status vocabulary_read(vocabulary *v, const char *folder)
+{
+    char vocab_path[PATH_MAX], merges_path[PATH_MAX], *vocab = NULL, *merges = NULL;
+    size_t vocab_size = 0, merges_size = 0;
+    ol_status status;
+
+    OL_TRY(ol_path_format(vocab_path, "%s/vocab.json", folder));
+    OL_TRY(ol_path_format(merges_path, "%s/merges.txt", folder));
+    OL_TRY(check_there(folder, vocab_path, merges_path));
+    status = ol_read_file(vocab_path, &vocab, &vocab_size);
+    if (status == OL_OK)
+        status = ol_read_file(merges_path, &merges, &merges_size);
+    if (status == OL_OK)
+        status =
+            vocabulary_parse(v, vocab_path, vocab, vocab_size, merges_path, merges, merges_size);
+    free(vocab);
+    free(merges);
     return status;
 }
 

@@ -54,6 +54,12 @@ ol_status vocabulary_parse_json(const char *path, const char *text, size_t size,
  *  after an error. Errors: as ol_tokenizer_load. */
 ol_status vocabulary_read(vocabulary *v, const char *folder);
 
+/** The same of texts in memory, called by those paths in messages. @param merges_text  cut into
+ *  lines in place; ends in a NUL that its size does not count */
+ol_status vocabulary_parse(vocabulary *v, const char *vocab_path, const char *vocab_text,
+                           size_t vocab_size, const char *merges_path, char *merges_text,
+                           size_t merges_size);
+
 /** Place all tokens of an object token -> id. Errors: OL_EDATA, OL_ENOMEM. */
 ol_status vocabulary_place(vocabulary *v, const char *path, json_t *vocab);
 

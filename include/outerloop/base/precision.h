@@ -50,6 +50,9 @@
 #define ol_gemm_nt ol_gemm_nt_f64
 #define ol_gemm_threads ol_gemm_threads_f64
 #define ol_gemm_tn ol_gemm_tn_f64
+#define ol_gguf_name ol_gguf_name_f64
+#define ol_gguf_passes_over ol_gguf_passes_over_f64
+#define ol_gguf_read_spec ol_gguf_read_spec_f64
 #define ol_gradcheck ol_gradcheck_f64
 #define ol_gradcheck_error ol_gradcheck_error_f64
 #define ol_gradcheck_holds ol_gradcheck_holds_f64
@@ -58,6 +61,7 @@
 #define ol_graph_destroy ol_graph_destroy_f64
 #define ol_import_adapter ol_import_adapter_f64
 #define ol_import_adapter_config ol_import_adapter_config_f64
+#define ol_import_is_model ol_import_is_model_f64
 #define ol_import_spec ol_import_spec_f64
 #define ol_import_weights ol_import_weights_f64
 #define ol_inner_bytes ol_inner_bytes_f64
@@ -112,6 +116,7 @@
 #define ol_positions ol_positions_f64
 #define ol_residual ol_residual_f64
 #define ol_rmsnorm ol_rmsnorm_f64
+#define ol_rope_frequency ol_rope_frequency_f64
 #define ol_rope_scalings ol_rope_scalings_f64
 #define ol_rotary ol_rotary_f64
 #define ol_rotary_angles ol_rotary_angles_f64
@@ -121,6 +126,11 @@
 #define ol_shared_layout ol_shared_layout_f64
 #define ol_slot_kinds ol_slot_kinds_f64
 #define ol_slot_width ol_slot_width_f64
+#define ol_source_close ol_source_close_f64
+#define ol_source_find ol_source_find_f64
+#define ol_source_open ol_source_open_f64
+#define ol_source_passes_over ol_source_passes_over_f64
+#define ol_source_read ol_source_read_f64
 #define ol_state_layout ol_state_layout_f64
 #define ol_state_start ol_state_start_f64
 #define ol_swiglu ol_swiglu_f64

@@ -13,15 +13,19 @@
 #define OUTERLOOP_MODEL_EXPORT_H
 
 #include "outerloop/model/model.h"
+#include "outerloop/store/stored.h" /* ol_stored_type */
 
 /** Where to and how. Borrowed. */
 typedef struct ol_export_spec {
-    const char *folder; /**< is there                                                  */
-    bool bf16;          /**< matrices and vectors as bfloat16 rather than float32      */
-    size_t shard_bytes; /**< a file holds at most this, but at least one tensor        */
+    const char *folder;  /**< is there                                               */
+    ol_stored_type type; /**< of a model's weights: F32, F16 or BF16; adapters are F32 */
+    size_t shard_bytes;  /**< a file holds at most this, but at least one tensor     */
+    const char
+        *token_ids; /**< text of a config.json whose ids of special tokens go along, or NULL */
 } ol_export_spec;
 
-/** Write a model, its adapter (if it has one) merged: W + s B A. @param theta [P] */
+/** Write a model, its adapter (if it has one) merged: W + s B A, summed in float64 and rounded once.
+ *  @param theta [P] */
 ol_status ol_export_model(const ol_export_spec *spec, const ol_model *model, const ol_real *theta);
 
 /** Write the adapter of a model that trains one. @param trained  what the model was made of

@@ -38,7 +38,7 @@ enum { OL_STAGE_TRAIN = 1, OL_STAGE_EVAL = 2, OL_STAGE_ADAPT = 4 };
 
 typedef enum ol_job_init {
     OL_INIT_RANDOM,
-    OL_INIT_IMPORT,    /**< a Hugging Face folder, `path`                */
+    OL_INIT_IMPORT,    /**< a Hugging Face folder or GGUF file, `path`   */
     OL_INIT_CHECKPOINT /**< parameters of one of our checkpoints, `path` */
 } ol_job_init;
 

@@ -6,7 +6,7 @@
  *
  *   loss of a prompt = mean of -log p over its scored tokens [nats]; picked = its row's lowest option
  *
- * The model is a Hugging Face folder, perhaps with an adapter, or the weights of a checkpoint that
+ * The model is a Hugging Face folder or GGUF file, perhaps with an adapter, or the weights of a checkpoint that
  * the caller has read. Local, one process.
  */
 #ifndef OUTERLOOP_RUN_SCORE_PROMPTS_H
@@ -16,7 +16,8 @@
 
 /** What to score, and where to. Everything is borrowed. */
 typedef struct ol_score_spec {
-    const char *folder;    /**< of the model; NULL: the weights below                           */
+    const char *
+        folder; /**< of the model, or its GGUF file; NULL: the weights below                           */
     const char *adapter;   /**< folder of a peft adapter; NULL: none                            */
     const ol_model *model; /**< or a model of the float32 build, its block set and of reals,    */
     const ol_trained_spec *trained; /**< what it was made of,                                  */

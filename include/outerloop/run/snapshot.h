@@ -60,6 +60,26 @@ ol_status ol_snapshot_resume(ol_comm *comm, const char *folder, const ol_job *jo
  */
 ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *theta, void *block);
 
+/** The checkpoint that a path means: itself, or the newest of a folder of them or of a run; "" where
+ *  a folder has none. Local. Errors: OL_EDATA when there are some and none is whole. */
+ol_status ol_snapshot_find(const char *path, char found[PATH_MAX]);
+
+/**
+ * The shape of a job's model: its own keys, or that of what model.path names. Keys of `model` that the
+ * job gives another value than the preset must be as the checkpoint has them. Local.
+ * Errors: OL_EUSAGE naming what differs, OL_EDATA.
+ */
+ol_status ol_snapshot_shape(const ol_job *job, ol_model_spec *spec);
+
+/**
+ * Write the model of a Hugging Face folder or GGUF file as a checkpoint at meta-step 0, its tensors by
+ * name and the texts beside them (run/package.h). Local.
+ * @param out     path of the new file
+ * @param params  set to the number of values
+ * Errors: OL_EDATA (the source), OL_EIO, OL_ENOMEM.
+ */
+ol_status ol_snapshot_import(const char *from, const char *out, size_t *params);
+
 /**
  * The whole model of a checkpoint (or of the newest of a folder), as its job trains it, with all
  * matrices as reals. Local.

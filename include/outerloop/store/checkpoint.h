@@ -10,6 +10,7 @@
  *       /params/<name>   float32 by Hugging Face name, each with the attribute digest
  *       /moments         attribute step: Adam's t
  *       /moments/m/<name>, /moments/v/<name>
+ *       /files/<name>    bytes of files that belong to the model (import), each with a digest
  *
  * Nothing in it depends on the number of ranks. A digest (XXH3-128) is kept of every tensor, and the
  * root's covers all of these in name order, all attributes and the job. In front of the HDF5 file
@@ -59,6 +60,13 @@ typedef struct ol_checkpoint_note {
     const char *text;
 } ol_checkpoint_note;
 
+/** A file that goes along, as its bytes. Borrowed. */
+typedef struct ol_checkpoint_file {
+    const char *name; /**< "tokenizer.json"; no slashes */
+    char *data;       /**< [size], not empty            */
+    size_t size;
+} ol_checkpoint_file;
+
 /** Where a write is made to go wrong, for tests. */
 typedef enum ol_checkpoint_fault {
     OL_CHECKPOINT_NO_FAULT = 0,
@@ -84,6 +92,8 @@ typedef struct ol_checkpoint_spec {
     int n_model;
     const ol_checkpoint_note *notes; /**< attributes of the root: rows of metrics, ... */
     int n_notes;
+    const ol_checkpoint_file *files;
+    int n_files;
     ol_checkpoint_fault fault; /**< OL_CHECKPOINT_NO_FAULT                          */
 } ol_checkpoint_spec;
 
@@ -96,6 +106,9 @@ typedef struct ol_checkpoint_spec {
  */
 ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec,
                               char path[PATH_MAX]);
+
+/** The same under a path of the caller's, in a folder that is there; no `latest` is written. */
+ol_status ol_checkpoint_write_as(const char *path, const ol_checkpoint_spec *spec);
 
 /** True when the file begins as a checkpoint does, whole or not. Looks at its first bytes only, and
  *  is safe on any file. */
@@ -140,7 +153,15 @@ const ol_archive *ol_checkpoint_archive(const ol_checkpoint *checkpoint);
 ol_status ol_checkpoint_read(const ol_checkpoint *checkpoint, ol_checkpoint_part part,
                              const char *name, size_t count, float *out);
 
-/** Open the file, read every tensor and compare all digests. */
+/** Is there a file of that name in it? */
+bool ol_checkpoint_has_file(const ol_checkpoint *checkpoint, const char *name);
+
+/** Read a file that goes along and compare its digest.
+ *  @param data *owned by the caller* (free), ends in a NUL that `size` does not count */
+ol_status ol_checkpoint_read_file(const ol_checkpoint *checkpoint, const char *name, char **data,
+                                  size_t *size);
+
+/** Open the file, read every tensor and every file and compare all digests. */
 ol_status ol_checkpoint_verify(const char *path);
 
 /**

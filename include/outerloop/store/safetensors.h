@@ -15,24 +15,8 @@
 #ifndef OUTERLOOP_STORE_SAFETENSORS_H
 #define OUTERLOOP_STORE_SAFETENSORS_H
 
-#include <stddef.h>
-#include <stdint.h>
-
-#include "outerloop/base/status.h" /* ol_status */
-
-typedef enum ol_stored { OL_STORED_F32, OL_STORED_F16, OL_STORED_BF16 } ol_stored;
-
-enum { OL_SAFETENSORS_RANK = 8 };
-
-/** One tensor, row-major. Borrowed from the open files. */
-typedef struct ol_safetensor {
-    const char *name;
-    ol_stored type;
-    int rank;
-    int64_t dims[OL_SAFETENSORS_RANK];
-    size_t count;     /**< of values                         */
-    const void *data; /**< [count] of `type`; not aligned    */
-} ol_safetensor;
+#include "outerloop/base/status.h"  /* ol_status */
+#include "outerloop/store/stored.h" /* ol_stored */
 
 typedef struct ol_safetensors ol_safetensors;
 
@@ -42,27 +26,20 @@ ol_status ol_safetensors_open(const char *folder, const char *name, ol_safetenso
 /** Unmap and free. Accepts NULL. */
 void ol_safetensors_close(ol_safetensors *files);
 
-size_t ol_safetensors_count(const ol_safetensors *files);
+/** All their tensors. Borrowed from the open files. */
+const ol_stored_list *ol_safetensors_list(const ol_safetensors *files);
 
-/** Tensor i of all, in name order. */
-const ol_safetensor *ol_safetensors_at(const ol_safetensors *files, size_t i);
-
-/** The tensor of that name, or NULL. */
-const ol_safetensor *ol_safetensors_find(const ol_safetensors *files, const char *name);
-
-/** Its values from number `at` on, n of them, widened (exactly) to float32. */
-void ol_safetensor_read(const ol_safetensor *tensor, size_t at, size_t n, float *out);
-
-/** Gives values of tensor i of a list that is written: out [count]. */
-typedef void ol_safetensor_source(void *payload, int i, float *out);
+/** Gives values at .. at+n-1 of tensor i of a list that is written. */
+typedef void ol_safetensors_source(void *payload, int i, size_t at, size_t n, double *out);
 
 /**
  * Write tensors as FOLDER/NAME.safetensors, or in shards of at most `shard_bytes` of data (but at
- * least one tensor) with their index. Data of the descriptors are ignored and asked of the source.
+ * least one tensor) with their index. Types are F types. Data of the descriptors are ignored and
+ * asked of the source, in pieces that end with rows where these are not long, and rounded once.
  * Errors: OL_EIO, OL_ENOMEM.
  */
 ol_status ol_safetensors_write(const char *folder, const char *name, int n,
-                               const ol_safetensor *tensors, size_t shard_bytes,
-                               ol_safetensor_source *source, void *payload);
+                               const ol_stored *tensors, size_t shard_bytes,
+                               ol_safetensors_source *source, void *payload);
 
 #endif

@@ -78,6 +78,11 @@ ol_status ol_tokenizer_load(const char *folder, ol_tokenizer **out);
 /** The same of a tokenizer.json in memory, called `name` in messages. */
 ol_status ol_tokenizer_parse(const char *name, const char *text, size_t size, ol_tokenizer **out);
 
+/** The same of the texts of vocab.json and merges.txt. @param merges  cut into lines in place; ends
+ *  in a NUL that its size does not count */
+ol_status ol_tokenizer_parse_pair(const char *name, const char *vocab, size_t vocab_size,
+                                  char *merges, size_t merges_size, ol_tokenizer **out);
+
 /** Free it. Accepts NULL. */
 void ol_tokenizer_destroy(ol_tokenizer *tokenizer);
 

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What the writers of checkpoints share. */
+#ifndef RUN_SNAPSHOT_PARTS_H
+#define RUN_SNAPSHOT_PARTS_H
+
+#include "outerloop/model/model.h"
+#include "outerloop/store/checkpoint.h"
+
+enum { OL_SHAPE_NOTES = 32 };
+
+/* Attributes of /model: what must agree for a checkpoint to be of use. Returns how many. */
+int ol_snapshot_notes(const ol_model *model, ol_checkpoint_note notes[OL_SHAPE_NOTES]);
+
+/* How random streams are keyed, for the attribute rng. */
+extern const char ol_snapshot_rng[];
+
+#endif

@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "tensor_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+ol_status ol_map_file(const char *path, size_t least, ol_mapped *out)
+{
+    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    void *base = MAP_FAILED;
+    struct stat st;
+    bool usable;
+
+    OL_CHECK(fd >= 0, OL_EDATA, "%s: cannot open: %s", path, strerror(errno));
+    usable = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (size_t)st.st_size > least;
+    if (usable)
+        base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
+    close(fd);
+    OL_CHECK(usable, OL_EDATA, "%s: no regular file with a header", path);
+    OL_CHECK(base != MAP_FAILED, OL_ENOMEM, "%s: cannot map %zu bytes: %s", path,
+             (size_t)st.st_size, strerror(errno));
+    out->base = base;
+    out->size = (size_t)st.st_size;
+    snprintf(out->path, sizeof out->path, "%s", path);
+    return OL_OK;
+}
+
+void ol_unmap_file(ol_mapped *file)
+{
+    if (file->base)
+        munmap((void *)(uintptr_t)file->base, file->size);
+    file->base = NULL;
+}
+
+ol_status ol_tensor_list_add(ol_tensor_list *list, const ol_stored *tensor)
+{
+    if (list->n == list->room) {
+        const size_t room = list->room ? 2 * list->room : 256;
+        ol_stored *grown = realloc(list->items, room * sizeof *grown);
+
+        OL_CHECK(grown, OL_ENOMEM, "no memory for a list of %zu tensors", room);
+        list->items = grown;
+        list->room = room;
+    }
+    list->items[list->n] = *tensor;
+    list->items[list->n].name = strdup(tensor->name);
+    OL_CHECK(list->items[list->n].name, OL_ENOMEM, "no memory for the name of a tensor");
+    list->n++;
+    return OL_OK;
+}
+
+static int by_place(const void *a, const void *b)
+{
+    const ol_stored *x = a, *y = b;
+
+    if (x->data != y->data)
+        return (const char *)x->data < (const char *)y->data ? -1 : 1;
+    return (x->count > y->count) - (x->count < y->count);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const ol_stored *)a)->name, ((const ol_stored *)b)->name);
+}
+
+static size_t padded(size_t offset, size_t alignment)
+{
+    return (offset + alignment - 1) / alignment * alignment;
+}
+
+ol_status ol_tensor_list_check(ol_tensor_list *list, size_t first, const char *path,
+                               const char *data, size_t size, size_t alignment)
+{
+    size_t end = 0, bytes = 0;
+
+    if (list->n > first)
+        qsort(list->items + first, list->n - first, sizeof *list->items, by_place);
+    for (size_t i = first; i < list->n; i++) {
+        const ol_stored *t = &list->items[i];
+        const size_t at = (size_t)((const char *)t->data - data);
+
+        OL_CHECK(at == padded(end, alignment), OL_EDATA, "%s: %s: its data %s those before it",
+                 path, t->name, at < end ? "overlap" : "leave a gap after");
+        ol_stored_bytes(t->type, t->count, &bytes); /* was checked when it was placed */
+        end = at + bytes;
+    }
+    OL_CHECK(size <= padded(end, alignment), OL_EDATA,
+             "%s: %zu bytes at its end belong to no tensor", path, size - end);
+    return OL_OK;
+}
+
+ol_status ol_tensor_list_sort(ol_tensor_list *list, const char *path)
+{
+    if (list->n > 0)
+        qsort(list->items, list->n, sizeof *list->items, by_name);
+    for (size_t i = 1; i < list->n; i++)
+        OL_CHECK(strcmp(list->items[i - 1].name, list->items[i].name) != 0, OL_EDATA,
+                 "%s: the tensor %s stands twice", path, list->items[i].name);
+    return OL_OK;
+}
+
+void ol_tensor_list_finish(ol_tensor_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        free((char *)(uintptr_t)list->items[i].name);
+    free(list->items);
+    *list = (ol_tensor_list){0};
+}
