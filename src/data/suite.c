@@ -283,9 +283,9 @@ static ol_status write_private_setting(const suite_writer *writer, const suite_p
     }
     OL_TRY(ol_path_format(path, "%s/config/private_labels.json", writer->folder));
     return layout_write_json(
-        path, json_pack("{s:o, s:o, s:o, s:o}", "train", names_of(all, SUITE_SORT_TRAIN), "test",
-                        test, "unseen_domain_test", names_of(all, SUITE_NEW_CATEGORIES), "groups",
-                        by_group));
+        path,
+        json_pack("{s:o, s:o, s:o, s:o}", "train", names_of(all, SUITE_SORT_TRAIN), "test", test,
+                  "unseen_domain_test", names_of(all, SUITE_NEW_CATEGORIES), "groups", by_group));
 }
 
 static ol_status write_private(suite_writer *writer)

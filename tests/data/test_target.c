@@ -350,9 +350,9 @@ static void cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scored),  cmocka_unit_test(options),  cmocka_unit_test(adaptation),
-        cmocka_unit_test(context), cmocka_unit_test(held_out), cmocka_unit_test(refusals),
-        cmocka_unit_test(unanswerable), cmocka_unit_test(nulls), cmocka_unit_test(cuts),
+        cmocka_unit_test(scored),       cmocka_unit_test(options),  cmocka_unit_test(adaptation),
+        cmocka_unit_test(context),      cmocka_unit_test(held_out), cmocka_unit_test(refusals),
+        cmocka_unit_test(unanswerable), cmocka_unit_test(nulls),    cmocka_unit_test(cuts),
     };
 
     return cmocka_run_group_tests_name("target", tests, setup, world_teardown);
