@@ -212,6 +212,8 @@ static const ol_conf_key keys[] = {
         "training tasks that cells of the grid are scored on, and meanwhile not trained on"),
     INT("tune.steps", tune.steps, "0", 0, MANY, "meta-steps",
         "train.steps while the grid is searched; 0 = as many as after it"),
+    INT("tune.rows", tune.rows, "0", 0, MANY, "rows",
+        "rows of a held-out task that are scored; 0 = eval.rows"),
     {"tune.grid", OL_CONF_GRID, AT(tune.grid), "()", 0, 0, 0, NULL, "",
      "keys of learner to choose among: ( ( { learner = { inner = { lr = 0.1; }; }; }, ... ), ... )"},
 

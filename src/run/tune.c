@@ -136,8 +136,10 @@ static void set_values(const tune_search *s, const ol_job *job, ol_job *values)
     values->data.holdout = job->tune.holdout;
     if (job->tune.steps > 0)
         values->train.steps = job->tune.steps;
+    if (job->tune.rows > 0)
+        values->eval.rows = job->tune.rows;
     values->output = s->output;
-    values->tune.steps = 0;
+    values->tune.steps = values->tune.rows = 0;
 }
 
 static ol_status make_job(tune_search *s, const ol_job *job)

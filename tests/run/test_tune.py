@@ -12,7 +12,7 @@ from harness import check, column, journal_lines, main, run, start, wait_for
 INNER = (0.3, 0.003)
 OUTER = (0.05, 0.002)
 GRID = """
-tune = { holdout = 2;
+tune = { holdout = 2; rows = 5;
          grid = ( ( { learner = { inner = { lr = 0.3; }; }; }, { learner = { inner = { lr = 0.003; }; }; } ),
                   ( { learner = { outer = { lr = 0.05; }; }; }, { learner = { outer = { lr = 0.002; }; }; } ) ); };
 arms = ( { name = "maml"; }, { name = "same"; },
@@ -73,6 +73,8 @@ def test_choice(place):
         seen = set(column(trained / arm, "train/episode/task"))
         check(seen == set(TRAINING) - held[0], f"{arm} was trained on {seen}")
     check(set(column(out / "maml", "train/episode/task")) == set(TRAINING), "training after the choice")
+    check(set(column(trained / "maml.1", "eval/score/rows")) == {5}, "rows of a held-out task")
+    check(set(column(out / "maml", "eval/score/rows")) == {6}, "rows of a target")
     check(set(column(out / "maml", "eval/score/task")) == {"third", "later"}, "targets")
 
 

@@ -138,6 +138,7 @@ typedef struct ol_job_eval {
 typedef struct ol_job_tune {
     int holdout; /**< tasks                                                          */
     int steps;   /**< train.steps meanwhile; 0 = train.steps                         */
+    int rows;    /**< eval.rows meanwhile; 0 = eval.rows                             */
     char *grid;  /**< of learner keys, as ol_conf_cell reads it; an arm may have its own */
 } ol_job_tune;
 
