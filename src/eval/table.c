@@ -454,6 +454,83 @@ static ol_status explain(const page *p)
     return name_idle(p);
 }
 
+/* The trained learner with the most, at a step count; NULL when none has a score. */
+static const ol_eval_learner *best_trained(const page *p, const section *part, int count)
+{
+    const ol_eval_learner *best = NULL;
+    double most = -1.0;
+
+    for (size_t l = 0; l < p->n; l++) {
+        const double mean = summary_of(part, l, count)->score.mean;
+        if (was_trained(&p->learners[l]) && mean > most) {
+            most = mean;
+            best = &p->learners[l];
+        }
+    }
+    return best;
+}
+
+/* "; above untrained by 36 [28, 44], multitask by ..." */
+static ol_status add_leads(const page *p, const ol_eval_learner *best, int steps, ol_text *line)
+{
+    const char *before = "; above ";
+
+    for (size_t l = 0; l < p->n; l++) {
+        char text[CELL_TEXT];
+        ol_interval d;
+        if (&p->learners[l] == best)
+            continue;
+        OL_TRY(ol_eval_compare(best, &p->learners[l], steps, NULL, &d));
+        if (isnan(d.mean))
+            continue;
+        write_difference(&d, text);
+        OL_TRY(
+            ol_text_format(line, "%s%s by %s", before, p->learners[l].name, text + (*text == '+')));
+        before = ", ";
+    }
+    return ol_text_append(line, ".", 1);
+}
+
+/* The sentence, after a step count that is the index `count`. */
+static ol_status say_lead(const page *p, const section *part, int count, ol_text *line)
+{
+    const ol_eval_learner *best = best_trained(p, part, count);
+    const int steps = part->counts[count];
+    const ol_eval_summary *own;
+    char title[OL_STEPS_TEXT];
+
+    if (!best)
+        return OL_OK;
+    own = summary_of(part, (size_t)(best - p->learners), count);
+    ol_steps_name(steps, title);
+    OL_TRY(ol_text_format(line, "In short: %s%s, %s leads with %.0f %% over all %d unseen tasks",
+                          steps > 0 ? "after " : "", title, best->name, 100.0 * own->score.mean,
+                          own->tasks));
+    OL_TRY(add_leads(p, best, steps, line));
+    OL_TRY(ol_text_append(p->text, "\n", 1));
+    return add_wrapped(p, line->data);
+}
+
+/* What the best gained, over all tasks, after the fewest steps of adaptation that were scored. */
+static ol_status sum_up(const page *p)
+{
+    section part = {.group = NULL};
+    ol_text line = {0};
+    int count = 0;
+    ol_status status = find_counts(p, &part);
+
+    if (status == OL_OK)
+        status = find_summaries(p, &part);
+    while (count + 1 < part.n_counts && part.counts[count] <= 0)
+        count++;
+    if (status == OL_OK && part.n_counts > 0 && p->n > 1)
+        status = say_lead(p, &part, count, &line);
+    ol_text_finish(&line);
+    free(part.counts);
+    free(part.summaries);
+    return status;
+}
+
 static page open_page(const ol_eval_learner *learners, size_t n, int width, ol_text *text)
 {
     page p = {.learners = learners, .n = n, .name = NAME_WIDTH, .text = text};
@@ -487,5 +564,6 @@ ol_status ol_eval_table(const ol_eval_learner *learners, size_t n, int width, ol
     for (int g = 0; g < n_groups; g++)
         OL_TRY(add_part(&p, groups[g]));
     OL_TRY(add_trainings(&p));
-    return explain(&p);
+    OL_TRY(explain(&p));
+    return sum_up(&p);
 }

@@ -169,6 +169,27 @@ static void the_table_reads_as_promised(void **state)
     ol_text_finish(&text);
 }
 
+static void it_ends_in_who_leads(void **state)
+{
+    ol_eval_score plain[] = {SCORE("a", 1, 0, 0.5), SCORE("b", 1, 0, 0.25), SCORE("a", 1, 2, 0.5),
+                             SCORE("b", 1, 2, 0.25)},
+                  good[] = {SCORE("a", 1, 0, 0.25), SCORE("b", 1, 0, 0.25), SCORE("a", 1, 2, 0.75),
+                            SCORE("b", 1, 2, 0.5)};
+    ol_eval_learner learners[] = {learner_of("untrained", plain, 4), learner_of("maml", good, 4)};
+    ol_text text = {0};
+
+    (void)state;
+    assert_int_equal(ol_eval_table(learners, 2, 0, &text), OL_OK);
+    assert_null(strstr(text.data, "In short")); /* none was trained */
+    text.size = 0;
+    learners[1].seconds = 1.0;
+    assert_int_equal(ol_eval_table(learners, 2, 0, &text), OL_OK);
+    assert_non_null(strstr(text.data, "\nIn short: after 2 steps, maml leads with 62 % over all 2 "
+                                      "unseen tasks; above untrained by"));
+    assert_non_null(strstr(text.data, "25.0 [25.0, 25.0].\n"));
+    ol_text_finish(&text);
+}
+
 static void groups_stand_alone_when_every_task_has_one(void **state)
 {
     const ol_eval_score grouped[] = {SCORE("a", 1, 0, 0.5, .group = "new labels"),
@@ -343,6 +364,7 @@ int main(void)
         cmocka_unit_test(trainings_are_averaged_before_the_worst_is_taken),
         cmocka_unit_test(differences_are_paired),
         cmocka_unit_test(the_table_reads_as_promised),
+        cmocka_unit_test(it_ends_in_who_leads),
         cmocka_unit_test(groups_stand_alone_when_every_task_has_one),
         cmocka_unit_test(an_idle_inner_loop_is_named),
         cmocka_unit_test(nothing_is_below_zero_by_nothing),
