@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A GGUF file: its tensors, the model they make, and the tokenizer it brings along. */
 #include "outerloop/base/file.h"
+#include "outerloop/base/log.h"
 #include "outerloop/base/text.h"
 #include "outerloop/store/gguf.h"
 #include "tokenizer_texts.h"
@@ -39,6 +40,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char path[PATH_MAX];
     ol_gguf *file = NULL;
 
+    ol_log_identify(1); /* of ranks, only 0 warns */
     if (ol_path_format(path, "%s/model.gguf", fuzz_folder("model.gguf", data, size)) != OL_OK ||
         !ol_import_is_model(path))
         return 0;
