@@ -256,6 +256,7 @@ def tokenizer_json():
             "lie-merge-unknown": tokenizer(model={"merges": ["q z"]}),
             "lie-merge-twice": tokenizer(model={"merges": ["a b", "a b"]}),
             "lie-merge-form": tokenizer(model={"merges": ["a b c", ["a"], 3]}),
+            "lie-merge-long": tokenizer(model={"vocab": vocabulary(range(32, 127), "a" * 1500), "merges": ["a" * 1500 + " a"]}),
             "lie-added-twice": tokenizer([("<x>", {}), ("<x>", {"special": True})]),
             "lie-added-id": tokenizer([("<x>", {"id": BIG})]),
             "lie-unknown-missing": tokenizer(model={"unk_token": "none"}),
