@@ -163,6 +163,7 @@ def gguf():
     put("gguf", "tokenizer-ids", build(tokenizer_keys(**{"tokenizer.ggml.bos_token_id": (U64, b"\xff" * 8),
                                                          "tokenizer.ggml.eos_token_id": 5000}), {}))
     kinds = {k.lower(): (k, [2, size], random_blocks(k, 2 * size, RNG)) for k, (size, _) in BLOCK.items()}
+    kinds |= {k.lower(): (k, [2, 3], encode(k, np.ones((2, 3)))) for k in ("F32", "F16", "BF16")}
     put("gguf", "types", build({}, kinds))
     put("gguf", "aligned", build({"general.alignment": 8}, {"a": ("F32", [1], b"\0" * 4), "b": ("F32", [2], b"\1" * 8)},
                                  alignment=8))
