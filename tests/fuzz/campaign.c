@@ -55,13 +55,13 @@ void __sanitizer_set_death_callback(void (*callback)(void)) __attribute__((weak)
 
 static void watch_for_findings(void)
 {
-    static const int numbers[] = {SIGABRT, SIGFPE, SIGBUS, SIGSEGV, SIGALRM};
+    static const int faults[] = {SIGABRT, SIGFPE, SIGBUS, SIGSEGV};
 
+    signal(SIGALRM, at_signal);
     if (__sanitizer_set_death_callback)
         __sanitizer_set_death_callback(last_words);
-    for (size_t i = __sanitizer_set_death_callback ? 4 : 0; i < sizeof numbers / sizeof *numbers;
-         i++)
-        signal(numbers[i], at_signal);
+    for (size_t i = 0; i < sizeof faults / sizeof *faults && !__sanitizer_set_death_callback; i++)
+        signal(faults[i], at_signal);
 }
 
 static void give(const uint8_t *bytes, size_t n)
