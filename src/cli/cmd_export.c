@@ -83,10 +83,8 @@ int ol_cmd_export(int argc, char **argv)
     static const struct argp_option options[] = {
         {"out", OUT, "DIR", 0, "the folder; made when it is not there", 0},
         {"merge", MERGE, NULL, 0, "an adapter merged into its base, rather than by itself", 0},
-        {"merged", 0, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0},
         {"dtype", DTYPE, "f32|bf16|f16", 0, "of a model's weights (f32)", 0},
         {"shard-size", SHARD, "SIZE", 0, "a file holds at most so much: 500M, 5GB (4096 MiB)", 0},
-        {"shard-mib", 0, NULL, OPTION_ALIAS | OPTION_HIDDEN, NULL, 0},
         {"tokenizer", TOKENIZER, "PATH", 0, "whose files to write (the model's or the job's)", 0},
         {0},
     };

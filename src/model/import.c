@@ -160,29 +160,35 @@ static ol_status read_table(const ol_source *source, const ol_model *model, cons
     return OL_OK;
 }
 
-static bool is_wanted(const ol_source *source, const ol_model *model, const ol_stored *t)
+static void mark(const ol_source *source, const ol_model *model, const ol_param *table, int n,
+                 bool *wanted)
 {
     ol_lie lie;
 
-    for (int i = 0; i < model->n_params; i++)
-        if (ol_source_find(source, model->spec.family, &model->params[i], &lie) == t)
-            return true;
-    for (int i = 0; i < model->n_frozen; i++)
-        if (ol_source_find(source, model->spec.family, &model->frozen[i], &lie) == t)
-            return true;
-    return false;
+    for (int i = 0; i < n; i++) {
+        const ol_stored *t = ol_source_find(source, model->spec.family, &table[i], &lie);
+
+        if (t)
+            wanted[t - source->list->items] = true;
+    }
 }
 
 static ol_status check_extra(const ol_source *source, const ol_model *model)
 {
+    bool *wanted = calloc(source->list->n + 1, sizeof *wanted);
     listing extra = {0};
 
+    OL_CHECK(wanted, OL_ENOMEM, "%s: no memory for a list of %zu tensors", source->path,
+             source->list->n);
+    mark(source, model, model->params, model->n_params, wanted);
+    mark(source, model, model->frozen, model->n_frozen, wanted);
     for (size_t i = 0; i < source->list->n; i++) {
-        const ol_stored *t = &source->list->items[i];
+        const char *name = source->list->items[i].name;
 
-        if (!is_wanted(source, model, t) && !ol_source_passes_over(source, &model->spec, t->name))
-            list(&extra, t->name);
+        if (!wanted[i] && !ol_source_passes_over(source, &model->spec, name))
+            list(&extra, name);
     }
+    free(wanted);
     return report(&extra, OL_OK, source->path, "that the model does not have");
 }
 

@@ -253,21 +253,20 @@ ol_status ol_verify_read_batch(const ol_archive *a, const char *group, const ol_
     char object[128], what[PATH_MAX + 128];
     size_t n, B;
 
+    snprintf(what, sizeof what, "%s%s%s", ol_archive_path(a), *group ? ": " : "", group);
     snprintf(object, sizeof object, "%s/tokens", group);
     OL_TRY(ol_archive_count(a, object, &n));
     snprintf(object, sizeof object, "%s/offsets", group);
     OL_TRY(ol_archive_count(a, object, &B));
-    OL_CHECK(B >= 2 && B < INT32_MAX && n >= 1, OL_EDATA, "%s: %s has no prompts",
-             ol_archive_path(a), group);
+    OL_CHECK(B >= 2 && B < INT32_MAX && n >= 1, OL_EDATA, "%s: has no prompts", what);
     B--; /* there is one more offset than prompts */
     *out = (ol_batch){.B = (int)B,
                       .offsets = malloc((B + 1) * sizeof *out->offsets),
                       .tokens = malloc(n * sizeof *out->tokens),
                       .loss_mask = malloc(n)};
     OL_CHECK(out->offsets && out->tokens && out->loss_mask, OL_ENOMEM,
-             "no memory for the %zu tokens of %s", n, group);
+             "%s: no memory for %zu tokens", what, n);
     OL_TRY(read_arrays(a, group, n, B, out->tokens, out->loss_mask, out->offsets));
-    snprintf(what, sizeof what, "%s: %s", ol_archive_path(a), group);
     return ol_batch_check(out, model->spec.vocab, model->spec.context, what);
 }
 

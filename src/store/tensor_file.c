@@ -10,6 +10,33 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#ifdef __has_feature /* clang's way of saying it */
+#if __has_feature(address_sanitizer)
+#define __SANITIZE_ADDRESS__ 1
+#endif
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+#endif
+
+/* What is behind a file in its last page can be read, and is 0: AddressSanitizer is told that nobody
+ * may. */
+static void guard_end(const ol_mapped *file, bool guarded)
+{
+#ifdef __SANITIZE_ADDRESS__
+    const size_t page = (size_t)sysconf(_SC_PAGESIZE), used = file->size % page;
+    const char *end = (const char *)file->base + file->size;
+
+    if (used > 0 && guarded)
+        __asan_poison_memory_region(end, page - used);
+    else if (used > 0)
+        __asan_unpoison_memory_region(end, page - used);
+#else
+    (void)file;
+    (void)guarded;
+#endif
+}
+
 ol_status ol_map_file(const char *path, size_t least, ol_mapped *out)
 {
     const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -28,13 +55,16 @@ ol_status ol_map_file(const char *path, size_t least, ol_mapped *out)
     out->base = base;
     out->size = (size_t)st.st_size;
     snprintf(out->path, sizeof out->path, "%s", path);
+    guard_end(out, true);
     return OL_OK;
 }
 
 void ol_unmap_file(ol_mapped *file)
 {
-    if (file->base)
+    if (file->base) {
+        guard_end(file, false);
         munmap((void *)(uintptr_t)file->base, file->size);
+    }
     file->base = NULL;
 }
 

@@ -189,6 +189,21 @@ def test_what_is_missing_or_too_many(folder):
         check(word in said, f"{config}: no {word} in {said}")
 
 
+def test_prompts_that_cannot_be_scored(folder):
+    """A message names the file, and the prompt where it is one's fault."""
+    model, prompts = make(folder, "model"), make_prompts(folder)
+    for name, change, reason in (("loss_mask", lambda v: v * 0, "prompt 0 scores no token; its loss is undefined"),
+                                 ("offsets", lambda v: v[:1], "has no prompts")):
+        path = folder / f"{name}.h5"
+        shutil.copy(prompts, path)
+        with h5py.File(path, "a") as file:
+            values = change(file[name][...])
+            del file[name]
+            file[name] = values
+        said = score(model, path, folder / "out.h5", code=2)
+        check(said == f"outerloop: {path}: {reason}\n", said)
+
+
 def test_files_that_lie(folder):
     """Every one is refused with its reason; none crashes, hangs or takes memory."""
     prompts, model = make_prompts(folder), make(folder, "model")
@@ -254,4 +269,4 @@ def main(tests):
 
 if __name__ == "__main__":
     sys.exit(main([test_reference_losses, test_one_model_in_many_files, test_what_is_missing_or_too_many,
-                   test_files_that_lie]))
+                   test_prompts_that_cannot_be_scored, test_files_that_lie]))

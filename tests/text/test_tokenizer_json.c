@@ -186,6 +186,32 @@ static void normal_form(void **state)
     check_tokens(&f, "e\xCC\x81xe\xCC\x81y", "|e\xCC\x81x|\xE9y|");
 }
 
+/* Marks have one order, however they stand, and no text takes long: 400000 bytes of them here. */
+static void many_marks(void **state)
+{
+    enum { PAIRS = 100000 };
+    const file_parts f = {.normalizer = "{\"type\": \"NFC\"}"};
+    static const char *const pairs[] = {"\xCC\x81\xCC\x96", "\xCC\x96\xCC\x81"};
+    ol_tokenizer *tokenizer = make(&f);
+    ol_tokens ids[2] = {{0}};
+    ol_text text = {0};
+
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        text.size = 0;
+        for (int i = 0; i < PAIRS; i++)
+            assert_int_equal(ol_text_append(&text, pairs[k], 4), OL_OK);
+        assert_int_equal(ol_tokenizer_encode(tokenizer, text.data, text.size, &ids[k]), OL_OK);
+    }
+    assert_int_equal(ids[0].n, 4 * PAIRS);
+    assert_int_equal(ids[1].n, 4 * PAIRS);
+    assert_memory_equal(ids[0].ids, ids[1].ids, ids[0].n * sizeof *ids[0].ids);
+    ol_tokens_finish(&ids[0]);
+    ol_tokens_finish(&ids[1]);
+    ol_text_finish(&text);
+    ol_tokenizer_destroy(tokenizer);
+}
+
 static void bytes_without_token(void **state)
 {
     file_parts f = {.without = 4, .pre_tokenizer = SPLIT("x+"), .vocab = ", \"<unk>\": 260"};
@@ -522,6 +548,7 @@ int main(void)
         cmocka_unit_test(splitting),
         cmocka_unit_test(added_tokens),
         cmocka_unit_test(normal_form),
+        cmocka_unit_test(many_marks),
         cmocka_unit_test(bytes_without_token),
         cmocka_unit_test(round_trip),
         cmocka_unit_test(refused_settings),

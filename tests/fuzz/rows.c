@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* A task's rows, as training and as test data, and which of them repeat others. */
+#include <stdlib.h>
+
+#include "fuzz.h"
+#include "outerloop/data/task.h"
+
+static void use_rows(const ol_rows *rows)
+{
+    bool *repeats = calloc((size_t)rows->n, sizeof *repeats);
+
+    if (repeats)
+        ol_rows_find_repeats(rows, repeats);
+    for (int i = 0; i < rows->n; i++)
+        ol_row_is_labelled(&rows->rows[i]);
+    free(repeats);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    char path[PATH_MAX];
+    ol_rows rows = {0};
+
+    if (ol_path_format(path, "%s/rows.jsonl", fuzz_folder("rows.jsonl", data, size)) != OL_OK)
+        return 0;
+    if (ol_rows_read(path, "t", 0, &rows) == OL_OK) {
+        fuzz_accepted = true;
+        use_rows(&rows);
+    }
+    ol_rows_finish(&rows);
+    if (ol_rows_read_test(path, NULL, 3, &rows) == OL_OK)
+        use_rows(&rows);
+    ol_rows_finish(&rows);
+    return 0;
+}
