@@ -421,22 +421,32 @@ static void test_reference(void **state)
     free(held);
 }
 
-/* Every job that the project ships can be read. */
-static void test_shipped_jobs(void **state)
+/* Every job of a folder can be read. */
+static void read_jobs(const char *pattern, size_t least, const char *const *sets, size_t n_sets)
 {
     glob_t found;
 
-    (void)state;
-    assert_int_equal(glob(OL_ROOT "/jobs/*.cfg", 0, NULL, &found), 0);
-    assert_true(found.gl_pathc >= 3);
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    assert_true(found.gl_pathc >= least);
     for (size_t i = 0; i < found.gl_pathc; i++) {
         ol_job *job;
 
-        if (ol_job_read(found.gl_pathv[i], NULL, 0, &job) != OL_OK)
+        if (ol_job_read(found.gl_pathv[i], sets, n_sets, &job) != OL_OK)
             fail_msg("%s", ol_status_message());
         ol_job_destroy(job);
     }
     globfree(&found);
+}
+
+/* Those that want a model of the user's are read beside a random one. */
+static void test_shipped_jobs(void **state)
+{
+    static const char *const models[] = {"model.init=random", "model.arch=llama"};
+
+    (void)state;
+    read_jobs(OL_ROOT "/jobs/[!s]*.cfg", 4, NULL, 0);
+    read_jobs(OL_ROOT "/jobs/smollm2.cfg", 1, models, 2);
+    read_jobs(OL_ROOT "/jobs/paper/*.cfg", 14, models, 2);
 }
 
 int main(void)
