@@ -65,15 +65,14 @@ static ol_status gguf_spec(const char *path, ol_model_spec *out)
     return status;
 }
 
-ol_status ol_import_spec(const char *folder, ol_model_spec *out)
+ol_status ol_import_spec(const char *from, ol_model_spec *out)
 {
     char path[PATH_MAX], *text = NULL;
     ol_status status;
 
-    OL_CHECK(ol_path_exists(folder), OL_EDATA, "%s: no such folder or file", folder);
-    if (!ol_path_is_folder(folder))
-        return gguf_spec(folder, out);
-    OL_TRY(read_text(folder, "config.json", path, &text));
+    if (ol_path_exists(from) && !ol_path_is_folder(from))
+        return gguf_spec(from, out);
+    OL_TRY(read_text(from, "config.json", path, &text));
     status = ol_config_read_model(path, text, out);
     free(text);
     return status;
