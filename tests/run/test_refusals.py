@@ -94,7 +94,7 @@ def test_vocabulary(place):
 
 def test_import_without_a_model(place):
     shape = ["model.layers=4", "model.width=128", "model.heads=4", "model.context=1024"]
-    refused(place, "/nonexistent: no such folder or file",
+    refused(place, "/nonexistent/config.json",
             sets=["model.init=import", "model.path=/nonexistent", *shape])
     refused(place, "model.width is unused", sets=["model.init=import", "model.path=/nonexistent"])
 
