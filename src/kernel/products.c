@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/kernel/products.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 const char *const ol_products_names[] = {"f32", "bf16", "bf16x3", "auto", NULL};
 
 static ol_products used = OL_PRODUCTS_F32;
+static bool small_too;
 
 #ifdef OL_ONEDNN
 
@@ -294,7 +296,8 @@ bool ol_products_multiply(int m, int n, int k, float alpha, ol_factor a, ol_fact
                       .adds = beta != 0};
     const uint16_t *x, *y;
 
-    if (used == OL_PRODUCTS_F32 || !gains(m, n, k, b.bf16 != NULL) || (b.bf16 && full != k))
+    if (used == OL_PRODUCTS_F32 || !(small_too || gains(m, n, k, b.bf16 != NULL)) ||
+        (b.bf16 && full != k))
         return false;
     if (beta != 0 && beta != 1)
         scale_rows(m, n, beta, c, ldc);
@@ -420,6 +423,11 @@ bool ol_products_multiply(int m, int n, int k, float alpha, ol_factor a, ol_fact
 }
 
 #endif
+
+void ol_products_all(bool all)
+{
+    small_too = all;
+}
 
 ol_products ol_products_used(void)
 {

@@ -43,6 +43,9 @@ extern const char *const ol_products_names[];
  *  processor cannot; then nothing changes. */
 ol_status ol_products_use(ol_products kind);
 
+/** From now on also products too small to gain: what accuracy is measured with. */
+void ol_products_all(bool all);
+
 /** What is in use; never auto. */
 ol_products ol_products_used(void);
 
