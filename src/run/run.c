@@ -12,7 +12,7 @@
 #include "outerloop/run/scores.h"   /* ol_score_targets */
 #include "outerloop/run/setup.h"    /* ol_setup */
 #include "outerloop/run/snapshot.h" /* ol_snapshot_resume */
-#include "outerloop/run/stop.h"     /* ol_stop_install */
+#include "outerloop/run/stop.h"     /* ol_stop_watch */
 #include "outerloop/run/train.h"    /* ol_train */
 #include "run_parts.h"
 

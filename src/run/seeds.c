@@ -11,7 +11,7 @@
 #include "outerloop/base/log.h"   /* ol_log_* */
 #include "outerloop/run/folder.h" /* ol_run_folder */
 #include "outerloop/run/setup.h"  /* ol_setup_create, ol_describe_idle */
-#include "outerloop/run/stop.h"   /* ol_stop_install */
+#include "outerloop/run/stop.h"   /* ol_stop_agree */
 #include "run_parts.h"
 
 /* One start of `outerloop run`. */
@@ -223,9 +223,23 @@ static ol_status copy_sets(whole *w, const char *const *sets, size_t n_sets)
     return OL_OK;
 }
 
+/* A signal that came while the program started is obeyed here, where there is nothing to save. */
+static ol_status heed_early_stop(whole *w)
+{
+    bool stop = false;
+
+    OL_TRY(ol_stop_agree(w->comm, &stop));
+    OL_CHECK(!stop, OL_ESTOPPED,
+             "%s: stopped before any work, everything is saved; go on with --resume (exit code 85 "
+             "is no failure)",
+             w->job->name);
+    return OL_OK;
+}
+
 static ol_status run_whole(whole *w)
 {
     OL_TRY(read_job(w));
+    OL_TRY(heed_early_stop(w));
     ol_describe_idle(w->job, ol_comm_size(w->comm));
     if (ol_tune_wanted(w->job))
         OL_TRY(tune(w));
@@ -240,13 +254,13 @@ ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, s
     ol_status status;
 
     *work_started = false;
-    ol_stop_install();
     status = ol_comm_agree(comm, copy_sets(&w, sets, n_sets));
     if (status == OL_OK)
         status = run_whole(&w);
     ol_score_book_finish(&w.book);
     ol_job_destroy(w.job);
     ol_set_list_finish(&w.sets);
-    ol_stop_remove();
+    ol_stop_watch(NULL, NULL);
+    ol_stop_watch_whole(NULL);
     return status;
 }

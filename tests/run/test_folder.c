@@ -142,49 +142,42 @@ static void a_folder_must_be_one_that_can_be_written(void **state)
     assert_int_equal(ol_run_folder_make(&folder), OL_OK);
 }
 
-static void signals_only_raise_a_flag(void **state)
-{
-    static const int numbers[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
-
-    (void)state;
-    for (int i = 0; i < 4; i++) {
-        ol_stop_install();
-        assert_false(ol_stop_wanted());
-        raise(numbers[i]);
-        raise(numbers[i]); /* at once: the same request, delivered twice */
-        assert_true(ol_stop_wanted());
-        ol_stop_remove();
-    }
-    ol_stop_install();
-    assert_false(ol_stop_wanted());
-    ol_stop_remove();
-}
-
-/* Ends by the signal, as nobody caught it. */
-static int status_of_child(unsigned pause)
+/* In a process that catches signals: two of them, with a pause between. How it ended. */
+static int status_of_child(int first, unsigned pause, int second)
 {
     const pid_t child = fork();
     int status;
 
     if (child == 0) {
         ol_stop_install();
-        raise(SIGUSR2);
+        raise(first);
         sleep(pause);
-        raise(SIGUSR2);
-        _exit(7);
+        raise(second);
+        _exit(ol_stop_wanted() ? 7 : 8);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return status;
 }
 
-static void a_second_signal_takes_its_default_effect(void **state)
+static void signals_only_raise_a_flag(void **state)
 {
-    int status = status_of_child(0);
+    static const int numbers[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
 
     (void)state;
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-    status = status_of_child(4);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR2);
+    assert_false(ol_stop_wanted());
+    for (int i = 0; i < 16; i++) { /* at once: the same request, delivered twice */
+        const int status = status_of_child(numbers[i / 4], 0, numbers[i % 4]);
+
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    }
+}
+
+static void a_second_signal_takes_its_default_effect(void **state)
+{
+    const int status = status_of_child(SIGUSR2, 4, SIGTERM);
+
+    (void)state;
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 }
 
 static void a_stop_file_is_seen(void **state)
@@ -192,14 +185,12 @@ static void a_stop_file_is_seen(void **state)
     char path[PATH_MAX];
 
     (void)state;
-    ol_stop_install();
     ol_stop_watch("no-such-folder", scratch);
     assert_false(ol_stop_wanted());
     assert_int_equal(ol_path_format(path, "%s/STOP", scratch), OL_OK);
     assert_int_equal(ol_write_file(path, "", 0), OL_OK);
     usleep(300000); /* it looks four times a second */
     assert_true(ol_stop_wanted());
-    ol_stop_remove();
 }
 
 int main(void)

@@ -110,6 +110,7 @@
 #define ol_objective_grad ol_objective_grad_f64
 #define ol_objective_hvp ol_objective_hvp_f64
 #define ol_objective_losses ol_objective_losses_f64
+#define ol_objective_losses_unless ol_objective_losses_unless_f64
 #define ol_outer_adamw ol_outer_adamw_f64
 #define ol_outer_carry ol_outer_carry_f64
 #define ol_pick ol_pick_f64
