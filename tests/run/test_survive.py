@@ -6,6 +6,7 @@ usage: test_survive.py PROGRAM
 import os
 import signal
 import subprocess
+import sys
 import time
 
 from harness import (ENV, check, column, command, digests, journal_lines, main, run, start, wait_for)
@@ -59,7 +60,7 @@ def test_signals_while_it_starts(place):
 def test_one_step_of_adaptation_is_the_most_that_a_signal_waits(place):
     job, out, unbroken = place.job(), place.path / "out", place.path / "unbroken"
     sets = ("train.steps=2", "learner.outer.warmup=0")
-    process = start(2, job, out, sets=(*sets, "eval.adapt_steps=[1, 400000]"))
+    process = start(2, job, out, sets=(*sets, "eval.adapt_steps=[1, 100000]"))
     wait_for(lambda: (out / "untrained" / "metrics.h5").exists(), process)
     time.sleep(0.5)
     began = time.time()
@@ -74,5 +75,63 @@ def test_one_step_of_adaptation_is_the_most_that_a_signal_waits(place):
               f"{folder}: scores differ")
 
 
+def lock_of(out):
+    return dict(line.split(" = ") for line in (out / "run.lock").read_text().splitlines())
+
+
+def test_two_starts_in_one_folder(place):
+    """Of different jobs started at once one runs; while it does nobody else may, whatever they say."""
+    job, out = place.job(), place.path / "out"
+    for turn in range(4):
+        sets = ("train.steps=100000", 'stages=["train"]', f"output={out}-{turn}")
+        both = [start(0, job, f"{out}-{turn}", "--resume", sets=(*sets, f"seed={seed}")) for seed in (1, 2)]
+        wait_for(lambda: any(one.poll() is not None for one in both), _Alive(both))
+        lost = both[0] if both[0].poll() is not None else both[1]
+        won = both[1] if lost is both[0] else both[0]
+        said = lost.communicate(timeout=30)[0]
+        check(lost.returncode == 2 and f"pid {won.pid} on" in said, said)
+        check(lock_of(place.path / f"out-{turn}")["pid"] == str(won.pid), "it is not the winner's")
+        won.send_signal(signal.SIGTERM)
+        check(won.wait(timeout=30) == 85, "the other one did not run")
+        check(not (place.path / f"out-{turn}" / "run.lock").exists(), "it is still there")
+
+
+class _Alive:
+    """Several processes as one: ended when all are."""
+
+    def __init__(self, processes):
+        self.processes = processes
+
+    def poll(self):
+        return None if any(one.poll() is None for one in self.processes) else 0
+
+
+def test_the_folder_of_a_run_that_is_gone(place):
+    job, out = place.job(), place.path / "out"
+    sets = ("train.steps=300", "train.checkpoint_every=50", 'stages=["train"]', "train_seeds=[1]")
+    process = start(0, job, out, sets=sets)
+    wait_for(lambda: len(journal_lines(out / "seed-1")) > 60, process)
+    process.kill()
+    process.communicate()
+    check(lock_of(out)["pid"] == str(process.pid), "it did not hold the folder of all seeds")
+    run(2, job, out, "--resume", sets=sets)
+    check(not (out / "run.lock").exists(), "it is still there")
+    file = out / "run.lock"  # as another host leaves it
+    file.write_text("host = elsewhere\nboot = x\npid = 77\nstarted = then\njob = 0\nslurm_job = 9\n")
+    said = run(2, job, out, "--resume", sets=sets, code=2).stderr
+    check("pid 77 on elsewhere since then" in said and f"remove {file}" in said, said)
+    check(file.exists(), "it was taken")
+    ENV.update(SLURM_JOB_ID="9", SLURM_RESTART_COUNT="1")  # that job, requeued
+    run(2, job, out, "--resume", sets=sets)
+    for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
+        del ENV[name]
+    run(0, job, out, "--resume", sets=(*sets, "model.width=32"), code=2)
+    check(not file.exists(), "a refusal left it")
+    run(0, job, place.path / "new", sets=("data.setting=none",), code=2)
+    check(not (place.path / "new").exists(), "a refusal left a folder")
+
+
 if __name__ == "__main__":
-    main([test for name, test in sorted(globals().items()) if name.startswith("test_")])
+    chosen = sys.argv[2:]
+    main([test for name, test in sorted(globals().items()) if name.startswith("test_")
+          and (not chosen or name in chosen)])

@@ -8,6 +8,7 @@
  *       metrics.h5, metrics.jsonl
  *       checkpoints/step-NNNNNN.h5
  *       log.txt
+ *     OUTPUT/run.lock                while a run is at work in OUTPUT (lock.h)
  *     OUTPUT/job.cfg, log.txt        of a job with arms: the whole comparison
  *     OUTPUT/untrained/              scores of the start, where a job trains and then scores
  *     OUTPUT/suite/                  the built-in suite, where a job uses it
