@@ -159,6 +159,34 @@ static int status_of_child(int first, unsigned pause, int second)
     return status;
 }
 
+static void what_killed_writers_left_is_swept(void **state)
+{
+    static const char *const names[] = {"job.cfg.tmp-77",
+                                        "metrics.h5.rebuild-4",
+                                        ".write-test-5",
+                                        "suite.tmp-6/data/a.jsonl",
+                                        "checkpoints/step-000005.h5.tmp-20260131T120000Z-n-1",
+                                        "checkpoints/step-000005.h5",
+                                        "my.tmp-notes"};
+    char path[PATH_MAX];
+
+    (void)state;
+    for (int i = 0; i < 7; i++) {
+        assert_int_equal(ol_path_format(path, "%s/%s", scratch, names[i]), OL_OK);
+        *strrchr(path, '/') = '\0';
+        assert_int_equal(ol_make_folders(path), OL_OK);
+        path[strlen(path)] = '/';
+        assert_int_equal(ol_write_file(path, "x", 1), OL_OK);
+    }
+    assert_int_equal(ol_run_folder_make(&folder), OL_OK);
+    for (int i = 0; i < 7; i++) {
+        assert_int_equal(ol_path_format(path, "%s/%s", scratch, names[i]), OL_OK);
+        assert_int_equal(ol_path_exists(path), i > 4);
+    }
+    assert_int_equal(ol_path_format(path, "%s/suite.tmp-6", scratch), OL_OK);
+    assert_false(ol_path_exists(path));
+}
+
 static void signals_only_raise_a_flag(void **state)
 {
     static const int numbers[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
@@ -202,6 +230,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(results_without_a_job_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_folder_must_be_one_that_can_be_written, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(what_killed_writers_left_is_swept, set_up, tear_down),
         cmocka_unit_test(signals_only_raise_a_flag),
         cmocka_unit_test(a_second_signal_takes_its_default_effect),
         cmocka_unit_test_setup_teardown(a_stop_file_is_seen, set_up, tear_down),

@@ -131,6 +131,54 @@ def test_the_folder_of_a_run_that_is_gone(place):
     check(not (place.path / "new").exists(), "a refusal left a folder")
 
 
+def test_a_damaged_job_file(place):
+    """The results tell whose a folder is where its job.cfg does not."""
+    job, out = place.job(more=TWO_ARMS), place.path / "out"
+    sets = ("train.steps=10", "train.checkpoint_every=5", "eval.adapt_steps=[1]")
+    run(0, job, out, sets=sets)
+    files = [out / "job.cfg", out / "a" / "job.cfg", out / "b" / "job.cfg", out / "untrained" / "job.cfg"]
+    whole = {file: file.read_text() for file in files}
+    scores = column(out / "a", "eval/score/score")
+    damages = {"torn": lambda text: text[: len(text) // 2], "empty": lambda text: "",
+               "altered": lambda text: text.replace("seed = 5;", "seed = 7;"), "gone": None}
+    for name, damage in damages.items():
+        for file in files:
+            file.unlink() if damage is None else file.write_text(damage(whole[file]))
+            check(damage is None or file.read_text() != whole[file], f"{file} is as it was")
+        said = run(0, job, out, "--resume", sets=sets).stderr
+        for file in files:
+            check(f"{file} is lost or damaged" in said or (damage is None and file == files[0]), f"{name}: {said}")
+            check(file.read_text() == whole[file], f"{name}: {file} is not as it was")
+    check(column(out / "a", "eval/score/score") == scores, "scores changed")
+    check("seed" in run(0, job, out, "--resume", sets=(*sets, "seed=6"), code=2).stderr, "another seed")
+
+
+TWO_ARMS = 'arms = ( { name = "a"; }, { name = "b"; learner = { order = 1; }; } );\n'
+
+
+def test_checkpoints_that_are_not_this_runs(place):
+    job, out, other, unbroken = place.job(), *(place.path / name for name in ("out", "other", "unbroken"))
+    sets = ("train.checkpoint_every=10", 'stages=["train"]')
+    run(0, job, out, sets=(*sets, "train.steps=20", "learner.outer.schedule=constant"))
+    run(0, job, unbroken, sets=(*sets, "train.steps=40", "learner.outer.schedule=constant"))
+    run(0, job, other, sets=(*sets, "train.steps=60", "seed=6"))
+    run(0, job, place.path / "wide", sets=(*sets, "train.steps=50", "model.width=32"))
+    for folder, step in ((other, 60), (place.path / "wide", 50)):
+        name = f"step-{step:06}.h5"
+        (out / "checkpoints" / name).write_bytes((folder / "checkpoints" / name).read_bytes())
+    sets = (*sets, "train.steps=40", "learner.outer.schedule=constant")
+    said = run(2, job, out, "--resume", sets=sets).stderr
+    check(said.count("checkpoint passed over") == 2 and "step-000020.h5 (meta-step" in said, said)
+    check(digests(out) == digests(unbroken), "the digests of θ differ")
+    for file in (out / "checkpoints").glob("step-*.h5"):  # all of them damaged: the advice works
+        file.write_bytes(file.read_bytes()[:-9])
+    said = run(2, job, out, "--resume", sets=sets, code=1).stderr
+    check("move this folder elsewhere, and --resume begins anew" in said, said)
+    (out / "checkpoints").rename(place.path / "elsewhere")
+    run(2, job, out, "--resume", sets=sets)
+    check(digests(out) == digests(unbroken), "the digests of θ differ")
+
+
 if __name__ == "__main__":
     chosen = sys.argv[2:]
     main([test for name, test in sorted(globals().items()) if name.startswith("test_")
