@@ -256,6 +256,7 @@ static ol_status run_whole(whole *w)
 {
     OL_TRY(read_job(w));
     OL_TRY(heed_early_stop(w));
+    ol_comm_watch(w->comm, 60.0 * w->job->train.stall_minutes);
     OL_TRY(lock_output(w));
     ol_describe_idle(w->job, ol_comm_size(w->comm));
     if (ol_tune_wanted(w->job))
@@ -275,6 +276,7 @@ ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, s
     ol_status status;
 
     *work_started = false;
+    ol_stop_join(comm);
     status = ol_comm_agree(comm, copy_sets(&w, sets, n_sets));
     if (status == OL_OK)
         status = run_whole(&w);
@@ -282,6 +284,7 @@ ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, s
     ol_score_book_finish(&w.book);
     ol_job_destroy(w.job);
     ol_set_list_finish(&w.sets);
+    ol_stop_join(NULL);
     ol_stop_watch(NULL, NULL);
     ol_stop_watch_whole(NULL);
     return status;

@@ -23,6 +23,7 @@ static const char *folders[FOLDERS];
 static char stop_file[PATH_MAX]; /* the one found, "" when none was */
 static double looked_at = -1e9;
 static bool announced;
+static ol_comm *others; /* who is told, and tells; NULL: nobody */
 
 /* Only async-signal-safe calls: the flag, the clock, and on a second request the default effect. */
 static void on_signal(int number)
@@ -82,10 +83,25 @@ static void look_for_file(void)
     }
 }
 
-bool ol_stop_wanted(void)
+/* This process itself. */
+static bool asked(void)
 {
     look_for_file();
     return received != 0 || stop_file[0] != '\0';
+}
+
+bool ol_stop_wanted(void)
+{
+    if (!others)
+        return asked();
+    if (asked())
+        ol_comm_tell_stop(others);
+    return ol_comm_attend(others);
+}
+
+void ol_stop_join(ol_comm *comm)
+{
+    others = comm;
 }
 
 static void announce(void)
@@ -107,7 +123,7 @@ static void announce(void)
 
 ol_status ol_stop_agree(ol_comm *comm, bool *stop)
 {
-    OL_TRY(ol_comm_any(comm, ol_stop_wanted(), stop));
+    OL_TRY(ol_comm_any(comm, asked(), stop));
     if (*stop)
         announce();
     return OL_OK;

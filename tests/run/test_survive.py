@@ -153,6 +153,47 @@ def test_a_damaged_job_file(place):
     check("seed" in run(0, job, out, "--resume", sets=(*sets, "seed=6"), code=2).stderr, "another seed")
 
 
+def test_a_rank_that_is_stopped_for_ever(place):
+    """The others say for whom they wait and where it is, and end the run; what is saved is whole. A
+    signal that is pending changes nothing."""
+    job, out, unbroken = place.job(), place.path / "out", place.path / "unbroken"
+    sets = ("train.steps=300", "train.checkpoint_every=50", 'stages=["train"]')
+    for number in (None, signal.SIGUSR1):
+        process = start(3, job, out, "--resume", sets=(*sets, "train.stall_minutes=0.1"))
+        pids = ranks_of(process, 3)
+        had = len(journal_lines(out))
+        wait_for(lambda: len(journal_lines(out)) > had + 60, process)
+        os.kill(pids[1], signal.SIGSTOP)
+        if number:
+            process.send_signal(number)
+        said, _ = process.communicate(timeout=40)
+        check(process.returncode == 1, f"exit code {process.returncode}, not 1:\n{said}")
+        check(f"for rank 1 on {os.uname().nodename}, which does not answer" in said, said)
+        check(said.count("outerloop: ") == 1, said)
+    run(2, job, out, "--resume", sets=sets)
+    run(0, job, unbroken, sets=sets)
+    check(digests(out) == digests(unbroken), "the digests of θ differ")
+
+
+def test_ranks_that_only_take_long_are_waited_for(place):
+    """Scoring whose ranks wait for one of them longer than train.stall_minutes, while it works."""
+    job, out = place.job(), place.path / "out"
+    sets = ("train.steps=2", "learner.outer.warmup=0", "eval.seeds=[13]", "eval.adapt_steps=[%d]")
+    run(3, job, out, sets=(*sets[:3], sets[3] % 2500, "train.stall_minutes=0.02"))
+
+
+def test_one_rank_alone_is_told_to_stop(place):
+    """It tells the others, in the middle of their work."""
+    job, out = place.job(), place.path / "out"
+    process = start(2, job, out, sets=("train.steps=2", "learner.outer.warmup=0", "eval.adapt_steps=[100000]"))
+    pids = ranks_of(process, 2)
+    wait_for(lambda: (out / "untrained" / "metrics.h5").exists(), process)
+    time.sleep(0.5)
+    os.kill(pids[1], signal.SIGUSR1)
+    said, _ = process.communicate(timeout=20)
+    check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
+
+
 TWO_ARMS = 'arms = ( { name = "a"; }, { name = "b"; learner = { order = 1; }; } );\n'
 
 

@@ -37,7 +37,12 @@ void ol_stop_watch(const char *folder, const char *arm_folder);
  *  NULL: none. */
 void ol_stop_watch_whole(const char *folder);
 
-/** True when this process was asked to stop. Cheap; for the inside of long work. */
+/** From now on whoever is asked tells all ranks, in the middle of their work too. Borrowed; NULL: no
+ *  longer. Local. */
+void ol_stop_join(ol_comm *comm);
+
+/** True when this process was asked to stop, or another one that it has joined. Cheap; for the inside
+ *  of long work, where it also tells the others that this rank lives (ol_comm_attend). */
 bool ol_stop_wanted(void);
 
 /**
