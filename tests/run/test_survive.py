@@ -159,7 +159,7 @@ def test_a_rank_that_is_stopped_for_ever(place):
     job, out, unbroken = place.job(), place.path / "out", place.path / "unbroken"
     sets = ("train.steps=300", "train.checkpoint_every=50", 'stages=["train"]')
     for number in (None, signal.SIGUSR1):
-        process = start(3, job, out, "--resume", sets=(*sets, "train.stall_minutes=0.1"))
+        process = start(3, job, out, "--resume", sets=(*sets, "train.stall_minutes=0.05"))
         pids = ranks_of(process, 3)
         had = len(journal_lines(out))
         wait_for(lambda: len(journal_lines(out)) > had + 60, process)
