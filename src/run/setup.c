@@ -337,6 +337,8 @@ ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **ou
     s->job = job;
     ol_gemm_threads(job->threads);
     if (status == OL_OK)
+        status = ol_comm_agree(comm, ol_gemm_reserve(job->threads));
+    if (status == OL_OK)
         status = use_products(comm, job);
     if (status == OL_OK)
         status = prepare(s, resume);

@@ -194,6 +194,21 @@ def test_one_rank_alone_is_told_to_stop(place):
     check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
 
 
+def test_one_rank_short_of_memory(place):
+    """It says so for all of them, with its number and its limits; nobody waits."""
+    job, out = place.job(), place.path / "out"
+    one = command(0, job, out)
+    for flag, room in (("-v", 450000), ("-d", 100000)):
+        short = ["bash", "-c", f'ulimit {flag} {room}; exec "$@"', "-", *one]
+        done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *one, ":", "-n", "1", *short], env=ENV,
+                              text=True, capture_output=True, timeout=60)
+        check(done.returncode == 1, f"exit code {done.returncode}:\n{done.stderr}")
+        check(f"rank 1 on {os.uname().nodename}: no memory for the buffers of the BLAS library: 128 MiB for 1 "
+              f"thread" in done.stderr and f"ulimit {flag} {room // 1024} MiB" in done.stderr, done.stderr)
+        check(done.stderr.count("outerloop: ") == 1, done.stderr)
+        check(not out.exists(), "the folder is there")
+
+
 TWO_ARMS = 'arms = ( { name = "a"; }, { name = "b"; learner = { order = 1; }; } );\n'
 
 
