@@ -23,7 +23,6 @@ typedef struct ol_command {
     const char *help; /* one line */
     /* argv[0] is "outerloop NAME"; returns the exit code. */
     int (*run)(int argc, char **argv);
-    bool heeds_signals; /* asked to stop by a signal it saves first, from its first instruction on */
 } ol_command;
 
 /* The exit code of a status. work_started: results of this run existed before it failed. */

@@ -12,21 +12,21 @@
 #include "versions.h"
 
 static const ol_command commands[] = {
-    {"run", "the stages of a job: train, eval, adapt", ol_cmd_run, true},
-    {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify, false},
-    {"gradcheck", "hold a job's gradients against differences, in float64", ol_cmd_gradcheck, false},
-    {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts, false},
-    {"tokens", "texts as JSON lines to token ids, and back", ol_cmd_tokens, false},
-    {"suite", "write the built-in task suite", ol_cmd_suite, false},
-    {"data check", "what a task folder holds, and what is wrong with it", ol_cmd_data_check, false},
-    {"data make", "your own .tsv or .jsonl as a task folder", ol_cmd_data_make, false},
-    {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench, false},
-    {"inspect", "what a run folder, checkpoint or metrics file holds", ol_cmd_inspect, false},
-    {"import", "a Hugging Face folder or GGUF file as a checkpoint of ours", ol_cmd_import, false},
-    {"export", "a checkpoint as a folder that transformers or peft loads", ol_cmd_export, false},
-    {"score", "option losses of a prompts file under a model", ol_cmd_score, false},
-    {"report", "what runs came to: tables, curves, one page, JSON, CSV, LaTeX", ol_cmd_report, false},
-    {"reference", "every key of a job file, with defaults and meanings", ol_cmd_reference, false},
+    {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
+    {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
+    {"gradcheck", "hold a job's gradients against differences, in float64", ol_cmd_gradcheck},
+    {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
+    {"tokens", "texts as JSON lines to token ids, and back", ol_cmd_tokens},
+    {"suite", "write the built-in task suite", ol_cmd_suite},
+    {"data check", "what a task folder holds, and what is wrong with it", ol_cmd_data_check},
+    {"data make", "your own .tsv or .jsonl as a task folder", ol_cmd_data_make},
+    {"bench", "time one episode's meta-gradient on this core", ol_cmd_bench},
+    {"inspect", "what a run folder, checkpoint or metrics file holds", ol_cmd_inspect},
+    {"import", "a Hugging Face folder or GGUF file as a checkpoint of ours", ol_cmd_import},
+    {"export", "a checkpoint as a folder that transformers or peft loads", ol_cmd_export},
+    {"score", "option losses of a prompts file under a model", ol_cmd_score},
+    {"report", "what runs came to: tables, curves, one page, JSON, CSV, LaTeX", ol_cmd_report},
+    {"reference", "every key of a job file, with defaults and meanings", ol_cmd_reference},
 };
 
 enum { N_COMMANDS = sizeof commands / sizeof commands[0] };
@@ -214,7 +214,7 @@ int main(int argc, char **argv)
         const int words = words_of(&commands[i], argc, argv);
 
         if (words > 0) {
-            if (commands[i].heeds_signals)
+            if (commands[i].run == ol_cmd_run)
                 ol_stop_install(); /* before MPI starts, which takes a second */
             snprintf(name, sizeof name, "outerloop %s", commands[i].name);
             argv[words] = name;

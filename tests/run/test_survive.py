@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from harness import (ENV, check, column, command, digests, journal_lines, main, run, start, wait_for)
 
@@ -207,6 +208,23 @@ def test_one_rank_short_of_memory(place):
               f"thread" in done.stderr and f"ulimit {flag} {room // 1024} MiB" in done.stderr, done.stderr)
         check(done.stderr.count("outerloop: ") == 1, done.stderr)
         check(not out.exists(), "the folder is there")
+
+
+def test_launch(place):
+    """tools/launch makes Ctrl-C and SIGTERM, at any time, what SIGUSR1 is to mpirun."""
+    job, out = place.job(), place.path / "out"
+    launch = Path(__file__).resolve().parents[2] / "tools" / "launch"
+    words = [str(launch), *command(2, job, out, "--resume", sets=("train.steps=100000", *SHORT[1:]))[1:]]
+    for number, ready in ((signal.SIGTERM, lambda: True), (signal.SIGINT, lambda: len(journal_lines(out)) > 20),
+                          (signal.SIGTERM, lambda: len(journal_lines(out)) > 60)):
+        process = subprocess.Popen(words, env=ENV, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   start_new_session=True)
+        wait_for(lambda: subprocess.run(["pgrep", "-P", str(process.pid), "mpirun"],
+                                        capture_output=True).returncode == 0 and ready(), process)
+        os.killpg(process.pid, number)  # as a terminal does
+        said, _ = process.communicate(timeout=60)
+        check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
+        check("everything is saved" in said, said)
 
 
 TWO_ARMS = 'arms = ( { name = "a"; }, { name = "b"; learner = { order = 1; }; } );\n'
