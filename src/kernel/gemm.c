@@ -2,7 +2,10 @@
 #include "outerloop/kernel/gemm.h"
 
 #include <cblas.h>
+#include <stdlib.h>
+#include <sys/mman.h>
 
+#include "outerloop/base/limits.h"
 #include "outerloop/kernel/products.h"
 
 #ifdef OL_F64
@@ -80,6 +83,36 @@ void ol_gemm_threads(int threads)
 {
     openblas_set_num_threads(threads);
     ol_products_threads(threads);
+}
+
+enum { BUFFER_BYTES = 128 << 20, ROWS = 256 };
+
+/* Enough work for all threads, so that each takes its buffer. */
+static ol_status multiply_once(void)
+{
+    ol_real *x = calloc((size_t)2 * ROWS * ROWS, sizeof *x);
+
+    OL_CHECK(x, OL_ENOMEM, "no memory for a first product of matrices");
+    GEMM(CblasRowMajor, CblasNoTrans, CblasNoTrans, ROWS, ROWS, ROWS, 1, x, ROWS, x, ROWS, 0,
+         x + ROWS * ROWS, ROWS);
+    free(x);
+    return OL_OK;
+}
+
+ol_status ol_gemm_reserve(int threads)
+{
+    const size_t bytes = (size_t)threads * BUFFER_BYTES, group = ol_limits_group();
+    void *trial = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    char limits[256];
+
+    if (trial != MAP_FAILED)
+        munmap(trial, bytes);
+    ol_limits_describe(limits);
+    OL_CHECK(trial != MAP_FAILED && (group == 0 || group >= bytes), OL_ENOMEM,
+             "no memory for the buffers of the BLAS library: %zu MiB for %d thread%s; the limits of "
+             "this process: %s. Raise them (ulimit, sbatch --mem-per-cpu), or use fewer threads",
+             bytes >> 20, threads, threads > 1 ? "s" : "", limits);
+    return multiply_once();
 }
 
 const char *ol_gemm_library(void)

@@ -185,6 +185,9 @@ static const ol_conf_key keys[] = {
         "a checkpoint each so many steps; 0 = not by steps; the last step always has one"),
     REAL("train.checkpoint_minutes", train.checkpoint_minutes, "10.0", 0, INFINITY, 0, "minutes",
          "a checkpoint when the newest is this old; 0 = not by time"),
+    REAL("train.stall_minutes", train.stall_minutes, "60.0", 0, INFINITY, 0, "minutes",
+         "end the run when a rank does not answer the others so long, stopped or lost; 0 = wait for "
+         "ever"),
     INT("train.keep_last", train.keep_last, "2", 1, MANY, "checkpoints", "newest ones kept"),
     INT("train.keep_every", train.keep_every, "0", 0, MANY, "meta-steps",
         "checkpoints at multiples of this stay as well; 0 = none"),

@@ -14,7 +14,7 @@
 #include "outerloop/run/scores.h"      /* ol_score_targets */
 #include "outerloop/run/setup.h"       /* ol_setup */
 #include "outerloop/run/snapshot.h"    /* ol_snapshot_resume */
-#include "outerloop/run/stop.h"        /* ol_stop_install */
+#include "outerloop/run/stop.h"        /* ol_stop_watch */
 #include "outerloop/run/train.h"       /* ol_train */
 #include "run_parts.h"
 
@@ -124,7 +124,7 @@ static ol_status run_untrained(runner *r)
 
     start_state(s, s->job, s->model);
     ol_run_id_make(ol_comm_host(s->comm), mark.run_id);
-    if (r->first && !claim->same_evaluation)
+    if (r->first && (!claim->same_evaluation || claim->restored))
         status = ol_run_folder_write_job(&s->untrained, s->job);
     if (r->first && status == OL_OK)
         status = enter(r, NULL, &s->untrained, s->job, &mark, claim->continues,
@@ -241,7 +241,7 @@ static ol_status add_to_book(const ol_run_folder *folder, score_book *book)
 /* Every arm is, so that the job's own job.cfg stays as it was too. */
 static bool is_finished(const ol_setup *s)
 {
-    bool finished = s->claim.continues && s->claim.same_evaluation;
+    bool finished = s->claim.continues && s->claim.same_evaluation && !s->claim.restored;
 
     for (int i = 0; i < s->n_arms; i++)
         finished = finished && s->arms[i].claim.continues && s->arms[i].claim.finished;

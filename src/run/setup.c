@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "outerloop/data/suite.h"      /* ol_suite_write */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_threads */
@@ -326,7 +325,6 @@ static ol_status use_products(ol_comm *comm, const ol_job *job)
 
 ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **out)
 {
-    const bool had_folder = ol_path_exists(job->output);
     ol_setup *s = calloc(1, sizeof *s);
     ol_status status = ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job"));
 
@@ -339,12 +337,12 @@ ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **ou
     s->job = job;
     ol_gemm_threads(job->threads);
     if (status == OL_OK)
+        status = ol_comm_agree(comm, ol_gemm_reserve(job->threads));
+    if (status == OL_OK)
         status = use_products(comm, job);
     if (status == OL_OK)
         status = prepare(s, resume);
     if (status != OL_OK) {
-        if (!had_folder && ol_comm_rank(comm) == 0)
-            rmdir(job->output); /* only when it is still empty */
         ol_setup_destroy(s);
         return status;
     }

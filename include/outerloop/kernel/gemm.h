@@ -6,7 +6,7 @@
  *
  * Matrices are row-major; ld is the distance between rows, so a block of columns of a wider matrix
  * is a matrix too. All calls count their floating-point operations, for benchmarks.
- * Local, allocates nothing, cannot fail.
+ * Local, allocates nothing, cannot fail, once ol_gemm_reserve has taken what the library needs.
  */
 #ifndef OUTERLOOP_KERNEL_GEMM_H
 #define OUTERLOOP_KERNEL_GEMM_H
@@ -14,7 +14,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "outerloop/base/real.h" /* ol_real */
+#include "outerloop/base/real.h"   /* ol_real */
+#include "outerloop/base/status.h" /* ol_status */
 
 /** A matrix operand: its reals and the distance between its rows. */
 typedef struct ol_mat {
@@ -50,6 +51,13 @@ double ol_gemm_flops(void);
 
 /** Use that many threads of BLAS, and of what makes other products, in this process from now on. */
 void ol_gemm_threads(int threads);
+
+/**
+ * Have the library take its buffers now, 128 MiB of addresses a thread, of which it fills little.
+ * Without the room it would ask for them for ever, on one rank, while the others wait.
+ * Errors: OL_ENOMEM with what is needed and the limits; nothing was then asked of the library.
+ */
+ol_status ol_gemm_reserve(int threads);
 
 /** The BLAS library, its version and the kind of core it chose, for records. Borrowed. */
 const char *ol_gemm_library(void);

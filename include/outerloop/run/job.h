@@ -116,6 +116,7 @@ typedef struct ol_job_train {
     int checkpoint_every; /**< meta-steps, 0 = not by steps                                   */
     double
         checkpoint_minutes; /**< 0 = not by time                                                */
+    double stall_minutes;   /**< ranks that do not answer so long end the run; 0 = never        */
     int keep_last;          /**< newest checkpoints kept, at least 1                            */
     int keep_every;         /**< checkpoints whose step is a multiple stay too, 0 = none        */
     double log_seconds;     /**< least time between two progress lines off a terminal           */
