@@ -61,7 +61,7 @@ static void apply_limits(ol_child_limits limits)
     const size_t mapped = mapped_bytes();
 
     limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_CPU, (rlim_t)limits.seconds + 1);
+    limit(RLIMIT_CPU, (rlim_t)(limits.work > 0 ? limits.work : limits.seconds) + 1);
     if (memory_is_limited && limits.memory > 0 && mapped > 0)
         limit(RLIMIT_AS, mapped + limits.memory);
 }
@@ -137,7 +137,7 @@ static ol_status fail_of(int how, bool late, ol_child_limits limits, const char 
 {
     if (late || (WIFSIGNALED(how) && WTERMSIG(how) == SIGXCPU))
         return ol_fail(OL_EDATA, "%s: reading it does not end: stopped after %.0f s", subject,
-                       limits.seconds);
+                       late || limits.work <= 0 ? limits.seconds : limits.work);
     if (WIFSIGNALED(how))
         return ol_fail(OL_EDATA, "%s: crashes its reader (signal %d, %s): damaged, or made to",
                        subject, WTERMSIG(how), strsignal(WTERMSIG(how)));
