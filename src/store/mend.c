@@ -77,7 +77,8 @@ ol_status ol_mend_read(const char *path, const ol_table_spec *const *specs, int 
 
     OL_TRY(ol_journal_path(path, journal));
     OL_TRY(ol_path_format(recovered, "%s.tmp-%ld", journal, (long)getpid()));
-    OL_TRY(ol_lines_read(journal, specs, n, &m->lines));
+    if (n > 0)
+        OL_TRY(ol_lines_read(journal, specs, n, &m->lines));
     m->journal_bad = m->lines.n_faults > 0;
     if (m->journal_bad)
         OL_TRY(ol_text_append(&report->broken, m->lines.faults.data, m->lines.faults.size));
@@ -112,6 +113,7 @@ static ol_status count_lost(const ol_table_spec *const *specs, const ol_mend *m,
         next[row->table] = row->nth + 1;
         if (row->nth <= from)
             continue;
+        report->lost += row->nth - from;
         if (lost)
             lost[row->table] += row->nth - from;
         OL_TRY(ol_text_format(&report->broken,
@@ -250,48 +252,83 @@ ol_status ol_mend_write(const char *path, const ol_mend *m, ol_tables_report *re
 
 /* --- check ----------------------------------------------------------------------------------- */
 
+ol_status ol_tables_job(const char *path, char **job)
+{
+    char journal[PATH_MAX];
+    ol_lines lines = {0};
+    ol_run_record record = {0};
+    json_t *json = NULL;
+    ol_status status;
+
+    *job = NULL;
+    OL_TRY(ol_journal_path(path, journal));
+    status = ol_lines_read(journal, NULL, 0, &lines);
+    if (status == OL_OK && lines.run.length > 0)
+        status = ol_line_record(&lines.run, &record, &json);
+    if (status == OL_OK && record.job) {
+        *job = strdup(record.job);
+        if (!*job)
+            status = ol_fail(OL_ENOMEM, "%s", no_memory);
+    }
+    json_decref(json);
+    ol_lines_finish(&lines);
+    return status;
+}
+
 /* Rows of the journal that metrics.h5 has not are none of its damage: it is written now and then. */
 static ol_status note_lag(const char *path, int n, const ol_mend *m, ol_tables_report *report)
 {
-    int64_t behind = (int64_t)m->lines.n;
+    int64_t behind = (int64_t)m->lines.n + m->finding.more;
 
     for (int t = 0; t < n; t++)
         behind -= m->finding.rows[t];
-    behind += m->finding.more;
-    if (m->metrics_there && (!m->finding.compared || m->metrics_bad || behind <= 0))
-        return OL_OK;
+    return behind <= 0
+               ? OL_OK
+               : ol_text_format(&report->notes,
+                                "%s: lacks the last %" PRId64 " rows, which the journal has: the "
+                                "run goes on, or was killed; --resume or inspect --rebuild brings "
+                                "them\n",
+                                path, behind);
+}
+
+/* What the two are to each other. */
+static ol_status compare(const char *path, int n, const ol_mend *m, ol_tables_report *report)
+{
+    char journal[PATH_MAX];
+
+    OL_TRY(ol_journal_path(path, journal));
+    if (!m->lines.there)
+        OL_TRY(ol_text_format(&report->broken,
+                              "%s: is missing; inspect --rebuild makes it from metrics.h5\n",
+                              journal));
+    else if (m->finding.more > 0)
+        OL_TRY(ol_text_format(&report->broken,
+                              "%s: lacks %" PRId64 " rows, which metrics.h5 has; --resume or "
+                              "inspect --rebuild brings them\n",
+                              journal, m->finding.more));
     if (!m->metrics_there)
-        return ol_text_format(&report->broken, "%s: is missing; inspect --rebuild makes it from the journal\n", path);
-    return ol_text_format(&report->notes,
-                          "%s: lacks the last %" PRId64 " rows, which the journal has: the run goes on, "
-                          "or was killed; --resume or inspect --rebuild brings them\n",
-                          path, behind);
+        return ol_text_format(&report->broken,
+                              "%s: is missing; inspect --rebuild makes it from the journal\n", path);
+    if (m->metrics_bad || !m->lines.there)
+        return OL_OK;
+    return m->finding.compared
+               ? note_lag(path, n, m, report)
+               : ol_text_format(&report->notes,
+                                "%s: has the columns of another version; read, not compared\n",
+                                path);
 }
 
 ol_status ol_tables_check(const char *path, const ol_table_spec *const *specs, int n,
                           ol_tables_report *report)
 {
-    char journal[PATH_MAX];
     ol_mend m = {0};
-    ol_status status = ol_journal_path(path, journal);
+    ol_status status = ol_mend_read(path, specs, n, false, report, &m);
 
-    if (status == OL_OK)
-        status = ol_mend_read(path, specs, n, false, report, &m);
-    if (status == OL_OK && !m.lines.there)
-        status = ol_text_format(&report->broken,
-                                "%s: is missing; inspect --rebuild makes it from metrics.h5\n",
-                                journal);
-    else if (status == OL_OK && m.finding.more > 0)
-        status = ol_text_format(&report->broken,
-                                "%s: lacks %" PRId64 " rows, which metrics.h5 has; --resume or inspect "
-                                "--rebuild brings them\n",
-                                journal, m.finding.more);
-    if (status == OL_OK && m.metrics_there && !m.metrics_bad && !m.finding.compared)
-        status = ol_text_format(&report->notes,
-                                "%s: has the columns of another version; read, not compared\n", path);
-    if (status == OL_OK && m.lines.there)
-        status = note_lag(path, n, &m, report);
+    if (status == OL_OK && n > 0)
+        status = compare(path, n, &m, report);
     report->rows = (int64_t)m.lines.n;
+    report->journal = m.lines.there && !m.journal_bad && m.finding.more == 0;
+    report->metrics = m.metrics_there && !m.metrics_bad;
     ol_mend_finish(&m);
     return status;
 }

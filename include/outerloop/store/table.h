@@ -169,13 +169,20 @@ typedef struct ol_tables_report {
     ol_text broken;  /**< a line each: what was wrong, with file and line, table, rows or column */
     ol_text notes;   /**< a line each: what is no damage, or was done about it                  */
     int64_t rows;    /**< of the journal                                                        */
+    int64_t lost;    /**< rows that neither file has, where they were put together              */
+    bool journal;    /**< the journal is there, and whole                                       */
+    bool metrics;    /**< so is metrics.h5; the journal may have more rows                      */
 } ol_tables_report;
 
 void ol_tables_report_finish(ol_tables_report *report);
 
+/** The text of the job in the journal's first line; NULL when it has none, or no such line.
+ *  @param job  *owned by the caller* (free). Errors: OL_ENOMEM. */
+ol_status ol_tables_job(const char *path, char **job);
+
 /**
  * Read all of both files and compare them. Nothing is changed.
- * @param specs  [n]; 0: what a file holds that has other tables is read but not compared
+ * @param specs  [n]; n = 0: metrics.h5 is read, and not compared
  * Errors: OL_ENOMEM. Cost: both files, and the journal's size in memory.
  */
 ol_status ol_tables_check(const char *path, const ol_table_spec *const *specs, int n,
