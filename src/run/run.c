@@ -5,16 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "build_id.h"               /* OL_GIT_COMMIT */
-#include "outerloop/base/clock.h"   /* ol_clock_peak_bytes */
-#include "outerloop/base/log.h"     /* ol_log_* */
-#include "outerloop/kernel/gemm.h"  /* ol_gemm_library */
-#include "outerloop/run/metrics.h"  /* ol_metrics */
-#include "outerloop/run/scores.h"   /* ol_score_targets */
-#include "outerloop/run/setup.h"    /* ol_setup */
-#include "outerloop/run/snapshot.h" /* ol_snapshot_resume */
-#include "outerloop/run/stop.h"     /* ol_stop_install */
-#include "outerloop/run/train.h"    /* ol_train */
+#include "build_id.h"                  /* OL_GIT_COMMIT */
+#include "outerloop/base/clock.h"      /* ol_clock_peak_bytes */
+#include "outerloop/base/log.h"        /* ol_log_* */
+#include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
+#include "outerloop/kernel/products.h" /* ol_products_describe */
+#include "outerloop/run/metrics.h"     /* ol_metrics */
+#include "outerloop/run/scores.h"      /* ol_score_targets */
+#include "outerloop/run/setup.h"       /* ol_setup */
+#include "outerloop/run/snapshot.h"    /* ol_snapshot_resume */
+#include "outerloop/run/stop.h"        /* ol_stop_install */
+#include "outerloop/run/train.h"       /* ol_train */
 #include "run_parts.h"
 
 typedef struct runner {
@@ -34,6 +35,7 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
 {
     const ol_learner_spec learner = ol_job_learner_spec(job);
     ol_comm *comm = r->setup->comm;
+    char blas[256];
     ol_text text = {0};
     ol_run_record record = {
         .version = OL_VERSION,
@@ -41,7 +43,7 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
         .run_id = mark->run_id,
         .host = ol_comm_host(comm),
         .slurm_job_id = getenv("SLURM_JOB_ID"),
-        .blas = ol_gemm_library(),
+        .blas = blas,
         .mpi = ol_comm_library(),
         .seed = job->seed,
         .restart_count = mark->restarts,
@@ -50,6 +52,7 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
     };
     ol_status status = ol_job_text(job, &text);
 
+    snprintf(blas, sizeof blas, "%s; products in %s", ol_gemm_library(), ol_products_describe());
     if (status == OL_OK) {
         record.job = text.data;
         status = ol_metrics_open(folder, ol_learner_steps(&learner), &record, resume, mark->step,

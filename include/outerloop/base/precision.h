@@ -50,6 +50,7 @@
 #define ol_gemm_nt ol_gemm_nt_f64
 #define ol_gemm_threads ol_gemm_threads_f64
 #define ol_gemm_tn ol_gemm_tn_f64
+#define ol_gemm_with_bf16 ol_gemm_with_bf16_f64
 #define ol_gguf_name ol_gguf_name_f64
 #define ol_gguf_passes_over ol_gguf_passes_over_f64
 #define ol_gguf_read_spec ol_gguf_read_spec_f64

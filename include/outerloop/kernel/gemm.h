@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file outerloop/kernel/gemm.h
- * The one door to BLAS: every matrix product of the program goes through here.
+ * The one door to BLAS: every matrix product of the program goes through here. Those of float32 are
+ * made in bfloat16 where products.h is told so.
  *
  * Matrices are row-major; ld is the distance between rows, so a block of columns of a wider matrix
  * is a matrix too. All calls count their floating-point operations, for benchmarks.
@@ -9,6 +10,9 @@
  */
 #ifndef OUTERLOOP_KERNEL_GEMM_H
 #define OUTERLOOP_KERNEL_GEMM_H
+
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "outerloop/base/real.h" /* ol_real */
 
@@ -33,10 +37,18 @@ void ol_gemm_nt(int m, int n, int k, ol_real alpha, ol_mat a, ol_mat b, ol_real 
 /** c [m,n] = α aᵀ b + β c     with a [k,m], b [k,n]. */
 void ol_gemm_tn(int m, int n, int k, ol_real alpha, ol_mat a, ol_mat b, ol_real beta, ol_mat_out c);
 
+/**
+ * c [m,n] = α a b + β c with b [k,n] (turned: [n,k], its transpose is meant) of bfloat16, made in
+ * bfloat16.
+ * @return false when products are not made so (products.h), or this one is not; nothing was done then
+ */
+bool ol_gemm_with_bf16(bool turned, int m, int n, int k, ol_real alpha, ol_mat a, const uint16_t *b,
+                       int ldb, ol_real beta, ol_mat_out c);
+
 /** Floating-point operations of all products of this precision so far, 2·m·n·k each. */
 double ol_gemm_flops(void);
 
-/** Use that many BLAS threads in this process from now on. */
+/** Use that many threads of BLAS, and of what makes other products, in this process from now on. */
 void ol_gemm_threads(int threads);
 
 /** The BLAS library, its version and the kind of core it chose, for records. Borrowed. */

@@ -155,7 +155,8 @@ typedef struct ol_job {
     ol_job_train train;
     ol_job_eval eval;
     ol_job_tune tune;
-    int threads; /**< BLAS threads of a rank */
+    int precision; /**< ol_products, of products of matrices */
+    int threads;   /**< BLAS threads of a rank */
 
     int n_arms;           /**< 0: the job is its own only arm; always 0 in an arm            */
     struct ol_job **arms; /**< [n_arms] resolved, *owned*; name and output are the arm's own */
