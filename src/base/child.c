@@ -98,7 +98,7 @@ static void be_child(int pipe, ol_child_work work, void *payload, ol_child_limit
     void *answer = calloc(1, size + 1);
 
     for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL);
+        signal(number, number == SIGXFSZ ? SIG_IGN : SIG_DFL); /* a write that fails is no crash */
     be_quiet();
     apply_limits(limits);
     report.status = answer ? work(payload, answer) : OL_ENOMEM;

@@ -108,9 +108,9 @@ static void leave(runner *r, ol_metrics *metrics, ol_status status)
         ol_log_warn("%s", ol_status_message());
         if (!*r->missing)
             snprintf(r->missing, sizeof r->missing, "%.2047s", ol_status_message());
-        if (status != OL_OK)
-            ol_fail(status, "%s", failure);
     }
+    if (status != OL_OK)
+        ol_fail(status, "%s", failure);
     if (!r->first || status != OL_OK)
         return; /* the last words of a run belong in the log of the arm that they are about */
     ol_stop_watch(r->setup->folder.path, NULL);
@@ -243,6 +243,9 @@ static ol_status add_to_book(const ol_run_folder *folder, score_book *book)
     ol_archive *metrics = NULL;
     ol_status status;
 
+    OL_CHECK(ol_path_exists(folder->metrics), OL_EIO,
+             "%s: was removed while the run was at work; go on with --resume, which makes it again",
+             folder->metrics);
     OL_TRY(ol_archive_open(folder->metrics, &metrics));
     status = ol_score_book_add(book, metrics);
     ol_archive_close(metrics);

@@ -368,13 +368,15 @@ int64_t ol_tables_rows(const ol_tables *t, int table)
     return t->rows[table];
 }
 
-ol_status ol_tables_read(const ol_tables *t, int table, ol_tables_visit *visit, void *payload)
+ol_status ol_tables_read(ol_tables *t, int table, ol_tables_visit *visit, void *payload)
 {
     const ol_table_spec *spec = t->specs[table];
     ol_cell *cells = calloc((size_t)spec->n, sizeof *cells);
     ol_lines lines = {0};
-    ol_status status = cells ? ol_lines_read(t->journal, t->specs, t->n, &lines)
-                             : ol_fail(OL_ENOMEM, "%s: no memory", t->journal);
+    ol_status status = cells ? keep_journal(t) : ol_fail(OL_ENOMEM, "%s: no memory", t->journal);
+
+    if (status == OL_OK)
+        status = ol_lines_read(t->journal, t->specs, t->n, &lines);
 
     for (size_t i = 0; i < lines.n && status == OL_OK; i++) {
         json_t *json = NULL;
@@ -399,6 +401,7 @@ ol_status ol_tables_cut(ol_tables *t, const int64_t *last)
     ol_run_record first = {0};
     ol_status status;
 
+    OL_TRY(keep_journal(t));
     OL_TRY(write_waiting(t));
     status = ol_lines_read(t->journal, t->specs, t->n, &m.lines);
     if (status == OL_OK)

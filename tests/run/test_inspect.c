@@ -200,7 +200,7 @@ static void a_run_is_told_with_losses_tasks_and_table(void **state)
     assert_says(&text, "unseen tasks: 2 tasks, 1 seed, 1 training; accuracy in %");
     assert_says(&text, "unseen domains: 1 task, 1 seed, 1 training; accuracy in %");
     assert_says(&text, "lamp               62   ±12   62\n");
-    assert_says(&text, "lamp            -                 30 s");
+    assert_says(&text, "lamp            5.000 → 0.014     30 s");
     /* of 150 episodes each, the latest ten: five at 99 and five at 1.25 */
     assert_says(&text, "  even                                      150   3.5000 -> 50.1250");
     assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_OK);

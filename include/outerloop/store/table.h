@@ -155,7 +155,7 @@ int64_t ol_tables_rows(const ol_tables *tables, int table);
 /** Call visit(payload, row, cells) of each row of a table, as the journal has them; cells are lent.
  *  Errors: OL_EDATA, OL_ENOMEM, those of visit. */
 typedef ol_status ol_tables_visit(void *payload, int64_t row, const ol_cell *cells);
-ol_status ol_tables_read(const ol_tables *tables, int table, ol_tables_visit *visit, void *payload);
+ol_status ol_tables_read(ol_tables *tables, int table, ol_tables_visit *visit, void *payload);
 
 /** Forget the rows behind those that `last` keeps (ol_tables_open). Errors: OL_EIO, OL_ENOMEM. */
 ol_status ol_tables_cut(ol_tables *tables, const int64_t *last);
