@@ -83,21 +83,24 @@ int ol_cmd_inspect(int argc, char **argv)
     static const struct argp_option options[] = {
         {"check", 'c', 0, 0, "read everything and compare every checksum and digest", 0},
         {"rebuild", 'b', 0, 0,
-         "mend metrics.jsonl, whose lost rows metrics.h5 may have, and make metrics.h5 anew; damaged "
-         "files are kept under the name that is told", 0},
+         "mend metrics.jsonl, whose lost rows metrics.h5 may have, and make metrics.h5 anew; "
+         "damaged "
+         "files are kept under the name that is told",
+         0},
         {0},
     };
     static const struct argp argp = {
         .options = options,
         .parser = parse,
         .args_doc = "PATH\nRUN RUN...",
-        .doc = "Say what a run folder, a checkpoint or a metrics file holds; of several runs, in "
-               "which keys of their jobs they differ, and how their scores do.\v"
-               "The runs' paired differences stand above one table of all scores; report tells "
-               "more. With --check or --rebuild each path is looked at by itself. A run that is at "
-               "work needs no --rebuild: --resume does the same. Exit: 0 all is well, 1 --check "
-               "found damage and named it, or --rebuild could not bring all rows back, 2 not a file "
-               "of ours.",
+        .doc =
+            "Say what a run folder, a checkpoint or a metrics file holds; of several runs, in "
+            "which keys of their jobs they differ, and how their scores do.\v"
+            "The runs' paired differences stand above one table of all scores; report tells "
+            "more. With --check or --rebuild each path is looked at by itself. A run that is at "
+            "work needs no --rebuild: --resume does the same. Exit: 0 all is well, 1 --check "
+            "found damage and named it, or --rebuild could not bring all rows back, 2 not a file "
+            "of ours.",
     };
     struct options o = {.paths = calloc((size_t)argc, sizeof(char *))};
     int code;

@@ -56,12 +56,11 @@ static void count(inspection *s, bool whole, const ol_text *broken)
 {
     s->checked++;
     if (!whole && s->broken++ == 0 && broken->data)
-        snprintf(s->first, sizeof s->first, "%.*s", (int)strcspn(broken->data, "\n"),
-                 broken->data);
+        snprintf(s->first, sizeof s->first, "%.*s", (int)strcspn(broken->data, "\n"), broken->data);
 }
 
-static ol_status check(inspection *s, const char *path, bool alone,
-                       const ol_metric_tables *tables, ol_tables_report *r)
+static ol_status check(inspection *s, const char *path, bool alone, const ol_metric_tables *tables,
+                       ol_tables_report *r)
 {
     const bool compares = s->check && tables;
 
@@ -88,9 +87,10 @@ static ol_status rebuild(inspection *s, const char *path, const char *job,
 {
     const ol_run_record record = {.version = OL_VERSION, .job = job};
 
-    OL_CHECK(tables, OL_EDATA,
-             "%s: cannot be rebuilt: neither its journal nor a job.cfg beside it tells of which job",
-             path);
+    OL_CHECK(
+        tables, OL_EDATA,
+        "%s: cannot be rebuilt: neither its journal nor a job.cfg beside it tells of which job",
+        path);
     OL_TRY(ol_tables_rebuild(path, ol_metric_tables_specs(tables), OL_TABLES, &record, r));
     OL_TRY(add_lines(s->out, "found", &r->broken));
     OL_TRY(add_lines(s->out, "note", &r->notes));

@@ -8,26 +8,33 @@
 
 static const ol_column step_columns[] = {
     [STEP_NUMBER] = {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
-    [STEP_LOSS_BEFORE] = {"loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
-     "mean over episodes of the query loss at the parameters before the meta-step"},
+    [STEP_LOSS_BEFORE] =
+        {"loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
+         "mean over episodes of the query loss at the parameters before the meta-step"},
     [STEP_LOSS_AFTER] = {"loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",
-     "mean over episodes of the query loss after the inner loop"},
+                         "mean over episodes of the query loss after the inner loop"},
     [STEP_GRAD_NORM] = {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the meta-gradient",
-     "2-norm of the mean gradient over episodes, before clipping"},
-    [STEP_LR] = {"lr", OL_COLUMN_F64, 0, "1", "outer learning rate", "rate of this meta-step's outer update"},
-    [STEP_SECONDS] = {"seconds", OL_COLUMN_F64, 0, "s", "wall time", "wall time of the meta-step on rank 0"},
-    [STEP_SECONDS_INNER] = {"seconds_inner", OL_COLUMN_F64, 0, "s", "time in inner loops", "on rank 0"},
+                        "2-norm of the mean gradient over episodes, before clipping"},
+    [STEP_LR] = {"lr", OL_COLUMN_F64, 0, "1", "outer learning rate",
+                 "rate of this meta-step's outer update"},
+    [STEP_SECONDS] = {"seconds", OL_COLUMN_F64, 0, "s", "wall time",
+                      "wall time of the meta-step on rank 0"},
+    [STEP_SECONDS_INNER] = {"seconds_inner", OL_COLUMN_F64, 0, "s", "time in inner loops",
+                            "on rank 0"},
     [STEP_SECONDS_OUTER] = {"seconds_outer", OL_COLUMN_F64, 0, "s", "time in meta-gradients",
-     "query gradients and the adjoint of the inner loops, on rank 0"},
+                            "query gradients and the adjoint of the inner loops, on rank 0"},
     [STEP_SECONDS_COMM] = {"seconds_comm", OL_COLUMN_F64, 0, "s", "time in communication",
-     "sums over ranks and waiting for them, on rank 0"},
-    [STEP_TOKENS] = {"tokens", OL_COLUMN_I64, 0, "1", "tokens", "support and query tokens of all episodes"},
-    [STEP_RATE] = {"tokens_per_second", OL_COLUMN_F64, 0, "token/s", "throughput", "tokens over wall time"},
+                           "sums over ranks and waiting for them, on rank 0"},
+    [STEP_TOKENS] = {"tokens", OL_COLUMN_I64, 0, "1", "tokens",
+                     "support and query tokens of all episodes"},
+    [STEP_RATE] = {"tokens_per_second", OL_COLUMN_F64, 0, "token/s", "throughput",
+                   "tokens over wall time"},
     [STEP_EPISODES] = {"episodes", OL_COLUMN_I64, 0, "1", "episodes", "episodes of the meta-step"},
     [STEP_DROPPED] = {"dropped", OL_COLUMN_I64, 0, "1", "episodes dropped",
-     "episodes left out because a loss was not finite"},
-    [STEP_DIGEST] = {"digest", OL_COLUMN_TEXT, 32, "1", "digest of the parameters",
-     "XXH3-128 of the parameters after the meta-step: equal digests mean equal bits"},
+                      "episodes left out because a loss was not finite"},
+    [STEP_DIGEST] =
+        {"digest", OL_COLUMN_TEXT, 32, "1", "digest of the parameters",
+         "XXH3-128 of the parameters after the meta-step: equal digests mean equal bits"},
 };
 
 static const char *const step_auxiliary[] = {"loss_before", NULL};
@@ -63,22 +70,27 @@ static const ol_table_spec own_table = {
 };
 
 static const ol_column episode_head[EPISODE_COLUMNS] = {
-    [EPISODE_STEP] = {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
-    [EPISODE_NUMBER] = {"episode", OL_COLUMN_I64, 0, "1", "episode", "number within the meta-step, from 0"},
+    [EPISODE_STEP] = {"step", OL_COLUMN_I64, 0, "1", "meta-step",
+                      "number of the meta-step, from 1"},
+    [EPISODE_NUMBER] = {"episode", OL_COLUMN_I64, 0, "1", "episode",
+                        "number within the meta-step, from 0"},
     [EPISODE_TASK] = {"task", OL_COLUMN_TEXT, 96, "1", "task", "training task that was drawn"},
     [EPISODE_RANK] = {"rank", OL_COLUMN_I64, 0, "1", "rank", "rank that ran the episode"},
-    [EPISODE_DROPPED] = {"dropped", OL_COLUMN_I64, 0, "1", "dropped", "1 when a loss was not finite, else 0"},
+    [EPISODE_DROPPED] = {"dropped", OL_COLUMN_I64, 0, "1", "dropped",
+                         "1 when a loss was not finite, else 0"},
 };
 
 static const ol_column episode_tail[TAIL_COLUMNS] = {
     [TAIL_BEFORE] = {"query_loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
-     "at the parameters before the meta-step"},
+                     "at the parameters before the meta-step"},
     [TAIL_AFTER] = {"query_loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",
-     "after the inner loop"},
-    [TAIL_GRAD_NORM] = {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the episode's gradient", "2-norm"},
+                    "after the inner loop"},
+    [TAIL_GRAD_NORM] = {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the episode's gradient",
+                        "2-norm"},
     [TAIL_SECOND_ORDER] = {"second_order_share", OL_COLUMN_F64, 0, "1", "second-order share",
-     "norm of the gradient minus the first-order one, over the norm of that; NaN when not asked "
-     "for"},
+                           "norm of the gradient minus the first-order one, over the norm of that; "
+                           "NaN when not asked "
+                           "for"},
     [TAIL_SECONDS] = {"seconds", OL_COLUMN_F64, 0, "s", "wall time", "of the episode on its rank"},
     [TAIL_TOKENS] = {"tokens", OL_COLUMN_I64, 0, "1", "tokens", "support and query tokens"},
 };
@@ -89,9 +101,10 @@ static const ol_column overlap_columns[] = {
     [OVERLAP_PAIR] = {"pair", OL_COLUMN_I64, 0, "1", "pair", "number of the pair, from 1"},
     [OVERLAP_TRAIN] = {"train_task", OL_COLUMN_TEXT, 0, "1", "training task", ""},
     [OVERLAP_TEST] = {"test_task", OL_COLUMN_TEXT, 0, "1", "test task", ""},
-    [OVERLAP_SAME_TASK] = {"same_task", OL_COLUMN_I64, 0, "1", "same task", "1 when the two are one task"},
+    [OVERLAP_SAME_TASK] = {"same_task", OL_COLUMN_I64, 0, "1", "same task",
+                           "1 when the two are one task"},
     [OVERLAP_ROWS] = {"shared_rows", OL_COLUMN_I64, 0, "1", "shared rows",
-     "distinct rows of the test task's test files that the training file holds"},
+                      "distinct rows of the test task's test files that the training file holds"},
 };
 
 static const ol_table_spec overlap_table = {
@@ -105,11 +118,13 @@ static const ol_table_spec overlap_table = {
 
 static const ol_column check_columns[] = {
     [CHECK_NUMBER] = {"check", OL_COLUMN_I64, 0, "1", "check", "number of the check, from 1"},
-    [CHECK_TRAIN_ROWS] = {"train_rows", OL_COLUMN_I64, 0, "1", "training rows", "rows of training files compared"},
-    [CHECK_TEST_ROWS] = {"test_rows", OL_COLUMN_I64, 0, "1", "test rows", "distinct test rows compared"},
+    [CHECK_TRAIN_ROWS] = {"train_rows", OL_COLUMN_I64, 0, "1", "training rows",
+                          "rows of training files compared"},
+    [CHECK_TEST_ROWS] = {"test_rows", OL_COLUMN_I64, 0, "1", "test rows",
+                         "distinct test rows compared"},
     [CHECK_SAME_TASKS] = {"same_tasks", OL_COLUMN_I64, 0, "1", "tasks in both lists", ""},
     [CHECK_SHARED_ROWS] = {"shared_rows", OL_COLUMN_I64, 0, "1", "shared rows",
-     "distinct test rows that stand in any training file"},
+                           "distinct test rows that stand in any training file"},
 };
 
 static const ol_table_spec check_table = {
@@ -124,17 +139,21 @@ static const ol_column cut_columns[] = {
     [CUT_TASK] = {"task", OL_COLUMN_TEXT, 0, "1", "task", ""},
     [CUT_ROLE] = {"role", OL_COLUMN_TEXT, 8, "1", "role", "train, or target"},
     [CUT_ROWS] = {"rows", OL_COLUMN_I64, 0, "1", "examples",
-     "distinct training rows; k-shot and test rows of a target, over its seeds"},
+                  "distinct training rows; k-shot and test rows of a target, over its seeds"},
     [CUT_ROWS_CUT] = {"rows_cut", OL_COLUMN_I64, 0, "1", "examples cut",
-     "those that lose part of their input to data.max_tokens_per_example"},
-    [CUT_TOKENS] = {"tokens", OL_COLUMN_I64, 0, "1", "tokens of examples", "uncut, with the longest option"},
+                      "those that lose part of their input to data.max_tokens_per_example"},
+    [CUT_TOKENS] = {"tokens", OL_COLUMN_I64, 0, "1", "tokens of examples",
+                    "uncut, with the longest option"},
     [CUT_TOKENS_CUT] = {"tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of examples", ""},
-    [CUT_PROMPTS] = {"prompts", OL_COLUMN_I64, 0, "1", "prompts",
-     "all that training draws; all that scoring and adapting a target take, over its seeds"},
+    [CUT_PROMPTS] =
+        {"prompts", OL_COLUMN_I64, 0, "1", "prompts",
+         "all that training draws; all that scoring and adapting a target take, over its seeds"},
     [CUT_PROMPTS_CUT] = {"prompts_cut", OL_COLUMN_I64, 0, "1", "prompts cut",
-     "those that lose their first tokens to data.max_tokens"},
-    [CUT_PROMPT_TOKENS] = {"prompt_tokens", OL_COLUMN_I64, 0, "1", "tokens of prompts", "of the examples as cut"},
-    [CUT_PROMPT_TOKENS_CUT] = {"prompt_tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of prompts", ""},
+                         "those that lose their first tokens to data.max_tokens"},
+    [CUT_PROMPT_TOKENS] = {"prompt_tokens", OL_COLUMN_I64, 0, "1", "tokens of prompts",
+                           "of the examples as cut"},
+    [CUT_PROMPT_TOKENS_CUT] = {"prompt_tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of prompts",
+                               ""},
 };
 
 static const ol_table_spec cut_table = {

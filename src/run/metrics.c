@@ -153,10 +153,8 @@ ol_status ol_metrics_own(ol_metrics *m, int64_t step, const char *name, size_t n
         sum += (double)values[i];
     }
     const ol_cell cells[] = {
-        [OWN_STEP] = {.i = step},
-        [OWN_NAME] = {.text = name},
-        [OWN_LEAST] = {.f = least},
-        [OWN_MEAN] = {.f = sum / (double)n},
+        [OWN_STEP] = {.i = step},   [OWN_NAME] = {.text = name},
+        [OWN_LEAST] = {.f = least}, [OWN_MEAN] = {.f = sum / (double)n},
         [OWN_MOST] = {.f = most},
     };
 
@@ -178,12 +176,10 @@ ol_status ol_metrics_overlap(ol_metrics *m, const ol_overlap *overlap)
     for (int i = 0; i < overlap->n; i++) {
         const ol_overlap_pair *pair = &overlap->pairs[i];
         const ol_cell cells[] = {
-        [OVERLAP_PAIR] = {.i = i + 1},
-        [OVERLAP_TRAIN] = {.text = pair->train},
-        [OVERLAP_TEST] = {.text = pair->test},
-        [OVERLAP_SAME_TASK] = {.i = pair->same_task},
-        [OVERLAP_ROWS] = {.i = pair->rows},
-    };
+            [OVERLAP_PAIR] = {.i = i + 1},         [OVERLAP_TRAIN] = {.text = pair->train},
+            [OVERLAP_TEST] = {.text = pair->test}, [OVERLAP_SAME_TASK] = {.i = pair->same_task},
+            [OVERLAP_ROWS] = {.i = pair->rows},
+        };
 
         OL_TRY(add(m, OL_TABLE_OVERLAP, cells));
     }

@@ -106,9 +106,9 @@ static ol_status add_training(report_learner *l, int64_t seed, bool *known)
 
 static ol_status read_scores(const ol_archive *file, stored_table *scores)
 {
-    static const int columns[] = {OL_SCORE_LEARNER, OL_SCORE_TASK,   OL_SCORE_SEED,
-                                  OL_SCORE_STEPS,   OL_SCORE_METRIC, OL_SCORE_SCORE,
-                                  OL_SCORE_UNSEEN,  OL_SCORE_GROUP,  OL_SCORE_CALIBRATION,
+    static const int columns[] = {OL_SCORE_LEARNER, OL_SCORE_TASK,    OL_SCORE_SEED,
+                                  OL_SCORE_STEPS,   OL_SCORE_METRIC,  OL_SCORE_SCORE,
+                                  OL_SCORE_UNSEEN,  OL_SCORE_GROUP,   OL_SCORE_CALIBRATION,
                                   OL_SCORE_CHANCE,  OL_SCORE_MAJORITY};
 
     return stored_table_read(file, &ol_eval_score_table, columns, sizeof columns / sizeof *columns,
@@ -163,7 +163,8 @@ static ol_status count_row(report_learner *l, const char *task, int steps, bool 
 
 static ol_status count_predictions(ol_report *r, int run, const stored_table *t, const char *taken)
 {
-    const char *name = "", *const *learner = (const char *const *)t->text[OL_PREDICTION_LEARNER].items;
+    const char *name = "", *const *learner =
+                               (const char *const *)t->text[OL_PREDICTION_LEARNER].items;
     report_learner *l = NULL;
 
     for (size_t i = 0; i < t->n; i++) {

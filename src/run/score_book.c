@@ -30,10 +30,9 @@ static void fill_score(const stored_table *t, size_t i, int64_t training, ol_eva
 
 static ol_status read_scores(const ol_archive *metrics, score_file *f)
 {
-    static const int columns[] = {OL_SCORE_LEARNER, OL_SCORE_TASK,   OL_SCORE_SEED,
-                                  OL_SCORE_STEPS,   OL_SCORE_METRIC, OL_SCORE_SCORE,
-                                  OL_SCORE_UNSEEN,  OL_SCORE_GROUP,  OL_SCORE_CHANCE,
-                                  OL_SCORE_MAJORITY};
+    static const int columns[] = {
+        OL_SCORE_LEARNER, OL_SCORE_TASK,   OL_SCORE_SEED,  OL_SCORE_STEPS,  OL_SCORE_METRIC,
+        OL_SCORE_SCORE,   OL_SCORE_UNSEEN, OL_SCORE_GROUP, OL_SCORE_CHANCE, OL_SCORE_MAJORITY};
     int64_t training = 0;
 
     OL_TRY(stored_table_read(metrics, &ol_eval_score_table, columns,

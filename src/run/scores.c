@@ -86,8 +86,7 @@ static ol_status take_stored(void *payload, int64_t row, const ol_cell *cells)
 /* Rank 0: what earlier starts have scored already, of whole tasks. */
 static ol_status restore(const ol_scoring *scoring, const ol_evaluation_spec *spec, int *tasks)
 {
-    stored s = {.spec = spec,
-                .there = ol_metrics_rows(scoring->metrics, OL_TABLE_PREDICTION)};
+    stored s = {.spec = spec, .there = ol_metrics_rows(scoring->metrics, OL_TABLE_PREDICTION)};
 
     if (ol_metrics_rows(scoring->metrics, OL_TABLE_SCORE) > 0)
         OL_TRY(ol_metrics_read(scoring->metrics, OL_TABLE_SCORE, take_stored, &s));

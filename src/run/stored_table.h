@@ -8,10 +8,10 @@
 #include "outerloop/store/archive.h" /* ol_archive */
 
 typedef struct stored_table {
-    size_t n;                             /* rows: as many as the index has; 0 where there is none */
-    ol_strings text[OL_SCORE_COLUMNS];    /* [n] of each text that was asked for, or n = 0: an
+    size_t n;                          /* rows: as many as the index has; 0 where there is none */
+    ol_strings text[OL_SCORE_COLUMNS]; /* [n] of each text that was asked for, or n = 0: an
                                              older file has it not                                 */
-    double *number[OL_SCORE_COLUMNS];     /* [n] of each number; NaN where the file has none       */
+    double *number[OL_SCORE_COLUMNS];  /* [n] of each number; NaN where the file has none       */
 } stored_table;
 
 /* Read n_columns columns of a table. @param table  *owned by the caller* (stored_table_finish), also

@@ -137,8 +137,8 @@ ol_status ol_columns_create(ol_archive *archive, const ol_table_spec *spec)
 }
 
 /* Open a column and check that it is what the table says. @param rows  its length */
-static ol_status open_column(const ol_archive *archive, const ol_table_spec *spec, int c, hid_t *set,
-                             int64_t *rows)
+static ol_status open_column(const ol_archive *archive, const ol_table_spec *spec, int c,
+                             hid_t *set, int64_t *rows)
 {
     char name[NAME_BYTES];
     OL_H5_AUTO expected = type_on_disk(&spec->columns[c]);

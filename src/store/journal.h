@@ -36,8 +36,8 @@ typedef struct ol_lines {
     ol_line run;    /* length 0: the file has none that is sound */
     ol_text faults; /* "path:line: what is wrong", a line each */
     int n_faults;
-    bool there;     /* the file is       */
-    bool unsealed;  /* of before there were sums */
+    bool there;    /* the file is       */
+    bool unsealed; /* of before there were sums */
 } ol_lines;
 
 /* Append the body of a row, or of what the first line says. Texts are cut to the column's width,

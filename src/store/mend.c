@@ -117,7 +117,8 @@ static ol_status count_lost(const ol_table_spec *const *specs, const ol_mend *m,
         if (lost)
             lost[row->table] += row->nth - from;
         OL_TRY(ol_text_format(&report->broken,
-                              "%s: rows %" PRId64 " to %" PRId64 " are lost: neither file has them\n",
+                              "%s: rows %" PRId64 " to %" PRId64
+                              " are lost: neither file has them\n",
                               specs[row->table]->path, from, row->nth - 1));
     }
     return OL_OK;
@@ -141,7 +142,8 @@ static ol_status join_rows(ol_tables_report *report, ol_mend *m)
         return OL_OK;
     m->journal_bad = m->journal_bad || m->lines.there;
     qsort(m->rows, m->n, sizeof *m->rows, by_row);
-    return ol_text_format(&report->notes, "%zu row%s that the journal lacked come%s from metrics.h5\n", taken,
+    return ol_text_format(&report->notes,
+                          "%zu row%s that the journal lacked come%s from metrics.h5\n", taken,
                           taken == 1 ? "" : "s", taken == 1 ? "s" : "");
 }
 
@@ -307,8 +309,8 @@ static ol_status compare(const char *path, int n, const ol_mend *m, ol_tables_re
                               "inspect --rebuild brings them\n",
                               journal, m->finding.more));
     if (!m->metrics_there)
-        return ol_text_format(&report->broken,
-                              "%s: is missing; inspect --rebuild makes it from the journal\n", path);
+        return ol_text_format(
+            &report->broken, "%s: is missing; inspect --rebuild makes it from the journal\n", path);
     if (m->metrics_bad || !m->lines.there)
         return OL_OK;
     return m->finding.compared

@@ -135,8 +135,7 @@ static ol_status write_lines(ol_archive *archive, const ol_lines *lines, int tab
 
         if (line->table != table)
             continue;
-        status =
-            ol_line_cells(line, b->spec, b->cells + b->n * (size_t)b->spec->n, &b->json[b->n]);
+        status = ol_line_cells(line, b->spec, b->cells + b->n * (size_t)b->spec->n, &b->json[b->n]);
         if (status == OL_OK)
             status = chain_add(c, &scratch, line->body, line->length);
         if (status == OL_OK && ++b->n == OL_BLOCK_ROWS)
@@ -233,7 +232,8 @@ static ol_status copy_file(const char *from, const char *to)
 
     while (in >= 0 && out >= 0) {
         n = copy_file_range(in, NULL, out, NULL, (size_t)1 << 30, 0);
-        if (n < 0 && (errno == EXDEV || errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP)) {
+        if (n < 0 &&
+            (errno == EXDEV || errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP)) {
             n = read(in, bytes, sizeof bytes);
             if (n > 0)
                 n = write(out, bytes, (size_t)n) == n ? n : -1;
@@ -330,8 +330,8 @@ static ol_status compare_row(void *payload, int64_t row, const ol_cell *cells)
     line = c->at < lines->n ? &lines->items[c->at] : NULL;
     if (!line || line->nth > row)
         return keep_row(c, row);
-    if (!*c->finding->differs && (line->length != c->body.size ||
-                                  memcmp(line->body, c->body.data, line->length) != 0))
+    if (!*c->finding->differs &&
+        (line->length != c->body.size || memcmp(line->body, c->body.data, line->length) != 0))
         name_difference(c, line, row);
     return OL_OK;
 }

@@ -31,7 +31,8 @@ typedef struct ol_examination {
     const ol_table_spec *const *specs; /* [n] */
     int n;
     const ol_lines *lines;
-    const char *recovered; /* where rows that the journal has not are put, as lines; NULL: nowhere */
+    const char
+        *recovered; /* where rows that the journal has not are put, as lines; NULL: nowhere */
 } ol_examination;
 
 typedef struct ol_finding {

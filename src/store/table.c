@@ -436,11 +436,11 @@ ol_status ol_tables_destroy(ol_tables *t)
                          "with --resume from the last checkpoint",
                          t->journal, t->wait, t->failure);
     else if (t->shown != t->size)
-        status = ol_fail(OL_EIO,
-                         "%s: lacks the last %" PRId64 " rows: %s. All of them are in %s: mend the "
-                         "cause, then `outerloop inspect FOLDER --rebuild`",
-                         t->path, t->line - (t->shown > 0 ? t->at_shown : 2), t->failure,
-                         t->journal);
+        status =
+            ol_fail(OL_EIO,
+                    "%s: lacks the last %" PRId64 " rows: %s. All of them are in %s: mend the "
+                    "cause, then `outerloop inspect FOLDER --rebuild`",
+                    t->path, t->line - (t->shown > 0 ? t->at_shown : 2), t->failure, t->journal);
     ol_tables_sync(t);
     if (status == OL_OK)
         status = ol_commit_file(t->path, t->path);

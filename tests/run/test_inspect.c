@@ -263,7 +263,8 @@ static void a_flipped_byte_of_a_tensor_is_found_and_named(void **state)
     assert_int_equal(inspect(path, OL_INSPECT_CHECK, &text), OL_OK);
     assert_says(&text, "1 file, all whole");
     flip(path, inside, sizeof inside);
-    assert_int_equal(inspect(path, OL_INSPECT_LOOK, &text), OL_EDATA); /* refused before it is used */
+    assert_int_equal(inspect(path, OL_INSPECT_LOOK, &text),
+                     OL_EDATA); /* refused before it is used */
     assert_int_equal(inspect(path, OL_INSPECT_CHECK, &text), OL_ECHECK);
     assert_says(&text, "BROKEN");
     assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_ECHECK);

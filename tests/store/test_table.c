@@ -433,8 +433,8 @@ static void test_what_neither_has_is_told(void **state)
     make(50);
     wound_journal(GARBAGE);
     unlink(scratch_path("m.h5"));
-    assert_int_equal(
-        ol_tables_rebuild(scratch_path("m.h5"), specs, TABLES, &record, &report), OL_OK);
+    assert_int_equal(ol_tables_rebuild(scratch_path("m.h5"), specs, TABLES, &record, &report),
+                     OL_OK);
     assert_non_null(strstr(report.broken.data, "train/step: rows 5 to 5 are lost"));
     assert_non_null(strstr(report.notes.data, "m.jsonl.damaged-1"));
     ol_tables_report_finish(&report);

@@ -166,12 +166,12 @@ ol_status ol_tables_destroy(ol_tables *tables);
 
 /** What was found of two files. Start from zeros. */
 typedef struct ol_tables_report {
-    ol_text broken;  /**< a line each: what was wrong, with file and line, table, rows or column */
-    ol_text notes;   /**< a line each: what is no damage, or was done about it                  */
-    int64_t rows;    /**< of the journal                                                        */
-    int64_t lost;    /**< rows that neither file has, where they were put together              */
-    bool journal;    /**< the journal is there, and whole                                       */
-    bool metrics;    /**< so is metrics.h5; the journal may have more rows                      */
+    ol_text broken; /**< a line each: what was wrong, with file and line, table, rows or column */
+    ol_text notes;  /**< a line each: what is no damage, or was done about it                  */
+    int64_t rows;   /**< of the journal                                                        */
+    int64_t lost;   /**< rows that neither file has, where they were put together              */
+    bool journal;   /**< the journal is there, and whole                                       */
+    bool metrics;   /**< so is metrics.h5; the journal may have more rows                      */
 } ol_tables_report;
 
 void ol_tables_report_finish(ol_tables_report *report);
