@@ -21,6 +21,7 @@
 /** What a child may use. */
 typedef struct ol_child_limits {
     double seconds; /**< wall time; then it is killed                                          */
+    double cpu;     /**< seconds of computing, rounded up; then likewise. 0 = as many          */
     size_t memory;  /**< bytes beyond what the parent has mapped; 0 = no limit. Not held in
                           builds with AddressSanitizer, which maps terabytes                     */
 } ol_child_limits;
