@@ -42,7 +42,7 @@ static ol_status read_object(const char *path, json_t **out)
     size_t size;
     json_error_t error;
 
-    OL_TRY(ol_read_file(path, &text, &size));
+    OL_TRY(ol_read_file_within(path, OL_SETTINGS_BYTES, &text, &size));
     *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     free(text);
     OL_CHECK(*out, OL_EDATA, "%s:%d: not JSON: %s", path, error.line, error.text);
@@ -54,6 +54,8 @@ static ol_status read_object(const char *path, json_t **out)
 }
 
 /* A list of strings under `key`; missing or null gives none unless it is required. */
+enum { MOST_NAMES = 10000 }; /* of a list: each is compared with each */
+
 static ol_status read_names(const char *path, json_t *object, const char *key, bool required,
                             char ***out, int *n)
 {
@@ -65,6 +67,8 @@ static ol_status read_names(const char *path, json_t *object, const char *key, b
     if (!list || (json_is_null(list) && !required))
         return OL_OK;
     OL_CHECK(json_is_array(list), OL_EDATA, "%s: \"%s\" must be a list of strings", path, key);
+    OL_CHECK(json_array_size(list) <= MOST_NAMES, OL_EDATA, "%s: \"%s\" has %zu names; at most %d",
+             path, key, json_array_size(list), MOST_NAMES);
     for (size_t i = 0; i < json_array_size(list); i++)
         OL_CHECK(json_is_string(json_array_get(list, i)), OL_EDATA,
                  "%s: \"%s\" must be a list of strings; number %zu is none", path, key, i + 1);

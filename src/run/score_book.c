@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* ol_allocate */
+
 static void finish_file(score_file *f)
 {
     ol_strings_finish(&f->learner);
@@ -114,8 +116,7 @@ static ol_status read_training(const ol_archive *metrics, score_file *f)
     OL_TRY(ol_archive_count(metrics, "train/step/seconds", &n));
     if (n == 0)
         return OL_OK;
-    column = malloc(n * sizeof *column);
-    OL_CHECK(column, OL_ENOMEM, "no memory for %zu meta-steps", n);
+    OL_TRY(ol_allocate(n, sizeof *column, "meta-steps", (void **)&column));
     status = read_columns(metrics, n, column, f);
     free(column);
     return status;
@@ -123,14 +124,12 @@ static ol_status read_training(const ol_archive *metrics, score_file *f)
 
 static ol_status read_file(const ol_archive *metrics, score_file *f)
 {
-    double *column = malloc(f->n * sizeof *column);
-    ol_status status;
+    double *column = NULL;
+    ol_status status = ol_allocate(f->n, sizeof *f->scores, "scores", (void **)&f->scores);
 
-    f->scores = calloc(f->n, sizeof *f->scores);
-    if (!column || !f->scores) {
-        free(column);
-        return ol_fail(OL_ENOMEM, "no memory for %zu scores", f->n);
-    }
+    if (status == OL_OK)
+        status = ol_allocate(f->n, sizeof *column, "scores", (void **)&column);
+    OL_TRY(status);
     status = read_numbers(metrics, f, column);
     if (status == OL_OK)
         status = read_groups(metrics, f, column);

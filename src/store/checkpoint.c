@@ -14,7 +14,10 @@
 #include "h5.h"
 #include "manifest.h"
 #include "outerloop/base/digest.h"
+#include "outerloop/base/size.h"
 #include "seal.h"
+
+static const int64_t MOST_STEPS = INT64_C(1) << 53; /* as many as a double counts */
 
 enum { SPARE_BYTES = 1 << 20 }; /* headers, attributes, and some air for the file system */
 
@@ -264,6 +267,11 @@ static ol_status read_head(ol_checkpoint *checkpoint)
     OL_TRY(ol_archive_get_i64(archive, "/", "step", &checkpoint->step));
     OL_TRY(ol_archive_get_i64(archive, "/", "seed", &checkpoint->seed));
     OL_TRY(ol_archive_get_i64(archive, "moments", "step", &checkpoint->moments_step));
+    OL_CHECK(checkpoint->step >= 0 && checkpoint->step < MOST_STEPS &&
+                 checkpoint->moments_step >= 0 && checkpoint->moments_step < MOST_STEPS,
+             OL_EDATA, "%s: step is %lld and that of moments %lld, out of range",
+             ol_archive_path(archive), (long long)checkpoint->step,
+             (long long)checkpoint->moments_step);
     OL_TRY(ol_archive_get_text(archive, "/", "run_id", &checkpoint->run_id));
     return ol_archive_read_text(archive, "job", &checkpoint->job);
 }
@@ -411,10 +419,9 @@ static ol_status verify_tensor(const ol_checkpoint *checkpoint, int part, const 
     OL_TRY(ol_archive_count(checkpoint->archive, object, &count));
     if (count > *room) {
         free(*buffer);
-        *buffer = malloc(count * sizeof **buffer);
-        *room = *buffer ? count : 0;
-        OL_CHECK(*buffer, OL_ENOMEM, "%s: no memory to check %s (%zu bytes)",
-                 ol_archive_path(checkpoint->archive), object, count * sizeof **buffer);
+        *room = 0;
+        OL_TRY(ol_allocate(count, sizeof **buffer, object, (void **)buffer));
+        *room = count;
     }
     return ol_checkpoint_read(checkpoint, (ol_checkpoint_part)part, name, count, *buffer);
 }
