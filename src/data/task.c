@@ -54,7 +54,7 @@ static ol_status read_object(const char *path, json_t **out)
 }
 
 /* A list of strings under `key`; missing or null gives none unless it is required. */
-enum { MOST_NAMES = 10000 }; /* of a list: each is compared with each */
+enum { MOST_NAMES = 10000, MOST_NAME = 200 }; /* of a list: each is compared with each */
 
 static ol_status read_names(const char *path, json_t *object, const char *key, bool required,
                             char ***out, int *n)
@@ -221,12 +221,28 @@ static ol_status read_groups(json_t *object, ol_setting *out)
     return OL_OK;
 }
 
+/* Tasks are folders and files by their names, which must not lead elsewhere. */
+static ol_status check_task_names(const char *path, const ol_names *names)
+{
+    for (int i = 0; i < names->n; i++) {
+        const char *name = names->names[i];
+
+        OL_CHECK(*name && *name != '.' && !strchr(name, '/') && strlen(name) < MOST_NAME, OL_EDATA,
+                 "%s: \"%s\" cannot be a task: names have 1 to %d letters, no slash, and no dot "
+                 "before them",
+                 path, name, MOST_NAME - 1);
+    }
+    return OL_OK;
+}
+
 static ol_status fill_setting(json_t *object, ol_setting *out)
 {
     OL_TRY(read_names(out->path, object, "train", true, &out->train.names, &out->train.n));
     OL_TRY(read_names(out->path, object, "test", true, &out->test.names, &out->test.n));
     OL_TRY(read_names(out->path, object, "unseen_domain_test", false,
                       &out->unseen_domain_test.names, &out->unseen_domain_test.n));
+    OL_TRY(check_task_names(out->path, &out->train));
+    OL_TRY(check_task_names(out->path, &out->test)); /* which the other lists are of */
     for (int i = 0; i < out->train.n; i++)
         for (int j = 0; j < i; j++)
             OL_CHECK(strcmp(out->train.names[i], out->train.names[j]) != 0, OL_EDATA,
