@@ -53,9 +53,9 @@ static ol_status read_object(const char *path, json_t **out)
     return OL_OK;
 }
 
-/* A list of strings under `key`; missing or null gives none unless it is required. */
-enum { MOST_NAMES = 10000, MOST_NAME = 200 }; /* of a list: each is compared with each */
+enum { MOST_NAMES = 10000, MOST_NAME = 200 }; /* of a list, where each is compared with each */
 
+/* A list of strings under `key`; missing or null gives none unless it is required. */
 static ol_status read_names(const char *path, json_t *object, const char *key, bool required,
                             char ***out, int *n)
 {

@@ -75,7 +75,7 @@ static ol_status check_size(const char *path, const struct stat *st)
     return OL_OK;
 }
 
-ol_status ol_admit_bytes(const char *path)
+static ol_status check_bytes(const char *path)
 {
     ol_mapped map = {0};
     ol_status status;
@@ -94,7 +94,7 @@ static ol_status read_there(void *payload, void *answer)
     ol_archive *archive = NULL;
 
     (void)answer;
-    OL_TRY(ol_admit_bytes(path));
+    OL_TRY(check_bytes(path));
     OL_TRY(ol_h5_open_to_read(path, &archive));
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, 0});
     OL_TRY(ol_h5_read_everything(archive));

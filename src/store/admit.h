@@ -9,10 +9,6 @@
    at once. Errors: OL_EDATA, OL_ENOMEM. */
 ol_status ol_admit(const char *path);
 
-/* The same here, without a child and without HDF5: for files of this process's own children, and
-   tests. */
-ol_status ol_admit_bytes(const char *path);
-
 /* Remember that this process itself has just written and closed the file. */
 void ol_admit_own(const char *path);
 
