@@ -11,7 +11,7 @@
 #include "tokenizer_texts.h"
 
 enum {
-    MOST_STARTS = 8,           /* checkpoints that stand on one another */
+    MOST_STARTS = 8,          /* checkpoints that stand on one another */
     PACKAGE_BYTES = 256 << 20 /* of a file beside a model              */
 };
 

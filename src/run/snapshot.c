@@ -439,8 +439,8 @@ static ol_status read_origin(const char *path, origin *o)
     if (status == OL_OK)
         status = count_reals(ol_checkpoint_archive(file), &o->reals);
     if (status == OL_OK)
-        status =
-            ol_job_read_text(path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file)), &o->job);
+        status = ol_job_read_text(path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file)),
+                                  &o->job);
     ol_checkpoint_close(file);
     return status;
 }

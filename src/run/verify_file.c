@@ -142,7 +142,8 @@ static void object_of(const ol_archive *a, const char *group, const ol_param *pa
 }
 
 /* Before there is memory for them: is every tensor there, and as large as the model has it? */
-static ol_status check_tensors(const ol_archive *a, const char *group, const ol_param *params, int n)
+static ol_status check_tensors(const ol_archive *a, const char *group, const ol_param *params,
+                               int n)
 {
     for (int i = 0; i < n; i++) {
         char object[256];
@@ -204,9 +205,9 @@ static ol_status read_adam(const ol_archive *a, const char *group, ol_adam_spec 
 static ol_status check_steps(const ol_archive *a, int steps)
 {
     double *losses = calloc((size_t)steps, sizeof *losses);
-    ol_status status = losses ? ol_archive_get_f64s(a, "/expected/tasks/0", "inner_losses",
-                                                    (size_t)steps, losses)
-                              : ol_fail(OL_ENOMEM, "no memory for %d losses", steps);
+    ol_status status =
+        losses ? ol_archive_get_f64s(a, "/expected/tasks/0", "inner_losses", (size_t)steps, losses)
+               : ol_fail(OL_ENOMEM, "no memory for %d losses", steps);
 
     free(losses);
     return status;

@@ -17,7 +17,8 @@ enum { REMEMBERED = 8, LEAST_BYTES = 96 };
 
 /* What a child may use, for a file of no size, and more for each byte. Computing is what a hostile
  * file makes long; waiting is what a slow disk does. */
-static const double CPU_SECONDS = 1, CPU_BYTES = 100e6; /* a second, and for each of these one more */
+static const double CPU_SECONDS = 1,
+                    CPU_BYTES = 100e6; /* a second, and for each of these one more */
 static const double SECONDS = 60, BYTES = 2e6;
 static const size_t MEMORY = (size_t)256 << 20;
 

@@ -72,8 +72,8 @@ static void prepare_library(void)
 #endif
     H5open();
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
-    H5PLset_loading_state(0);                                  /* no filters from elsewhere */
-    if (H5Lis_registered(H5L_TYPE_EXTERNAL) > 0)               /* no links into other files */
+    H5PLset_loading_state(0);                    /* no filters from elsewhere */
+    if (H5Lis_registered(H5L_TYPE_EXTERNAL) > 0) /* no links into other files */
         H5Lunregister(H5L_TYPE_EXTERNAL);
 }
 

@@ -43,8 +43,9 @@ const uint8_t *ol_profile_at(const ol_profile *p, uint64_t address, uint64_t n)
 
 ol_status ol_profile_refuse(const ol_profile *p, const char *what)
 {
-    return ol_fail(OL_EDATA, "%s: %s: %s: the file is damaged, made to harm, or not of the plain HDF5 "
-                             "that this program writes and reads",
+    return ol_fail(OL_EDATA,
+                   "%s: %s: %s: the file is damaged, made to harm, or not of the plain HDF5 "
+                   "that this program writes and reads",
                    p->path, p->object, what);
 }
 
@@ -101,9 +102,9 @@ struct object {
     ol_profile_space space;
     ol_profile_pipeline pipeline;
     ol_profile_bytes layout;
-    uint32_t fill; /* bytes of its fill value */
-    int pieces;    /* of its header */
-    uint64_t tree, heap; /* of the members of a group */
+    uint32_t fill;           /* bytes of its fill value */
+    int pieces;              /* of its header */
+    uint64_t tree, heap;     /* of the members of a group */
     ol_profile_bytes *links; /* [n_links] in the header itself, *owned* */
     size_t n_links;
 };
@@ -483,9 +484,9 @@ static ol_status check_superblock(ol_profile *p, uint64_t base)
         NUMBER(at + 48, 8) != OL_PROFILE_NOWHERE)
         return ol_profile_refuse(p, "its first block does not hold what it must");
     if (NUMBER(at + 40, 8) > p->size + base)
-        return ol_fail(OL_EDATA, "%s: the HDF5 file is truncated (cut short): has %llu of %llu bytes",
-                       p->path, (unsigned long long)(p->size + base),
-                       (unsigned long long)NUMBER(at + 40, 8));
+        return ol_fail(
+            OL_EDATA, "%s: the HDF5 file is truncated (cut short): has %llu of %llu bytes", p->path,
+            (unsigned long long)(p->size + base), (unsigned long long)NUMBER(at + 40, 8));
     p->leaf = (unsigned)NUMBER(at + 16, 2);
     p->internal = (unsigned)NUMBER(at + 18, 2);
     if (p->leaf < 1 || p->leaf > MOST_ENTRIES || p->internal < 1 || p->internal > MOST_ENTRIES)

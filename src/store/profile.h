@@ -53,12 +53,12 @@ typedef struct ol_profile {
     const char *object;   /* which one it is about: for messages */
     const uint8_t *bytes; /* [size], from the superblock on      */
     uint64_t size;
-    unsigned leaf, internal;              /* half of the entries of a group's nodes  */
-    uint64_t stored, variable, inflated;  /* bytes that may still come               */
-    uint64_t headers;                     /* bytes of object headers, likewise       */
-    size_t objects;                       /* reached so far                          */
-    void *seen;                           /* their addresses, a tree of tsearch      */
-    void *heaps;                          /* collections read so far, likewise       */
+    unsigned leaf, internal;             /* half of the entries of a group's nodes  */
+    uint64_t stored, variable, inflated; /* bytes that may still come               */
+    uint64_t headers;                    /* bytes of object headers, likewise       */
+    size_t objects;                      /* reached so far                          */
+    void *seen;                          /* their addresses, a tree of tsearch      */
+    void *heaps;                         /* collections read so far, likewise       */
 } ol_profile;
 
 /* What an element is. */

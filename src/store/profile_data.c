@@ -221,8 +221,7 @@ ol_status ol_profile_read_space(const ol_profile *p, ol_profile_bytes m, ol_prof
         if (m.at[2] && NUMBER(m.at + head + 8 * (out->rank + i), 8) < out->dims[i])
             return ol_profile_refuse(p, "has extents beyond their limits");
         if (out->dims[i] > INT64_MAX ||
-            __builtin_mul_overflow(out->count, out->dims[i], &out->count) ||
-            out->count > INT64_MAX)
+            __builtin_mul_overflow(out->count, out->dims[i], &out->count) || out->count > INT64_MAX)
             return ol_profile_refuse(p, "has more elements than can be counted");
     }
     return OL_OK;
@@ -248,7 +247,8 @@ ol_status ol_profile_read_pipeline(const ol_profile *p, ol_profile_bytes m,
         values = (size_t)NUMBER(m.at + at + head - 2, 2);
         at += head + name;
         if (out->id[i] < 1 || out->id[i] > 3 || at > m.n || 4 * values > m.n - at || values > 8)
-            return ol_profile_refuse(p, "has a filter that is none of shuffle, deflate, Fletcher-32");
+            return ol_profile_refuse(p,
+                                     "has a filter that is none of shuffle, deflate, Fletcher-32");
         for (int k = 0; k < i; k++)
             if (out->id[k] == out->id[i])
                 return ol_profile_refuse(p, "has a filter twice");
@@ -416,8 +416,9 @@ static ol_status inflated_bytes(const ol_profile *p, const uint8_t *at, uint64_t
         *out += sizeof buffer - z.avail_out;
     } while (said == Z_OK && *out <= most);
     inflateEnd(&z);
-    return said == Z_STREAM_END || *out > most ? OL_OK
-                                               : ol_profile_refuse(p, "has a chunk that is damaged");
+    return said == Z_STREAM_END || *out > most
+               ? OL_OK
+               : ol_profile_refuse(p, "has a chunk that is damaged");
 }
 
 /* The bytes of a chunk behind its filters, the last applied first. @param skipped  a bit for each */
@@ -544,7 +545,8 @@ ol_status ol_profile_check_layout(ol_profile *p, ol_profile_bytes m, const ol_pr
     const unsigned class = m.n >= 2 && m.at[0] == 3 ? m.at[1] : 0;
 
     if (type->kind == OL_VARIABLE && (space->rank > 1 || pipeline->n > 0))
-        return ol_profile_refuse(p, "has values of variable length that are filtered or in a table");
+        return ol_profile_refuse(p,
+                                 "has values of variable length that are filtered or in a table");
     if (class == 1 && pipeline->n == 0)
         return check_contiguous(p, m, type, space);
     if (class == 2)

@@ -46,9 +46,9 @@ static ol_status read_heap(const ol_profile *p, uint64_t address, struct heap *h
                        .rows = (unsigned)NUMBER(at + 140, 2)};
     if (NUMBER(at + 5, 2) != ID_BYTES || NUMBER(at + 7, 2) != 0 || at[9] & 1 ||
         NUMBER(at + 22, 8) != OL_PROFILE_NOWHERE || NUMBER(at + 86, 8) != 0 ||
-        NUMBER(at + 102, 8) != 0 || NUMBER(at + 128, 2) != 8 * PLACE_BYTES ||
-        !is_power(h->width) || h->width > 64 || !is_power(h->start) || !is_power(h->direct) ||
-        h->start < 64 || h->direct < h->start || h->direct > 1 << 20 || h->rows > MOST_ROWS ||
+        NUMBER(at + 102, 8) != 0 || NUMBER(at + 128, 2) != 8 * PLACE_BYTES || !is_power(h->width) ||
+        h->width > 64 || !is_power(h->start) || !is_power(h->direct) || h->start < 64 ||
+        h->direct < h->start || h->direct > 1 << 20 || h->rows > MOST_ROWS ||
         NUMBER(at + 10, 4) > h->direct)
         return ol_profile_refuse(p, "has a heap of links of an unknown kind");
     return OL_OK;
@@ -95,8 +95,8 @@ static ol_status find_in_table(const ol_profile *p, const struct heap *h, uint64
     begin += column * size;
     address = NUMBER(at + BLOCK_HEAD + 8 * (row * h->width + column), 8);
     if (row >= direct_rows)
-        return find_in_table(p, h, address, begin,
-                             bits_of(size) - bits_of(h->start * h->width) + 1, place, length, out);
+        return find_in_table(p, h, address, begin, bits_of(size) - bits_of(h->start * h->width) + 1,
+                             place, length, out);
     OL_TRY(open_block(p, h, address, begin, size, out));
     if (place - begin < BLOCK_HEAD || length > size - (place - begin))
         return ol_profile_refuse(p, "has a link that is not in its heap");

@@ -9,7 +9,7 @@
 #include "outerloop/base/file.h" /* ol_read_file */
 
 enum {
-    MOST_IDS = 1 << 21,         /* a damaged id must not cost all memory */
+    MOST_IDS = 1 << 21,          /* a damaged id must not cost all memory */
     VOCABULARY_BYTES = 256 << 20 /* of a tokenizer's file                */
 };
 

@@ -273,7 +273,8 @@ static int end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_not_ours_is_refused), /* first: later, the library here makes no such links */
+        cmocka_unit_test(
+            what_is_not_ours_is_refused), /* first: later, the library here makes no such links */
         cmocka_unit_test(a_good_file_passes),
         cmocka_unit_test(values_stay_in_their_collection),
         cmocka_unit_test(members_are_what_they_are_said_to_be),
