@@ -36,7 +36,9 @@ static ol_status print_table(const score_book *book)
     if (status == OL_OK)
         status = ol_score_book_table(book, 0, &kept);
     if (status == OL_OK && shown.size > 0) {
-        printf("\n%s\n", shown.data);
+        printf("\n");
+        ol_log_print(shown.data, shown.size);
+        printf("\n");
         fflush(stdout);
         ol_log_keep("\n");
         ol_log_keep(kept.data);

@@ -333,7 +333,9 @@ static ol_status show_table(const tune_search *s, int n, const ol_job *job, bool
     if (status == OL_OK && fresh)
         status = ol_write_file(path, table.data, table.size);
     if (status == OL_OK && fresh) {
-        printf("\n%s\n", table.data);
+        printf("\n");
+        ol_log_print(table.data, table.size);
+        printf("\n");
         fflush(stdout);
         ol_log_keep("\n");
         ol_log_keep(table.data);
