@@ -528,8 +528,8 @@ static ol_status is_own(void *payload, const char *path, const ol_checkpoint *fi
     const owner *own = payload;
 
     OL_TRY(check_shape(file, path, own->model));
-    OL_TRY(ol_job_same_run(own->job, path, ol_checkpoint_job(file),
-                           strlen(ol_checkpoint_job(file))));
+    OL_TRY(
+        ol_job_same_run(own->job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file))));
     return check_frozen(file, path, own->model);
 }
 

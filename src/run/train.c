@@ -201,9 +201,10 @@ static ol_status tell_of_saving(trainer *t, ol_status status)
     const bool failed = status == OL_EIO;
 
     if (failed && !t->cannot_save)
-        ol_log_warn("no checkpoint at meta-step %lld, training goes on and each later one is tried: "
-                    "%s",
-                    (long long)t->mark->step, ol_status_message());
+        ol_log_warn(
+            "no checkpoint at meta-step %lld, training goes on and each later one is tried: "
+            "%s",
+            (long long)t->mark->step, ol_status_message());
     else if (!failed && t->cannot_save && status == OL_OK)
         ol_log_info("checkpoints can be written again: there is one of meta-step %lld",
                     (long long)t->mark->step);
