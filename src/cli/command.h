@@ -47,6 +47,7 @@ int ol_cmd_export(int argc, char **argv);
 int ol_cmd_gradcheck(int argc, char **argv);
 int ol_cmd_import(int argc, char **argv);
 int ol_cmd_inspect(int argc, char **argv);
+int ol_cmd_plan(int argc, char **argv);
 int ol_cmd_prompts(int argc, char **argv);
 int ol_cmd_reference(int argc, char **argv);
 int ol_cmd_report(int argc, char **argv);

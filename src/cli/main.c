@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <fcntl.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,7 @@
 
 static const ol_command commands[] = {
     {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
+    {"plan", "what a job would do: memory, time and disk; a batch script for it", ol_cmd_plan},
     {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
     {"gradcheck", "hold a job's gradients against differences, in float64", ol_cmd_gradcheck},
     {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
@@ -196,6 +198,9 @@ int main(int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : NULL;
     char name[64];
 
+    /* Large blocks go back to the system when they are freed: peak memory is what is in use. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
     argp_err_exit_status = OL_EXIT_USAGE;
     if (!word) {
         print_help(stderr);

@@ -18,10 +18,9 @@ static bool asked_to_stop(void *payload)
     return ol_stop_wanted();
 }
 
-static ol_evaluation_spec whole_spec(const ol_scoring *scoring)
+ol_evaluation_spec ol_scores_spec(const ol_job *job, ol_targets *targets)
 {
-    const ol_job *job = scoring->job;
-    ol_evaluation_spec spec = ol_targets_evaluation(scoring->targets);
+    ol_evaluation_spec spec = ol_targets_evaluation(targets);
 
     spec.scoring.learner = ol_job_learner_spec(job);
     spec.scoring.learner.adam.lr = ol_job_adapt_lr(job);
@@ -31,6 +30,13 @@ static ol_evaluation_spec whole_spec(const ol_scoring *scoring)
         spec.scoring.counts = job->eval.adapt_steps.items;
         spec.scoring.n_counts = job->eval.adapt_steps.n;
     }
+    return spec;
+}
+
+static ol_evaluation_spec whole_spec(const ol_scoring *scoring)
+{
+    ol_evaluation_spec spec = ol_scores_spec(scoring->job, scoring->targets);
+
     spec.stop = asked_to_stop;
     return spec;
 }

@@ -29,6 +29,9 @@ bool ol_path_is_folder(const char *path);
 /** Make a folder and its parents; fine when it is there. Errors: OL_EIO. */
 ol_status ol_make_folders(const char *path);
 
+/** Would ol_make_folders be let? Nothing is made. Errors: OL_EIO in its words. */
+ol_status ol_check_folders(const char *path);
+
 /**
  * Read a whole file. @param text *owned by the caller* (free), ends in a NUL that `size` does not
  * count. Errors: OL_EDATA when it cannot be read, OL_ENOMEM.
