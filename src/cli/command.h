@@ -34,6 +34,9 @@ int ol_cli_finish(ol_status status, bool work_started);
 /* argp_parse; under a launcher only the first process speaks, so that a mistake is told once. */
 void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
+/* Is this the first process of a launcher, or the only one? Before MPI is up. */
+bool ol_cli_is_first(void);
+
 /* For a parser of argp: the one job file of a command line. ARGP_ERR_UNKNOWN for other keys. */
 error_t ol_cli_parse_job(int key, const char *value, struct argp_state *state, const char **job);
 
@@ -43,6 +46,7 @@ int ol_cli_number(struct argp_state *state, const char *option, const char *valu
 int ol_cmd_bench(int argc, char **argv);
 int ol_cmd_data_check(int argc, char **argv);
 int ol_cmd_data_make(int argc, char **argv);
+int ol_cmd_doctor(int argc, char **argv);
 int ol_cmd_export(int argc, char **argv);
 int ol_cmd_gradcheck(int argc, char **argv);
 int ol_cmd_import(int argc, char **argv);

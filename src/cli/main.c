@@ -14,6 +14,7 @@
 static const ol_command commands[] = {
     {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
     {"plan", "what a job would do: memory, time and disk; a batch script for it", ol_cmd_plan},
+    {"doctor", "look at the place: MPI, cores, products, memory, disk; fixes", ol_cmd_doctor},
     {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
     {"gradcheck", "hold a job's gradients against differences, in float64", ol_cmd_gradcheck},
     {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
@@ -87,7 +88,7 @@ int ol_cli_finish(ol_status status, bool work_started)
 }
 
 /* Before MPI is up, only the launcher's environment says which process this is. */
-static bool is_first_process(void)
+bool ol_cli_is_first(void)
 {
     static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
                                         "SLURM_PROCID"};
@@ -103,7 +104,7 @@ static bool is_first_process(void)
 
 void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
-    const int out = is_first_process() ? -1 : dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
+    const int out = ol_cli_is_first() ? -1 : dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
     const int nowhere = open("/dev/null", O_WRONLY);
 
     if (out >= 0 && nowhere >= 0) {
