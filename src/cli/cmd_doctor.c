@@ -64,13 +64,14 @@ int ol_cmd_doctor(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = parse,
-        .doc = "Look for what would hinder a run: MPI started as it was built, ranks against cores, "
-               "binding, products of a rank alone and of all together, memory and its limits, "
-               "shared memory, clocks, and locks, syncing, renaming and room where results will "
-               "go.\v"
-               "Start it as the job will be started, under mpirun or srun. A line a finding: ok, "
-               "warning or fault, with what to do. Exit 1 where there is a fault.\n\n"
-               "  mpirun -n 4 outerloop doctor --output runs",
+        .doc =
+            "Look for what would hinder a run: MPI started as it was built, ranks against cores, "
+            "binding, products of a rank alone and of all together, memory and its limits, "
+            "shared memory, clocks, and locks, syncing, renaming and room where results will "
+            "go.\v"
+            "Start it as the job will be started, under mpirun or srun. A line a finding: ok, "
+            "warning or fault, with what to do. Exit 1 where there is a fault.\n\n"
+            "  mpirun -n 4 outerloop doctor --output runs",
     };
     const char *folder = "runs";
 

@@ -59,6 +59,7 @@ int ol_cmd_run(int argc, char **argv);
 int ol_cmd_score(int argc, char **argv);
 int ol_cmd_tokens(int argc, char **argv);
 int ol_cmd_suite(int argc, char **argv);
+int ol_cmd_sweep(int argc, char **argv);
 int ol_cmd_verify(int argc, char **argv);
 
 /* A job file to try: jobs/quickstart.cfg where it is seen from here, else the installed one. Static

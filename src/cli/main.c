@@ -14,6 +14,7 @@
 static const ol_command commands[] = {
     {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
     {"plan", "what a job would do: memory, time and disk; a batch script for it", ol_cmd_plan},
+    {"sweep", "one job many times, with other keys each; an array for SLURM", ol_cmd_sweep},
     {"doctor", "look at the place: MPI, cores, products, memory, disk; fixes", ol_cmd_doctor},
     {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
     {"gradcheck", "hold a job's gradients against differences, in float64", ol_cmd_gradcheck},

@@ -75,8 +75,8 @@ bool ol_doctor_limits(FILE *out, ol_doctor_tally *tally)
     look_at_limit(&d, RLIMIT_DATA, "the data segment", "-d");
     if (getrlimit(RLIMIT_STACK, &stack) == 0 && stack.rlim_cur != RLIM_INFINITY &&
         stack.rlim_cur < 1 << 20)
-        doctor_say(&d, DOCTOR_FAULT,
-                   "memory limits: the stack is %.0f KiB: ulimit -s 8192", (double)stack.rlim_cur / 1024);
+        doctor_say(&d, DOCTOR_FAULT, "memory limits: the stack is %.0f KiB: ulimit -s 8192",
+                   (double)stack.rlim_cur / 1024);
     if (tally->faults == faults && tally->warnings == warnings)
         doctor_say(&d, DOCTOR_OK, "memory limits: none on address space and data of a process");
     return tally->faults == faults;
@@ -95,10 +95,11 @@ static void look_at_launch(doctor *d)
     const int size = ol_comm_size(d->comm);
 
     if (tasks && atoi(tasks) > 1 && size == 1)
-        doctor_say(d, DOCTOR_WARNING,
-                   "MPI: %s, one rank, though SLURM gave %s tasks: srun --mpi=pmix or mpirun before "
-                   "the program starts them all",
-                   ol_comm_library(), tasks);
+        doctor_say(
+            d, DOCTOR_WARNING,
+            "MPI: %s, one rank, though SLURM gave %s tasks: srun --mpi=pmix or mpirun before "
+            "the program starts them all",
+            ol_comm_library(), tasks);
     else
         doctor_say(d, DOCTOR_OK, "MPI: %s, %d rank%s on %d host%s", ol_comm_library(), size,
                    size > 1 ? "s" : "", d->layout.n, d->layout.n > 1 ? "s" : "");

@@ -82,9 +82,9 @@ static bool first_of_host(const doctor *d)
 
 static void judge_kernel(doctor *d)
 {
-    static const char *const old[] = {"Prescott", "Core2",    "Penryn",  "Dunnington", "Nehalem",
-                                      "Atom",     "Athlon",   "Opteron", "Barcelona",  "Bobcat",
-                                      "Katmai",   "Coppermine", "Northwood", "Banias", "generic"};
+    static const char *const old[] = {
+        "Prescott",  "Core2",  "Penryn", "Dunnington", "Nehalem",   "Atom",   "Athlon", "Opteron",
+        "Barcelona", "Bobcat", "Katmai", "Coppermine", "Northwood", "Banias", "generic"};
     const char *library = ol_gemm_library(), *asked = getenv("OPENBLAS_CORETYPE");
     bool slow = false;
 
@@ -94,10 +94,11 @@ static void judge_kernel(doctor *d)
     slow = slow && __builtin_cpu_supports("avx2");
 #endif
     if (slow && asked)
-        doctor_say(d, DOCTOR_FAULT,
-                   "BLAS: OPENBLAS_CORETYPE=%s chooses products of a processor older than this one, "
-                   "several times slower: unset OPENBLAS_CORETYPE",
-                   asked);
+        doctor_say(
+            d, DOCTOR_FAULT,
+            "BLAS: OPENBLAS_CORETYPE=%s chooses products of a processor older than this one, "
+            "several times slower: unset OPENBLAS_CORETYPE",
+            asked);
     else if (slow)
         doctor_say(d, DOCTOR_WARNING,
                    "BLAS: it does not know this processor (%s): a newer OpenBLAS would be several "
@@ -118,8 +119,8 @@ static void judge_threads(doctor *d)
 
     if (!threads)
         threads = getenv("OMP_NUM_THREADS");
-    if (threads && atoi(threads) > 1 && atoi(threads) * d->layout.nodes[0].ranks >
-                                            d->layout.nodes[0].cores)
+    if (threads && atoi(threads) > 1 &&
+        atoi(threads) * d->layout.nodes[0].ranks > d->layout.nodes[0].cores)
         doctor_say(d, DOCTOR_WARNING,
                    "BLAS threads: OPENBLAS_NUM_THREADS=%s of each of %d ranks exceed %d cores: a "
                    "run uses the job's `threads`; export OPENBLAS_NUM_THREADS=1",

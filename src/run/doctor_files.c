@@ -48,7 +48,8 @@ static bool try_writing(doctor *d, const char *trial, const char *renamed)
     if (write_trial(trial) != OL_OK) {
         doctor_say(d, DOCTOR_FAULT,
                    "output: %s: 8 MiB cannot be written and synced: %s: free some room, or choose "
-                   "another folder", d->folder, ol_status_message());
+                   "another folder",
+                   d->folder, ol_status_message());
         return false;
     }
     seconds = ol_clock_seconds() - begin;
@@ -136,7 +137,8 @@ static ol_status try_locks(doctor *d, const char *path)
     else if (missed)
         doctor_say(d, DOCTOR_WARNING,
                    "locks: one rank's lock in %s is not seen by another: two runs in one folder "
-                   "would not notice each other", d->folder);
+                   "would not notice each other",
+                   d->folder);
     else
         doctor_say(d, DOCTOR_OK, "locks: held in %s%s", d->folder,
                    ol_comm_size(d->comm) > 1 ? ", and seen by all ranks" : "");

@@ -60,9 +60,9 @@ static double group_limit(void)
         if (strncmp(line, "0::", 3) == 0)
             least = least_of(least, limit_above("/sys/fs/cgroup", line + 3, "memory.max"));
         else if (strstr(line, ":memory:"))
-            least = least_of(least, limit_above("/sys/fs/cgroup/memory",
-                                                strstr(line, ":memory:") + 8,
-                                                "memory.limit_in_bytes"));
+            least =
+                least_of(least, limit_above("/sys/fs/cgroup/memory", strstr(line, ":memory:") + 8,
+                                            "memory.limit_in_bytes"));
     }
     if (file)
         fclose(file);
@@ -108,8 +108,10 @@ static void judge_room(doctor *d, const ol_comm_stats *room)
                    "for more (sbatch --mem-per-cpu), or start fewer ranks a host",
                    mib, room->min.rank);
     else
-        doctor_say(d, DOCTOR_OK, "memory: %.0f MiB or more for a rank; `outerloop plan` says what "
-                                 "a job takes", mib);
+        doctor_say(d, DOCTOR_OK,
+                   "memory: %.0f MiB or more for a rank; `outerloop plan` says what "
+                   "a job takes",
+                   mib);
 }
 
 static void judge_window(doctor *d, const ol_comm_stats *window, int most)

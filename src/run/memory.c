@@ -6,7 +6,7 @@
 #include "outerloop/run/scores.h"       /* ol_scores_spec */
 
 enum {
-    PACK_DEPTH = 384,   /* rows and reals a row that OpenBLAS packs at most */
+    PACK_DEPTH = 384, /* rows and reals a row that OpenBLAS packs at most */
     PACK_ROWS = 33000,
     PACK_LEAST = 2 << 20,
     METRICS_BUFFERS = 5 << 20 /* of the open file: chunks of its columns */
@@ -44,8 +44,7 @@ static ol_status plan_scoring(const ol_arm *arm, ol_memory *m)
     for (int i = 1; i < spec.n_tasks * spec.n_seeds; i++)
         if (spec.costs[i] > spec.costs[dearest])
             dearest = i;
-    OL_TRY(
-        spec.source(spec.payload, dearest / spec.n_seeds, dearest % spec.n_seeds, &target));
+    OL_TRY(spec.source(spec.payload, dearest / spec.n_seeds, dearest % spec.n_seeds, &target));
     m->scoring = larger(m->scoring, ol_eval_target_bytes(arm->model, &spec.scoring, &target));
     return OL_OK;
 }
@@ -60,14 +59,14 @@ static size_t packed(const ol_setup *s)
         depth = larger(depth, (size_t)s->arms[i].query.scored);
     if (s->model->P < V * (size_t)s->model->spec.width)
         return PACK_LEAST;
-    return PACK_LEAST + 4 * (depth < PACK_DEPTH ? depth : PACK_DEPTH) *
-                            (V < PACK_ROWS ? V : PACK_ROWS);
+    return PACK_LEAST +
+           4 * (depth < PACK_DEPTH ? depth : PACK_DEPTH) * (V < PACK_ROWS ? V : PACK_ROWS);
 }
 
 size_t ol_memory_peak(const ol_memory *m)
 {
-    const size_t lasting = m->libraries + m->data + m->parameters + m->moments + m->frozen +
-                           m->blas + m->files;
+    const size_t lasting =
+        m->libraries + m->data + m->parameters + m->moments + m->frozen + m->blas + m->files;
 
     return larger(lasting + larger(m->gradients + m->sums + m->episode, m->scoring), m->setup);
 }

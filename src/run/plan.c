@@ -32,8 +32,7 @@ static bool same_work(const ol_arm *a, const ol_arm *b)
            x->inner.moments == y->inner.moments;
 }
 
-static ol_status time_training(plan_clock *clock, ol_setup *s, int i, int ranks,
-                               ol_plan_part *part)
+static ol_status time_training(plan_clock *clock, ol_setup *s, int i, int ranks, ol_plan_part *part)
 {
     ol_plan_arm *out = &part->arms[i];
 
@@ -57,8 +56,8 @@ static ol_status time_scoring(plan_clock *clock, ol_setup *s, int i, int ranks, 
     const ol_arm *arm = &s->arms[i];
 
     for (int j = 0; j < i; j++)
-        if (s->arms[j].targets == arm->targets && s->arms[j].job->learner.inner.optimizer ==
-                                                      arm->job->learner.inner.optimizer) {
+        if (s->arms[j].targets == arm->targets &&
+            s->arms[j].job->learner.inner.optimizer == arm->job->learner.inner.optimizer) {
             part->arms[i].score_seconds = part->arms[j].score_seconds;
             return OL_OK;
         }
@@ -87,7 +86,7 @@ static ol_status plan_arm(plan_clock *clock, ol_setup *s, int i, int ranks, ol_p
 static double kept(const ol_job_train *t)
 {
     const double every = t->keep_every > 0 ? t->steps / t->keep_every : 0;
-    const double made = t->checkpoint_every > 0 ? (double)t->steps / t->checkpoint_every + 1
+    const double made = t->checkpoint_every > 0     ? (double)t->steps / t->checkpoint_every + 1
                         : t->checkpoint_minutes > 0 ? (double)t->keep_last
                                                     : 1;
 
@@ -122,8 +121,8 @@ static void plan_disk(const ol_setup *s, ol_plan_part *part)
                        (ROW_BYTES + STEP_BYTES * ol_learner_steps(&spec));
         }
         if (s->scored)
-            metrics += ROW_BYTES * score_rows(job, s->arms[i].targets) *
-                       (s->baseline && i == 0 ? 2 : 1);
+            metrics +=
+                ROW_BYTES * score_rows(job, s->arms[i].targets) * (s->baseline && i == 0 ? 2 : 1);
     }
     part->metrics = (size_t)(metrics * part->times);
     part->checkpoints = (size_t)(checkpoints * part->times);
@@ -185,8 +184,7 @@ static ol_status plan_tuning(plan_clock *clock, const ol_job *job, bool resume, 
     for (int trained = 0; trained < 2; trained++) {
         ol_job *search = NULL;
         ol_setup *setup = NULL;
-        ol_status status =
-            ol_comm_agree(clock->comm, ol_tune_job(job, trained > 0, &search));
+        ol_status status = ol_comm_agree(clock->comm, ol_tune_job(job, trained > 0, &search));
 
         if (status == OL_OK && search)
             status = ol_setup_look(clock->comm, search, resume, &setup);

@@ -24,7 +24,6 @@ ol_status plan_training_time(plan_clock *clock, ol_setup *setup, const ol_arm *a
 
 /* Seconds of scoring all targets on `ranks` ranks. Collective. Errors: those of scoring one. */
 ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *job,
-                            const ol_model *model, ol_targets *targets, int ranks,
-                            double *seconds);
+                            const ol_model *model, ol_targets *targets, int ranks, double *seconds);
 
 #endif

@@ -21,19 +21,17 @@ static void duration(double seconds, char text[32])
 
 static ol_status ranks_text(const ol_plan *plan, ol_text *out)
 {
-    const int idle = plan->episodes > 0 && plan->ranks > plan->episodes
-                         ? plan->ranks - plan->episodes
-                         : 0;
+    const int idle =
+        plan->episodes > 0 && plan->ranks > plan->episodes ? plan->ranks - plan->episodes : 0;
 
     OL_TRY(ol_text_format(out, "%s on %d rank%s, %d BLAS thread%s each\n", plan->name, plan->ranks,
-                          plan->ranks > 1 ? "s" : "", plan->threads,
-                          plan->threads > 1 ? "s" : ""));
+                          plan->ranks > 1 ? "s" : "", plan->threads, plan->threads > 1 ? "s" : ""));
     if (plan->episodes > 0) {
         OL_TRY(ol_text_format(out, "\nepisodes     %d a meta-step: at most %d a rank; ",
                               plan->episodes, plan->rounds));
-        OL_TRY(idle > 0 ? ol_text_format(out, "%d of %d ranks idle in training\n", idle,
-                                         plan->ranks)
-                        : ol_text_format(out, "no rank is idle in training\n"));
+        OL_TRY(idle > 0
+                   ? ol_text_format(out, "%d of %d ranks idle in training\n", idle, plan->ranks)
+                   : ol_text_format(out, "no rank is idle in training\n"));
     }
     if (plan->parts[0].items > 0)
         OL_TRY(ol_text_format(out, "scoring      %d target tasks and seeds for each arm%s\n",
@@ -97,8 +95,7 @@ static ol_status memory_text(const ol_memory *m, ol_text *out)
     OL_TRY(ol_text_format(out, "\nmemory of a rank\n"));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].bytes > 0)
-            OL_TRY(
-                ol_text_format(out, "  %-30s %10.1f MiB\n", rows[i].what, mib(rows[i].bytes)));
+            OL_TRY(ol_text_format(out, "  %-30s %10.1f MiB\n", rows[i].what, mib(rows[i].bytes)));
     return ol_text_format(out, "  %-30s %10.1f MiB\n", "peak", mib(m->peak));
 }
 
@@ -137,8 +134,7 @@ static ol_status disk_text(const ol_plan *plan, ol_text *out)
     }
     OL_TRY(ol_text_format(out, "disk         %.1f MiB: ", mib(plan->disk)));
     if (one > 0)
-        OL_TRY(ol_text_format(out, "%.1f of checkpoints, %.1f each; ", mib(checkpoints),
-                              mib(one)));
+        OL_TRY(ol_text_format(out, "%.1f of checkpoints, %.1f each; ", mib(checkpoints), mib(one)));
     return ol_text_format(out, "%.1f of metrics\n", mib(metrics));
 }
 

@@ -25,8 +25,9 @@ enum {
     SAMPLED_STEPS = 64, /* meta-steps whose costs are looked at */
 };
 
-static const double SHARE = 0.6;   /* of the rate of a large product */
-static const double AGAIN = 1.0;   /* s: shorter episodes are run twice, for the first touches memory */
+static const double SHARE = 0.6; /* of the rate of a large product */
+static const double AGAIN =
+    1.0; /* s: shorter episodes are run twice, for the first touches memory */
 static const double FORWARD = 1.0; /* passes */
 static const double GRADIENT = 3.0;
 
@@ -119,8 +120,7 @@ static ol_status sample_costs(const ol_arm *arm, const ol_learner_spec *learner,
     OL_CHECK(costs, OL_ENOMEM, "no memory for %d episodes", N);
     status = ol_schedule_init(&schedule, N, ranks);
     for (int i = 0; i < looked && status == OL_OK; i++)
-        status =
-            add_step(arm, learner, (int64_t)i * steps / looked, &schedule, costs, out);
+        status = add_step(arm, learner, (int64_t)i * steps / looked, &schedule, costs, out);
     ol_schedule_finish(&schedule);
     free(costs);
     out->span /= looked > 0 ? looked : 1;
@@ -261,8 +261,8 @@ static ol_status score_item(ol_setup *setup, const ol_model *model, const ol_eva
         ol_arena_init(&ws, "evaluation", ol_eval_target_bytes(model, &spec->scoring, target));
 
     if (status == OL_OK)
-        status = ol_eval_target_score(model, &spec->scoring, target,
-                                      ol_state_borrow(&setup->state), &ws, &result);
+        status = ol_eval_target_score(model, &spec->scoring, target, ol_state_borrow(&setup->state),
+                                      &ws, &result);
     if (status == OL_OK)
         ol_eval_result_finish(&result);
     ol_arena_finish(&ws);
@@ -284,8 +284,8 @@ ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *jo
         sum += spec.costs[i];
         most = fmax(most, spec.costs[i]);
     }
-    OL_TRY(ol_comm_agree(clock->comm, spec.source(spec.payload, item / spec.n_seeds,
-                                                  item % spec.n_seeds, &target)));
+    OL_TRY(ol_comm_agree(
+        clock->comm, spec.source(spec.payload, item / spec.n_seeds, item % spec.n_seeds, &target)));
     one = item_flop(job, model, &spec, &target) / (SHARE * 1e9 * clock->gflops);
     OL_TRY(affordable(clock, one, &can));
     if (can) {

@@ -259,8 +259,7 @@ ol_status ol_run_look(ol_comm *comm, const char *path, const char *const *sets, 
     if (status == OL_OK)
         status = read_job(&w);
     if (status == OL_OK && w.job->train_seeds.n > 0)
-        status =
-            ol_comm_agree(comm, ol_comm_rank(comm) == 0 ? claim_whole(&w, &folder) : OL_OK);
+        status = ol_comm_agree(comm, ol_comm_rank(comm) == 0 ? claim_whole(&w, &folder) : OL_OK);
     if (status == OL_OK)
         status = first_setup(&w, setup);
     if (status == OL_OK)

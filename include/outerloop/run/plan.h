@@ -33,7 +33,7 @@ typedef struct ol_plan_arm {
 
 /** One part of a run. */
 typedef struct ol_plan_part {
-    const char *what; /**< static text */
+    const char *what;  /**< static text */
     ol_plan_arm *arms; /**< [n] */
     int n;
     int times;            /**< it is done: once for each of train_seeds       */
@@ -54,14 +54,14 @@ typedef struct ol_plan {
     int rounds;   /**< most episodes of a rank in a meta-step            */
     ol_plan_part parts[OL_PLAN_PARTS];
     int n_parts;
-    ol_memory memory;      /**< of the part that takes most              */
-    double seconds;        /**< of the whole run                         */
-    double measured;       /**< seconds that measuring took              */
-    double gflops;         /**< of a large product here                  */
-    double piece_seconds;  /**< longest work between two looks           */
-    double save_seconds;   /**< of a checkpoint, at a slow disk's rate   */
-    int lead;              /**< seconds of warning to ask SLURM for      */
-    size_t disk;           /**< bytes in all                             */
+    ol_memory memory;     /**< of the part that takes most              */
+    double seconds;       /**< of the whole run                         */
+    double measured;      /**< seconds that measuring took              */
+    double gflops;        /**< of a large product here                  */
+    double piece_seconds; /**< longest work between two looks           */
+    double save_seconds;  /**< of a checkpoint, at a slow disk's rate   */
+    int lead;             /**< seconds of warning to ask SLURM for      */
+    size_t disk;          /**< bytes in all                             */
 } ol_plan;
 
 /**
