@@ -145,9 +145,37 @@ static ol_status try_locks(doctor *d, const char *path)
     return OL_OK;
 }
 
+/* Letters of the part of a path that is there. */
+static size_t length_there(const char *path)
+{
+    char part[PATH_MAX];
+    char *slash;
+
+    snprintf(part, sizeof part, "%s", path);
+    while (part[0] && !ol_path_exists(part)) {
+        slash = strrchr(part, '/');
+        *(slash ? slash : part) = '\0';
+    }
+    return strlen(part);
+}
+
+/* Take away the folders that were made below it. */
+static void remove_made(const char *path, size_t there)
+{
+    char part[PATH_MAX];
+
+    snprintf(part, sizeof part, "%s", path);
+    while (strlen(part) > there && rmdir(part) == 0) {
+        char *slash = strrchr(part, '/');
+
+        *(slash ? slash : part) = '\0';
+    }
+}
+
 ol_status doctor_folder(doctor *d)
 {
-    const bool first = ol_comm_rank(d->comm) == 0, was_there = ol_path_exists(d->folder);
+    const bool first = ol_comm_rank(d->comm) == 0;
+    const size_t there = length_there(d->folder);
     char trial[PATH_MAX], renamed[PATH_MAX];
     ol_run_folder folder;
     int good = 0;
@@ -168,7 +196,6 @@ ol_status doctor_folder(doctor *d)
         judge_space(d);
     unlink(trial);
     unlink(renamed);
-    if (!was_there)
-        rmdir(d->folder);
+    remove_made(d->folder, there);
     return OL_OK;
 }

@@ -29,7 +29,8 @@ bool ol_path_is_folder(const char *path);
 /** Make a folder and its parents; fine when it is there. Errors: OL_EIO. */
 ol_status ol_make_folders(const char *path);
 
-/** Would ol_make_folders be let? Nothing is made. Errors: OL_EIO in its words. */
+/** Would ol_make_folders be let? Of the folders that are missing the first is made and removed at
+ *  once. Errors: OL_EIO in its words. */
 ol_status ol_check_folders(const char *path);
 
 /**

@@ -65,8 +65,8 @@ ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bo
 /** Make the folder and try to write into it. Errors: OL_EIO. */
 ol_status ol_run_folder_make(const ol_run_folder *folder);
 
-/** Could it be made and written into, as far as one can tell without trying? Nothing is touched.
- *  Errors: OL_EIO, in the words of ol_run_folder_make. */
+/** Could it be made and written into? It is left as it was found. Errors: OL_EIO, in the words of
+ *  ol_run_folder_make. */
 ol_status ol_run_folder_check(const ol_run_folder *folder);
 
 /** Write job.cfg as resolved, in place of an older one. Errors: OL_EIO, OL_ENOMEM. */
