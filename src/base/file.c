@@ -59,6 +59,36 @@ ol_status ol_make_folders(const char *path)
     }
 }
 
+/* Only trying tells: permissions say nothing to root, or on file systems of the kernel's. */
+static ol_status try_folder(const char *part)
+{
+    OL_CHECK(mkdir(part, 0777) == 0 || ol_path_is_folder(part), OL_EIO,
+             "%s: cannot make the folder: %s", part, strerror(errno));
+    rmdir(part);
+    return OL_OK;
+}
+
+ol_status ol_check_folders(const char *path)
+{
+    char part[PATH_MAX];
+
+    OL_TRY(ol_path_format(part, "%s", path));
+    for (char *slash = part + 1;; slash++) {
+        const char held = *slash;
+
+        if (held != '/' && held != '\0')
+            continue;
+        *slash = '\0';
+        if (!ol_path_exists(part))
+            return try_folder(part); /* what is below it can then be made too */
+        OL_CHECK(ol_path_is_folder(part), OL_EIO, "%s: cannot make the folder: %s", part,
+                 strerror(EEXIST));
+        *slash = held;
+        if (held == '\0')
+            return OL_OK;
+    }
+}
+
 ol_status ol_each_file(const char *folder, const char *pattern,
                        ol_status (*visit)(void *payload, const char *path), void *payload)
 {

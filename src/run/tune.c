@@ -449,6 +449,21 @@ bool ol_tune_wanted(const ol_job *job)
     return wanted;
 }
 
+ol_status ol_tune_job(const ol_job *job, bool trained, ol_job **out)
+{
+    tune_search search;
+    ol_status status = search_init(&search, job, trained);
+
+    *out = search.job;
+    search.job = NULL;
+    search_finish(&search);
+    if (status != OL_OK) {
+        ol_job_destroy(*out);
+        *out = NULL;
+    }
+    return status;
+}
+
 ol_status ol_tune(ol_comm *comm, const ol_job *job, bool resume, bool *work_started,
                   set_list *choice)
 {

@@ -56,6 +56,10 @@ ol_status ol_read_file_within(const char *path, size_t most, char **text, size_t
 /** What a file of settings (a job, config.json, a task's options) may have. */
 enum { OL_SETTINGS_BYTES = 16 << 20 };
 
+/** Would ol_make_folders be let? Of the folders that are missing the first is made and removed at
+ *  once. Errors: OL_EIO in its words. */
+ol_status ol_check_folders(const char *path);
+
 /**
  * Read a whole file. @param text *owned by the caller* (free), ends in a NUL that `size` does not
  * count. Errors: OL_EDATA when it cannot be read, OL_ENOMEM.
