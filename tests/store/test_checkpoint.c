@@ -245,7 +245,7 @@ static void test_torn_newest_is_passed_over(void **state)
     assert_int_equal(unlink(step_path(10)), 0);
     assert_int_equal(unlink(step_path(99)), 0);
     assert_int_equal(ol_checkpoint_newest(folder, NULL, NULL, path, &step), OL_EDATA);
-    assert_says("none of its 1 checkpoints is whole");
+    assert_says("none of its 1 checkpoints will do");
 }
 
 /* Change one bit anywhere: the file is refused by name. */
