@@ -121,7 +121,7 @@ static ol_status inspect_own(const ol_archive *metrics, ol_text *out)
         free(values);
     }
     if (status == OL_OK)
-        status = ol_archive_read_strings(metrics, "train/own/name", &name);
+        status = ol_archive_read_names(metrics, "train/own/name", &name);
     if (status == OL_OK && name.n > 0)
         status = ol_inspect_line(out, name.items[0], "from %.4g to %.4g, mean %.4g", last[0],
                                  last[2], last[1]);
@@ -188,7 +188,7 @@ static ol_status describe_episodes(const ol_archive *metrics, episodes *e, ol_te
 
     OL_TRY(read_column(metrics, "train/episode/query_loss_before", e->n, &e->before));
     OL_TRY(read_column(metrics, "train/episode/query_loss_after", e->n, &e->after));
-    OL_TRY(ol_archive_read_strings(metrics, "train/episode/task", &e->task));
+    OL_TRY(ol_archive_read_names(metrics, "train/episode/task", &e->task));
     OL_CHECK(e->task.n == e->n, OL_EDATA,
              "%s: train/episode has columns of unequal length; run with --resume to repair it",
              ol_archive_path(metrics));

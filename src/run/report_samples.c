@@ -55,8 +55,8 @@ static ol_status read_predictions(const ol_archive *file, predictions *p)
     if (!ol_archive_has(file, "eval/prediction/number"))
         return OL_OK;
     OL_TRY(ol_archive_count(file, "eval/prediction/number", &p->n));
-    OL_TRY(ol_archive_read_strings(file, "eval/prediction/learner", &p->learner));
-    OL_TRY(ol_archive_read_strings(file, "eval/prediction/task", &p->task));
+    OL_TRY(ol_archive_read_names(file, "eval/prediction/learner", &p->learner));
+    OL_TRY(ol_archive_read_names(file, "eval/prediction/task", &p->task));
     OL_TRY(ol_archive_read_strings(file, "eval/prediction/predicted", &p->predicted));
     OL_TRY(ol_archive_read_strings(file, "eval/prediction/gold", &p->gold));
     OL_TRY(ol_archive_read_lists(file, "eval/prediction/option_losses", &p->losses));

@@ -118,6 +118,9 @@ ol_status ol_archive_read_u8(const ol_archive *archive, const char *object, size
 /** Read a dataset of strings, fixed or variable, of any shape. @param out *owned by the caller*. */
 ol_status ol_archive_read_strings(const ol_archive *archive, const char *object, ol_strings *out);
 
+/** The same of names of tasks, learners and the like: without control characters, or OL_EDATA. */
+ol_status ol_archive_read_names(const ol_archive *archive, const char *object, ol_strings *out);
+
 /** Lists of numbers, one a row: those of row i are values[first[i]] .. values[first[i+1]-1]. */
 typedef struct ol_lists {
     double *values;
