@@ -67,8 +67,8 @@ __attribute__((constructor)) static void begin(void)
     }
     plan.error = error_of(plan.mode);
     plan.owner = getpid();
-    void *shared = mmap(NULL, sizeof *plan.calls, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *shared =
+        mmap(NULL, sizeof *plan.calls, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     plan.calls = shared == MAP_FAILED ? NULL : shared;
 }
 
