@@ -60,7 +60,7 @@ def columns(path):
 
 
 def lines(path):
-    """The journal as {table: [row]}, each row without its table and checksum."""
+    """The journal as {table: [row]}."""
     tables = {}
     for number, line in enumerate(Path(path).read_text(errors="replace").splitlines(), 1):
         try:
@@ -68,7 +68,8 @@ def lines(path):
             table = row.pop("table")
         except (ValueError, KeyError):
             raise Failed(f"{path}:{number}: is not a row") from None
-        tables.setdefault(table, []).append(row)
+        if table != "run":  # the first line: who and when
+            tables.setdefault(table, []).append(row)
     return tables
 
 
@@ -87,7 +88,8 @@ def state(folder):
 
 
 def steady(row):
-    return {key: value for key, value in row.items() if not VOLATILE.search(key) and key != "xxh3"}
+    """What is the same in every run of the job; `line` and `sum` are of the file's lines."""
+    return {key: value for key, value in row.items() if not VOLATILE.search(key) and key not in ("line", "sum")}
 
 
 def read_here(out):

@@ -120,5 +120,24 @@ def stands_still(trial):
     return "same"
 
 
+def stands_still_for_ever(trial):
+    """Then the others say so after train.stall_minutes, and end the run."""
+    run = trial.start(2, sets=("train.stall_minutes=0.05",))
+    time.sleep(trial.random.uniform(0.3, 1.0) * trial.ground.seconds)
+    sure = all_heed(run, signal.SIGUSR1, "rank")
+    stopped = run.members()[:1] if trial.random.random() < 0.5 else run.members()[-1:]
+    for process in stopped if sure else []:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGSTOP)
+    trial.tell(f"SIGSTOP of a rank for ever at {time.monotonic() - run.began:.2f} s" if sure else "not up yet")
+    run.wait()
+    if run.code == 0:
+        trial.verify(run)
+        return "same"
+    check(run.code == 1 and "stall_minutes" in run.said, f"nobody says who stands still: {run.tail()}")
+    trial.come_through()
+    return "same"
+
+
 KINDS = {"signal": asked, "two signals": asked_twice, "STOP file": stop_file,
-         "rank stands still": stands_still}
+         "rank stands still": stands_still, "rank is stopped": stands_still_for_ever}

@@ -8,7 +8,7 @@ from harness import check
 def at_once(trial, other):
     ranks = trial.random.choice((0, 1))
     first = trial.start(ranks, resume=trial.random.random() < 0.7)
-    time.sleep(trial.random.choice((0, 0, trial.random.uniform(0, trial.ground.seconds))))
+    time.sleep(trial.random.choice((0, 0, 0, trial.random.uniform(0, trial.ground.seconds))))
     second = trial.start(ranks, sets=other, resume=trial.random.random() < 0.7)
     trial.tell(f"two starts, {ranks} ranks, the second with {' '.join(other) or 'the same job'}")
     runs = (first, second)
@@ -19,6 +19,7 @@ def at_once(trial, other):
         for run in runs:
             run.end()
     codes = [run.code for run in runs]
+    trial.tell(f"exits {codes}")
     check(set(codes) <= {0, 1, 2, 85}, f"exits {codes}: {second.tail()}")
     for run in runs:
         if run.code in (1, 2):
