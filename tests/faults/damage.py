@@ -86,7 +86,7 @@ SETS = (swap, foreign, foreign_beside, left_aside, wrong_hint)
 def checkpoints(trial):
     trial.begin_from(trial.random.choice(("half", "half", "done")))
     files = newest_first(trial)
-    spoiled = trial.random.randint(0, 3)
+    spoiled, taken = trial.random.randint(0, 3), None
     if spoiled == 0:
         way = trial.random.choice(SETS)
         way(files, trial)
@@ -95,8 +95,9 @@ def checkpoints(trial):
         way = trial.random.choice(WAYS)
         way(file, trial.random)
         trial.tell(f"{way.__name__} {file.name}")
+        taken = file.name if way is folder_instead else taken
     trial.command("inspect", "out", "--check")
-    return through_or_undone(trial, "checkpoint" if spoiled == len(files) else None)
+    return through_or_undone(trial, "checkpoint" if spoiled == len(files) else taken)
 
 
 def through_or_undone(trial, refusable):

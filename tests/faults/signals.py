@@ -123,7 +123,9 @@ def stands_still(trial):
 def stands_still_for_ever(trial):
     """Then the others say so after train.stall_minutes, and end the run."""
     run = trial.start(2, sets=("train.stall_minutes=0.05",))
-    time.sleep(trial.random.uniform(0.3, 1.0) * trial.ground.seconds)
+    while run.popen.poll() is None and not (trial.out / "untrained").exists():
+        time.sleep(0.002)  # MPI is up from here on, and the program can watch its ranks
+    time.sleep(trial.random.uniform(0, 0.3) * trial.ground.seconds)
     sure = all_heed(run, signal.SIGUSR1, "rank")
     stopped = run.members()[:1] if trial.random.random() < 0.5 else run.members()[-1:]
     for process in stopped if sure else []:
