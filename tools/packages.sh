@@ -6,7 +6,8 @@
 build_packages=(
     build-essential pkg-config meson ninja-build
     libopenmpi-dev openmpi-bin openssh-client libopenblas-dev libhdf5-dev libconfig-dev
-    libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libmd-dev libsleef-dev libcmocka-dev
+    libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libmd-dev libsleef-dev libdnnl-dev
+    libcmocka-dev
 )
 test_packages=(python3 python3-h5py)
 slow_packages=(slurm-wlm munge python3-venv)

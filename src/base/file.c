@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/base/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <fnmatch.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -54,6 +56,28 @@ ol_status ol_make_folders(const char *path)
         if (held == '\0')
             return OL_OK;
     }
+}
+
+ol_status ol_each_file(const char *folder, const char *pattern,
+                       ol_status (*visit)(void *payload, const char *path), void *payload)
+{
+    DIR *dir = opendir(folder);
+    ol_status status = OL_OK;
+
+    if (!dir && errno == ENOENT)
+        return OL_OK;
+    OL_CHECK(dir, OL_EIO, "%s: cannot list the folder: %s", folder, strerror(errno));
+    for (struct dirent *entry; status == OL_OK && (entry = readdir(dir));) {
+        char path[PATH_MAX];
+
+        if (fnmatch(pattern, entry->d_name, 0) != 0)
+            continue;
+        status = ol_path_format(path, "%s/%s", folder, entry->d_name);
+        if (status == OL_OK)
+            status = visit(payload, path);
+    }
+    closedir(dir);
+    return status;
 }
 
 static ol_status read_stream(FILE *in, const char *path, char **text, size_t *size)

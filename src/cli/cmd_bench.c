@@ -6,6 +6,7 @@
 #include "command.h"
 #include "outerloop/base/clock.h"
 #include "outerloop/kernel/gemm.h"
+#include "outerloop/kernel/products.h"
 #include "outerloop/run/bench.h"
 
 /* The f64 build of the same function; precision.h names it. */
@@ -15,6 +16,7 @@ struct options {
     ol_bench_spec spec;
     int threads;
     bool f64;
+    ol_products products; /* of f32 */
 };
 
 enum {
@@ -58,6 +60,18 @@ static int choice(struct argp_state *state, const char *name, const char *value,
     if (strcmp(value, first) != 0 && strcmp(value, second) != 0)
         argp_error(state, "--%s is %s or %s, not \"%s\"", name, first, second, value);
     return strcmp(value, second) == 0;
+}
+
+static void set_precision(struct argp_state *state, const char *value, struct options *o)
+{
+    int kind = 0;
+
+    o->f64 = strcmp(value, "f64") == 0;
+    while (ol_products_names[kind] && strcmp(ol_products_names[kind], value) != 0)
+        kind++;
+    if (!o->f64 && !ol_products_names[kind])
+        argp_error(state, "--precision is f32, bf16, bf16x3, auto or f64, not \"%s\"", value);
+    o->products = o->f64 ? OL_PRODUCTS_F32 : (ol_products)kind;
 }
 
 static int family(struct argp_state *state, const char *value)
@@ -106,7 +120,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         s->storage = choice(state, "storage", value, "keep", "recompute") ? OL_RECOMPUTE : OL_KEEP;
         return 0;
     case PRECISION:
-        o->f64 = choice(state, "precision", value, "f32", "f64");
+        set_precision(state, value, o);
         return 0;
     case ARCH:
         s->model.family = family(state, value);
@@ -135,7 +149,7 @@ static void print(const struct options *o, const ol_bench_report *r)
     printf("one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts of %d tokens, %s\n",
            s->steps, s->inner == OL_SGD ? "sgd" : "adamw", s->order,
            s->storage == OL_KEEP ? "keep" : "recompute", s->batch, s->batch, s->seq,
-           o->f64 ? "f64" : "f32");
+           o->f64 ? "f64" : ol_products_describe());
     printf("model: %s, %d layers, width %d, %d heads, vocabulary %d: %zu parameters trained",
            ol_model_families[s->model.family], s->model.layers, s->model.width, s->model.heads,
            s->model.vocab, r->params);
@@ -148,10 +162,10 @@ static void print(const struct options *o, const ol_bench_report *r)
         r->query_loss, r->grad_norm, (double)r->workspace_bytes / (1 << 20), r->passes);
     printf(
         "best_s=%.4f gflops=%.1f sgemm_share=%.3f peak_rss_mib=%.0f sgemm_gflops=%.1f params=%zu "
-        "passes=%.2f threads=%d\n",
+        "passes=%.2f threads=%d delta_error=%.1e\n",
         r->best_seconds, r->gflops, r->gflops / r->product_gflops,
         (double)ol_clock_peak_bytes() / (1 << 20), r->product_gflops, r->params, r->passes,
-        o->threads);
+        o->threads, r->delta_error);
 }
 
 int ol_cmd_bench(int argc, char **argv)
@@ -178,7 +192,9 @@ int ol_cmd_bench(int argc, char **argv)
         {"storage", STORAGE, "keep|recompute", 0,
          "keep the last inner step's activations, or compute them again (keep)", 0},
         {"reps", REPS, "N", 0, "episodes timed; the best counts (3)", 0},
-        {"precision", PRECISION, "f32|f64", 0, "of the computation (f32)", 0},
+        {"precision", PRECISION, "KIND", 0,
+         "f32 or f64 for all of the computation; bf16, bf16x3 or auto for products of f32 (f32)",
+         0},
         {"threads", THREADS, "N", 0, "BLAS threads (1)", 0},
         {0},
     };
@@ -188,7 +204,8 @@ int ol_cmd_bench(int argc, char **argv)
         .doc = "Time one episode's meta-gradient on random tokens, in this process.\v"
                "The last line holds pairs: best_s (seconds), gflops (of matrix products), "
                "sgemm_share (of this core's rate for one large product, measured in the same run), "
-               "peak_rss_mib (peak memory).",
+               "peak_rss_mib (peak memory), delta_error (of the meta-gradient, against products in "
+               "f32).",
     };
     struct options o = {.spec = OL_BENCH_SPEC_INIT, .threads = 1};
     ol_bench_report report;
@@ -196,7 +213,9 @@ int ol_cmd_bench(int argc, char **argv)
 
     ol_cli_parse(&argp, argc, argv, &o);
     ol_gemm_threads(o.threads);
-    status = o.f64 ? ol_bench_f64(&o.spec, &report) : ol_bench(&o.spec, &report);
+    status = ol_products_use(o.products);
+    if (status == OL_OK)
+        status = o.f64 ? ol_bench_f64(&o.spec, &report) : ol_bench(&o.spec, &report);
     if (status == OL_OK)
         print(&o, &report);
     return ol_cli_finish(status, false);

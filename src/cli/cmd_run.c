@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "command.h"
 #include "outerloop/base/log.h"
@@ -31,6 +32,18 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+/* Ranks that will never answer can only be ended; checkpoints are whole at any instant. */
+static void leave_at_once(ol_comm *comm, const char *message)
+{
+    const unsigned grace = 5; /* seconds, for the one who speaks */
+
+    if (message[0])
+        ol_log_error("%s", message);
+    else
+        sleep(grace);
+    ol_comm_abort(comm, OL_EXIT_FAILED);
+}
+
 /* On all ranks: every failure is everyone's by now, so that rank 0 speaks for all. */
 static int run(const struct options *o)
 {
@@ -42,6 +55,7 @@ static int run(const struct options *o)
     if (status != OL_OK)
         return ol_cli_finish(status, false);
     ol_log_identify(ol_comm_rank(comm));
+    ol_comm_on_stall(comm, leave_at_once);
     status = ol_run_job(comm, o->job, o->sets, o->n_sets, o->resume, &work_started);
     code = ol_comm_rank(comm) == 0 ? ol_cli_finish(status, work_started)
                                    : ol_cli_exit(status, work_started);

@@ -7,6 +7,7 @@
 #include "outerloop/base/log.h"
 #include "outerloop/comm/comm.h"
 #include "outerloop/kernel/gemm.h"
+#include "outerloop/kernel/products.h"
 #include "outerloop/run/verify.h"
 
 /* The f64 build of the same function; precision.h names it. */
@@ -15,7 +16,7 @@ ol_status ol_verify_file_f64(ol_comm *comm, const char *path);
 struct options {
     const char **files; /* [argc], more than there can be */
     int n_files;
-    bool f64;
+    bool f64, bf16;
 };
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -24,9 +25,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
     switch (key) {
     case 'p':
-        if (strcmp(value, "f32") != 0 && strcmp(value, "f64") != 0)
-            argp_error(state, "--precision is f32 or f64, not \"%s\"", value);
         o->f64 = strcmp(value, "f64") == 0;
+        o->bf16 = strcmp(value, "bf16") == 0;
+        if (!o->f64 && !o->bf16 && strcmp(value, "f32") != 0)
+            argp_error(state, "--precision is f32, f64 or bf16, not \"%s\"", value);
         return 0;
     case ARGP_KEY_ARG:
         o->files[o->n_files++] = value;
@@ -63,7 +65,8 @@ static int verify_all(ol_comm *comm, const struct options *o)
 int ol_cmd_verify(int argc, char **argv)
 {
     static const struct argp_option options[] = {
-        {"precision", 'p', "f32|f64", 0, "of the computation (f32)", 0},
+        {"precision", 'p', "f32|f64|bf16", 0,
+         "of the computation; bf16: f32 with all products in bfloat16 (f32)", 0},
         {0},
     };
     static const struct argp argp = {
@@ -72,7 +75,9 @@ int ol_cmd_verify(int argc, char **argv)
         .args_doc = "FILE.h5...",
         .doc = "Recompute the meta-step of each verification file and compare: one line per "
                "quantity with its relative error. Alone, or under mpirun.\v"
-               "Tolerance: f64 1e-9; f32 ten times the file's float32_error, at least 1e-5. "
+               "Tolerance: f64 1e-9; f32 ten times the file's float32_error, at least 1e-5; bf16 "
+               "0.3, for "
+               "it is there to measure. "
                "Exit 1 when a quantity is past it.",
     };
     struct options o = {.files = calloc((size_t)argc, sizeof(char *))};
@@ -83,7 +88,10 @@ int ol_cmd_verify(int argc, char **argv)
     if (!o.files)
         return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
     ol_cli_parse(&argp, argc, argv, &o);
-    status = ol_comm_init(&comm);
+    status = ol_products_use(o.bf16 ? OL_PRODUCTS_BF16 : OL_PRODUCTS_F32);
+    ol_products_all(o.bf16);
+    if (status == OL_OK)
+        status = ol_comm_init(&comm);
     if (status == OL_OK) {
         ol_log_identify(ol_comm_rank(comm));
         ol_gemm_threads(1);

@@ -8,6 +8,7 @@
 #include "command.h"
 #include "outerloop/base/log.h"
 #include "outerloop/base/text.h"
+#include "outerloop/run/stop.h" /* ol_stop_install */
 #include "versions.h"
 
 static const ol_command commands[] = {
@@ -213,6 +214,8 @@ int main(int argc, char **argv)
         const int words = words_of(&commands[i], argc, argv);
 
         if (words > 0) {
+            if (commands[i].run == ol_cmd_run)
+                ol_stop_install(); /* before MPI starts, which takes a second */
             snprintf(name, sizeof name, "outerloop %s", commands[i].name);
             argv[words] = name;
             return commands[i].run(argc - words, argv + words);

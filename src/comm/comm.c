@@ -48,6 +48,19 @@ static ol_status check_launch(int size)
     return OL_OK;
 }
 
+/* Where everyone is, and room for what they answer. */
+static ol_status know_hosts(ol_comm *comm)
+{
+    comm->hosts = calloc((size_t)comm->size, OL_HOST_TEXT);
+    comm->answers = calloc((size_t)comm->size, 1);
+    OL_TRY(ol_comm_agree(comm, comm->hosts && comm->answers
+                                   ? OL_OK
+                                   : ol_fail(OL_ENOMEM, "no memory for %d ranks", comm->size)));
+    OL_TRY_SMALL(comm, MPI_Iallgather, comm->host, OL_HOST_TEXT, MPI_CHAR, comm->hosts,
+                 OL_HOST_TEXT, MPI_CHAR, comm->handle);
+    return OL_OK;
+}
+
 static ol_status start(ol_comm *comm)
 {
     int level;
@@ -58,10 +71,13 @@ static ol_status start(ol_comm *comm)
     MPI_Comm_set_errhandler(comm->handle, MPI_ERRORS_RETURN);
     OL_TRY_MPI(MPI_Comm_rank(comm->handle, &comm->rank));
     OL_TRY_MPI(MPI_Comm_size(comm->handle, &comm->size));
+    OL_TRY_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &comm->watch));
+    MPI_Comm_set_errhandler(comm->watch, MPI_ERRORS_RETURN);
     comm->start = MPI_Wtime();
     if (gethostname(comm->host, sizeof comm->host - 1) != 0)
         snprintf(comm->host, sizeof comm->host, "unknown host");
-    return check_launch(comm->size);
+    OL_TRY(check_launch(comm->size));
+    return know_hosts(comm);
 }
 
 ol_status ol_comm_init(ol_comm **out)
@@ -71,7 +87,7 @@ ol_status ol_comm_init(ol_comm **out)
 
     *out = NULL;
     OL_CHECK(comm, OL_ENOMEM, "no memory to start MPI");
-    comm->handle = MPI_COMM_NULL;
+    comm->handle = comm->watch = MPI_COMM_NULL;
     comm->size = 1;
     status = start(comm);
     if (status != OL_OK)
@@ -81,6 +97,13 @@ ol_status ol_comm_init(ol_comm **out)
     return status;
 }
 
+static ol_status say_goodbye(ol_comm *comm)
+{
+    if (comm->size > 1 && comm->hosts)
+        OL_TRY_SMALL(comm, MPI_Ibarrier, comm->handle);
+    return OL_OK;
+}
+
 void ol_comm_destroy(ol_comm *comm)
 {
     int started = 0, ended = 0;
@@ -88,11 +111,17 @@ void ol_comm_destroy(ol_comm *comm)
     if (!comm)
         return;
     if (comm->handle != MPI_COMM_NULL)
+        (void)say_goodbye(comm); /* MPI_Finalize waits for all, without a watch */
+    if (comm->handle != MPI_COMM_NULL)
         MPI_Comm_free(&comm->handle);
+    if (comm->watch != MPI_COMM_NULL)
+        MPI_Comm_free(&comm->watch);
     MPI_Initialized(&started);
     MPI_Finalized(&ended);
     if (started && !ended)
         MPI_Finalize();
+    free(comm->hosts);
+    free(comm->answers);
     free(comm);
 }
 
@@ -169,9 +198,9 @@ static ol_status share_message(ol_comm *comm, ol_status mine, ol_status worst, i
         snprintf(theirs.text, sizeof theirs.text, "%s", ol_status_message());
         memcpy(theirs.host, comm->host, sizeof theirs.host);
     }
-    OL_TRY_MPI(MPI_Bcast(&theirs, (int)sizeof theirs, MPI_BYTE, rank, comm->handle));
+    OL_TRY_SMALL(comm, MPI_Ibcast, &theirs, (int)sizeof theirs, MPI_BYTE, rank, comm->handle);
     same = mine == worst && strcmp(theirs.text, ol_status_message()) == 0;
-    OL_TRY_MPI(MPI_Allreduce(&same, &all_same, 1, MPI_INT, MPI_LAND, comm->handle));
+    OL_TRY_SMALL(comm, MPI_Iallreduce, &same, &all_same, 1, MPI_INT, MPI_LAND, comm->handle);
     return all_same ? ol_fail(worst, "%s", theirs.text)
                     : ol_fail(worst, "rank %d on %s: %s", rank, theirs.host, theirs.text);
 }
@@ -187,7 +216,7 @@ ol_status ol_comm_agree(ol_comm *comm, ol_status mine)
         return mine;
     in.severity = -severity_of(mine); /* MINLOC breaks ties by the lowest rank */
     in.rank = comm->rank;
-    OL_TRY_MPI(MPI_Allreduce(&in, &worst, 1, MPI_2INT, MPI_MINLOC, comm->handle));
+    OL_TRY_SMALL(comm, MPI_Iallreduce, &in, &worst, 1, MPI_2INT, MPI_MINLOC, comm->handle);
     if (worst.severity == 0)
         return OL_OK;
     return share_message(comm, mine, by_severity[-worst.severity], worst.rank);
@@ -200,7 +229,7 @@ ol_status ol_comm_broadcast(ol_comm *comm, void *bytes, size_t n, int root)
     while (n > 0 && comm->size > 1) {
         const size_t piece = n < COMM_PIECE_BYTES ? n : COMM_PIECE_BYTES;
 
-        OL_TRY_MPI(MPI_Bcast(at, (int)piece, MPI_BYTE, root, comm->handle));
+        OL_TRY_LARGE(comm, MPI_Ibcast, at, (int)piece, MPI_BYTE, root, comm->handle);
         at += piece;
         n -= piece;
     }
@@ -216,8 +245,8 @@ ol_status ol_comm_reduce(ol_comm *comm, double mine, ol_comm_stats *out)
                {isnan(mine) ? INFINITY : -mine, comm->rank}},
       best[2];
 
-    OL_TRY_MPI(MPI_Allreduce(in, best, 2, MPI_DOUBLE_INT, MPI_MINLOC, comm->handle));
-    OL_TRY_MPI(MPI_Allreduce(&mine, &out->sum, 1, MPI_DOUBLE, MPI_SUM, comm->handle));
+    OL_TRY_SMALL(comm, MPI_Iallreduce, in, best, 2, MPI_DOUBLE_INT, MPI_MINLOC, comm->handle);
+    OL_TRY_SMALL(comm, MPI_Iallreduce, &mine, &out->sum, 1, MPI_DOUBLE, MPI_SUM, comm->handle);
     out->min = (ol_comm_extreme){best[0].value, best[0].rank};
     out->max = (ol_comm_extreme){-best[1].value, best[1].rank};
     return OL_OK;
@@ -228,7 +257,7 @@ ol_status ol_comm_any(ol_comm *comm, bool mine, bool *out)
     int in = mine, any = mine;
 
     if (comm->size > 1)
-        OL_TRY_MPI(MPI_Allreduce(&in, &any, 1, MPI_INT, MPI_LOR, comm->handle));
+        OL_TRY_SMALL(comm, MPI_Iallreduce, &in, &any, 1, MPI_INT, MPI_LOR, comm->handle);
     *out = any != 0;
     return OL_OK;
 }

@@ -42,7 +42,7 @@ static ol_status send_pieces(ol_comm *comm, const char *at, size_t n)
     while (n > 0) {
         const size_t piece = n < COMM_PIECE_BYTES ? n : COMM_PIECE_BYTES;
 
-        OL_TRY_MPI(MPI_Send(at, (int)piece, MPI_BYTE, 0, TAG_BYTES, comm->handle));
+        OL_TRY_LARGE(comm, MPI_Isend, at, (int)piece, MPI_BYTE, 0, TAG_BYTES, comm->handle);
         at += piece;
         n -= piece;
     }
@@ -54,8 +54,7 @@ static ol_status receive_pieces(ol_comm *comm, int from, char *at, size_t n)
     while (n > 0) {
         const size_t piece = n < COMM_PIECE_BYTES ? n : COMM_PIECE_BYTES;
 
-        OL_TRY_MPI(
-            MPI_Recv(at, (int)piece, MPI_BYTE, from, TAG_BYTES, comm->handle, MPI_STATUS_IGNORE));
+        OL_TRY_LARGE(comm, MPI_Irecv, at, (int)piece, MPI_BYTE, from, TAG_BYTES, comm->handle);
         at += piece;
         n -= piece;
     }
@@ -72,6 +71,12 @@ static ol_status receive_all(ol_comm *comm, const void *bytes, size_t n, const o
     return OL_OK;
 }
 
+static ol_status gather_sizes(ol_comm *comm, const uint64_t *mine, uint64_t *sizes)
+{
+    OL_TRY_SMALL(comm, MPI_Igather, mine, 1, MPI_UINT64_T, sizes, 1, MPI_UINT64_T, 0, comm->handle);
+    return OL_OK;
+}
+
 ol_status ol_comm_gather(ol_comm *comm, const void *bytes, size_t n, ol_gathered *out)
 {
     uint64_t mine = n, *sizes = NULL;
@@ -85,12 +90,8 @@ ol_status ol_comm_gather(ol_comm *comm, const void *bytes, size_t n, ol_gathered
     }
     status = ol_comm_agree(comm, status);
     if (status == OL_OK) {
-        const int code =
-            MPI_Gather(&mine, 1, MPI_UINT64_T, sizes, 1, MPI_UINT64_T, 0, comm->handle);
-
-        if (code != MPI_SUCCESS)
-            status = ol_comm_fail("MPI_Gather", code);
-        else if (comm->rank == 0)
+        status = gather_sizes(comm, &mine, sizes);
+        if (status == OL_OK && comm->rank == 0)
             status = make_room(comm, sizes, out);
         status = ol_comm_agree(comm, status);
     }
@@ -173,8 +174,8 @@ static ol_status describe(ol_comm *comm, int threads, struct place *places, cpu_
     struct place mine;
 
     own_place(comm, &mine);
-    OL_TRY_MPI(MPI_Allgather(&mine, (int)sizeof mine, MPI_BYTE, places, (int)sizeof mine, MPI_BYTE,
-                             comm->handle));
+    OL_TRY_SMALL(comm, MPI_Iallgather, &mine, (int)sizeof mine, MPI_BYTE, places, (int)sizeof mine,
+                 MPI_BYTE, comm->handle);
     fold_places(places, comm->size, used, out);
     for (int i = 0; i < out->n; i++)
         out->crowded += out->nodes[i].ranks * threads > out->nodes[i].cores;

@@ -12,6 +12,12 @@ struct ol_comm {
     int rank, size;
     double start; /* MPI_Wtime at ol_comm_init */
     char host[OL_HOST_TEXT];
+    char *hosts;                    /* [size][OL_HOST_TEXT] of all ranks           */
+    MPI_Comm watch;                 /* news beside the work (wait.c)               */
+    char *answers;                  /* [size] to the latest question; 0: none yet  */
+    double stall_seconds, attended; /* ol_comm_watch; when news were looked for    */
+    bool told_to_stop;
+    ol_comm_stall_action *on_stall;
     struct { /* ol_comm_inject */
         uint64_t seed;
         double rate;
@@ -30,6 +36,21 @@ ol_status ol_comm_fail(const char *call, int code);
         if (ol_try_mpi_ != MPI_SUCCESS)                                                            \
             return ol_comm_fail(#call, ol_try_mpi_);                                               \
     } while (0)
+
+/* Wait for what `call` began. Nobody is waited for longer than ol_comm_watch says.
+ * may_sleep: what others do first takes long, not the message itself. Errors: OL_EMPI. */
+ol_status ol_comm_wait(ol_comm *comm, const char *call, MPI_Request *request, bool may_sleep);
+
+/* Do a collective call, or send or receive, in the place of its blocking namesake. Of _LARGE ones the
+   bytes take longer than the ranks. */
+#define OL_TRY_WAIT(comm, may_sleep, call, ...)                                                    \
+    do {                                                                                           \
+        MPI_Request ol_request_;                                                                   \
+        OL_TRY_MPI(call(__VA_ARGS__, &ol_request_));                                               \
+        OL_TRY(ol_comm_wait(comm, #call, &ol_request_, may_sleep));                                \
+    } while (0)
+#define OL_TRY_SMALL(comm, call, ...) OL_TRY_WAIT(comm, true, call, __VA_ARGS__)
+#define OL_TRY_LARGE(comm, call, ...) OL_TRY_WAIT(comm, false, call, __VA_ARGS__)
 
 /* Most bytes of one message or buffer, so that counts fit an int and memory stays bounded. */
 enum { COMM_PIECE_BYTES = 8 << 20 };

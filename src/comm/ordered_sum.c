@@ -166,8 +166,8 @@ static ol_status add_segment(ol_ordered_sum *sum, const char *x, size_t length, 
         get[r] = sum->present[r] ? (int)own : 0;
         get_at[r] = (int)own * r;
     }
-    OL_TRY_MPI(
-        MPI_Alltoallv(x, send, send_at, type, sum->received, get, get_at, type, sum->comm->handle));
+    OL_TRY_LARGE(sum->comm, MPI_Ialltoallv, x, send, send_at, type, sum->received, get, get_at,
+                 type, sum->comm->handle);
     for (int r = 0; r < size; r++)
         if (sum->present[r])
             accumulate(sum->type, own, sum->received + own * (size_t)r * (size_t)sum->type, acc);
@@ -197,7 +197,8 @@ ol_status ol_ordered_sum_add(ol_ordered_sum *sum, const void *x)
         if (x)
             accumulate(sum->type, sum->n, x, sum->acc);
     } else {
-        OL_TRY_MPI(MPI_Allgather(&mine, 1, MPI_CHAR, sum->present, 1, MPI_CHAR, sum->comm->handle));
+        OL_TRY_SMALL(sum->comm, MPI_Iallgather, &mine, 1, MPI_CHAR, sum->present, 1, MPI_CHAR,
+                     sum->comm->handle);
         int adding = 0;
 
         for (int r = 0; r < size; r++)
@@ -229,8 +230,8 @@ ol_status ol_ordered_sum_finish(ol_ordered_sum *sum, double scale, void *out)
             lengths[r] = (int)slice_length(length, r, size);
             starts[r] = (int)slice_start(length, r, size);
         }
-        OL_TRY_MPI(MPI_Allgatherv(MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, segment, lengths, starts,
-                                  type, sum->comm->handle));
+        OL_TRY_LARGE(sum->comm, MPI_Iallgatherv, MPI_IN_PLACE, 0, MPI_DATATYPE_NULL, segment,
+                     lengths, starts, type, sum->comm->handle);
     }
     return OL_OK;
 }

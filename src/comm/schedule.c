@@ -111,8 +111,8 @@ ol_status ol_schedule_gather(ol_schedule *schedule, ol_comm *comm, int width, do
             memcpy(schedule->pack, rows + (size_t)own * row, row * sizeof *rows);
         else
             memset(schedule->pack, 0, row * sizeof *rows);
-        OL_TRY_MPI(
-            MPI_Allgather(schedule->pack, width, MPI_DOUBLE, all, width, MPI_DOUBLE, comm->handle));
+        OL_TRY_SMALL(comm, MPI_Iallgather, schedule->pack, width, MPI_DOUBLE, all, width,
+                     MPI_DOUBLE, comm->handle);
         for (int r = 0; r < schedule->size; r++) {
             const int n = ol_schedule_episode(schedule, r, round);
 

@@ -113,6 +113,15 @@ static ol_status conclude(const ol_eval_target *target, const ol_eval_result *re
     return ol_score_rows(result->metric, result->rows, texts, target->gold, &s->score);
 }
 
+/* Losses of prompts, unless somebody asks to stop. */
+static ol_status losses_of(const ol_model *model, const ol_eval_spec *spec, const ol_batch *prompts,
+                           const ol_real *theta, ol_arena *ws, double *losses)
+{
+    OL_CHECK(ol_objective_losses_unless(spec->learner.stop, model, prompts, theta, ws, losses),
+             OL_ESTOPPED, "asked to stop");
+    return OL_OK;
+}
+
 /* From the parameters and moments after `done` steps to those after s->steps. A loss that is not
    finite is a finding (s->diverged), not a failure. */
 static ol_status adapt(const ol_model *model, const ol_eval_spec *spec,
@@ -133,12 +142,14 @@ static ol_status adapt(const ol_model *model, const ol_eval_spec *spec,
 }
 
 /* (4) from the losses in context, which the first scoring has. */
-static void score_pmi(const ol_model *model, const ol_eval_target *target, const ol_real *theta,
-                      const work *w, ol_arena *ws, const double *losses, ol_eval_scoring *s)
+static ol_status score_pmi(const ol_model *model, const ol_eval_spec *spec,
+                           const ol_eval_target *target, const ol_real *theta, const work *w,
+                           ol_arena *ws, const double *losses, ol_eval_scoring *s)
 {
-    ol_objective_losses(model, target->nulls, theta, ws, w->nulls);
+    OL_TRY(losses_of(model, spec, target->nulls, theta, ws, w->nulls));
     for (int b = 0; b < target->prompts->B; b++)
         s->losses[b] = losses[b] - w->nulls[target->null_of[b]];
+    return OL_OK;
 }
 
 /* (1) to (4). */
@@ -167,9 +178,9 @@ static ol_status score_all(const ol_model *model, const ol_eval_spec *spec,
         diverged |= c >= 0 && s->diverged;
         done = c >= 0 ? s->steps : 0;
         if (s->steps == OL_STEPS_PMI)
-            score_pmi(model, target, theta, &w, ws, result->scorings[0].losses, s);
+            OL_TRY(score_pmi(model, spec, target, theta, &w, ws, result->scorings[0].losses, s));
         else if (!diverged)
-            ol_objective_losses(model, target->prompts, theta, ws, s->losses);
+            OL_TRY(losses_of(model, spec, target->prompts, theta, ws, s->losses));
         for (int b = 0; diverged && b < result->prompts; b++)
             s->losses[b] = (double)NAN;
         OL_TRY(conclude(target, result, w.texts, s));

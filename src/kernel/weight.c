@@ -75,6 +75,8 @@ void ol_weight_nt(int n, ol_real alpha, ol_mat x, const ol_weight *w, ol_real be
         ol_gemm_nt(n, w->rows, w->cols, alpha, x, (ol_mat){w->at.v, w->ld}, beta, y);
         return;
     }
+    if (ol_gemm_with_bf16(true, n, w->rows, w->cols, alpha, x, w->bf16, w->ld, beta, y))
+        return;
     for (int i = 0; i < w->rows; i += step) {
         const int rows = w->rows - i < step ? w->rows - i : step;
 
@@ -92,6 +94,8 @@ void ol_weight_nn(int n, ol_real alpha, ol_mat x, const ol_weight *w, ol_real be
         ol_gemm_nn(n, w->cols, w->rows, alpha, x, (ol_mat){w->at.v, w->ld}, beta, y);
         return;
     }
+    if (ol_gemm_with_bf16(false, n, w->cols, w->rows, alpha, x, w->bf16, w->ld, beta, y))
+        return;
     for (int i = 0; i < w->rows; i += step) {
         const int rows = w->rows - i < step ? w->rows - i : step;
 

@@ -79,4 +79,11 @@ void ol_inner_step(const ol_model *model, const ol_learner_spec *spec, int n_spa
                    const ol_span *spans, const ol_real *own, int64_t t, const ol_real *g,
                    ol_real *x, ol_real *m, ol_real *v);
 
+/* Asked between pieces of work. Errors: OL_ESTOPPED. */
+static inline ol_status heed_stop(const ol_learner_spec *spec)
+{
+    OL_CHECK(!spec->stop || !spec->stop(), OL_ESTOPPED, "asked to stop");
+    return OL_OK;
+}
+
 #endif

@@ -171,8 +171,10 @@ ol_status ol_learner_adapt(const ol_model *model, const ol_learner_spec *spec,
 
     const int n_spans = ol_model_spans(model, OL_OF_ADAPTED, spans);
     for (int k = 0; k < steps; k++) {
-        const double loss = ol_objective_grad(model, support, theta, OL_OF_ADAPTED, NULL, ws, g);
+        double loss;
 
+        OL_TRY(heed_stop(spec));
+        loss = ol_objective_grad(model, support, theta, OL_OF_ADAPTED, NULL, ws, g);
         if (losses)
             losses[k] = loss;
         OL_CHECK(isfinite(loss), OL_ENONFINITE, "loss is %g before adaptation step %d", loss, k);

@@ -122,12 +122,6 @@ static ol_adam_path path_of(const ol_trajectory *t)
                           .g = (const ol_real *const *)t->g};
 }
 
-static ol_status heed_stop(const ol_learner_spec *spec)
-{
-    OL_CHECK(!spec->stop || !spec->stop(), OL_ESTOPPED, "asked to stop");
-    return OL_OK;
-}
-
 /* The learner's own parameters. */
 static const ol_real *own_of(const ol_trajectory *t)
 {

@@ -129,17 +129,18 @@ static void prompt_means(const ol_chunk *chunk, double *losses)
     }
 }
 
-void ol_objective_losses(const ol_model *model, const ol_batch *batch, const ol_real *theta,
-                         ol_arena *ws, double *losses)
+bool ol_objective_losses_unless(bool (*stop)(void), const ol_model *model, const ol_batch *batch,
+                                const ol_real *theta, ol_arena *ws, double *losses)
 {
     const ol_mark mark = ol_arena_mark(ws);
     const ol_extent extent = ol_batch_extent(batch);
     const ol_extent bounds = chunk_bounds(model, extent, OL_LOSSES);
     ol_chunk chunk;
     ol_walk walk = walk_layout(ws, model, bounds, OL_LOSSES, NULL, false, &chunk);
+    int b = 0;
 
     walk.theta.v = (ol_real *)theta; /* inputs of a walk are never written */
-    for (int b = 0; b < batch->B;) {
+    while (b < batch->B && !(stop && stop())) {
         const int next = ol_chunk_fill_shared(&chunk, batch, b, bounds);
 
         place_chunk(&walk, &chunk, NULL, false);
@@ -149,6 +150,13 @@ void ol_objective_losses(const ol_model *model, const ol_batch *batch, const ol_
         b = next;
     }
     ol_arena_rewind(ws, mark);
+    return b == batch->B;
+}
+
+void ol_objective_losses(const ol_model *model, const ol_batch *batch, const ol_real *theta,
+                         ol_arena *ws, double *losses)
+{
+    ol_objective_losses_unless(NULL, model, batch, theta, ws, losses);
 }
 
 /* L of the batch from the losses of one chunk: each row's loss times its weight in (1), (2). */

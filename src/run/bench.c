@@ -3,11 +3,13 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "outerloop/base/clock.h"  /* ol_clock_seconds */
-#include "outerloop/base/rng.h"    /* ol_rng_stream */
-#include "outerloop/kernel/gemm.h" /* ol_gemm_nn, ol_gemm_flops */
-#include "outerloop/meta/outer.h"  /* ol_state_layout */
+#include "outerloop/base/clock.h"      /* ol_clock_seconds */
+#include "outerloop/base/rng.h"        /* ol_rng_stream */
+#include "outerloop/kernel/gemm.h"     /* ol_gemm_nn, ol_gemm_flops */
+#include "outerloop/kernel/products.h" /* ol_products_use */
+#include "outerloop/meta/outer.h"      /* ol_state_layout */
 
 enum { SQUARE = 768, SQUARE_REPS = 5, SEED = 1 };
 
@@ -151,6 +153,34 @@ static double forward_flops(workload *w)
     return ol_gemm_flops() - before;
 }
 
+/* The same episode with products in f32, beside which those that were timed stand. */
+static ol_status compare_products(workload *w, ol_bench_report *report)
+{
+    const ol_products kind = ol_products_used();
+    const ol_real *delta = w->out.parts[0].vector;
+    const size_t n = w->out.parts[0].size;
+    ol_real *timed = malloc(n * sizeof *timed);
+    double apart = 0, whole = 0;
+    ol_episode_report episode;
+    ol_status status;
+
+    OL_CHECK(timed, OL_ENOMEM, "no memory for a second gradient");
+    memcpy(timed, delta, n * sizeof *timed);
+    ol_products_use(OL_PRODUCTS_F32);
+    status = ol_learner_episode(w->model, &w->learner, &w->episode, ol_state_borrow(&w->state),
+                                &w->scratch, &w->out, w->inner_losses, &episode);
+    ol_products_use(kind);
+    for (size_t i = 0; i < n; i++) {
+        const double d = (double)timed[i] - (double)delta[i];
+
+        apart += d * d;
+        whole += (double)delta[i] * (double)delta[i];
+    }
+    report->delta_error = sqrt(apart / whole);
+    free(timed);
+    return status;
+}
+
 static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report *report)
 {
     ol_episode_report episode;
@@ -176,7 +206,7 @@ static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report
     report->passes /= forward_flops(w);
     report->query_loss = episode.query_after;
     report->grad_norm = episode.grad_norm;
-    return OL_OK;
+    return ol_products_used() == OL_PRODUCTS_F32 ? OL_OK : compare_products(w, report);
 }
 
 ol_status ol_bench(const ol_bench_spec *spec, ol_bench_report *report)

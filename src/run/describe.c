@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <stdio.h>
 
+#include "outerloop/kernel/products.h"  /* ol_products_describe */
 #include "outerloop/base/log.h"         /* ol_log_info */
 #include "outerloop/comm/ordered_sum.h" /* ol_ordered_sum_bytes */
 #include "setup.h"
@@ -148,6 +149,8 @@ static void describe_ranks(const ol_setup *s)
     const double state = (double)s->arena.size / 1048576.0;
 
     ol_log_info("%s", s->layout.summary);
+    if (ol_products_used() != OL_PRODUCTS_F32)
+        ol_log_info("products of matrices in %s", ol_products_describe());
     if (s->layout.crowded > 0)
         describe_crowd(s);
     if (s->scored)

@@ -92,19 +92,11 @@ static ol_status score_share(int rank, const ol_model *model, ol_state_view stat
 {
     ol_arena ws = {0};
     ol_status status = OL_OK;
-    int mine = 0, done = 0;
 
-    for (int i = 0; i < n; i++)
-        mine += s->owner[i] == rank;
     for (int i = 0; i < n && status == OL_OK; i++) {
         if (s->owner[s->order[i]] != rank)
             continue;
-        if (spec->stop && spec->stop(spec->stop_payload)) {
-            status = ol_fail(OL_ESTOPPED, "stopped while evaluating, at %d of %d", done, mine);
-            break;
-        }
         status = score_item(model, state, spec, s->order[i], &ws, bytes);
-        done++;
     }
     ol_arena_finish(&ws);
     return status;

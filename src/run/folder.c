@@ -4,13 +4,18 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "outerloop/base/text.h" /* ol_text */
+#include "outerloop/base/child.h"       /* ol_child_run */
+#include "outerloop/base/log.h"         /* ol_log_warn */
+#include "outerloop/base/text.h"        /* ol_text */
+#include "outerloop/store/archive.h"    /* ol_archive */
+#include "outerloop/store/checkpoint.h" /* ol_checkpoint_newest */
 
 ol_status ol_run_folder_name(const char *output, ol_run_folder *folder)
 {
@@ -39,8 +44,25 @@ static bool same_evaluation(const ol_job *job, const ol_job *before)
            ol_job_adapt_lr(job) == ol_job_adapt_lr(before) && a->rows == b->rows;
 }
 
-/* Meta-step of the newest checkpoint by name; 0 when there is none. */
-static int64_t newest_step(const char *checkpoints)
+/* Is the checkpoint of that name whole and the job's? */
+static bool is_own(const char *folder, const char *name, const ol_job *job)
+{
+    char path[PATH_MAX];
+    ol_checkpoint *file = NULL;
+    bool own;
+
+    if (ol_path_format(path, "%s/%s", folder, name) != OL_OK ||
+        ol_checkpoint_open(path, &file) != OL_OK)
+        return false;
+    own = ol_job_same_run(job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file))) ==
+          OL_OK;
+    ol_checkpoint_close(file);
+    return own;
+}
+
+/* Meta-step of the newest checkpoint by name; 0 when there is none. One of more meta-steps than are
+ * asked for is looked at: a refusal is about to follow from it. */
+static int64_t newest_step(const char *checkpoints, const ol_job *job)
 {
     DIR *folder = opendir(checkpoints);
     const struct dirent *entry;
@@ -51,7 +73,8 @@ static int64_t newest_step(const char *checkpoints)
         int end = 0;
 
         if (sscanf(entry->d_name, "step-%" SCNd64 ".h5%n", &step, &end) == 1 && end > 0 &&
-            entry->d_name[end] == '\0' && step > newest)
+            entry->d_name[end] == '\0' && step > newest &&
+            (step <= job->train.steps || is_own(checkpoints, entry->d_name, job)))
             newest = step;
     }
     if (folder)
@@ -69,7 +92,7 @@ static ol_status compare_jobs(const ol_run_folder *folder, const ol_job *job, co
     claim->same_evaluation = same_evaluation(job, before);
     claim->steps = before->train.steps;
     ol_job_destroy(before);
-    claim->step = newest_step(folder->checkpoints);
+    claim->step = newest_step(folder->checkpoints, job);
     OL_CHECK(
         !(job->stages & OL_STAGE_TRAIN) || claim->step <= job->train.steps, OL_EUSAGE,
         "%s: this run has made %lld meta-steps, and train.steps now asks it for %d (an arm for as "
@@ -80,13 +103,147 @@ static ol_status compare_jobs(const ol_run_folder *folder, const ol_job *job, co
     return OL_OK;
 }
 
+/* The job as a checkpoint has it. *text is the caller's. */
+static ol_status job_of_checkpoint(const char *path, char **text)
+{
+    ol_checkpoint *file = NULL;
+
+    OL_TRY(ol_checkpoint_open(path, &file));
+    *text = strdup(ol_checkpoint_job(file));
+    ol_checkpoint_close(file);
+    OL_CHECK(*text, OL_ENOMEM, "%s: no memory for its job", path);
+    return OL_OK;
+}
+
+enum { MOST_TEXT = 1 << 18 };
+static const ol_child_limits metrics_limits = {.seconds = 10, .memory = (size_t)1 << 30};
+
+/* An ol_child_work: the job as metrics.h5 has it, which may be damaged too. */
+static ol_status read_metrics_job(void *payload, void *answer)
+{
+    const char *path = payload;
+    ol_archive *file = NULL;
+    char *text = NULL;
+    ol_status status;
+
+    OL_TRY(ol_archive_open(path, &file));
+    status = ol_archive_read_text(file, "job", &text);
+    if (status == OL_OK && strlen(text) >= MOST_TEXT)
+        status = ol_fail(OL_EDATA, "%s: its job is too long", path);
+    if (status == OL_OK)
+        strcpy(answer, text);
+    free(text);
+    ol_archive_close(file);
+    return status;
+}
+
+static ol_status job_of_metrics(char *path, char **text)
+{
+    ol_status status;
+
+    *text = calloc(1, MOST_TEXT);
+    OL_CHECK(*text, OL_ENOMEM, "%s: no memory for its job", path);
+    status = ol_child_run(read_metrics_job, path, metrics_limits, path, *text, MOST_TEXT);
+    if (status != OL_OK) {
+        free(*text);
+        *text = NULL;
+    }
+    return status;
+}
+
+/* The job of the results in a folder, and which file has it. */
+static ol_status job_of_results(const ol_run_folder *folder, char **text, char from[PATH_MAX])
+{
+    int64_t step;
+
+    OL_TRY(ol_checkpoint_newest(folder->checkpoints, NULL, NULL, from, &step));
+    if (from[0])
+        return job_of_checkpoint(from, text);
+    OL_TRY(ol_path_format(from, "%s", folder->metrics));
+    return job_of_metrics(from, text);
+}
+
+/* The arms of a job know whose they are. */
+static bool arms_are_ours(const ol_job *job)
+{
+    bool any = false;
+
+    for (int i = 0; i < job->n_arms; i++) {
+        ol_run_folder folder;
+        ol_run_claim claim;
+
+        if (ol_run_folder_name(ol_job_arm(job, i)->output, &folder) != OL_OK ||
+            ol_run_folder_claim(&folder, ol_job_arm(job, i), true, &claim) != OL_OK)
+            return false;
+        any = any || claim.continues;
+    }
+    return any;
+}
+
+/* Is job.cfg none that can be read? */
+static bool is_damaged(const ol_run_folder *folder)
+{
+    char *text = NULL;
+    size_t size;
+    ol_job *job = NULL;
+    bool damaged = ol_read_file(folder->job, &text, &size) != OL_OK ||
+                   ol_job_read_text(folder->job, text, size, &job) != OL_OK;
+
+    ol_job_destroy(job);
+    free(text);
+    return damaged;
+}
+
+/* When job.cfg does not say that the folder is the job's: what else there is says so? `reason` is
+ * why job.cfg does not. */
+static bool restore_claim(const ol_run_folder *folder, const ol_job *job, bool has_results,
+                          const char *reason, ol_run_claim *claim)
+{
+    char from[PATH_MAX] = "", *text = NULL;
+    bool ours;
+
+    if (has_results) {
+        ours = job_of_results(folder, &text, from) == OL_OK &&
+               compare_jobs(folder, job, text, strlen(text), claim) == OL_OK;
+        free(text);
+    } else {
+        ours = job->n_arms > 0 ? arms_are_ours(job) : is_damaged(folder);
+        *claim = (ol_run_claim){.same_evaluation = true, .steps = job->train.steps};
+        snprintf(from, sizeof from, "this job");
+    }
+    if (!ours)
+        return false;
+    claim->restored = claim->continues = true;
+    claim->finished = false;
+    ol_log_warn("%s is lost or damaged, and written anew from %s. It was: %s", folder->job, from,
+                reason);
+    return true;
+}
+
+/* The run in a folder, as its job.cfg tells of it. */
+static ol_status read_claim(const ol_run_folder *folder, const ol_job *job, ol_run_claim *claim)
+{
+    char *text = NULL;
+    size_t size = 0;
+    ol_status status;
+
+    OL_CHECK(ol_path_exists(folder->job), OL_EUSAGE,
+             "%s: holds results but no job.cfg that tells of which job: choose another folder with "
+             "--set output=...",
+             folder->path);
+    OL_TRY(ol_read_file(folder->job, &text, &size));
+    status = compare_jobs(folder, job, text, size, claim);
+    free(text);
+    claim->continues = status == OL_OK;
+    return status;
+}
+
 ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bool resume,
                               ol_run_claim *claim)
 {
     const bool has_job = ol_path_exists(folder->job);
     const bool has_results = ol_path_exists(folder->metrics) || ol_path_exists(folder->checkpoints);
-    char *text = NULL;
-    size_t size = 0;
+    char reason[1024];
     ol_status status;
 
     *claim = (ol_run_claim){0};
@@ -95,21 +252,46 @@ ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bo
              folder->path);
     if (!has_job && !has_results)
         return OL_OK;
-    OL_CHECK(has_job, OL_EUSAGE,
-             "%s: holds results but no job.cfg that tells of which job: choose another folder with "
-             "--set output=...",
-             folder->path);
-    OL_CHECK(resume, OL_EUSAGE,
+    OL_CHECK(resume || !has_job, OL_EUSAGE,
              "%s: holds a run already: go on with it by --resume, or choose another folder with "
              "--set output=...",
              folder->path);
-    OL_TRY(ol_read_file(folder->job, &text, &size));
-    status = compare_jobs(folder, job, text, size, claim);
-    free(text);
-    if (status != OL_OK)
-        *claim = (ol_run_claim){0};
-    claim->continues = status == OL_OK;
-    return status;
+    status = read_claim(folder, job, claim);
+    if (status == OL_OK)
+        return OL_OK;
+    snprintf(reason, sizeof reason, "%.1023s", ol_status_message());
+    if (resume && restore_claim(folder, job, has_results, reason, claim))
+        return OL_OK;
+    *claim = (ol_run_claim){0};
+    return ol_fail(status, "%s", reason);
+}
+
+static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
+{
+    (void)st;
+    (void)kind;
+    (void)at;
+    return remove(path);
+}
+
+/* A file, or a folder with all that is in it. */
+static ol_status remove_leftover(void *payload, const char *path)
+{
+    (void)payload;
+    OL_CHECK(nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT, OL_EIO,
+             "%s: cannot remove: %s", path, strerror(errno));
+    return OL_OK;
+}
+
+/* What writers that were killed left behind. */
+static ol_status sweep(const char *folder)
+{
+    static const char *const patterns[] = {"*.tmp-[0-9]*", "*.rebuild-[0-9]*",
+                                           ".write-test-[0-9]*"};
+
+    for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++)
+        OL_TRY(ol_each_file(folder, patterns[i], remove_leftover, NULL));
+    return OL_OK;
 }
 
 ol_status ol_run_folder_make(const ol_run_folder *folder)
@@ -125,7 +307,8 @@ ol_status ol_run_folder_make(const ol_run_folder *folder)
              folder->path, strerror(errno));
     close(file);
     unlink(probe);
-    return OL_OK;
+    OL_TRY(sweep(folder->path));
+    return sweep(folder->checkpoints);
 }
 
 ol_status ol_run_folder_write_job(const ol_run_folder *folder, const ol_job *job)

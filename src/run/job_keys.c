@@ -4,7 +4,8 @@
 #include <math.h>
 #include <stddef.h>
 
-#include "outerloop/text/prompt.h" /* ol_variant */
+#include "outerloop/kernel/products.h" /* ol_products_names */
+#include "outerloop/text/prompt.h"     /* ol_variant */
 
 static const char *const stages[] = {"train", "eval", "adapt", NULL};
 static const char *const inits[] = {"random", "import", "checkpoint", NULL};
@@ -184,6 +185,9 @@ static const ol_conf_key keys[] = {
         "a checkpoint each so many steps; 0 = not by steps; the last step always has one"),
     REAL("train.checkpoint_minutes", train.checkpoint_minutes, "10.0", 0, INFINITY, 0, "minutes",
          "a checkpoint when the newest is this old; 0 = not by time"),
+    REAL("train.stall_minutes", train.stall_minutes, "60.0", 0, INFINITY, 0, "minutes",
+         "end the run when a rank does not answer the others so long, stopped or lost; 0 = wait for "
+         "ever"),
     INT("train.keep_last", train.keep_last, "2", 1, MANY, "checkpoints", "newest ones kept"),
     INT("train.keep_every", train.keep_every, "0", 0, MANY, "meta-steps",
         "checkpoints at multiples of this stay as well; 0 = none"),
@@ -217,6 +221,8 @@ static const ol_conf_key keys[] = {
     {"tune.grid", OL_CONF_GRID, AT(tune.grid), "()", 0, 0, 0, NULL, "",
      "keys of learner to choose among: ( ( { learner = { inner = { lr = 0.1; }; }; }, ... ), ... )"},
 
+    WORD("precision", precision, "\"f32\"", ol_products_names,
+         "of products of matrices; bf16: 2 to 4 times as fast where the processor has it, oneDNN makes them"),
     INT("threads", threads, "1", 1, 1024, "threads", "BLAS threads of a rank"),
 };
 /* clang-format on */

@@ -1,19 +1,21 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/run/run.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "build_id.h"               /* OL_GIT_COMMIT */
-#include "outerloop/base/clock.h"   /* ol_clock_peak_bytes */
-#include "outerloop/base/log.h"     /* ol_log_* */
-#include "outerloop/kernel/gemm.h"  /* ol_gemm_library */
-#include "outerloop/run/metrics.h"  /* ol_metrics */
-#include "outerloop/run/scores.h"   /* ol_score_targets */
-#include "outerloop/run/setup.h"    /* ol_setup */
-#include "outerloop/run/snapshot.h" /* ol_snapshot_resume */
-#include "outerloop/run/stop.h"     /* ol_stop_install */
-#include "outerloop/run/train.h"    /* ol_train */
+#include "build_id.h"                  /* OL_GIT_COMMIT */
+#include "outerloop/base/clock.h"      /* ol_clock_peak_bytes */
+#include "outerloop/base/log.h"        /* ol_log_* */
+#include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
+#include "outerloop/kernel/products.h" /* ol_products_describe */
+#include "outerloop/run/metrics.h"     /* ol_metrics */
+#include "outerloop/run/scores.h"      /* ol_score_targets */
+#include "outerloop/run/setup.h"       /* ol_setup */
+#include "outerloop/run/snapshot.h"    /* ol_snapshot_resume */
+#include "outerloop/run/stop.h"        /* ol_stop_watch */
+#include "outerloop/run/train.h"       /* ol_train */
 #include "run_parts.h"
 
 typedef struct runner {
@@ -32,6 +34,7 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
 {
     const ol_learner_spec learner = ol_job_learner_spec(job);
     ol_comm *comm = r->setup->comm;
+    char blas[256];
     ol_text text = {0};
     ol_run_record record = {
         .version = OL_VERSION,
@@ -39,7 +42,7 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
         .run_id = mark->run_id,
         .host = ol_comm_host(comm),
         .slurm_job_id = getenv("SLURM_JOB_ID"),
-        .blas = ol_gemm_library(),
+        .blas = blas,
         .mpi = ol_comm_library(),
         .seed = job->seed,
         .restart_count = mark->restarts,
@@ -48,6 +51,7 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
     };
     ol_status status = ol_job_text(job, &text);
 
+    snprintf(blas, sizeof blas, "%s; products in %s", ol_gemm_library(), ol_products_describe());
     if (status == OL_OK) {
         record.job = text.data;
         status = ol_metrics_open(folder, ol_learner_steps(&learner), &record, resume, mark->step,
@@ -120,7 +124,7 @@ static ol_status run_untrained(runner *r)
 
     start_state(s, s->job, s->model);
     ol_run_id_make(ol_comm_host(s->comm), mark.run_id);
-    if (r->first && !claim->same_evaluation)
+    if (r->first && (!claim->same_evaluation || claim->restored))
         status = ol_run_folder_write_job(&s->untrained, s->job);
     if (r->first && status == OL_OK)
         status = enter(r, NULL, &s->untrained, s->job, &mark, claim->continues,
@@ -237,7 +241,7 @@ static ol_status add_to_book(const ol_run_folder *folder, score_book *book)
 /* Every arm is, so that the job's own job.cfg stays as it was too. */
 static bool is_finished(const ol_setup *s)
 {
-    bool finished = s->claim.continues && s->claim.same_evaluation;
+    bool finished = s->claim.continues && s->claim.same_evaluation && !s->claim.restored;
 
     for (int i = 0; i < s->n_arms; i++)
         finished = finished && s->arms[i].claim.continues && s->arms[i].claim.finished;

@@ -12,12 +12,6 @@
 
 enum { ITEMS_A_RANK = 8 }; /* of a portion: enough for ranks to be evenly busy */
 
-static bool asked_to_stop(void *payload)
-{
-    (void)payload;
-    return ol_stop_wanted();
-}
-
 static ol_evaluation_spec whole_spec(const ol_scoring *scoring)
 {
     const ol_job *job = scoring->job;
@@ -25,13 +19,13 @@ static ol_evaluation_spec whole_spec(const ol_scoring *scoring)
 
     spec.scoring.learner = ol_job_learner_spec(job);
     spec.scoring.learner.adam.lr = ol_job_adapt_lr(job);
+    spec.scoring.learner.stop = ol_stop_wanted;
     spec.scoring.in_context = (job->stages & OL_STAGE_EVAL) != 0;
     spec.scoring.pmi = job->eval.pmi;
     if (job->stages & OL_STAGE_ADAPT) {
         spec.scoring.counts = job->eval.adapt_steps.items;
         spec.scoring.n_counts = job->eval.adapt_steps.n;
     }
-    spec.stop = asked_to_stop;
     return spec;
 }
 

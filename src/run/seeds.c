@@ -10,8 +10,9 @@
 
 #include "outerloop/base/log.h"   /* ol_log_* */
 #include "outerloop/run/folder.h" /* ol_run_folder */
+#include "outerloop/run/lock.h"   /* ol_run_lock */
 #include "outerloop/run/setup.h"  /* ol_setup_create, ol_describe_idle */
-#include "outerloop/run/stop.h"   /* ol_stop_install */
+#include "outerloop/run/stop.h"   /* ol_stop_agree */
 #include "run_parts.h"
 
 /* One start of `outerloop run`. */
@@ -22,7 +23,8 @@ typedef struct whole {
     bool resume;
     bool *work_started;
     ol_job *job;
-    score_book book; /* rank 0's */
+    ol_run_lock lock; /* rank 0's, of the job's output */
+    score_book book;  /* rank 0's */
 } whole;
 
 /* The table is the answer to the command, so it goes to standard output; the log keeps it. */
@@ -223,9 +225,39 @@ static ol_status copy_sets(whole *w, const char *const *sets, size_t n_sets)
     return OL_OK;
 }
 
+/* A signal that came while the program started is obeyed here, where there is nothing to save. */
+static ol_status heed_early_stop(whole *w)
+{
+    bool stop = false;
+
+    OL_TRY(ol_stop_agree(w->comm, &stop));
+    OL_CHECK(!stop, OL_ESTOPPED,
+             "%s: stopped before any work, everything is saved; go on with --resume (exit code 85 "
+             "is no failure)",
+             w->job->name);
+    return OL_OK;
+}
+
+/* The output is this run's alone from here on. */
+static ol_status lock_output(whole *w)
+{
+    char digest[OL_DIGEST_TEXT];
+    ol_status status = OL_OK;
+
+    if (ol_comm_rank(w->comm) == 0) {
+        status = ol_job_digest(w->job, digest);
+        if (status == OL_OK)
+            status = ol_run_lock_take(w->job->output, digest, &w->lock);
+    }
+    return ol_comm_agree(w->comm, status);
+}
+
 static ol_status run_whole(whole *w)
 {
     OL_TRY(read_job(w));
+    OL_TRY(heed_early_stop(w));
+    ol_comm_watch(w->comm, 60.0 * w->job->train.stall_minutes);
+    OL_TRY(lock_output(w));
     ol_describe_idle(w->job, ol_comm_size(w->comm));
     if (ol_tune_wanted(w->job))
         OL_TRY(tune(w));
@@ -236,17 +268,24 @@ static ol_status run_whole(whole *w)
 ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
                      bool resume, bool *work_started)
 {
-    whole w = {.comm = comm, .path = path, .resume = resume, .work_started = work_started};
+    whole w = {.comm = comm,
+               .path = path,
+               .resume = resume,
+               .work_started = work_started,
+               .lock = OL_RUN_LOCK_INIT};
     ol_status status;
 
     *work_started = false;
-    ol_stop_install();
+    ol_stop_join(comm);
     status = ol_comm_agree(comm, copy_sets(&w, sets, n_sets));
     if (status == OL_OK)
         status = run_whole(&w);
+    ol_run_lock_release(&w.lock);
     ol_score_book_finish(&w.book);
     ol_job_destroy(w.job);
     ol_set_list_finish(&w.sets);
-    ol_stop_remove();
+    ol_stop_join(NULL);
+    ol_stop_watch(NULL, NULL);
+    ol_stop_watch_whole(NULL);
     return status;
 }

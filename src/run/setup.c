@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/run/setup.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "outerloop/data/suite.h"   /* ol_suite_write */
-#include "outerloop/kernel/gemm.h"  /* ol_gemm_threads */
-#include "outerloop/run/package.h"  /* ol_package_of_job */
-#include "outerloop/run/snapshot.h" /* ol_snapshot_start */
+#include "outerloop/data/suite.h"      /* ol_suite_write */
+#include "outerloop/kernel/gemm.h"     /* ol_gemm_threads */
+#include "outerloop/kernel/products.h" /* ol_products_use */
+#include "outerloop/run/package.h"     /* ol_package_of_job */
+#include "outerloop/run/snapshot.h"    /* ol_snapshot_start */
 #include "setup.h"
 
 enum { SUITE_SEED = 1 }; /* one suite for all jobs, so that their results compare */
@@ -304,9 +305,26 @@ static ol_status prepare(ol_setup *s, bool resume)
     return ol_comm_describe(s->comm, s->job->threads, &s->layout);
 }
 
+/* Products as the job wants them, of equal bits on all ranks. */
+static ol_status use_products(ol_comm *comm, const ol_job *job)
+{
+    char first[OL_PRODUCTS_TEXT] = "";
+
+    OL_TRY(ol_comm_agree(comm, ol_products_use((ol_products)job->precision)));
+    snprintf(first, sizeof first, "%s", ol_products_describe());
+    OL_TRY(ol_comm_broadcast(comm, first, sizeof first, 0));
+    return ol_comm_agree(comm,
+                         strcmp(first, ol_products_describe()) == 0
+                             ? OL_OK
+                             : ol_fail(OL_EUSAGE,
+                                       "precision = \"%s\": %s would make products in %s, rank "
+                                       "0 in %s; take nodes of one kind, or \"f32\"",
+                                       ol_products_names[job->precision], ol_comm_host(comm),
+                                       ol_products_describe(), first));
+}
+
 ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **out)
 {
-    const bool had_folder = ol_path_exists(job->output);
     ol_setup *s = calloc(1, sizeof *s);
     ol_status status = ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job"));
 
@@ -319,10 +337,12 @@ ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **ou
     s->job = job;
     ol_gemm_threads(job->threads);
     if (status == OL_OK)
+        status = ol_comm_agree(comm, ol_gemm_reserve(job->threads));
+    if (status == OL_OK)
+        status = use_products(comm, job);
+    if (status == OL_OK)
         status = prepare(s, resume);
     if (status != OL_OK) {
-        if (!had_folder && ol_comm_rank(comm) == 0)
-            rmdir(job->output); /* only when it is still empty */
         ol_setup_destroy(s);
         return status;
     }

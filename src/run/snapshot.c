@@ -294,7 +294,8 @@ ol_status ol_snapshot_find(const char *path, char found[PATH_MAX])
     if (!ol_path_is_folder(path))
         return ol_path_format(found, "%s", path);
     OL_TRY(ol_path_format(folder, "%s/checkpoints", path));
-    return ol_checkpoint_newest(ol_path_is_folder(folder) ? folder : path, found, &step);
+    return ol_checkpoint_newest(ol_path_is_folder(folder) ? folder : path, NULL, NULL, found,
+                                &step);
 }
 
 /* The checkpoint that model.path means. */
@@ -469,6 +470,23 @@ static ol_status read_mark(const ol_checkpoint *file, ol_run_mark *mark)
     return ol_archive_get_i64(archive, "/", "restarts", &mark->restarts);
 }
 
+/* Whose a checkpoint must be. */
+typedef struct owner {
+    const ol_job *job;
+    const ol_model *model;
+} owner;
+
+/* An ol_checkpoint_test. */
+static ol_status is_own(void *payload, const char *path, const ol_checkpoint *file)
+{
+    const owner *own = payload;
+
+    OL_TRY(check_shape(file, path, own->model));
+    OL_TRY(ol_job_same_run(own->job, path, ol_checkpoint_job(file),
+                           strlen(ol_checkpoint_job(file))));
+    return check_frozen(file, path, own->model);
+}
+
 static ol_status read_state(const char *path, const ol_job *job, const ol_model *model,
                             ol_state *state, ol_run_mark *mark)
 {
@@ -476,14 +494,7 @@ static ol_status read_state(const char *path, const ol_job *job, const ol_model 
     ol_status status;
 
     OL_TRY(ol_checkpoint_open(path, &file));
-    status = check_shape(file, path, model);
-    if (status == OL_OK)
-        status =
-            ol_job_same_run(job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file)));
-    if (status == OL_OK)
-        status = check_frozen(file, path, model);
-    if (status == OL_OK)
-        status = read_part(file, model, job, OL_CHECKPOINT_PARAMS, state->theta);
+    status = read_part(file, model, job, OL_CHECKPOINT_PARAMS, state->theta);
     if (status == OL_OK)
         status = read_part(file, model, job, OL_CHECKPOINT_M, state->m);
     if (status == OL_OK)
@@ -499,14 +510,14 @@ static ol_status read_state(const char *path, const ol_job *job, const ol_model 
 static ol_status resume_here(const char *folder, const ol_job *job, const ol_model *model,
                              ol_state *state, ol_run_mark *mark, bool *found)
 {
+    owner own = {job, model};
     char path[PATH_MAX] = "";
     int64_t step;
 
     *found = false;
     if (!ol_path_is_folder(folder))
         return OL_OK;
-    OL_TRY(ol_checkpoint_sweep(folder, NULL));
-    OL_TRY(ol_checkpoint_newest(folder, path, &step));
+    OL_TRY(ol_checkpoint_newest(folder, is_own, &own, path, &step));
     if (!path[0])
         return OL_OK;
     OL_TRY(read_state(path, job, model, state, mark));

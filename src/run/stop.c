@@ -14,25 +14,25 @@
 enum { SIGNALS = 4, FOLDERS = 3 };
 
 static const int signals[SIGNALS] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
-static const double repeat_seconds = 2.0; /* within these the same signal is the same request */
+static const double repeat_seconds = 2.0; /* within these another signal is the same request */
 static const double look_seconds = 0.25;  /* between two looks for a STOP file */
 
-static struct sigaction former[SIGNALS];
 static volatile sig_atomic_t received;    /* the first signal, 0 when there was none */
 static volatile sig_atomic_t received_at; /* in seconds of the monotonic clock */
 static const char *folders[FOLDERS];
 static char stop_file[PATH_MAX]; /* the one found, "" when none was */
-static double looked_at;
+static double looked_at = -1e9;
 static bool announced;
+static ol_comm *others; /* who is told, and tells; NULL: nobody */
 
-/* Only async-signal-safe calls: the flag, the clock, and on a repeat the default effect. */
+/* Only async-signal-safe calls: the flag, the clock, and on a second request the default effect. */
 static void on_signal(int number)
 {
     const int saved = errno;
     struct timespec now;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
-    if (received == number && (double)(now.tv_sec - received_at) > repeat_seconds) {
+    if (received && (double)(now.tv_sec - received_at) > repeat_seconds) {
         signal(number, SIG_DFL);
         raise(number);
     }
@@ -51,20 +51,8 @@ void ol_stop_install(void)
     action.sa_handler = on_signal;
     action.sa_flags = SA_RESTART;
     sigemptyset(&action.sa_mask);
-    received = 0;
-    stop_file[0] = '\0';
-    announced = false;
-    looked_at = -1e9;
     for (int i = 0; i < SIGNALS; i++)
-        sigaction(signals[i], &action, &former[i]);
-}
-
-void ol_stop_remove(void)
-{
-    for (int i = 0; i < SIGNALS; i++)
-        sigaction(signals[i], &former[i], NULL);
-    ol_stop_watch(NULL, NULL);
-    ol_stop_watch_whole(NULL);
+        sigaction(signals[i], &action, NULL);
 }
 
 void ol_stop_watch(const char *folder, const char *arm_folder)
@@ -95,10 +83,25 @@ static void look_for_file(void)
     }
 }
 
-bool ol_stop_wanted(void)
+/* This process itself. */
+static bool asked(void)
 {
     look_for_file();
     return received != 0 || stop_file[0] != '\0';
+}
+
+bool ol_stop_wanted(void)
+{
+    if (!others)
+        return asked();
+    if (asked())
+        ol_comm_tell_stop(others);
+    return ol_comm_attend(others);
+}
+
+void ol_stop_join(ol_comm *comm)
+{
+    others = comm;
 }
 
 static void announce(void)
@@ -120,7 +123,7 @@ static void announce(void)
 
 ol_status ol_stop_agree(ol_comm *comm, bool *stop)
 {
-    OL_TRY(ol_comm_any(comm, ol_stop_wanted(), stop));
+    OL_TRY(ol_comm_any(comm, asked(), stop));
     if (*stop)
         announce();
     return OL_OK;

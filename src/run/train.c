@@ -29,6 +29,7 @@ typedef struct trainer {
     double save_seconds; /* spent on checkpoints since began */
     double began;
     bool warned_of_saving;
+    bool cannot_save; /* the latest try failed */
     ol_watch watch;
     bool warned_of_gradient;
 } trainer;
@@ -194,6 +195,22 @@ static ol_status save(trainer *t)
     return ol_comm_agree(t->setup->comm, status);
 }
 
+/* A full disk does not end a run: it is said when it begins and when it ends. */
+static ol_status tell_of_saving(trainer *t, ol_status status)
+{
+    const bool failed = status == OL_EIO;
+
+    if (failed && !t->cannot_save)
+        ol_log_warn("no checkpoint at meta-step %lld, training goes on and each later one is tried: "
+                    "%s",
+                    (long long)t->mark->step, ol_status_message());
+    else if (!failed && t->cannot_save && status == OL_OK)
+        ol_log_info("checkpoints can be written again: there is one of meta-step %lld",
+                    (long long)t->mark->step);
+    t->cannot_save = failed;
+    return failed ? OL_OK : status;
+}
+
 static ol_status save_if_due(trainer *t)
 {
     const ol_job_train *train = &t->arm->job->train;
@@ -210,14 +227,10 @@ static ol_status save_if_due(trainer *t)
     if (!due)
         return OL_OK;
     status = save(t);
-    if (status == OL_EIO) { /* a full disk does not end a run */
-        ol_log_warn("no checkpoint at meta-step %lld, training goes on: %s", (long long)step,
-                    ol_status_message());
-        status = OL_OK;
-    }
+    OL_TRY(tell_of_saving(t, status));
     t->saved_at = now;
     weigh_saving(t);
-    return status;
+    return OL_OK;
 }
 
 static ol_status too_many_dropped(trainer *t)

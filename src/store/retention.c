@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Which checkpoints of a folder to use, keep and delete. */
-#include <dirent.h>
 #include <errno.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "outerloop/base/file.h" /* ol_each_file */
 #include "outerloop/base/log.h"
 #include "outerloop/store/checkpoint.h"
 #include "seal.h"
@@ -57,29 +56,6 @@ static int newest_first(const void *a, const void *b)
     return (y->seal.step > x->seal.step) - (y->seal.step < x->seal.step);
 }
 
-/* Call `visit` for each file of the folder whose name has that pattern. */
-static ol_status each_file(const char *folder, const char *pattern,
-                           ol_status (*visit)(void *payload, const char *path), void *payload)
-{
-    DIR *dir = opendir(folder);
-    ol_status status = OL_OK;
-
-    if (!dir && errno == ENOENT)
-        return OL_OK;
-    OL_CHECK(dir, OL_EIO, "%s: cannot list the folder: %s", folder, strerror(errno));
-    for (struct dirent *entry; status == OL_OK && (entry = readdir(dir));) {
-        char path[PATH_MAX];
-
-        if (fnmatch(pattern, entry->d_name, 0) != 0)
-            continue;
-        status = ol_path_format(path, "%s/%s", folder, entry->d_name);
-        if (status == OL_OK)
-            status = visit(payload, path);
-    }
-    closedir(dir);
-    return status;
-}
-
 static ol_status visit_candidate(void *payload, const char *path)
 {
     return add_candidate((struct candidates *)payload, path);
@@ -88,7 +64,7 @@ static ol_status visit_candidate(void *payload, const char *path)
 /* All candidates, newest first by the step inside, unreadable ones last. */
 static ol_status list_candidates(const char *folder, struct candidates *all)
 {
-    const ol_status status = each_file(folder, "step-*.h5", visit_candidate, all);
+    const ol_status status = ol_each_file(folder, "step-*.h5", visit_candidate, all);
 
     if (status != OL_OK)
         finish_candidates(all);
@@ -97,8 +73,24 @@ static ol_status list_candidates(const char *folder, struct candidates *all)
     return status;
 }
 
-/* The first whole one. Each one before it, and each unreadable one, is named with the reason. */
-static const struct candidate *choose(const struct candidates *all)
+/* Is it whole, and does it pass the test? */
+static ol_status examine(const char *path, ol_checkpoint_test *test, void *payload)
+{
+    ol_checkpoint *file = NULL;
+    ol_status status;
+
+    OL_TRY(ol_checkpoint_verify(path));
+    if (!test)
+        return OL_OK;
+    OL_TRY(ol_checkpoint_open(path, &file));
+    status = test(payload, path, file);
+    ol_checkpoint_close(file);
+    return status;
+}
+
+/* The first that will do. Each one before it, and each unreadable one, is named with the reason. */
+static const struct candidate *choose(const struct candidates *all, ol_checkpoint_test *test,
+                                      void *payload)
 {
     const struct candidate *chosen = NULL;
 
@@ -107,7 +99,7 @@ static const struct candidate *choose(const struct candidates *all)
 
         if (item->seal.step < 0)
             ol_log_warn("checkpoint passed over: %s", item->reason);
-        else if (!chosen && ol_checkpoint_verify(item->path) == OL_OK)
+        else if (!chosen && examine(item->path, test, payload) == OL_OK)
             chosen = item;
         else if (!chosen)
             ol_log_warn("checkpoint passed over: %s", ol_status_message());
@@ -115,7 +107,8 @@ static const struct candidate *choose(const struct candidates *all)
     return chosen;
 }
 
-ol_status ol_checkpoint_newest(const char *folder, char path[PATH_MAX], int64_t *step)
+ol_status ol_checkpoint_newest(const char *folder, ol_checkpoint_test *test, void *payload,
+                               char path[PATH_MAX], int64_t *step)
 {
     struct candidates all = {0};
     const struct candidate *chosen;
@@ -126,7 +119,7 @@ ol_status ol_checkpoint_newest(const char *folder, char path[PATH_MAX], int64_t 
     *step = -1;
     OL_TRY(list_candidates(folder, &all));
     n = all.n;
-    chosen = choose(&all);
+    chosen = choose(&all, test, payload);
     status = OL_OK;
     if (chosen) {
         *step = chosen->seal.step;
@@ -134,8 +127,8 @@ ol_status ol_checkpoint_newest(const char *folder, char path[PATH_MAX], int64_t 
     }
     finish_candidates(&all);
     OL_CHECK(*step >= 0 || n == 0, OL_EDATA,
-             "%s: none of its %zu checkpoints is whole (reasons above); start anew in another "
-             "output folder, or without --resume",
+             "%s: none of its %zu checkpoints will do (reasons above): put back a copy of one, or "
+             "move this folder elsewhere, and --resume begins anew",
              folder, n);
     return status;
 }
@@ -148,16 +141,6 @@ static ol_status remove_file(void *payload, const char *path)
              strerror(errno));
     ++*removed;
     return OL_OK;
-}
-
-ol_status ol_checkpoint_sweep(const char *folder, int *removed)
-{
-    int n = 0;
-    const ol_status status = each_file(folder, "step-*.h5.tmp-*", remove_file, &n);
-
-    if (removed)
-        *removed = n;
-    return status;
 }
 
 /* Delete what `keep` does not hold, among the candidates of that run and not newer than `step`. */

@@ -40,7 +40,7 @@ def result(*words):
 
 
 def test_last_line():
-    for words in ((), ("--precision", "f64"), ("--inner", "sgd"), ("--order", "1"),
+    for words in ((), ("--precision", "f64"), ("--precision", "auto"), ("--inner", "sgd"), ("--order", "1"),
                   ("--steps", "3"), ("--storage", "recompute"), ("--threads", "2")):
         figures = result(*words)
         for name in PAIRS:

@@ -142,49 +142,70 @@ static void a_folder_must_be_one_that_can_be_written(void **state)
     assert_int_equal(ol_run_folder_make(&folder), OL_OK);
 }
 
-static void signals_only_raise_a_flag(void **state)
-{
-    static const int numbers[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
-
-    (void)state;
-    for (int i = 0; i < 4; i++) {
-        ol_stop_install();
-        assert_false(ol_stop_wanted());
-        raise(numbers[i]);
-        raise(numbers[i]); /* at once: the same request, delivered twice */
-        assert_true(ol_stop_wanted());
-        ol_stop_remove();
-    }
-    ol_stop_install();
-    assert_false(ol_stop_wanted());
-    ol_stop_remove();
-}
-
-/* Ends by the signal, as nobody caught it. */
-static int status_of_child(unsigned pause)
+/* In a process that catches signals: two of them, with a pause between. How it ended. */
+static int status_of_child(int first, unsigned pause, int second)
 {
     const pid_t child = fork();
     int status;
 
     if (child == 0) {
         ol_stop_install();
-        raise(SIGUSR2);
+        raise(first);
         sleep(pause);
-        raise(SIGUSR2);
-        _exit(7);
+        raise(second);
+        _exit(ol_stop_wanted() ? 7 : 8);
     }
     assert_int_equal(waitpid(child, &status, 0), child);
     return status;
 }
 
-static void a_second_signal_takes_its_default_effect(void **state)
+static void what_killed_writers_left_is_swept(void **state)
 {
-    int status = status_of_child(0);
+    static const char *const names[] = {"job.cfg.tmp-77",
+                                        "metrics.h5.rebuild-4",
+                                        ".write-test-5",
+                                        "suite.tmp-6/data/a.jsonl",
+                                        "checkpoints/step-000005.h5.tmp-20260131T120000Z-n-1",
+                                        "checkpoints/step-000005.h5",
+                                        "my.tmp-notes"};
+    char path[PATH_MAX];
 
     (void)state;
-    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
-    status = status_of_child(4);
-    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGUSR2);
+    for (int i = 0; i < 7; i++) {
+        assert_int_equal(ol_path_format(path, "%s/%s", scratch, names[i]), OL_OK);
+        *strrchr(path, '/') = '\0';
+        assert_int_equal(ol_make_folders(path), OL_OK);
+        path[strlen(path)] = '/';
+        assert_int_equal(ol_write_file(path, "x", 1), OL_OK);
+    }
+    assert_int_equal(ol_run_folder_make(&folder), OL_OK);
+    for (int i = 0; i < 7; i++) {
+        assert_int_equal(ol_path_format(path, "%s/%s", scratch, names[i]), OL_OK);
+        assert_int_equal(ol_path_exists(path), i > 4);
+    }
+    assert_int_equal(ol_path_format(path, "%s/suite.tmp-6", scratch), OL_OK);
+    assert_false(ol_path_exists(path));
+}
+
+static void signals_only_raise_a_flag(void **state)
+{
+    static const int numbers[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
+
+    (void)state;
+    assert_false(ol_stop_wanted());
+    for (int i = 0; i < 16; i++) { /* at once: the same request, delivered twice */
+        const int status = status_of_child(numbers[i / 4], 0, numbers[i % 4]);
+
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 7);
+    }
+}
+
+static void a_second_signal_takes_its_default_effect(void **state)
+{
+    const int status = status_of_child(SIGUSR2, 4, SIGTERM);
+
+    (void)state;
+    assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGTERM);
 }
 
 static void a_stop_file_is_seen(void **state)
@@ -192,14 +213,12 @@ static void a_stop_file_is_seen(void **state)
     char path[PATH_MAX];
 
     (void)state;
-    ol_stop_install();
     ol_stop_watch("no-such-folder", scratch);
     assert_false(ol_stop_wanted());
     assert_int_equal(ol_path_format(path, "%s/STOP", scratch), OL_OK);
     assert_int_equal(ol_write_file(path, "", 0), OL_OK);
     usleep(300000); /* it looks four times a second */
     assert_true(ol_stop_wanted());
-    ol_stop_remove();
 }
 
 int main(void)
@@ -211,6 +230,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(results_without_a_job_are_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_folder_must_be_one_that_can_be_written, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(what_killed_writers_left_is_swept, set_up, tear_down),
         cmocka_unit_test(signals_only_raise_a_flag),
         cmocka_unit_test(a_second_signal_takes_its_default_effect),
         cmocka_unit_test_setup_teardown(a_stop_file_is_seen, set_up, tear_down),

@@ -447,6 +447,7 @@ static void test_shipped_jobs(void **state)
     read_jobs(OL_ROOT "/jobs/[!s]*.cfg", 4, NULL, 0);
     read_jobs(OL_ROOT "/jobs/smollm2.cfg", 1, models, 2);
     read_jobs(OL_ROOT "/jobs/paper/*.cfg", 14, models, 2);
+    read_jobs(OL_ROOT "/jobs/results/*.cfg", 2, models, 2);
 }
 
 int main(void)

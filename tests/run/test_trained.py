@@ -3,12 +3,13 @@
 
 usage: test_trained.py PROGRAM
 """
+import subprocess
 import time
 from pathlib import Path
 
 import h5py
 
-from harness import ARMS, check, column, digests, main, run, start
+from harness import ARMS, ENV, PROGRAM, check, column, digests, main, run, start
 from test_resume import losses, newest, tensors
 
 LLAMA = ("model.arch=llama", "model.layers=2", "model.width=24", "model.heads=4", "model.kv_heads=2",
@@ -62,6 +63,46 @@ def test_checkpoint_holds_what_is_trained(place):
         B = file["params/base_model.model.model.layers.1.mlp.down_proj.lora_B.weight"]
         check(A.shape == (3, 40) and B.shape == (24, 3), f"A {A.shape}, B {B.shape}")
         check(len(file["model"].attrs["frozen_digest"]) == 32, "no digest of the frozen part")
+
+
+def bf16_is_there(program):
+    """Whether this program and processor make products in bfloat16."""
+    done = subprocess.run([program, "bench", "--layers=1", "--width=16", "--heads=1", "--vocab=8",
+                           "--seq=4", "--labels=1", "--reps=1", "--precision=bf16"],
+                          capture_output=True, text=True, env=ENV)
+    return done.returncode == 0
+
+
+def test_bf16_bits_on_any_ranks(place):
+    job = place.job()
+    wide = ["model.width=128", *TRAIN, "train.steps=4", "learner.outer.schedule=constant"]
+    if not bf16_is_there(PROGRAM):
+        done = run(1, job, place.path / "refused", sets=[*wide, "precision=bf16"], code=2)
+        check("precision" in done.stderr, done.stderr)
+        return
+    out = [place.path / name for name in ("f32", "one", "two", "resumed")]
+    run(1, job, out[0], sets=wide)
+    run(1, job, out[1], sets=[*wide, "precision=bf16"])
+    run(2, job, out[2], sets=[*wide, "precision=bf16"])
+    run(1, job, out[3], sets=[*wide, "precision=bf16", "train.steps=2"])
+    run(2, job, out[3], "--resume", sets=[*wide, "precision=bf16"])
+    check(digests(out[0]) != digests(out[1]), "bf16 changes nothing")
+    check(digests(out[1]) == digests(out[2]), "two ranks differ")
+    check(digests(out[1]) == digests(out[3]), "a resumed run differs")
+    with h5py.File(out[1] / "metrics.h5", "r") as file:
+        check("products in bf16 (oneDNN" in file.attrs["blas"], file.attrs["blas"])
+    run(1, job, out[1], "--resume", sets=[*wide, "precision=f32"], code=2)
+
+
+def test_bf16_is_refused_where_it_is_slower(place):
+    if not bf16_is_there(PROGRAM):
+        return
+    older = dict(ENV, DNNL_MAX_CPU_ISA="AVX512_CORE")
+    done = subprocess.run([PROGRAM, "run", place.job(), "--set", "precision=bf16", "--set",
+                           f"output={place.path / 'older'}"], capture_output=True, text=True, env=older)
+    check(done.returncode == 2 and "avx512_core" in done.stderr and '"auto"' in done.stderr,
+          f"{done.returncode}: {done.stderr}")
+    check(not (place.path / "older").exists(), "a refused run left a folder")
 
 
 def test_another_base_is_refused(place):
@@ -167,4 +208,5 @@ if __name__ == "__main__":
     main([test_lora_bits_on_any_ranks, test_lora_resumes, test_storage_changes_no_bit,
           test_checkpoint_holds_what_is_trained, test_another_base_is_refused,
           test_adapter_as_a_start, test_inner_loop_moves_a_part, test_tensors_by_pattern,
+          test_bf16_bits_on_any_ranks, test_bf16_is_refused_where_it_is_slower,
           test_frozen_part_stands_once_a_node])

@@ -202,14 +202,37 @@ def test_stopped_for_good(place):
     same_as_alone(place, job, out, sets)
 
 
-def test_lost_rank(place):
-    """A rank that is killed ends the job: the others do not wait for it for ever."""
+def kill_ranks(number, place, out, more):
+    """SIGKILL to the ranks of a job's present start, once there are `more` meta-steps."""
+    had = len(journal_lines(out))
+    wait_for(lambda: len(journal_lines(out)) > had + more, place, 60)
+    slurm("scancel", "--signal=KILL", f"{number}.0")
+
+
+def test_killed_ranks_are_requeued(place):
+    """By whoever: the job goes on from its last checkpoint, to the bits of an unbroken run."""
+    job, out = place.job(), place.path / "out"
+    sets = ("train.steps=1500", "train.checkpoint_every=100", 'stages=["train"]')
+    words = [word for text in sets for word in ("--set", text)]
+    number = submit(place, job, *words, "--set", f"output={out}")
+    kill_ranks(number, place, out, 250)
+    wait_for(lambda: field(number, "Restarts") == "1", place, 60)
+    wait_for_end(number, place, 180)
+    text = said(place)
+    check("killed by signal 9; requeued, restart 1" in text and "going on from" in text, text)
+    same_as_alone(place, job, out, sets)
+
+
+def test_restarts_without_progress_are_capped(place):
+    """Killed three times before its first checkpoint, it is not started a fourth time."""
     job, out = place.job(), place.path / "out"
     number = submit(place, job, *TRAIN, "train.steps=1000000", "--set", f"output={out}")
-    wait_for(lambda: len(journal_lines(out)) > 50, place, 60)
-    slurm("scancel", "--signal=KILL", f"{number}.0")
-    wait_for(lambda: field(number, "JobState") in ENDED, place, 60)
-    check(field(number, "JobState") == "FAILED", field(number, "JobState"))
+    for start in range(1, 4):
+        wait_for(lambda: said(place).count("run.sbatch: start ") == start, place, 60)
+        wait_for(lambda: len(journal_lines(out)) < 50 or start == 1, place, 60)
+        kill_ranks(number, place, out, 60)
+    wait_for_end(number, place, state="FAILED", code="137:0")
+    check("killed by signal 9 three times at the same place; not requeued" in said(place), said(place))
 
 
 def main():

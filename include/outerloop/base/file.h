@@ -29,6 +29,11 @@ bool ol_path_is_folder(const char *path);
 /** Make a folder and its parents; fine when it is there. Errors: OL_EIO. */
 ol_status ol_make_folders(const char *path);
 
+/** Call `visit` for each entry of a folder whose name matches `pattern` (fnmatch), until one fails; a
+ *  folder that is not there has none. Errors: OL_EIO, those of `visit`. */
+ol_status ol_each_file(const char *folder, const char *pattern,
+                       ol_status (*visit)(void *payload, const char *path), void *payload);
+
 /**
  * Read a whole file. @param text *owned by the caller* (free), ends in a NUL that `size` does not
  * count. Errors: OL_EDATA when it cannot be read, OL_ENOMEM.

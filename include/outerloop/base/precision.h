@@ -48,8 +48,10 @@
 #define ol_gemm_library ol_gemm_library_f64
 #define ol_gemm_nn ol_gemm_nn_f64
 #define ol_gemm_nt ol_gemm_nt_f64
+#define ol_gemm_reserve ol_gemm_reserve_f64
 #define ol_gemm_threads ol_gemm_threads_f64
 #define ol_gemm_tn ol_gemm_tn_f64
+#define ol_gemm_with_bf16 ol_gemm_with_bf16_f64
 #define ol_gguf_name ol_gguf_name_f64
 #define ol_gguf_passes_over ol_gguf_passes_over_f64
 #define ol_gguf_read_spec ol_gguf_read_spec_f64
@@ -110,6 +112,7 @@
 #define ol_objective_grad ol_objective_grad_f64
 #define ol_objective_hvp ol_objective_hvp_f64
 #define ol_objective_losses ol_objective_losses_f64
+#define ol_objective_losses_unless ol_objective_losses_unless_f64
 #define ol_outer_adamw ol_outer_adamw_f64
 #define ol_outer_carry ol_outer_carry_f64
 #define ol_pick ol_pick_f64

@@ -131,6 +131,29 @@ ol_status ol_comm_describe(ol_comm *comm, int threads, ol_comm_layout *out);
 /** Free. Accepts NULL and a zero struct. */
 void ol_comm_layout_finish(ol_comm_layout *layout);
 
+/**
+ * Wait for nobody longer than that, from now on. A rank that has waited half as long in a collective
+ * call asks all others, which answer from where they wait or work (ol_comm_attend). When some do not, the
+ * ranks that do cannot go on: they know the others and their hosts, and do what ol_comm_on_stall
+ * says. Waiting costs little: after a millisecond the processor sleeps between looks, for at most
+ * 2 % of the time waited. Local, the same on all ranks. @param seconds  0: for ever
+ */
+void ol_comm_watch(ol_comm *comm, double seconds);
+
+/** What a rank does that waits for ranks that do not answer. @param message  who is waited for; ""
+ *  on ranks that need not say it, as another one does */
+typedef void ol_comm_stall_action(ol_comm *comm, const char *message);
+
+/** Without an action the call fails with OL_EMPI, and no other may follow. Local. */
+void ol_comm_on_stall(ol_comm *comm, ol_comm_stall_action *action);
+
+/** Look up from long work, so that others know that this rank lives; they are looked at twice a
+ *  second at most. True when another rank has told all to stop. Local. */
+bool ol_comm_attend(ol_comm *comm);
+
+/** Tell all ranks to stop, once: they hear it in ol_comm_attend. Local. */
+void ol_comm_tell_stop(ol_comm *comm);
+
 /** End all ranks at once: only for the command line, when one rank cannot go on and the others may
  *  be waiting for it. Does not return. */
 void ol_comm_abort(ol_comm *comm, int exit_code) __attribute__((noreturn));

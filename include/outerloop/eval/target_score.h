@@ -56,7 +56,8 @@ typedef struct ol_eval_target {
 
 /** What to score. */
 typedef struct ol_eval_spec {
-    ol_learner_spec learner; /**< the inner optimizer; adam.lr is the rate of adaptation         */
+    ol_learner_spec learner; /**< the inner optimizer; adam.lr is the rate of adaptation; stop is
+                                  asked before every step and every chunk of prompts             */
     bool in_context;         /**< score θ itself                                                 */
     bool pmi;                /**< (4) too; wants in_context                                      */
     const int *counts;       /**< [n_counts] adaptation steps to score after, ascending, above 0 */
@@ -79,7 +80,8 @@ size_t ol_eval_target_bytes(const ol_model *model, const ol_eval_spec *spec,
  * @param ws      scratch, ol_eval_target_bytes; rewound on success
  * @param result  overwritten; *owned by the caller* (ol_eval_result_finish)
  * Errors: OL_EDATA when a prompt does not fit the model or rows and options do not match;
- * OL_EUSAGE when counts are given and there is no support, or counts do not ascend; OL_ENOMEM.
+ * OL_EUSAGE when counts are given and there is no support, or counts do not ascend; OL_ENOMEM;
+ * OL_ESTOPPED when spec->learner.stop said so: scored again from its start, it gives the same bits.
  * Nothing is then left to free.
  */
 ol_status ol_eval_target_score(const ol_model *model, const ol_eval_spec *spec,

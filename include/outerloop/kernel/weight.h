@@ -6,7 +6,8 @@
  * Trained weights are reals and may have a tangent. Frozen ones have none and may be stored as
  * bfloat16 (the upper half of a float32): a panel of rows is then widened into scratch just before
  * the product that needs it, so that a whole widened matrix never exists. Widening is exact; the
- * products are those of the widened matrix.
+ * products are those of the widened matrix. Where products are made in bfloat16 (products.h) the
+ * stored weights are a factor as they are.
  *
  * Cost of widening: one pass over the weights a product, 1/n of the product's own work.
  * Local, allocates nothing, cannot fail.

@@ -75,8 +75,8 @@ typedef struct ol_learner_spec {
     bool measure_before; /**< also evaluate the query loss at θ: one forward pass         */
     bool measure_share; /**< also measure ‖Δ-Δ₁‖/‖Δ₁‖ against the first-order gradient: memory of
                               one more gradient                                             */
-    bool (*stop)(void); /**< asked before every inner step, forward and back: true ends the episode
-                             with OL_ESTOPPED. NULL: never                                        */
+    bool (*stop)(void); /**< asked before every inner step, forward, back and in adaptation: true
+                             ends the work with OL_ESTOPPED. NULL: never                                       */
 } ol_learner_spec;
 
 /** The outer state as an episode sees it. Borrowed; nobody writes to it. */
@@ -226,7 +226,7 @@ ol_status ol_learner_episode(const ol_model *model, const ol_learner_spec *spec,
  * @param m, v    [P] updated in place: the inner moments; the caller prepares them with
  *                ol_learner_start_moments and may go on adapting with t advanced
  * @param losses  [steps] support loss before each step, or NULL
- * Errors: OL_ENONFINITE. Local.
+ * Errors: OL_ENONFINITE; OL_ESTOPPED between two steps. Local.
  */
 ol_status ol_learner_adapt(const ol_model *model, const ol_learner_spec *spec,
                            const ol_batch *support, int steps, int64_t t, ol_arena *ws,

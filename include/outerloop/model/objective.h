@@ -87,6 +87,14 @@ void ol_objective_losses(const ol_model *model, const ol_batch *batch, const ol_
                          ol_arena *ws, double *losses);
 
 /**
+ * The same, for batches that take long.
+ * @param stop  asked before every chunk of prompts: true ends it. NULL: never
+ * @return false when it was ended: losses are then undefined
+ */
+bool ol_objective_losses_unless(bool (*stop)(void), const ol_model *model, const ol_batch *batch,
+                                const ol_real *theta, ol_arena *ws, double *losses);
+
+/**
  * (2) and (3).
  * @param tape  NULL, or a tape within whose extent the batch lies: filled for ol_objective_hvp
  * @param grad  [P] overwritten; 0 where not wanted

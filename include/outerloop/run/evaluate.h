@@ -40,9 +40,7 @@ typedef struct ol_evaluation_spec {
         *costs; /**< [n_tasks·n_seeds] predicted work of each item, any unit; NULL: equal */
     ol_target_source *source;
     void *payload;
-    ol_eval_spec scoring;
-    bool (*stop)(void *payload); /**< asked between items: true ends the evaluation; NULL: never */
-    void *stop_payload;
+    ol_eval_spec scoring; /**< its learner.stop ends the evaluation */
 } ol_evaluation_spec;
 
 /** Results of all items, on rank 0; on other ranks results is NULL. */

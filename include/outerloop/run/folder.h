@@ -8,6 +8,7 @@
  *       metrics.h5, metrics.jsonl
  *       checkpoints/step-NNNNNN.h5
  *       log.txt
+ *     OUTPUT/run.lock                while a run is at work in OUTPUT (lock.h)
  *     OUTPUT/job.cfg, log.txt        of a job with arms: the whole comparison
  *     OUTPUT/untrained/              scores of the start, where a job trains and then scores
  *     OUTPUT/suite/                  the built-in suite, where a job uses it
@@ -45,6 +46,7 @@ typedef struct ol_run_claim {
     bool continues;       /**< the same job's run is there, to be gone on with              */
     bool same_evaluation; /**< its evaluation asked for the same: stored scores still count */
     bool finished;        /**< nothing is left to do but scores that were broken off        */
+    bool restored;        /**< its job.cfg was lost or damaged and is to be written anew    */
     int64_t step;         /**< of its newest checkpoint; 0 when there is none               */
     int steps;            /**< train.steps that it was going to                             */
 } ol_run_claim;
@@ -53,16 +55,19 @@ typedef struct ol_run_claim {
 ol_status ol_run_folder_name(const char *output, ol_run_folder *folder);
 
 /**
- * May `job` run in that folder? Nothing is written.
+ * May `job` run in that folder? Nothing is written. The folder is the job's when its job.cfg is; where
+ * that is missing, damaged or says otherwise, when its newest whole checkpoint is, or without any its
+ * metrics.h5: a warning then says so.
  * @param resume  go on with what is there, as far as it is the same job's
  * Errors: OL_EUSAGE when a run is there and resume is false, when it is another job's (the keys
  * that differ are listed), when it is trained further than train.steps already, or when there are
- * results but no job.cfg to tell whose.
+ * results and nothing tells whose.
  */
 ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bool resume,
                               ol_run_claim *claim);
 
-/** Make the folder and try to write into it. Errors: OL_EIO. */
+/** Make the folder, try to write into it, and remove what writers that were killed left there (names
+ *  with .tmp-, .rebuild-, .write-test-). Who calls holds the folder (lock.h). Errors: OL_EIO. */
 ol_status ol_run_folder_make(const ol_run_folder *folder);
 
 /** Write job.cfg as resolved, in place of an older one. Errors: OL_EIO, OL_ENOMEM. */

@@ -116,6 +116,7 @@ typedef struct ol_job_train {
     int checkpoint_every; /**< meta-steps, 0 = not by steps                                   */
     double
         checkpoint_minutes; /**< 0 = not by time                                                */
+    double stall_minutes;   /**< ranks that do not answer so long end the run; 0 = never        */
     int keep_last;          /**< newest checkpoints kept, at least 1                            */
     int keep_every;         /**< checkpoints whose step is a multiple stay too, 0 = none        */
     double log_seconds;     /**< least time between two progress lines off a terminal           */
@@ -155,7 +156,8 @@ typedef struct ol_job {
     ol_job_train train;
     ol_job_eval eval;
     ol_job_tune tune;
-    int threads; /**< BLAS threads of a rank */
+    int precision; /**< ol_products, of products of matrices */
+    int threads;   /**< BLAS threads of a rank */
 
     int n_arms;           /**< 0: the job is its own only arm; always 0 in an arm            */
     struct ol_job **arms; /**< [n_arms] resolved, *owned*; name and output are the arm's own */

@@ -37,13 +37,13 @@ ol_status ol_snapshot_write(const char *folder, const ol_job *job, const ol_mode
                             const ol_state *state, const ol_run_mark *mark, char path[PATH_MAX]);
 
 /**
- * Go on from the newest whole checkpoint of a folder. Rank 0 chooses and reads, and gives everything
+ * Go on from the newest checkpoint of a folder that is whole and this job's own; others are passed
+ * over with a warning. Rank 0 chooses and reads, and gives everything
  * to the others. Collective.
  * @param state  overwritten when there is a checkpoint, else unchanged
  * @param mark   overwritten then too
  * @param found  false when there is no checkpoint at all
- * Errors: OL_EUSAGE when it is of another job or model; OL_EDATA when there are files but none is
- * whole; OL_EMPI.
+ * Errors: OL_EDATA when there are files but none is whole and of this job and model; OL_EMPI.
  */
 ol_status ol_snapshot_resume(ol_comm *comm, const char *folder, const ol_job *job,
                              const ol_model *model, ol_state *state, ol_run_mark *mark,

@@ -3,17 +3,18 @@
  * @file outerloop/run/stop.h
  * Being asked to stop: by a signal, or by a file.
  *
- * SIGUSR1, SIGUSR2, SIGTERM and a first SIGINT raise a flag and nothing else; so does a file named
- * STOP in a folder of the run, which works where nobody can send signals. The run looks at the
- * flag between pieces of work, saves, and ends with exit code 85 (OL_ESTOPPED).
+ * SIGUSR1, SIGUSR2, SIGTERM and SIGINT raise a flag and nothing else; so does a file named STOP in a
+ * folder of the run, which works where nobody can send signals. The run looks at the flag between
+ * pieces of work, an inner step or a chunk of prompts at most, saves, and ends with exit code 85
+ * (OL_ESTOPPED). The flag is raised once and stays: a signal that comes while MPI starts or a model
+ * is read is obeyed as soon as there is something to save, or nothing to lose.
  *
- * The same signal again, more than two seconds after the first, takes its default effect: the
- * process ends with nothing saved. (Launchers and batch systems deliver one request twice at times,
- * a person does not in so short a time.) A STOP file is removed when it is obeyed, so that the run
- * can be resumed without a thought.
+ * A second signal, any of the four, more than two seconds after the first takes its default effect:
+ * the process ends at once, with the latest checkpoint as it was. (Launchers and batch systems
+ * deliver one request twice at times, as two signals too; a person does not in so short a time.) A
+ * STOP file is removed when it is obeyed, so that the run can be resumed without a thought.
  *
- * mpirun kills its ranks one second after a SIGTERM or SIGINT of its own, and then reports 1 whatever
- * they say; it passes SIGUSR1 on and gives them all the time they need.
+ * What mpirun makes of signals of its own, and how to have them obeyed, is told in slurm/README.md.
  *
  * One per process. ol_stop_agree is collective, all else local.
  */
@@ -24,21 +25,24 @@
 
 #include "outerloop/comm/comm.h" /* ol_comm */
 
-/** Begin to catch the signals, with no request pending. */
+/** Catch the signals from now on, for the rest of the process: the first thing that a program does
+ *  which is to obey them. */
 void ol_stop_install(void);
-
-/** Give the signals their former effect back. */
-void ol_stop_remove(void);
 
 /** Look for FOLDER/STOP from now on, at most four times a second; borrowed. Two folders at most (the
  *  job's and the arm's); NULL for none. Rank 0 is the one to call it. */
 void ol_stop_watch(const char *folder, const char *arm_folder);
 
 /** Watch one more folder, whatever ol_stop_watch is told: that of several jobs in a row. Borrowed;
- *  NULL: none. ol_stop_remove forgets it. */
+ *  NULL: none. */
 void ol_stop_watch_whole(const char *folder);
 
-/** True when this process was asked to stop. Cheap; for the inside of long work. */
+/** From now on whoever is asked tells all ranks, in the middle of their work too. Borrowed; NULL: no
+ *  longer. Local. */
+void ol_stop_join(ol_comm *comm);
+
+/** True when this process was asked to stop, or another one that it has joined. Cheap; for the inside
+ *  of long work, where it also tells the others that this rank lives (ol_comm_attend). */
 bool ol_stop_wanted(void);
 
 /**

@@ -71,7 +71,7 @@ const char *ol_targets_task(const ol_targets *targets, int task);
 /** What opening has shown of task i. Borrowed. */
 const ol_target_note *ol_targets_note(const ol_targets *targets, int task);
 
-/** A spec for ol_evaluate with everything set but `scoring` and `stop`. Borrows from targets, which
+/** A spec for ol_evaluate with everything set but `scoring`. Borrows from targets, which
  *  are also its payload: one evaluation at a time. */
 ol_evaluation_spec ol_targets_evaluation(ol_targets *targets);
 

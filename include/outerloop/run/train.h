@@ -9,8 +9,8 @@
  *
  * A checkpoint is written every checkpoint_every meta-steps, every checkpoint_minutes, at the end,
  * and before stopping. Before each, the digest of θ is compared over all ranks: they must hold the
- * same bits. One that cannot be written on the way is a warning, and is tried again when the next is
- * due; the last one must succeed.
+ * same bits. One that cannot be written on the way is a warning, the first time, and is tried again
+ * when the next is due; the last one must succeed.
  */
 #ifndef OUTERLOOP_RUN_TRAIN_H
 #define OUTERLOOP_RUN_TRAIN_H

@@ -164,18 +164,20 @@ ol_status ol_checkpoint_read_file(const ol_checkpoint *checkpoint, const char *n
 /** Open the file, read every tensor and every file and compare all digests. */
 ol_status ol_checkpoint_verify(const char *path);
 
+/** Whether a checkpoint that is whole will do. @return OL_OK, or why not, in ol_status_message */
+typedef ol_status ol_checkpoint_test(void *payload, const char *path,
+                                     const ol_checkpoint *checkpoint);
+
 /**
  * Find the newest whole checkpoint of a folder: candidates are the files step-*.h5, by the step
  * stored in them, newest first; the first that ol_checkpoint_verify accepts is taken. Each one
  * passed over is named with the reason in a warning.
+ * @param test  further asked of each, until one will do; NULL: any will
  * @param path  PATH_MAX bytes; "" when there is no checkpoint at all, which is OL_OK
- * Errors: OL_EDATA when there are files but none is whole.
+ * Errors: OL_EDATA when there are files but none is whole and will do.
  */
-ol_status ol_checkpoint_newest(const char *folder, char path[PATH_MAX], int64_t *step);
-
-/** Remove files left by writers that died: step-*.h5.tmp-* in the folder. Call it when no other
- *  process writes there. @param removed  how many; NULL = not wanted. Errors: OL_EIO. */
-ol_status ol_checkpoint_sweep(const char *folder, int *removed);
+ol_status ol_checkpoint_newest(const char *folder, ol_checkpoint_test *test, void *payload,
+                               char path[PATH_MAX], int64_t *step);
 
 /** What to keep besides the newest. */
 typedef struct ol_checkpoint_keep {

@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""What a cluster does to runs: signals at any time, two starts in one folder, too little memory. TAP.
+
+usage: test_survive.py PROGRAM
+"""
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from harness import (ENV, check, column, command, digests, journal_lines, main, run, start, wait_for)
+
+SHORT = ("train.steps=12", 'stages=["train"]')
+
+
+def ranks_of(process, ranks):
+    """The pids of the ranks, once they are started by mpirun."""
+    end = time.time() + 20
+    while time.time() < end:
+        ran = subprocess.run(["pgrep", "-P", str(process.pid), "outerloop"], text=True, capture_output=True)
+        if len(ran.stdout.split()) == ranks:
+            return [int(word) for word in ran.stdout.split()]
+        time.sleep(0.005)
+    check(False, "the ranks did not start")
+
+
+def catches(pid, number):
+    for line in open(f"/proc/{pid}/status"):
+        if line.startswith("SigCgt:"):
+            return bool(int(line.split()[1], 16) >> (number - 1) & 1)
+    return False
+
+
+def test_signals_while_it_starts(place):
+    """From the first instruction of the program on, long before MPI is up, a signal is kept."""
+    job, out, unbroken = place.job(), place.path / "out", place.path / "unbroken"
+    run(0, job, unbroken, sets=SHORT)
+    for ranks, number, pause, flags in ((0, signal.SIGTERM, 0, ()), (2, signal.SIGUSR1, 0, ()),
+                                        (2, signal.SIGUSR1, 0.3, ("--resume",)),
+                                        (0, signal.SIGINT, 0.1, ("--resume",))):
+        process = start(ranks, job, out, *flags, sets=SHORT)
+        pids = ranks_of(process, ranks) if ranks else [process.pid]
+        for pid in pids:
+            while not catches(pid, signal.SIGUSR2):  # main has begun
+                check(process.poll() is None, "it ended")
+        time.sleep(pause)
+        if pause:
+            process.send_signal(number)
+        else:
+            for pid in pids:
+                os.kill(pid, number)
+        said, _ = process.communicate(timeout=60)
+        check(process.returncode == 85, f"{ranks} ranks: exit code {process.returncode}:\n{said}")
+        check("everything is saved" in said, said)
+    run(2, job, out, "--resume", sets=SHORT)
+    check(digests(out) == digests(unbroken), "the digests of θ differ")
+
+
+def test_one_step_of_adaptation_is_the_most_that_a_signal_waits(place):
+    job, out, unbroken = place.job(), place.path / "out", place.path / "unbroken"
+    sets = ("train.steps=2", "learner.outer.warmup=0")
+    process = start(2, job, out, sets=(*sets, "eval.adapt_steps=[1, 100000]"))
+    wait_for(lambda: (out / "untrained" / "metrics.h5").exists(), process)
+    time.sleep(0.5)
+    began = time.time()
+    process.send_signal(signal.SIGUSR1)
+    said, _ = process.communicate(timeout=30)
+    check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
+    check(time.time() - began < 10, f"it took {time.time() - began:.1f} s")
+    run(1, job, out, "--resume", sets=sets)
+    run(2, job, unbroken, sets=sets)
+    for folder in ("", "untrained"):
+        check(column(out / folder, "eval/score/score") == column(unbroken / folder, "eval/score/score"),
+              f"{folder}: scores differ")
+
+
+def lock_of(out):
+    return dict(line.split(" = ") for line in (out / "run.lock").read_text().splitlines())
+
+
+def test_two_starts_in_one_folder(place):
+    """Of different jobs started at once one runs; while it does nobody else may, whatever they say."""
+    job, out = place.job(), place.path / "out"
+    for turn in range(4):
+        sets = ("train.steps=100000", 'stages=["train"]', f"output={out}-{turn}")
+        both = [start(0, job, f"{out}-{turn}", "--resume", sets=(*sets, f"seed={seed}")) for seed in (1, 2)]
+        wait_for(lambda: any(one.poll() is not None for one in both), _Alive(both))
+        lost = both[0] if both[0].poll() is not None else both[1]
+        won = both[1] if lost is both[0] else both[0]
+        said = lost.communicate(timeout=30)[0]
+        check(lost.returncode == 2 and f"pid {won.pid} on" in said, said)
+        check(lock_of(place.path / f"out-{turn}")["pid"] == str(won.pid), "it is not the winner's")
+        won.send_signal(signal.SIGTERM)
+        check(won.wait(timeout=30) == 85, "the other one did not run")
+        check(not (place.path / f"out-{turn}" / "run.lock").exists(), "it is still there")
+
+
+class _Alive:
+    """Several processes as one: ended when all are."""
+
+    def __init__(self, processes):
+        self.processes = processes
+
+    def poll(self):
+        return None if any(one.poll() is None for one in self.processes) else 0
+
+
+def test_the_folder_of_a_run_that_is_gone(place):
+    job, out = place.job(), place.path / "out"
+    sets = ("train.steps=300", "train.checkpoint_every=50", 'stages=["train"]', "train_seeds=[1]")
+    process = start(0, job, out, sets=sets)
+    wait_for(lambda: len(journal_lines(out / "seed-1")) > 60, process)
+    process.kill()
+    process.communicate()
+    check(lock_of(out)["pid"] == str(process.pid), "it did not hold the folder of all seeds")
+    run(2, job, out, "--resume", sets=sets)
+    check(not (out / "run.lock").exists(), "it is still there")
+    file = out / "run.lock"  # as another host leaves it
+    file.write_text("host = elsewhere\nboot = x\npid = 77\nstarted = then\njob = 0\nslurm_job = 9\n")
+    said = run(2, job, out, "--resume", sets=sets, code=2).stderr
+    check("pid 77 on elsewhere since then" in said and f"remove {file}" in said, said)
+    check(file.exists(), "it was taken")
+    ENV.update(SLURM_JOB_ID="9", SLURM_RESTART_COUNT="1")  # that job, requeued
+    run(2, job, out, "--resume", sets=sets)
+    for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
+        del ENV[name]
+    run(0, job, out, "--resume", sets=(*sets, "model.width=32"), code=2)
+    check(not file.exists(), "a refusal left it")
+    run(0, job, place.path / "new", sets=("data.setting=none",), code=2)
+    check(not (place.path / "new").exists(), "a refusal left a folder")
+
+
+def test_a_damaged_job_file(place):
+    """The results tell whose a folder is where its job.cfg does not."""
+    job, out = place.job(more=TWO_ARMS), place.path / "out"
+    sets = ("train.steps=10", "train.checkpoint_every=5", "eval.adapt_steps=[1]")
+    run(0, job, out, sets=sets)
+    files = [out / "job.cfg", out / "a" / "job.cfg", out / "b" / "job.cfg", out / "untrained" / "job.cfg"]
+    whole = {file: file.read_text() for file in files}
+    scores = column(out / "a", "eval/score/score")
+    damages = {"torn": lambda text: text[: len(text) // 2], "empty": lambda text: "",
+               "altered": lambda text: text.replace("seed = 5;", "seed = 7;"), "gone": None}
+    for name, damage in damages.items():
+        for file in files:
+            file.unlink() if damage is None else file.write_text(damage(whole[file]))
+            check(damage is None or file.read_text() != whole[file], f"{file} is as it was")
+        said = run(0, job, out, "--resume", sets=sets).stderr
+        for file in files:
+            check(f"{file} is lost or damaged" in said or (damage is None and file == files[0]), f"{name}: {said}")
+            check(file.read_text() == whole[file], f"{name}: {file} is not as it was")
+    check(column(out / "a", "eval/score/score") == scores, "scores changed")
+    check("seed" in run(0, job, out, "--resume", sets=(*sets, "seed=6"), code=2).stderr, "another seed")
+
+
+def test_a_rank_that_is_stopped_for_ever(place):
+    """The others say for whom they wait and where it is, and end the run; what is saved is whole. A
+    signal that is pending changes nothing."""
+    job, out, unbroken = place.job(), place.path / "out", place.path / "unbroken"
+    sets = ("train.steps=300", "train.checkpoint_every=50", 'stages=["train"]')
+    for number in (None, signal.SIGUSR1):
+        process = start(3, job, out, "--resume", sets=(*sets, "train.stall_minutes=0.05"))
+        pids = ranks_of(process, 3)
+        had = len(journal_lines(out))
+        wait_for(lambda: len(journal_lines(out)) > had + 60, process)
+        os.kill(pids[1], signal.SIGSTOP)
+        if number:
+            process.send_signal(number)
+        said, _ = process.communicate(timeout=40)
+        check(process.returncode == 1, f"exit code {process.returncode}, not 1:\n{said}")
+        check(f"for rank 1 on {os.uname().nodename}, which does not answer" in said, said)
+        check(said.count("outerloop: ") == 1, said)
+    run(2, job, out, "--resume", sets=sets)
+    run(0, job, unbroken, sets=sets)
+    check(digests(out) == digests(unbroken), "the digests of θ differ")
+
+
+def test_ranks_that_only_take_long_are_waited_for(place):
+    """Scoring whose ranks wait for one of them longer than train.stall_minutes, while it works."""
+    job, out = place.job(), place.path / "out"
+    sets = ("train.steps=2", "learner.outer.warmup=0", "eval.seeds=[13]", "eval.adapt_steps=[%d]")
+    run(3, job, out, sets=(*sets[:3], sets[3] % 2500, "train.stall_minutes=0.02"))
+
+
+def test_one_rank_alone_is_told_to_stop(place):
+    """It tells the others, in the middle of their work."""
+    job, out = place.job(), place.path / "out"
+    process = start(2, job, out, sets=("train.steps=2", "learner.outer.warmup=0", "eval.adapt_steps=[100000]"))
+    pids = ranks_of(process, 2)
+    wait_for(lambda: (out / "untrained" / "metrics.h5").exists(), process)
+    time.sleep(0.5)
+    os.kill(pids[1], signal.SIGUSR1)
+    said, _ = process.communicate(timeout=20)
+    check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
+
+
+def test_one_rank_short_of_memory(place):
+    """It says so for all of them, with its number and its limits; nobody waits."""
+    job, out = place.job(), place.path / "out"
+    one = command(0, job, out)
+    for flag, room in (("-v", 450000), ("-d", 100000)):
+        short = ["bash", "-c", f'ulimit {flag} {room}; exec "$@"', "-", *one]
+        done = subprocess.run(["mpirun", "--oversubscribe", "-n", "1", *one, ":", "-n", "1", *short], env=ENV,
+                              text=True, capture_output=True, timeout=60)
+        check(done.returncode == 1, f"exit code {done.returncode}:\n{done.stderr}")
+        check(f"rank 1 on {os.uname().nodename}: no memory for the buffers of the BLAS library: 128 MiB for 1 "
+              f"thread" in done.stderr and f"ulimit {flag} {room // 1024} MiB" in done.stderr, done.stderr)
+        check(done.stderr.count("outerloop: ") == 1, done.stderr)
+        check(not out.exists(), "the folder is there")
+
+
+def test_launch(place):
+    """tools/launch makes Ctrl-C and SIGTERM, at any time, what SIGUSR1 is to mpirun."""
+    job, out = place.job(), place.path / "out"
+    launch = Path(__file__).resolve().parents[2] / "tools" / "launch"
+    words = [str(launch), *command(2, job, out, "--resume", sets=("train.steps=100000", *SHORT[1:]))[1:]]
+    for number, ready in ((signal.SIGTERM, lambda: True), (signal.SIGINT, lambda: len(journal_lines(out)) > 20),
+                          (signal.SIGTERM, lambda: len(journal_lines(out)) > 60)):
+        process = subprocess.Popen(words, env=ENV, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   start_new_session=True)
+        wait_for(lambda: subprocess.run(["pgrep", "-P", str(process.pid), "mpirun"],
+                                        capture_output=True).returncode == 0 and ready(), process)
+        os.killpg(process.pid, number)  # as a terminal does
+        said, _ = process.communicate(timeout=60)
+        check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
+        check("everything is saved" in said, said)
+
+
+TWO_ARMS = 'arms = ( { name = "a"; }, { name = "b"; learner = { order = 1; }; } );\n'
+
+
+def test_checkpoints_that_are_not_this_runs(place):
+    job, out, other, unbroken = place.job(), *(place.path / name for name in ("out", "other", "unbroken"))
+    sets = ("train.checkpoint_every=10", 'stages=["train"]')
+    run(0, job, out, sets=(*sets, "train.steps=20", "learner.outer.schedule=constant"))
+    run(0, job, unbroken, sets=(*sets, "train.steps=40", "learner.outer.schedule=constant"))
+    run(0, job, other, sets=(*sets, "train.steps=60", "seed=6"))
+    run(0, job, place.path / "wide", sets=(*sets, "train.steps=50", "model.width=32"))
+    for folder, step in ((other, 60), (place.path / "wide", 50)):
+        name = f"step-{step:06}.h5"
+        (out / "checkpoints" / name).write_bytes((folder / "checkpoints" / name).read_bytes())
+    sets = (*sets, "train.steps=40", "learner.outer.schedule=constant")
+    said = run(2, job, out, "--resume", sets=sets).stderr
+    check(said.count("checkpoint passed over") == 2 and "step-000020.h5 (meta-step" in said, said)
+    check(digests(out) == digests(unbroken), "the digests of θ differ")
+    for file in (out / "checkpoints").glob("step-*.h5"):  # all of them damaged: the advice works
+        file.write_bytes(file.read_bytes()[:-9])
+    said = run(2, job, out, "--resume", sets=sets, code=1).stderr
+    check("move this folder elsewhere, and --resume begins anew" in said, said)
+    (out / "checkpoints").rename(place.path / "elsewhere")
+    run(2, job, out, "--resume", sets=sets)
+    check(digests(out) == digests(unbroken), "the digests of θ differ")
+
+
+if __name__ == "__main__":
+    chosen = sys.argv[2:]
+    main([test for name, test in sorted(globals().items()) if name.startswith("test_")
+          and (not chosen or name in chosen)])
