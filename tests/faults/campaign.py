@@ -80,13 +80,18 @@ def run_trial(arguments):
     return number, kind, answer, reason, "; ".join(trial.story), time.monotonic() - began
 
 
-def tell(done, place, count, seed):
+def note(text):
+    """For people: meson shows standard error as it comes, and TAP's comments only after a failure."""
+    print(f"# {text}", file=sys.stderr, flush=True)
+
+
+def tell(done, count, seed):
     number, kind, answer, reason, story, seconds = done
     directive = f" # SKIP {reason}" if answer == "skipped" else ""
     if answer == "failed":
         for line in reason.strip().splitlines():
-            print(f"# {line}")
-        print(f"# again: tools/check --faults --only {number} --seed {seed}")
+            note(line)
+        note(f"again: tools/check --faults --only {number} --seed {seed}")
     print(f"{'not ok' if answer == 'failed' else 'ok'} {count} - trial {number}: {kind}: "
           f"{story.replace('#', '')} ({answer}, {seconds:.0f} s){directive}", flush=True)
 
@@ -94,18 +99,18 @@ def tell(done, place, count, seed):
 def print_table(answers):
     width = max(map(len, KINDS))
     heads = ("trials", "same bits", "refused", "skipped", "failed")
-    print(f"# {'kind':<{width}}" + "".join(f"{head:>11}" for head in heads))
+    note(f"{'kind':<{width}}" + "".join(f"{head:>11}" for head in heads))
     rows = [(kind, [answers[kind, a] for a in ANSWERS]) for kind in KINDS
             if any(answers[kind, a] for a in ANSWERS)]
     for kind, row in [*rows, ("all", [sum(column) for column in zip(*(row for _, row in rows))])]:
-        print(f"# {kind:<{width}}" + "".join(f"{value:11}" for value in (sum(row), *row)))
+        note(f"{kind:<{width}}" + "".join(f"{value:11}" for value in (sum(row), *row)))
 
 
 def parse():
     parser = argparse.ArgumentParser(description="Faults against whole runs.")
     parser.add_argument("program")
     parser.add_argument("shim")
-    parser.add_argument("--trials", type=int, default=120, help="how many; 120")
+    parser.add_argument("--trials", type=int, default=240, help="how many; 240")
     parser.add_argument("--seed", type=int, default=1, help="what the trials are drawn from; 1")
     parser.add_argument("--only", type=int, action="append", help="this trial alone; can be repeated")
     parser.add_argument("--kind", help="only kinds with these words")
@@ -124,17 +129,17 @@ def main():
     try:
         print(f"1..{len(numbers)}", flush=True)
         place.prepare()
-        print(f"# the run alone takes {place.seconds:.1f} s and {place.calls} file calls", flush=True)
+        note(f"the run alone takes {place.seconds:.1f} s and {place.calls} file calls")
         with multiprocessing.Pool(o.jobs, maxtasksperchild=20) as pool:
             todo = [(place, number, o.seed, o.keep) for number in numbers]
             for count, done in enumerate(pool.imap(run_trial, todo), 1):
                 answers[done[1], done[2]] += 1
-                tell(done, place, count, o.seed)
+                tell(done, count, o.seed)
     finally:
         if not o.keep:
             shutil.rmtree(path, ignore_errors=True)
     print_table(answers)
-    print(f"# seed {o.seed}, {time.monotonic() - began:.0f} s" + (f"; kept in {path}" if o.keep else ""))
+    note(f"seed {o.seed}, {time.monotonic() - began:.0f} s" + (f"; kept in {path}" if o.keep else ""))
     return 1 if any(answer == "failed" for _, answer in answers.elements()) else 0
 
 
