@@ -61,7 +61,7 @@ static void apply_limits(ol_child_limits limits)
     const size_t mapped = mapped_bytes();
 
     limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_CPU, (rlim_t)limits.seconds + 1);
+    limit(RLIMIT_CPU, (rlim_t)(limits.work > 0 ? limits.work : limits.seconds) + 1);
     if (memory_is_limited && limits.memory > 0 && mapped > 0)
         limit(RLIMIT_AS, mapped + limits.memory);
 }
@@ -98,7 +98,7 @@ static void be_child(int pipe, ol_child_work work, void *payload, ol_child_limit
     void *answer = calloc(1, size + 1);
 
     for (int number = 1; number < NSIG; number++)
-        signal(number, SIG_DFL);
+        signal(number, number == SIGXFSZ ? SIG_IGN : SIG_DFL); /* a write that fails is no crash */
     be_quiet();
     apply_limits(limits);
     report.status = answer ? work(payload, answer) : OL_ENOMEM;
@@ -137,7 +137,7 @@ static ol_status fail_of(int how, bool late, ol_child_limits limits, const char 
 {
     if (late || (WIFSIGNALED(how) && WTERMSIG(how) == SIGXCPU))
         return ol_fail(OL_EDATA, "%s: reading it does not end: stopped after %.0f s", subject,
-                       limits.seconds);
+                       late || limits.work <= 0 ? limits.seconds : limits.work);
     if (WIFSIGNALED(how))
         return ol_fail(OL_EDATA, "%s: crashes its reader (signal %d, %s): damaged, or made to",
                        subject, WTERMSIG(how), strsignal(WTERMSIG(how)));

@@ -11,7 +11,7 @@
 struct options {
     const char **paths; /* [argc], more than there can be */
     int n;
-    bool check;
+    ol_inspect_how how;
 };
 
 static error_t parse(int key, char *value, struct argp_state *state)
@@ -20,7 +20,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
 
     switch (key) {
     case 'c':
-        o->check = true;
+        o->how = OL_INSPECT_CHECK;
+        return 0;
+    case 'b':
+        o->how = OL_INSPECT_REBUILD;
         return 0;
     case ARGP_KEY_ARG:
         o->paths[o->n++] = value;
@@ -34,10 +37,10 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
-static ol_status inspect_one(const char *path, bool check)
+static ol_status inspect_one(const char *path, ol_inspect_how how)
 {
     ol_text text = {0};
-    const ol_status status = ol_inspect(path, check, &text);
+    const ol_status status = ol_inspect(path, how, &text);
 
     if (text.size > 0 && (status == OL_OK || status == OL_ECHECK))
         fwrite(text.data, 1, text.size, stdout);
@@ -62,13 +65,13 @@ static ol_status compare(const struct options *o)
     return status;
 }
 
-/* The first failure decides the exit code; the other paths are checked all the same. */
-static int check_each(const struct options *o)
+/* The first failure decides the exit code; the other paths are looked at all the same. */
+static int inspect_each(const struct options *o)
 {
     int code = OL_EXIT_DONE;
 
     for (int i = 0; i < o->n; i++) {
-        const int ended = ol_cli_finish(inspect_one(o->paths[i], true), false);
+        const int ended = ol_cli_finish(inspect_one(o->paths[i], o->how), false);
 
         code = code == OL_EXIT_DONE ? ended : code;
     }
@@ -79,17 +82,25 @@ int ol_cmd_inspect(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"check", 'c', 0, 0, "read everything and compare every checksum and digest", 0},
+        {"rebuild", 'b', 0, 0,
+         "mend metrics.jsonl, whose lost rows metrics.h5 may have, and make metrics.h5 anew; "
+         "damaged "
+         "files are kept under the name that is told",
+         0},
         {0},
     };
     static const struct argp argp = {
         .options = options,
         .parser = parse,
         .args_doc = "PATH\nRUN RUN...",
-        .doc = "Say what a run folder, a checkpoint or a metrics file holds; of several runs, in "
-               "which keys of their jobs they differ, and how their scores do.\v"
-               "The runs' paired differences stand above one table of all scores; report tells "
-               "more. With --check each path is looked at by itself. Exit: 0 all is well, 1 "
-               "--check found damage and named it, 2 not a file of ours.",
+        .doc =
+            "Say what a run folder, a checkpoint or a metrics file holds; of several runs, in "
+            "which keys of their jobs they differ, and how their scores do.\v"
+            "The runs' paired differences stand above one table of all scores; report tells "
+            "more. With --check or --rebuild each path is looked at by itself. A run that is at "
+            "work needs no --rebuild: --resume does the same. Exit: 0 all is well, 1 --check "
+            "found damage and named it, or --rebuild could not bring all rows back, 2 not a file "
+            "of ours.",
     };
     struct options o = {.paths = calloc((size_t)argc, sizeof(char *))};
     int code;
@@ -97,10 +108,10 @@ int ol_cmd_inspect(int argc, char **argv)
     if (!o.paths)
         return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
     ol_cli_parse(&argp, argc, argv, &o);
-    if (o.check)
-        code = check_each(&o);
+    if (o.how != OL_INSPECT_LOOK)
+        code = inspect_each(&o);
     else
-        code = ol_cli_finish(o.n > 1 ? compare(&o) : inspect_one(o.paths[0], false), false);
+        code = ol_cli_finish(o.n > 1 ? compare(&o) : inspect_one(o.paths[0], o.how), false);
     free(o.paths);
     return code;
 }

@@ -5,50 +5,67 @@
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
 static const ol_column score_columns[] = {
-    {"number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 0"},
-    {"stage", OL_COLUMN_TEXT, 8, "1", "stage",
-     "eval: in context; pmi: in context, by PMI; adapt: after adaptation steps"},
-    {"learner", OL_COLUMN_TEXT, 0, "1", "learner", "untrained, or the arm that trained the model"},
-    {"task", OL_COLUMN_TEXT, 0, "1", "task", "target task"},
-    {"seed", OL_COLUMN_I64, 0, "1", "seed", "seed of the k-shot file"},
-    {"adapt_steps", OL_COLUMN_I64, 0, "1", "adaptation steps",
-     "inner steps taken before scoring; -1 of stage pmi, which takes none"},
-    {"metric", OL_COLUMN_TEXT, 12, "1", "metric", "macro_f1 for classification, else accuracy"},
-    {"score", OL_COLUMN_F64, 0, "1", "score", "value of the metric, 0 to 1"},
-    {"rows", OL_COLUMN_I64, 0, "1", "test rows", "rows scored"},
-    {"unseen_domain", OL_COLUMN_I64, 0, "1", "unseen domain", "1: in unseen_domain_test"},
-    {"group", OL_COLUMN_TEXT, 0, "1", "group of targets", "as the setting's groups say, or empty"},
-    {"support_loss", OL_COLUMN_F64, 0, "nat", "support loss",
-     "mean loss of the leave-one-out prompts before the last step"},
-    {"diverged", OL_COLUMN_I64, 0, "1", "diverged", "1: a loss was not finite"},
-    {"seconds", OL_COLUMN_F64, 0, "s", "seconds", "adapting from the count before, and scoring"},
-    {"calibration_error", OL_COLUMN_F64, 0, "1", "expected calibration error",
-     "over 10 bins of the confidence, the softmax over minus option losses; 0 to 1"},
-    {"chance", OL_COLUMN_F64, 0, "1", "score of guessing", "in the same metric"},
-    {"majority", OL_COLUMN_F64, 0, "1", "score of the commonest answer",
-     "in the same metric, always giving the commonest right answer; NaN where not every row has "
-     "it"},
+    [OL_SCORE_NUMBER] = {"number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 0"},
+    [OL_SCORE_STAGE] = {"stage", OL_COLUMN_TEXT, 8, "1", "stage",
+                        "eval: in context; pmi: in context, by PMI; adapt: after adaptation steps"},
+    [OL_SCORE_LEARNER] = {"learner", OL_COLUMN_TEXT, 0, "1", "learner",
+                          "untrained, or the arm that trained the model"},
+    [OL_SCORE_TASK] = {"task", OL_COLUMN_TEXT, 0, "1", "task", "target task"},
+    [OL_SCORE_SEED] = {"seed", OL_COLUMN_I64, 0, "1", "seed", "seed of the k-shot file"},
+    [OL_SCORE_STEPS] = {"adapt_steps", OL_COLUMN_I64, 0, "1", "adaptation steps",
+                        "inner steps taken before scoring; -1 of stage pmi, which takes none"},
+    [OL_SCORE_METRIC] = {"metric", OL_COLUMN_TEXT, 12, "1", "metric",
+                         "macro_f1 for classification, else accuracy"},
+    [OL_SCORE_SCORE] = {"score", OL_COLUMN_F64, 0, "1", "score", "value of the metric, 0 to 1"},
+    [OL_SCORE_ROWS] = {"rows", OL_COLUMN_I64, 0, "1", "test rows", "rows scored"},
+    [OL_SCORE_UNSEEN] = {"unseen_domain", OL_COLUMN_I64, 0, "1", "unseen domain",
+                         "1: in unseen_domain_test"},
+    [OL_SCORE_GROUP] = {"group", OL_COLUMN_TEXT, 0, "1", "group of targets",
+                        "as the setting's groups say, or empty"},
+    [OL_SCORE_SUPPORT] = {"support_loss", OL_COLUMN_F64, 0, "nat", "support loss",
+                          "mean loss of the leave-one-out prompts before the last step"},
+    [OL_SCORE_DIVERGED] = {"diverged", OL_COLUMN_I64, 0, "1", "diverged",
+                           "1: a loss was not finite"},
+    [OL_SCORE_SECONDS] = {"seconds", OL_COLUMN_F64, 0, "s", "seconds",
+                          "adapting from the count before, and scoring"},
+    [OL_SCORE_CALIBRATION] =
+        {"calibration_error", OL_COLUMN_F64, 0, "1", "expected calibration error",
+         "over 10 bins of the confidence, the softmax over minus option losses; 0 to 1"},
+    [OL_SCORE_CHANCE] = {"chance", OL_COLUMN_F64, 0, "1", "score of guessing",
+                         "in the same metric"},
+    [OL_SCORE_MAJORITY] = {"majority", OL_COLUMN_F64, 0, "1", "score of the commonest answer",
+                           "in the same metric, always giving the commonest right answer; NaN "
+                           "where not every row has "
+                           "it"},
 };
 
 static const ol_column prediction_columns[] = {
-    {"number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 0"},
-    {"stage", OL_COLUMN_TEXT, 8, "1", "stage",
-     "eval: in context; pmi: in context, by PMI; adapt: after adaptation steps"},
-    {"learner", OL_COLUMN_TEXT, 0, "1", "learner", "untrained, or the arm that trained the model"},
-    {"task", OL_COLUMN_TEXT, 0, "1", "task", "target task"},
-    {"seed", OL_COLUMN_I64, 0, "1", "seed", "seed of the k-shot file"},
-    {"adapt_steps", OL_COLUMN_I64, 0, "1", "adaptation steps",
-     "inner steps taken before scoring; -1 of stage pmi, which takes none"},
-    {"row", OL_COLUMN_I64, 0, "1", "test row",
-     "row of the test file, from 0, not counting those that cannot be scored"},
-    {"option_losses", OL_COLUMN_LIST, 0, "nat", "option losses",
-     "mean loss of the scored piece under each option, in the row's order; of stage pmi less that "
-     "of the same option after the input N/A"},
-    {"predicted_index", OL_COLUMN_I64, 0, "1", "predicted index",
-     "index of the option of the lowest loss, -1 when no loss is a number"},
-    {"gold_index", OL_COLUMN_I64, 0, "1", "gold index", "index of the right option"},
-    {"predicted", OL_COLUMN_TEXT, 0, "1", "predicted option", "its text"},
-    {"gold", OL_COLUMN_TEXT, 0, "1", "gold option", "its text"},
+    [OL_PREDICTION_NUMBER] = {"number", OL_COLUMN_I64, 0, "1", "number",
+                              "number of the row, from 0"},
+    [OL_PREDICTION_STAGE] =
+        {"stage", OL_COLUMN_TEXT, 8, "1", "stage",
+         "eval: in context; pmi: in context, by PMI; adapt: after adaptation steps"},
+    [OL_PREDICTION_LEARNER] = {"learner", OL_COLUMN_TEXT, 0, "1", "learner",
+                               "untrained, or the arm that trained the model"},
+    [OL_PREDICTION_TASK] = {"task", OL_COLUMN_TEXT, 0, "1", "task", "target task"},
+    [OL_PREDICTION_SEED] = {"seed", OL_COLUMN_I64, 0, "1", "seed", "seed of the k-shot file"},
+    [OL_PREDICTION_STEPS] = {"adapt_steps", OL_COLUMN_I64, 0, "1", "adaptation steps",
+                             "inner steps taken before scoring; -1 of stage pmi, which takes none"},
+    [OL_PREDICTION_ROW] =
+        {"row", OL_COLUMN_I64, 0, "1", "test row",
+         "row of the test file, from 0, not counting those that cannot be scored"},
+    [OL_PREDICTION_LOSSES] = {"option_losses", OL_COLUMN_LIST, 0, "nat", "option losses",
+                              "mean loss of the scored piece under each option, in the row's "
+                              "order; of stage pmi less that "
+                              "of the same option after the input N/A"},
+    [OL_PREDICTION_PREDICTED_INDEX] =
+        {"predicted_index", OL_COLUMN_I64, 0, "1", "predicted index",
+         "index of the option of the lowest loss, -1 when no loss is a number"},
+    [OL_PREDICTION_GOLD_INDEX] = {"gold_index", OL_COLUMN_I64, 0, "1", "gold index",
+                                  "index of the right option"},
+    [OL_PREDICTION_PREDICTED] = {"predicted", OL_COLUMN_TEXT, 0, "1", "predicted option",
+                                 "its text"},
+    [OL_PREDICTION_GOLD] = {"gold", OL_COLUMN_TEXT, 0, "1", "gold option", "its text"},
 };
 
 const ol_table_spec ol_eval_score_table = {
@@ -77,16 +94,16 @@ typedef struct place {
     const ol_eval_scoring *scoring;
 } place;
 
-/* Cells 1 to 5, which both tables begin with. */
+/* What both tables begin with, in the same columns. */
 static void fill_key(const place *p, ol_cell *cells)
 {
-    cells[1].text = p->scoring->steps == OL_STEPS_PMI ? "pmi"
-                    : p->scoring->steps > 0           ? "adapt"
-                                                      : "eval";
-    cells[2].text = p->learner;
-    cells[3].text = p->task;
-    cells[4].i = p->seed;
-    cells[5].i = p->scoring->steps;
+    cells[OL_SCORE_STAGE].text = p->scoring->steps == OL_STEPS_PMI ? "pmi"
+                                 : p->scoring->steps > 0           ? "adapt"
+                                                                   : "eval";
+    cells[OL_SCORE_LEARNER].text = p->learner;
+    cells[OL_SCORE_TASK].text = p->task;
+    cells[OL_SCORE_SEED].i = p->seed;
+    cells[OL_SCORE_STEPS].i = p->scoring->steps;
 }
 
 static ol_status store_score(const place *p, ol_row_sink *sink, void *payload)
@@ -94,17 +111,17 @@ static ol_status store_score(const place *p, ol_row_sink *sink, void *payload)
     ol_cell cells[COUNT(score_columns)] = {{0}};
 
     fill_key(p, cells);
-    cells[6].text = ol_metric_name(p->result->metric);
-    cells[7].f = p->scoring->score;
-    cells[8].i = p->result->rows;
-    cells[9].i = p->unseen;
-    cells[10].text = p->group;
-    cells[11].f = p->scoring->support;
-    cells[12].i = p->scoring->diverged;
-    cells[13].f = p->scoring->seconds;
-    cells[14].f = p->scoring->calibration;
-    cells[15].f = p->result->chance;
-    cells[16].f = p->result->majority;
+    cells[OL_SCORE_METRIC].text = ol_metric_name(p->result->metric);
+    cells[OL_SCORE_SCORE].f = p->scoring->score;
+    cells[OL_SCORE_ROWS].i = p->result->rows;
+    cells[OL_SCORE_UNSEEN].i = p->unseen;
+    cells[OL_SCORE_GROUP].text = p->group;
+    cells[OL_SCORE_SUPPORT].f = p->scoring->support;
+    cells[OL_SCORE_DIVERGED].i = p->scoring->diverged;
+    cells[OL_SCORE_SECONDS].f = p->scoring->seconds;
+    cells[OL_SCORE_CALIBRATION].f = p->scoring->calibration;
+    cells[OL_SCORE_CHANCE].f = p->result->chance;
+    cells[OL_SCORE_MAJORITY].f = p->result->majority;
     return sink(payload, &ol_eval_score_table, cells);
 }
 
@@ -115,13 +132,14 @@ static ol_status store_prediction(const place *p, int row, ol_row_sink *sink, vo
     ol_cell cells[COUNT(prediction_columns)] = {{0}};
 
     fill_key(p, cells);
-    cells[6].i = row;
-    cells[7].list.values = p->scoring->losses + first;
-    cells[7].list.n = (size_t)(p->result->offsets[row + 1] - first);
-    cells[8].i = predicted;
-    cells[9].i = gold;
-    cells[10].text = predicted < 0 ? "" : p->result->options[first + predicted];
-    cells[11].text = gold < 0 ? "" : p->result->options[first + gold];
+    cells[OL_PREDICTION_ROW].i = row;
+    cells[OL_PREDICTION_LOSSES].list.values = p->scoring->losses + first;
+    cells[OL_PREDICTION_LOSSES].list.n = (size_t)(p->result->offsets[row + 1] - first);
+    cells[OL_PREDICTION_PREDICTED_INDEX].i = predicted;
+    cells[OL_PREDICTION_GOLD_INDEX].i = gold;
+    cells[OL_PREDICTION_PREDICTED].text =
+        predicted < 0 ? "" : p->result->options[first + predicted];
+    cells[OL_PREDICTION_GOLD].text = gold < 0 ? "" : p->result->options[first + gold];
     return sink(payload, &ol_eval_prediction_table, cells);
 }
 

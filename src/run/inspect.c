@@ -102,8 +102,7 @@ static ol_status show_attributes(const ol_archive *archive, const char *object, 
     return ol_text_append(out, "\n", 1);
 }
 
-/* Remember that a file is damaged, with the message of the failure at hand, and go on. */
-static ol_status note_broken(inspection *s, const char *path)
+ol_status ol_inspect_broken(inspection *s, const char *path)
 {
     const char *reason = ol_status_message();
 
@@ -241,7 +240,7 @@ static ol_status check_file(inspection *s, const ol_archive *archive, bool is_ch
         return OL_OK;
     status = is_checkpoint ? ol_checkpoint_verify(path) : ol_archive_check(archive, &datasets);
     if (status == OL_EDATA)
-        return note_broken(s, path);
+        return ol_inspect_broken(s, path);
     OL_TRY(status);
     s->checked++;
     return is_checkpoint
@@ -255,7 +254,7 @@ static ol_status inspect_checkpoint(inspection *s, const char *path)
     ol_status status = ol_checkpoint_open(path, &file);
 
     if (status == OL_EDATA && s->check)
-        return note_broken(s, path);
+        return ol_inspect_broken(s, path);
     OL_TRY(status);
     status = describe_checkpoint(s, file);
     if (status == OL_OK)
@@ -330,7 +329,7 @@ static ol_status inspect_metrics_file(inspection *s, const ol_archive *archive, 
     const ol_status status = describe_metrics(s, archive, book, with_job);
 
     if (status == OL_EDATA)
-        return note_broken(s, ol_archive_path(archive));
+        return ol_inspect_broken(s, ol_archive_path(archive));
     OL_TRY(status);
     return check_file(s, archive, false);
 }
@@ -368,18 +367,36 @@ static bool names_checkpoint(const char *name)
     return n > 8 && strncmp(name, "step-", 5) == 0 && strcmp(name + n - 3, ".h5") == 0;
 }
 
+/* metrics.h5 of a folder, with its journal. @param alone  it was asked for, not its folder */
+static ol_status inspect_tables(inspection *s, const char *path, bool alone, score_book *book,
+                                bool with_job)
+{
+    ol_archive *archive;
+    bool readable;
+    ol_status status;
+
+    OL_TRY(ol_inspect_tables(s, path, alone, &readable));
+    if (!readable)
+        return OL_OK;
+    OL_TRY(ol_archive_open(path, &archive));
+    status = describe_metrics(s, archive, book, with_job);
+    ol_archive_close(archive);
+    return status == OL_EDATA ? ol_inspect_broken(s, path) : status;
+}
+
 static ol_status inspect_file(inspection *s, const char *path, score_book *book)
 {
     ol_archive *archive;
     char *kind = NULL;
     ol_status status;
 
+    if (strcmp(name_of(path), "metrics.h5") == 0)
+        return inspect_tables(s, path, true, book, true);
+    OL_CHECK(s->how != OL_INSPECT_REBUILD, OL_EUSAGE,
+             "%s: only a run folder, or its metrics.h5, can be rebuilt", path);
     if (ol_checkpoint_is_one(path) || names_checkpoint(name_of(path)))
         return inspect_checkpoint(s, path); /* which checks it before HDF5 sees it */
-    status = ol_archive_open(path, &archive);
-    if (status == OL_EDATA && s->check && strcmp(name_of(path), "metrics.h5") == 0)
-        return note_broken(s, path);
-    OL_TRY(status);
+    OL_TRY(ol_archive_open(path, &archive));
     status = kind_of(archive, &kind);
     if (status == OL_OK)
         status = inspect_archive(s, archive, kind, book);
@@ -410,7 +427,7 @@ static ol_status list_checkpoint(inspection *s, const char *path)
     size_text(path, size);
     status = ol_checkpoint_open(path, &file);
     if (status == OL_EDATA)
-        return note_broken(s, path);
+        return ol_inspect_broken(s, path);
     OL_TRY(status);
     status = ol_text_format(s->out, "  %-16s %10s  ", name, size);
     if (status == OL_OK)
@@ -472,28 +489,19 @@ static ol_status inspect_run(inspection *s, const char *folder, score_book *book
     char path[PATH_MAX];
 
     OL_TRY(ol_path_format(path, "%s/metrics.h5", folder));
-    if (ol_path_exists(path)) {
-        ol_archive *archive;
-        ol_status status = ol_archive_open(path, &archive);
-        if (status == OL_EDATA) {
-            OL_TRY(note_broken(s, path));
-        } else {
-            OL_TRY(status);
-            status = inspect_metrics_file(s, archive, book, with_job);
-            ol_archive_close(archive);
-            OL_TRY(status);
-        }
-    }
+    OL_TRY(inspect_tables(s, path, false, book, with_job));
     return list_checkpoints(s, folder);
 }
 
 static bool has_results(const char *folder)
 {
-    char metrics[PATH_MAX], checkpoints[PATH_MAX];
+    static const char *const names[] = {"metrics.h5", "metrics.jsonl", "checkpoints"};
+    char path[PATH_MAX];
 
-    return ol_path_format(metrics, "%s/metrics.h5", folder) == OL_OK &&
-           ol_path_format(checkpoints, "%s/checkpoints", folder) == OL_OK &&
-           (ol_path_exists(metrics) || ol_path_is_folder(checkpoints));
+    for (int i = 0; i < 3; i++)
+        if (ol_path_format(path, "%s/%s", folder, names[i]) == OL_OK && ol_path_exists(path))
+            return true;
+    return false;
 }
 
 /* A folder below a comparison, under a heading of its name. */
@@ -536,7 +544,7 @@ static ol_status inspect_folder(inspection *s, const char *folder, score_book *b
 
     OL_TRY(ol_path_format(path, "%s/job.cfg", folder));
     OL_CHECK(has_results(folder) || ol_path_exists(path), OL_EDATA,
-             "%s: is not the folder of a run: it has no job.cfg, no metrics.h5 and no checkpoints",
+             "%s: is not the folder of a run: it has no job.cfg, no metrics and no checkpoints",
              folder);
     job = read_job(path);
     status =
@@ -557,15 +565,16 @@ static ol_status conclude(const inspection *s)
 {
     if (s->broken == 0 && !s->check)
         return OL_OK;
-    OL_CHECK(s->broken == 0, OL_ECHECK, "%d of %d files %s damaged; the first: %s", s->broken,
-             s->checked, s->broken == 1 ? "is" : "are", s->first);
+    OL_CHECK(s->broken == 0, OL_ECHECK, "%d of %d files %s %s; the first: %s", s->broken,
+             s->checked, s->broken == 1 ? "is" : "are",
+             s->how == OL_INSPECT_REBUILD ? "not whole any more" : "damaged", s->first);
     return ol_text_format(s->out, "checked     %d file%s, all whole\n", s->checked,
                           s->checked == 1 ? "" : "s");
 }
 
-ol_status ol_inspect(const char *path, bool check, ol_text *out)
+ol_status ol_inspect(const char *path, ol_inspect_how how, ol_text *out)
 {
-    inspection s = {.check = check, .out = out};
+    inspection s = {.how = how, .check = how == OL_INSPECT_CHECK, .out = out};
     score_book book = {0};
     ol_status status;
 

@@ -3,17 +3,27 @@
 #ifndef RUN_INSPECT_PARTS_H
 #define RUN_INSPECT_PARTS_H
 
+#include "outerloop/run/inspect.h"
 #include "outerloop/store/archive.h" /* ol_archive */
 #include "score_book.h"
 
 /* One call of ol_inspect. */
 typedef struct inspection {
-    bool check;
+    ol_inspect_how how;
+    bool check; /* how == OL_INSPECT_CHECK */
     ol_text *out;
     int checked;     /* files read in full           */
     int broken;      /* files found damaged          */
     char first[512]; /* message of the first of them */
 } inspection;
+
+/* Remember that a file is damaged, with the message of the failure at hand, and go on. */
+ol_status ol_inspect_broken(inspection *s, const char *path);
+
+/* The metrics of a folder, metrics.h5 and its journal, as the inspection's `how` says.
+   @param alone     the file was asked for, not its folder: a journal need not be there
+   @param readable  set where metrics.h5 may be opened here */
+ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool *readable);
 
 /* Append a line "label      value". */
 ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, ...)

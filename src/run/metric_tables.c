@@ -3,32 +3,38 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "metric_columns.h"
 #include "outerloop/run/metrics.h"
 
-enum { EPISODE_HEAD = 5, EPISODE_TAIL = 6 };
-
 static const ol_column step_columns[] = {
-    {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
-    {"loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
-     "mean over episodes of the query loss at the parameters before the meta-step"},
-    {"loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",
-     "mean over episodes of the query loss after the inner loop"},
-    {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the meta-gradient",
-     "2-norm of the mean gradient over episodes, before clipping"},
-    {"lr", OL_COLUMN_F64, 0, "1", "outer learning rate", "rate of this meta-step's outer update"},
-    {"seconds", OL_COLUMN_F64, 0, "s", "wall time", "wall time of the meta-step on rank 0"},
-    {"seconds_inner", OL_COLUMN_F64, 0, "s", "time in inner loops", "on rank 0"},
-    {"seconds_outer", OL_COLUMN_F64, 0, "s", "time in meta-gradients",
-     "query gradients and the adjoint of the inner loops, on rank 0"},
-    {"seconds_comm", OL_COLUMN_F64, 0, "s", "time in communication",
-     "sums over ranks and waiting for them, on rank 0"},
-    {"tokens", OL_COLUMN_I64, 0, "1", "tokens", "support and query tokens of all episodes"},
-    {"tokens_per_second", OL_COLUMN_F64, 0, "token/s", "throughput", "tokens over wall time"},
-    {"episodes", OL_COLUMN_I64, 0, "1", "episodes", "episodes of the meta-step"},
-    {"dropped", OL_COLUMN_I64, 0, "1", "episodes dropped",
-     "episodes left out because a loss was not finite"},
-    {"digest", OL_COLUMN_TEXT, 32, "1", "digest of the parameters",
-     "XXH3-128 of the parameters after the meta-step: equal digests mean equal bits"},
+    [STEP_NUMBER] = {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
+    [STEP_LOSS_BEFORE] =
+        {"loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
+         "mean over episodes of the query loss at the parameters before the meta-step"},
+    [STEP_LOSS_AFTER] = {"loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",
+                         "mean over episodes of the query loss after the inner loop"},
+    [STEP_GRAD_NORM] = {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the meta-gradient",
+                        "2-norm of the mean gradient over episodes, before clipping"},
+    [STEP_LR] = {"lr", OL_COLUMN_F64, 0, "1", "outer learning rate",
+                 "rate of this meta-step's outer update"},
+    [STEP_SECONDS] = {"seconds", OL_COLUMN_F64, 0, "s", "wall time",
+                      "wall time of the meta-step on rank 0"},
+    [STEP_SECONDS_INNER] = {"seconds_inner", OL_COLUMN_F64, 0, "s", "time in inner loops",
+                            "on rank 0"},
+    [STEP_SECONDS_OUTER] = {"seconds_outer", OL_COLUMN_F64, 0, "s", "time in meta-gradients",
+                            "query gradients and the adjoint of the inner loops, on rank 0"},
+    [STEP_SECONDS_COMM] = {"seconds_comm", OL_COLUMN_F64, 0, "s", "time in communication",
+                           "sums over ranks and waiting for them, on rank 0"},
+    [STEP_TOKENS] = {"tokens", OL_COLUMN_I64, 0, "1", "tokens",
+                     "support and query tokens of all episodes"},
+    [STEP_RATE] = {"tokens_per_second", OL_COLUMN_F64, 0, "token/s", "throughput",
+                   "tokens over wall time"},
+    [STEP_EPISODES] = {"episodes", OL_COLUMN_I64, 0, "1", "episodes", "episodes of the meta-step"},
+    [STEP_DROPPED] = {"dropped", OL_COLUMN_I64, 0, "1", "episodes dropped",
+                      "episodes left out because a loss was not finite"},
+    [STEP_DIGEST] =
+        {"digest", OL_COLUMN_TEXT, 32, "1", "digest of the parameters",
+         "XXH3-128 of the parameters after the meta-step: equal digests mean equal bits"},
 };
 
 static const char *const step_auxiliary[] = {"loss_before", NULL};
@@ -44,11 +50,11 @@ static const ol_table_spec step_table = {
 };
 
 static const ol_column own_columns[] = {
-    {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
-    {"name", OL_COLUMN_TEXT, 16, "1", "name", "what the parameters are: rates"},
-    {"least", OL_COLUMN_F64, 0, "1", "least", "after the meta-step"},
-    {"mean", OL_COLUMN_F64, 0, "1", "mean", "after the meta-step"},
-    {"most", OL_COLUMN_F64, 0, "1", "most", "after the meta-step"},
+    [OWN_STEP] = {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
+    [OWN_NAME] = {"name", OL_COLUMN_TEXT, 16, "1", "name", "what the parameters are: rates"},
+    [OWN_LEAST] = {"least", OL_COLUMN_F64, 0, "1", "least", "after the meta-step"},
+    [OWN_MEAN] = {"mean", OL_COLUMN_F64, 0, "1", "mean", "after the meta-step"},
+    [OWN_MOST] = {"most", OL_COLUMN_F64, 0, "1", "most", "after the meta-step"},
 };
 
 static const char *const own_auxiliary[] = {"least", "most", NULL};
@@ -63,36 +69,42 @@ static const ol_table_spec own_table = {
     .auxiliary = own_auxiliary,
 };
 
-static const ol_column episode_head[EPISODE_HEAD] = {
-    {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
-    {"episode", OL_COLUMN_I64, 0, "1", "episode", "number within the meta-step, from 0"},
-    {"task", OL_COLUMN_TEXT, 96, "1", "task", "training task that was drawn"},
-    {"rank", OL_COLUMN_I64, 0, "1", "rank", "rank that ran the episode"},
-    {"dropped", OL_COLUMN_I64, 0, "1", "dropped", "1 when a loss was not finite, else 0"},
+static const ol_column episode_head[EPISODE_COLUMNS] = {
+    [EPISODE_STEP] = {"step", OL_COLUMN_I64, 0, "1", "meta-step",
+                      "number of the meta-step, from 1"},
+    [EPISODE_NUMBER] = {"episode", OL_COLUMN_I64, 0, "1", "episode",
+                        "number within the meta-step, from 0"},
+    [EPISODE_TASK] = {"task", OL_COLUMN_TEXT, 96, "1", "task", "training task that was drawn"},
+    [EPISODE_RANK] = {"rank", OL_COLUMN_I64, 0, "1", "rank", "rank that ran the episode"},
+    [EPISODE_DROPPED] = {"dropped", OL_COLUMN_I64, 0, "1", "dropped",
+                         "1 when a loss was not finite, else 0"},
 };
 
-static const ol_column episode_tail[EPISODE_TAIL] = {
-    {"query_loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
-     "at the parameters before the meta-step"},
-    {"query_loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",
-     "after the inner loop"},
-    {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the episode's gradient", "2-norm"},
-    {"second_order_share", OL_COLUMN_F64, 0, "1", "second-order share",
-     "norm of the gradient minus the first-order one, over the norm of that; NaN when not asked "
-     "for"},
-    {"seconds", OL_COLUMN_F64, 0, "s", "wall time", "of the episode on its rank"},
-    {"tokens", OL_COLUMN_I64, 0, "1", "tokens", "support and query tokens"},
+static const ol_column episode_tail[TAIL_COLUMNS] = {
+    [TAIL_BEFORE] = {"query_loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
+                     "at the parameters before the meta-step"},
+    [TAIL_AFTER] = {"query_loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",
+                    "after the inner loop"},
+    [TAIL_GRAD_NORM] = {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the episode's gradient",
+                        "2-norm"},
+    [TAIL_SECOND_ORDER] = {"second_order_share", OL_COLUMN_F64, 0, "1", "second-order share",
+                           "norm of the gradient minus the first-order one, over the norm of that; "
+                           "NaN when not asked "
+                           "for"},
+    [TAIL_SECONDS] = {"seconds", OL_COLUMN_F64, 0, "s", "wall time", "of the episode on its rank"},
+    [TAIL_TOKENS] = {"tokens", OL_COLUMN_I64, 0, "1", "tokens", "support and query tokens"},
 };
 
 static const char *const episode_auxiliary[] = {"query_loss_before", NULL};
 
 static const ol_column overlap_columns[] = {
-    {"pair", OL_COLUMN_I64, 0, "1", "pair", "number of the pair, from 1"},
-    {"train_task", OL_COLUMN_TEXT, 0, "1", "training task", ""},
-    {"test_task", OL_COLUMN_TEXT, 0, "1", "test task", ""},
-    {"same_task", OL_COLUMN_I64, 0, "1", "same task", "1 when the two are one task"},
-    {"shared_rows", OL_COLUMN_I64, 0, "1", "shared rows",
-     "distinct rows of the test task's test files that the training file holds"},
+    [OVERLAP_PAIR] = {"pair", OL_COLUMN_I64, 0, "1", "pair", "number of the pair, from 1"},
+    [OVERLAP_TRAIN] = {"train_task", OL_COLUMN_TEXT, 0, "1", "training task", ""},
+    [OVERLAP_TEST] = {"test_task", OL_COLUMN_TEXT, 0, "1", "test task", ""},
+    [OVERLAP_SAME_TASK] = {"same_task", OL_COLUMN_I64, 0, "1", "same task",
+                           "1 when the two are one task"},
+    [OVERLAP_ROWS] = {"shared_rows", OL_COLUMN_I64, 0, "1", "shared rows",
+                      "distinct rows of the test task's test files that the training file holds"},
 };
 
 static const ol_table_spec overlap_table = {
@@ -105,12 +117,14 @@ static const ol_table_spec overlap_table = {
 };
 
 static const ol_column check_columns[] = {
-    {"check", OL_COLUMN_I64, 0, "1", "check", "number of the check, from 1"},
-    {"train_rows", OL_COLUMN_I64, 0, "1", "training rows", "rows of training files compared"},
-    {"test_rows", OL_COLUMN_I64, 0, "1", "test rows", "distinct test rows compared"},
-    {"same_tasks", OL_COLUMN_I64, 0, "1", "tasks in both lists", ""},
-    {"shared_rows", OL_COLUMN_I64, 0, "1", "shared rows",
-     "distinct test rows that stand in any training file"},
+    [CHECK_NUMBER] = {"check", OL_COLUMN_I64, 0, "1", "check", "number of the check, from 1"},
+    [CHECK_TRAIN_ROWS] = {"train_rows", OL_COLUMN_I64, 0, "1", "training rows",
+                          "rows of training files compared"},
+    [CHECK_TEST_ROWS] = {"test_rows", OL_COLUMN_I64, 0, "1", "test rows",
+                         "distinct test rows compared"},
+    [CHECK_SAME_TASKS] = {"same_tasks", OL_COLUMN_I64, 0, "1", "tasks in both lists", ""},
+    [CHECK_SHARED_ROWS] = {"shared_rows", OL_COLUMN_I64, 0, "1", "shared rows",
+                           "distinct test rows that stand in any training file"},
 };
 
 static const ol_table_spec check_table = {
@@ -121,21 +135,25 @@ static const ol_table_spec check_table = {
 };
 
 static const ol_column cut_columns[] = {
-    {"number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 1"},
-    {"task", OL_COLUMN_TEXT, 0, "1", "task", ""},
-    {"role", OL_COLUMN_TEXT, 8, "1", "role", "train, or target"},
-    {"rows", OL_COLUMN_I64, 0, "1", "examples",
-     "distinct training rows; k-shot and test rows of a target, over its seeds"},
-    {"rows_cut", OL_COLUMN_I64, 0, "1", "examples cut",
-     "those that lose part of their input to data.max_tokens_per_example"},
-    {"tokens", OL_COLUMN_I64, 0, "1", "tokens of examples", "uncut, with the longest option"},
-    {"tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of examples", ""},
-    {"prompts", OL_COLUMN_I64, 0, "1", "prompts",
-     "all that training draws; all that scoring and adapting a target take, over its seeds"},
-    {"prompts_cut", OL_COLUMN_I64, 0, "1", "prompts cut",
-     "those that lose their first tokens to data.max_tokens"},
-    {"prompt_tokens", OL_COLUMN_I64, 0, "1", "tokens of prompts", "of the examples as cut"},
-    {"prompt_tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of prompts", ""},
+    [CUT_NUMBER] = {"number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 1"},
+    [CUT_TASK] = {"task", OL_COLUMN_TEXT, 0, "1", "task", ""},
+    [CUT_ROLE] = {"role", OL_COLUMN_TEXT, 8, "1", "role", "train, or target"},
+    [CUT_ROWS] = {"rows", OL_COLUMN_I64, 0, "1", "examples",
+                  "distinct training rows; k-shot and test rows of a target, over its seeds"},
+    [CUT_ROWS_CUT] = {"rows_cut", OL_COLUMN_I64, 0, "1", "examples cut",
+                      "those that lose part of their input to data.max_tokens_per_example"},
+    [CUT_TOKENS] = {"tokens", OL_COLUMN_I64, 0, "1", "tokens of examples",
+                    "uncut, with the longest option"},
+    [CUT_TOKENS_CUT] = {"tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of examples", ""},
+    [CUT_PROMPTS] =
+        {"prompts", OL_COLUMN_I64, 0, "1", "prompts",
+         "all that training draws; all that scoring and adapting a target take, over its seeds"},
+    [CUT_PROMPTS_CUT] = {"prompts_cut", OL_COLUMN_I64, 0, "1", "prompts cut",
+                         "those that lose their first tokens to data.max_tokens"},
+    [CUT_PROMPT_TOKENS] = {"prompt_tokens", OL_COLUMN_I64, 0, "1", "tokens of prompts",
+                           "of the examples as cut"},
+    [CUT_PROMPT_TOKENS_CUT] = {"prompt_tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of prompts",
+                               ""},
 };
 
 static const ol_table_spec cut_table = {
@@ -151,7 +169,7 @@ struct ol_metric_tables {
     const ol_table_spec *specs[OL_TABLES];
     char (*names)[48];  /* [K] */
     char (*texts)[80];  /* [K] */
-    ol_column *columns; /* [EPISODE_HEAD + K + EPISODE_TAIL] */
+    ol_column *columns; /* [EPISODE_COLUMNS + K + TAIL_COLUMNS] */
 };
 
 static void describe_episodes(int K, ol_metric_tables *t)
@@ -159,7 +177,7 @@ static void describe_episodes(int K, ol_metric_tables *t)
     ol_column *c = t->columns;
 
     memcpy(c, episode_head, sizeof episode_head);
-    c += EPISODE_HEAD;
+    c += EPISODE_COLUMNS;
     for (int k = 0; k < K; k++) {
         snprintf(t->names[k], sizeof t->names[k], "support_loss_%d", k);
         snprintf(t->texts[k], sizeof t->texts[k], "support loss before inner step %d", k + 1);
@@ -171,7 +189,7 @@ static void describe_episodes(int K, ol_metric_tables *t)
                                  .title = "Episodes",
                                  .description = "one row an episode: a task in a meta-step",
                                  .columns = t->columns,
-                                 .n = EPISODE_HEAD + K + EPISODE_TAIL,
+                                 .n = EPISODE_COLUMNS + K + TAIL_COLUMNS,
                                  .signal = "query_loss_after",
                                  .auxiliary = episode_auxiliary};
 }
@@ -185,7 +203,7 @@ ol_status ol_metric_tables_create(int K, ol_metric_tables **out)
     OL_CHECK(t, OL_ENOMEM, "metrics: no memory for the tables");
     t->names = calloc(k, sizeof *t->names);
     t->texts = calloc(k, sizeof *t->texts);
-    t->columns = calloc(k + EPISODE_HEAD + EPISODE_TAIL, sizeof *t->columns);
+    t->columns = calloc(k + EPISODE_COLUMNS + TAIL_COLUMNS, sizeof *t->columns);
     if (!t->names || !t->texts || !t->columns) {
         ol_metric_tables_destroy(t);
         *out = NULL;

@@ -5,85 +5,58 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/clock.h"    /* ol_clock_seconds */
-#include "outerloop/base/log.h"      /* ol_log_warn */
-#include "outerloop/store/journal.h" /* ol_journal */
-
-static const double flush_seconds = 1.0;
+#include "metric_columns.h"
+#include "outerloop/base/log.h" /* ol_log_warn */
 
 struct ol_metrics {
     ol_metric_tables *shape;
     const ol_table_spec *const *specs; /* [OL_TABLES], of `shape` */
     int K;
     ol_tables *tables;
-    ol_journal *journal;
-    char journal_path[PATH_MAX];
+    ol_run_folder folder;
+    char *job;      /* text of job.cfg         */
     ol_cell *cells; /* scratch: the widest row */
-    double flushed_at;
 };
 
-/* Open metrics.h5 of an earlier start; make it again from the journal when it is lost, or lacks
- * meta-steps that the checkpoint has (rows that a full disk refused). */
-static ol_status reopen(ol_metrics *m, const ol_run_folder *folder, const ol_run_record *record,
-                        int64_t step)
+/* What a resumed run keeps: training up to the checkpoint's meta-step, and scores where they count.
+   The overlap and the cuts are recorded at every start. */
+static void choose_rows(int64_t step, bool scores, int64_t last[OL_TABLES])
 {
-    int64_t rows = 0;
-    ol_status status = ol_tables_open(folder->metrics, m->specs, OL_TABLES, record, &m->tables);
+    for (int t = 0; t < OL_TABLES; t++)
+        last[t] = -1;
+    last[OL_TABLE_STEP] = last[OL_TABLE_EPISODE] = last[OL_TABLE_OWN] = step;
+    last[OL_TABLE_SCORE] = last[OL_TABLE_PREDICTION] = scores ? INT64_MAX : -1;
+}
 
-    if (status == OL_OK)
-        status = ol_tables_rows_through(m->tables, OL_TABLE_STEP, step, &rows);
-    if (status == OL_OK && rows == step)
+static ol_status reopen(ol_metrics *m, const ol_run_record *record, int64_t step, bool scores)
+{
+    int64_t last[OL_TABLES], lost[OL_TABLES], rows;
+
+    choose_rows(step, scores, last);
+    OL_TRY(ol_tables_open(m->folder.metrics, m->specs, OL_TABLES, record, last, lost, &m->tables));
+    rows = ol_tables_rows(m->tables, OL_TABLE_STEP);
+    if (rows < step)
+        ol_log_warn("%s: train/step has rows of %lld of the %lld meta-steps that were made",
+                    m->folder.metrics, (long long)rows, (long long)step);
+    if (lost[OL_TABLE_SCORE] + lost[OL_TABLE_PREDICTION] == 0)
         return OL_OK;
-    if (status != OL_OK)
-        ol_log_warn("%s; it is made again from metrics.jsonl", ol_status_message());
-    ol_tables_destroy(m->tables);
-    m->tables = NULL;
-    status = ol_journal_rebuild(folder->journal, folder->metrics, m->specs, OL_TABLES, record);
-    if (status == OL_OK)
-        return ol_tables_open(folder->metrics, m->specs, OL_TABLES, record, &m->tables);
-    ol_log_warn("%s; metrics start anew", ol_status_message());
-    return ol_tables_create(folder->metrics, m->specs, OL_TABLES, record, &m->tables);
+    ol_log_warn("%s: with rows lost, all target tasks are scored again", m->folder.path);
+    choose_rows(step, false, last);
+    return ol_tables_cut(m->tables, last);
 }
 
-/* Cut both files back to the checkpoint's meta-step. */
-static ol_status cut_back(ol_metrics *m, int64_t step, bool scores)
-{
-    int64_t rows[OL_TABLES];
-
-    for (int t = 0; t < OL_TABLES; t++) {
-        if (t == OL_TABLE_STEP || t == OL_TABLE_EPISODE || t == OL_TABLE_OWN)
-            OL_TRY(ol_tables_rows_through(m->tables, t, step, &rows[t]));
-        else if (scores && (t == OL_TABLE_SCORE || t == OL_TABLE_PREDICTION))
-            rows[t] = ol_tables_rows(m->tables, t);
-        else
-            rows[t] = 0; /* the overlap and the cuts are recorded at every start */
-        OL_TRY(ol_tables_truncate(m->tables, t, rows[t]));
-    }
-    if (ol_journal_truncate(m->journal_path, m->specs, OL_TABLES, rows) != OL_OK) {
-        ol_log_warn("%s; metrics.jsonl starts anew", ol_status_message());
-        return ol_write_file(m->journal_path, "", 0);
-    }
-    return OL_OK;
-}
-
-static ol_status open_files(ol_metrics *m, const ol_run_folder *folder, const ol_run_record *record,
-                            bool resume, int64_t step, bool scores)
+static ol_status open_files(ol_metrics *m, const ol_run_record *record, bool resume, int64_t step,
+                            bool scores)
 {
     int widest = 0;
 
     for (int t = 0; t < OL_TABLES; t++)
         widest = m->specs[t]->n > widest ? m->specs[t]->n : widest;
     m->cells = calloc((size_t)widest, sizeof *m->cells);
-    OL_CHECK(m->cells, OL_ENOMEM, "metrics: no memory for a row");
-    OL_TRY(ol_path_format(m->journal_path, "%s", folder->journal));
-    if (resume) {
-        OL_TRY(reopen(m, folder, record, step));
-        OL_TRY(cut_back(m, step, scores));
-    } else {
-        OL_TRY(ol_tables_create(folder->metrics, m->specs, OL_TABLES, record, &m->tables));
-        OL_TRY(ol_write_file(folder->journal, "", 0));
-    }
-    return ol_journal_open(folder->journal, m->specs, OL_TABLES, &m->journal);
+    m->job = strdup(record->job);
+    OL_CHECK(m->cells && m->job, OL_ENOMEM, "metrics: no memory for a row");
+    return resume ? reopen(m, record, step, scores)
+                  : ol_tables_create(m->folder.metrics, m->specs, OL_TABLES, record, &m->tables);
 }
 
 ol_status ol_metrics_open(const ol_run_folder *folder, int K, const ol_run_record *record,
@@ -95,11 +68,11 @@ ol_status ol_metrics_open(const ol_run_folder *folder, int K, const ol_run_recor
     *out = NULL;
     OL_CHECK(m, OL_ENOMEM, "metrics: no memory");
     m->K = K;
-    m->flushed_at = -1e9;
+    m->folder = *folder;
     status = ol_metric_tables_create(K, &m->shape);
     if (status == OL_OK) {
         m->specs = ol_metric_tables_specs(m->shape);
-        status = open_files(m, folder, record, resume, step, scores);
+        status = open_files(m, record, resume, step, scores);
     }
     if (status != OL_OK) {
         ol_metrics_close(m);
@@ -111,7 +84,6 @@ ol_status ol_metrics_open(const ol_run_folder *folder, int K, const ol_run_recor
 
 static ol_status add(ol_metrics *m, int table, const ol_cell *cells)
 {
-    ol_journal_append(m->journal, table, cells);
     return ol_tables_append(m->tables, table, cells);
 }
 
@@ -122,20 +94,22 @@ ol_status ol_metrics_step(ol_metrics *m, const ol_step_row *row)
 
     if (!m)
         return OL_OK;
-    const ol_cell cells[] = {{.i = row->step},
-                             {.f = r->query_before},
-                             {.f = r->query_after},
-                             {.f = r->grad_norm},
-                             {.f = row->lr},
-                             {.f = row->seconds},
-                             {.f = r->inner_seconds},
-                             {.f = r->outer_seconds},
-                             {.f = r->comm_seconds},
-                             {.i = r->tokens},
-                             {.f = rate},
-                             {.i = r->episodes},
-                             {.i = r->dropped},
-                             {.text = row->digest}};
+    const ol_cell cells[] = {
+        [STEP_NUMBER] = {.i = row->step},
+        [STEP_LOSS_BEFORE] = {.f = r->query_before},
+        [STEP_LOSS_AFTER] = {.f = r->query_after},
+        [STEP_GRAD_NORM] = {.f = r->grad_norm},
+        [STEP_LR] = {.f = row->lr},
+        [STEP_SECONDS] = {.f = row->seconds},
+        [STEP_SECONDS_INNER] = {.f = r->inner_seconds},
+        [STEP_SECONDS_OUTER] = {.f = r->outer_seconds},
+        [STEP_SECONDS_COMM] = {.f = r->comm_seconds},
+        [STEP_TOKENS] = {.i = r->tokens},
+        [STEP_RATE] = {.f = rate},
+        [STEP_EPISODES] = {.i = r->episodes},
+        [STEP_DROPPED] = {.i = r->dropped},
+        [STEP_DIGEST] = {.text = row->digest},
+    };
 
     return add(m, OL_TABLE_STEP, cells);
 }
@@ -149,19 +123,20 @@ ol_status ol_metrics_episode(ol_metrics *m, int64_t step, const ol_episode_recor
     if (!m)
         return OL_OK;
     c = m->cells;
-    *c++ = (ol_cell){.i = step};
-    *c++ = (ol_cell){.i = record->episode};
-    *c++ = (ol_cell){.text = task};
-    *c++ = (ol_cell){.i = record->rank};
-    *c++ = (ol_cell){.i = record->dropped};
+    c[EPISODE_STEP].i = step;
+    c[EPISODE_NUMBER].i = record->episode;
+    c[EPISODE_TASK].text = task;
+    c[EPISODE_RANK].i = record->rank;
+    c[EPISODE_DROPPED].i = record->dropped;
+    c += EPISODE_COLUMNS;
     for (int k = 0; k < m->K; k++)
-        *c++ = (ol_cell){.f = support_losses[k]};
-    *c++ = (ol_cell){.f = r->query_before};
-    *c++ = (ol_cell){.f = r->query_after};
-    *c++ = (ol_cell){.f = r->grad_norm};
-    *c++ = (ol_cell){.f = r->second_order};
-    *c++ = (ol_cell){.f = record->seconds};
-    *c++ = (ol_cell){.i = record->tokens};
+        (c++)->f = support_losses[k];
+    c[TAIL_BEFORE].f = r->query_before;
+    c[TAIL_AFTER].f = r->query_after;
+    c[TAIL_GRAD_NORM].f = r->grad_norm;
+    c[TAIL_SECOND_ORDER].f = r->second_order;
+    c[TAIL_SECONDS].f = record->seconds;
+    c[TAIL_TOKENS].i = record->tokens;
     return add(m, OL_TABLE_EPISODE, m->cells);
 }
 
@@ -178,7 +153,10 @@ ol_status ol_metrics_own(ol_metrics *m, int64_t step, const char *name, size_t n
         sum += (double)values[i];
     }
     const ol_cell cells[] = {
-        {.i = step}, {.text = name}, {.f = least}, {.f = sum / (double)n}, {.f = most}};
+        [OWN_STEP] = {.i = step},   [OWN_NAME] = {.text = name},
+        [OWN_LEAST] = {.f = least}, [OWN_MEAN] = {.f = sum / (double)n},
+        [OWN_MOST] = {.f = most},
+    };
 
     return add(m, OL_TABLE_OWN, cells);
 }
@@ -187,19 +165,21 @@ ol_status ol_metrics_overlap(ol_metrics *m, const ol_overlap *overlap)
 {
     if (!m)
         return OL_OK;
-    const ol_cell check[] = {{.i = 1},
-                             {.i = overlap->train_rows},
-                             {.i = overlap->test_rows},
-                             {.i = overlap->same_tasks},
-                             {.i = overlap->shared_rows}};
+    const ol_cell check[] = {
+        [CHECK_NUMBER] = {.i = 1},
+        [CHECK_TRAIN_ROWS] = {.i = overlap->train_rows},
+        [CHECK_TEST_ROWS] = {.i = overlap->test_rows},
+        [CHECK_SAME_TASKS] = {.i = overlap->same_tasks},
+        [CHECK_SHARED_ROWS] = {.i = overlap->shared_rows},
+    };
 
     for (int i = 0; i < overlap->n; i++) {
         const ol_overlap_pair *pair = &overlap->pairs[i];
-        const ol_cell cells[] = {{.i = i + 1},
-                                 {.text = pair->train},
-                                 {.text = pair->test},
-                                 {.i = pair->same_task},
-                                 {.i = pair->rows}};
+        const ol_cell cells[] = {
+            [OVERLAP_PAIR] = {.i = i + 1},         [OVERLAP_TRAIN] = {.text = pair->train},
+            [OVERLAP_TEST] = {.text = pair->test}, [OVERLAP_SAME_TASK] = {.i = pair->same_task},
+            [OVERLAP_ROWS] = {.i = pair->rows},
+        };
 
         OL_TRY(add(m, OL_TABLE_OVERLAP, cells));
     }
@@ -210,17 +190,19 @@ ol_status ol_metrics_cut(ol_metrics *m, const char *task, const char *role, cons
 {
     if (!m)
         return OL_OK;
-    const ol_cell cells[] = {{.i = ol_tables_rows(m->tables, OL_TABLE_CUT) + 1},
-                             {.text = task},
-                             {.text = role},
-                             {.i = cut->rows},
-                             {.i = cut->rows_cut},
-                             {.i = cut->tokens},
-                             {.i = cut->tokens_cut},
-                             {.i = cut->prompts},
-                             {.i = cut->prompts_cut},
-                             {.i = cut->prompt_tokens},
-                             {.i = cut->prompt_tokens_cut}};
+    const ol_cell cells[] = {
+        [CUT_NUMBER] = {.i = ol_tables_rows(m->tables, OL_TABLE_CUT) + 1},
+        [CUT_TASK] = {.text = task},
+        [CUT_ROLE] = {.text = role},
+        [CUT_ROWS] = {.i = cut->rows},
+        [CUT_ROWS_CUT] = {.i = cut->rows_cut},
+        [CUT_TOKENS] = {.i = cut->tokens},
+        [CUT_TOKENS_CUT] = {.i = cut->tokens_cut},
+        [CUT_PROMPTS] = {.i = cut->prompts},
+        [CUT_PROMPTS_CUT] = {.i = cut->prompts_cut},
+        [CUT_PROMPT_TOKENS] = {.i = cut->prompt_tokens},
+        [CUT_PROMPT_TOKENS_CUT] = {.i = cut->prompt_tokens_cut},
+    };
 
     return add(m, OL_TABLE_CUT, cells);
 }
@@ -230,16 +212,34 @@ ol_status ol_metrics_sink(void *metrics, const ol_table_spec *table, ol_cell *ce
     ol_metrics *m = metrics;
     const int t = table == &ol_eval_score_table ? OL_TABLE_SCORE : OL_TABLE_PREDICTION;
 
-    cells[0].i = ol_tables_rows(m->tables, t);
+    cells[OL_SCORE_NUMBER].i = ol_tables_rows(m->tables, t);
     return add(m, t, cells);
 }
 
-void ol_metrics_flush(ol_metrics *m, bool now)
+/* A folder that was removed is written anew: metrics by their own, this is the rest. */
+static void keep_folder(const ol_metrics *m)
 {
-    if (!m || (!now && ol_clock_seconds() - m->flushed_at < flush_seconds))
-        return;
-    ol_tables_flush(m->tables);
-    m->flushed_at = ol_clock_seconds();
+    if (!ol_path_exists(m->folder.job)) {
+        if (ol_make_folders(m->folder.path) != OL_OK ||
+            ol_write_file(m->folder.job, m->job, strlen(m->job)) != OL_OK)
+            ol_log_warn("%s", ol_status_message());
+        else
+            ol_log_warn("%s: was removed; it is written again", m->folder.job);
+    }
+    if (!ol_path_exists(m->folder.log) && ol_log_open(m->folder.log) != OL_OK)
+        ol_log_warn("%s", ol_status_message());
+}
+
+void ol_metrics_flush(ol_metrics *m)
+{
+    if (m && ol_tables_flush_if_due(m->tables))
+        keep_folder(m);
+}
+
+void ol_metrics_sync(ol_metrics *m)
+{
+    if (m)
+        ol_tables_sync(m->tables);
 }
 
 int64_t ol_metrics_rows(const ol_metrics *m, int table)
@@ -247,32 +247,36 @@ int64_t ol_metrics_rows(const ol_metrics *m, int table)
     return m ? ol_tables_rows(m->tables, table) : 0;
 }
 
+ol_status ol_metrics_read(const ol_metrics *m, int table, ol_tables_visit *visit, void *payload)
+{
+    return ol_tables_read(m->tables, table, visit, payload);
+}
+
 ol_status ol_metrics_keep_scores(ol_metrics *m, int64_t scores, int64_t predictions)
 {
-    int64_t rows[OL_TABLES];
+    int64_t last[OL_TABLES];
+
+    if (!m)
+        return OL_OK;
+    for (int t = 0; t < OL_TABLES; t++)
+        last[t] = INT64_MAX;
+    last[OL_TABLE_SCORE] = scores - 1; /* their index counts from 0 */
+    last[OL_TABLE_PREDICTION] = predictions - 1;
+    return ol_tables_cut(m->tables, last);
+}
+
+ol_status ol_metrics_close(ol_metrics *m)
+{
     ol_status status;
 
     if (!m)
         return OL_OK;
-    OL_TRY(ol_tables_truncate(m->tables, OL_TABLE_SCORE, scores));
-    OL_TRY(ol_tables_truncate(m->tables, OL_TABLE_PREDICTION, predictions));
-    for (int t = 0; t < OL_TABLES; t++)
-        rows[t] = ol_tables_rows(m->tables, t);
-    ol_journal_destroy(m->journal);
-    m->journal = NULL;
-    status = ol_journal_truncate(m->journal_path, m->specs, OL_TABLES, rows);
-    if (status != OL_OK)
-        ol_log_warn("%s", ol_status_message());
-    return ol_journal_open(m->journal_path, m->specs, OL_TABLES, &m->journal);
-}
-
-void ol_metrics_close(ol_metrics *m)
-{
-    if (!m)
-        return;
-    ol_tables_destroy(m->tables);
-    ol_journal_destroy(m->journal);
+    if (m->tables)
+        keep_folder(m);
+    status = ol_tables_destroy(m->tables);
     ol_metric_tables_destroy(m->shape);
+    free(m->job);
     free(m->cells);
     free(m);
+    return status;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "report_parts.h"
+#include "stored_table.h"
 
 /* Learners of a file at hand: read from it, or left out as their training was in already. */
 enum { TAKEN = 1, PASSED };
@@ -103,71 +104,30 @@ static ol_status add_training(report_learner *l, int64_t seed, bool *known)
     return OL_OK;
 }
 
-/* Columns of eval/score. */
-typedef struct score_columns {
-    size_t n;
-    ol_strings learner, task, group, metric;
-    double *seed, *steps, *score, *unseen, *chance, *majority, *calibration; /* [n] */
-} score_columns;
-
-static void finish_scores(score_columns *c)
+static ol_status read_scores(const ol_archive *file, stored_table *scores)
 {
-    ol_strings_finish(&c->learner);
-    ol_strings_finish(&c->task);
-    ol_strings_finish(&c->group);
-    ol_strings_finish(&c->metric);
-    free(c->seed);
-    free(c->steps);
-    free(c->score);
-    free(c->unseen);
-    free(c->chance);
-    free(c->majority);
-    free(c->calibration);
+    static const int columns[] = {OL_SCORE_LEARNER, OL_SCORE_TASK,    OL_SCORE_SEED,
+                                  OL_SCORE_STEPS,   OL_SCORE_METRIC,  OL_SCORE_SCORE,
+                                  OL_SCORE_UNSEEN,  OL_SCORE_GROUP,   OL_SCORE_CALIBRATION,
+                                  OL_SCORE_CHANCE,  OL_SCORE_MAJORITY};
+
+    return stored_table_read(file, &ol_eval_score_table, columns, sizeof columns / sizeof *columns,
+                             scores);
 }
 
-static ol_status read_scores(const ol_archive *file, score_columns *c)
-{
-    if (!ol_archive_has(file, "eval/score/number"))
-        return OL_OK;
-    OL_TRY(ol_archive_count(file, "eval/score/number", &c->n));
-    if (c->n == 0)
-        return OL_OK;
-    OL_TRY(ol_archive_read_strings(file, "eval/score/learner", &c->learner));
-    OL_TRY(ol_archive_read_strings(file, "eval/score/task", &c->task));
-    OL_TRY(ol_archive_read_strings(file, "eval/score/metric", &c->metric));
-    if (ol_archive_has(file, "eval/score/group"))
-        OL_TRY(ol_archive_read_strings(file, "eval/score/group", &c->group));
-    OL_CHECK(c->learner.n == c->n && c->task.n == c->n && c->metric.n == c->n &&
-                 (c->group.n == 0 || c->group.n == c->n),
-             OL_EDATA,
-             "%s: eval/score has columns of unequal length; run with --resume to repair it",
-             ol_archive_path(file));
-    OL_TRY(read_column(file, "eval/score/seed", c->n, &c->seed));
-    OL_TRY(read_column(file, "eval/score/adapt_steps", c->n, &c->steps));
-    OL_TRY(read_column(file, "eval/score/score", c->n, &c->score));
-    OL_TRY(read_column(file, "eval/score/unseen_domain", c->n, &c->unseen));
-    OL_TRY(read_column(file, "eval/score/chance", c->n, &c->chance));
-    OL_TRY(read_column(file, "eval/score/majority", c->n, &c->majority));
-    return read_column(file, "eval/score/calibration_error", c->n, &c->calibration);
-}
-
-static ol_status add_score(ol_report *r, report_learner *l, const score_columns *c, size_t i,
+static ol_status add_score(ol_report *r, report_learner *l, const stored_table *c, size_t i,
                            int64_t training)
 {
-    const bool named = c->group.n > 0 && *c->group.items[i];
-    const char *group = named ? c->group.items[i] : c->unseen[i] > 0.0 ? "unseen domains" : "";
-    report_score s = {.task = report_word(r, c->task.items[i]),
-                      .group = report_word(r, group),
-                      .seed = (int)c->seed[i],
-                      .steps = (int)c->steps[i],
+    report_score s = {.task = report_word(r, c->text[OL_SCORE_TASK].items[i]),
+                      .group = report_word(r, stored_group(c, i)),
+                      .seed = (int)c->number[OL_SCORE_SEED][i],
+                      .steps = (int)c->number[OL_SCORE_STEPS][i],
                       .training = training,
-                      .metric = strcmp(c->metric.items[i], ol_metric_name(OL_MACRO_F1)) == 0
-                                    ? OL_MACRO_F1
-                                    : OL_ACCURACY,
-                      .score = c->score[i],
-                      .chance = c->chance[i],
-                      .majority = c->majority[i],
-                      .calibration = c->calibration[i]};
+                      .metric = stored_metric(c, i),
+                      .score = c->number[OL_SCORE_SCORE][i],
+                      .chance = c->number[OL_SCORE_CHANCE][i],
+                      .majority = c->number[OL_SCORE_MAJORITY][i],
+                      .calibration = c->number[OL_SCORE_CALIBRATION][i]};
 
     OL_CHECK(s.task && s.group, OL_ENOMEM, "no memory for a name");
     if ((l->n_scores & (l->n_scores - 1)) == 0) { /* doubles */
@@ -201,58 +161,39 @@ static ol_status count_row(report_learner *l, const char *task, int steps, bool 
     return OL_OK;
 }
 
-static ol_status count_predictions(ol_report *r, int run, const ol_strings *learner,
-                                   const ol_strings *task, const double *const columns[3], size_t n,
-                                   const char *taken)
+static ol_status count_predictions(ol_report *r, int run, const stored_table *t, const char *taken)
 {
-    const char *name = "";
+    const char *name = "", *const *learner =
+                               (const char *const *)t->text[OL_PREDICTION_LEARNER].items;
     report_learner *l = NULL;
 
-    for (size_t i = 0; i < n; i++) {
-        const char *word = report_word(r, task->items[i]);
+    for (size_t i = 0; i < t->n; i++) {
+        const char *word = report_word(r, t->text[OL_PREDICTION_TASK].items[i]);
 
         OL_CHECK(word, OL_ENOMEM, "no memory for a name");
-        if (!l || strcmp(name, learner->items[i]) != 0) {
-            OL_TRY(find_learner(r, run, learner->items[i], &l));
-            name = learner->items[i];
+        if (!l || strcmp(name, learner[i]) != 0) {
+            OL_TRY(find_learner(r, run, learner[i], &l));
+            name = learner[i];
         }
-        if (taken[l - r->learners] != TAKEN)
-            continue;
-        OL_TRY(count_row(l, word, (int)columns[0][i], columns[1][i] == columns[2][i]));
+        if (taken[l - r->learners] == TAKEN)
+            OL_TRY(count_row(l, word, (int)t->number[OL_PREDICTION_STEPS][i],
+                             t->number[OL_PREDICTION_PREDICTED_INDEX][i] ==
+                                 t->number[OL_PREDICTION_GOLD_INDEX][i]));
     }
     return OL_OK;
 }
 
 static ol_status read_predictions(ol_report *r, int run, const ol_archive *file, const char *taken)
 {
-    static const char *const names[3] = {"eval/prediction/adapt_steps",
-                                         "eval/prediction/predicted_index",
-                                         "eval/prediction/gold_index"};
-    ol_strings learner = {0}, task = {0};
-    double *columns[3] = {NULL, NULL, NULL};
-    size_t n = 0;
-    ol_status status = OL_OK;
+    static const int columns[] = {OL_PREDICTION_LEARNER, OL_PREDICTION_TASK, OL_PREDICTION_STEPS,
+                                  OL_PREDICTION_PREDICTED_INDEX, OL_PREDICTION_GOLD_INDEX};
+    stored_table table;
+    ol_status status = stored_table_read(file, &ol_eval_prediction_table, columns,
+                                         sizeof columns / sizeof *columns, &table);
 
-    if (!ol_archive_has(file, "eval/prediction/number"))
-        return OL_OK;
-    OL_TRY(ol_archive_count(file, "eval/prediction/number", &n));
-    if (n == 0)
-        return OL_OK;
-    status = ol_archive_read_strings(file, "eval/prediction/learner", &learner);
     if (status == OL_OK)
-        status = ol_archive_read_strings(file, "eval/prediction/task", &task);
-    for (int i = 0; i < 3 && status == OL_OK; i++)
-        status = read_column(file, names[i], n, &columns[i]);
-    if (status == OL_OK && (learner.n != n || task.n != n))
-        status = ol_fail(OL_EDATA, "%s: eval/prediction has columns of unequal length",
-                         ol_archive_path(file));
-    if (status == OL_OK)
-        status =
-            count_predictions(r, run, &learner, &task, (const double *const *)columns, n, taken);
-    for (int i = 0; i < 3; i++)
-        free(columns[i]);
-    ol_strings_finish(&learner);
-    ol_strings_finish(&task);
+        status = count_predictions(r, run, &table, taken);
+    stored_table_finish(&table);
     return status;
 }
 
@@ -316,7 +257,7 @@ static ol_status name_of_job(const ol_archive *file, char name[256])
 }
 
 /* All learners that the file scores; those whose training was in already are passed over. */
-static ol_status add_learners(ol_report *r, int run, const ol_archive *file, const score_columns *c,
+static ol_status add_learners(ol_report *r, int run, const ol_archive *file, const stored_table *c,
                               report_series *series, char *taken)
 {
     int64_t training = 0;
@@ -328,7 +269,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file, con
         return OL_OK;
     OL_TRY(name_of_job(file, name));
     for (size_t i = 0; i < (c->n > 0 ? c->n : 1); i++) {
-        const char *learner = c->n > 0 ? c->learner.items[i] : name;
+        const char *learner = c->n > 0 ? c->text[OL_SCORE_LEARNER].items[i] : name;
         report_learner *l;
         bool known;
 
@@ -343,7 +284,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file, con
     for (size_t i = 0; i < c->n; i++) {
         report_learner *l;
 
-        OL_TRY(find_learner(r, run, c->learner.items[i], &l));
+        OL_TRY(find_learner(r, run, c->text[OL_SCORE_LEARNER].items[i], &l));
         if (taken[l - r->learners] == TAKEN)
             OL_TRY(add_score(r, l, c, i, training));
     }
@@ -361,7 +302,7 @@ static ol_status read_facts(const ol_archive *file, report_run *run)
 ol_status report_read_metrics(ol_report *report, int run, const char *path)
 {
     ol_archive *file;
-    score_columns scores = {0};
+    stored_table scores = {0};
     report_series series = {0};
     char *taken = NULL;
     ol_status status;
@@ -380,7 +321,7 @@ ol_status report_read_metrics(ol_report *report, int run, const char *path)
     if (status == OL_OK && scores.n > 0)
         status = read_predictions(report, run, file, taken);
     free(taken);
-    finish_scores(&scores);
+    stored_table_finish(&scores);
     finish_series(&series);
     ol_archive_close(file);
     return status;

@@ -20,7 +20,8 @@
 
 typedef struct runner {
     ol_setup *setup;
-    bool first; /* this is rank 0 */
+    bool first;         /* this is rank 0 */
+    char missing[2048]; /* rank 0: what metrics lack of an arm that is done with; or "" */
 } runner;
 
 const char *ol_run_commit(void)
@@ -96,10 +97,20 @@ static ol_status enter(const runner *r, const ol_arm *arm, const ol_run_folder *
     return OL_OK;
 }
 
-/* Back to the job's own log and STOP file. */
-static void leave(const runner *r, ol_metrics *metrics, ol_status status)
+/* Back to the job's own log and STOP file. Rows that metrics lack are told at once, and fail the
+ * job when all else is done. */
+static void leave(runner *r, ol_metrics *metrics, ol_status status)
 {
-    ol_metrics_close(metrics);
+    char failure[2048];
+
+    snprintf(failure, sizeof failure, "%.2047s", ol_status_message()); /* of `status` */
+    if (ol_metrics_close(metrics) != OL_OK) {
+        ol_log_warn("%s", ol_status_message());
+        if (!*r->missing)
+            snprintf(r->missing, sizeof r->missing, "%.2047s", ol_status_message());
+    }
+    if (status != OL_OK)
+        ol_fail(status, "%s", failure);
     if (!r->first || status != OL_OK)
         return; /* the last words of a run belong in the log of the arm that they are about */
     ol_stop_watch(r->setup->folder.path, NULL);
@@ -232,6 +243,9 @@ static ol_status add_to_book(const ol_run_folder *folder, score_book *book)
     ol_archive *metrics = NULL;
     ol_status status;
 
+    OL_CHECK(ol_path_exists(folder->metrics), OL_EIO,
+             "%s: was removed while the run was at work; go on with --resume, which makes it again",
+             folder->metrics);
     OL_TRY(ol_archive_open(folder->metrics, &metrics));
     status = ol_score_book_add(book, metrics);
     ol_archive_close(metrics);
@@ -260,6 +274,17 @@ static ol_status fill_book(const ol_setup *s, score_book *book)
     return OL_OK;
 }
 
+/* Rank 0, when all is done: are all results there? */
+static ol_status account(const runner *r, score_book *book)
+{
+    const ol_setup *s = r->setup;
+
+    OL_CHECK(!*r->missing, OL_EIO, "%s", r->missing);
+    if (!ol_path_exists(s->folder.job)) /* the folder was removed: those of arms keep theirs */
+        OL_TRY(ol_run_folder_write_job(&s->folder, s->job));
+    return fill_book(s, book);
+}
+
 static ol_status run(runner *r, score_book *book)
 {
     const double began = ol_clock_seconds();
@@ -279,7 +304,7 @@ static ol_status run(runner *r, score_book *book)
         ol_stop_watch(s->folder.path, NULL);
     ol_setup_describe(s);
     OL_TRY(run_all(r));
-    OL_TRY(ol_comm_agree(s->comm, r->first ? fill_book(s, book) : OL_OK));
+    OL_TRY(ol_comm_agree(s->comm, r->first ? account(r, book) : OL_OK));
     OL_TRY(ol_comm_reduce(s->comm, (double)ol_clock_peak_bytes(), &peak));
     ol_clock_duration(ol_clock_seconds() - began, spent);
     ol_log_info("done in %s; peak memory %.0f MiB (rank %d), data and libraries included", spent,

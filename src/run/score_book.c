@@ -8,67 +8,43 @@
 
 static void finish_file(score_file *f)
 {
-    ol_strings_finish(&f->learner);
-    ol_strings_finish(&f->task);
-    ol_strings_finish(&f->group);
-    ol_strings_finish(&f->metric);
+    stored_table_finish(&f->table);
     free(f->scores);
     *f = (score_file){0};
 }
 
-static ol_status read_numbers(const ol_archive *metrics, score_file *f, double *column)
+static void fill_score(const stored_table *t, size_t i, int64_t training, ol_eval_score *score)
 {
-    OL_TRY(ol_archive_read_f64(metrics, "eval/score/seed", f->n, column));
-    for (size_t i = 0; i < f->n; i++)
-        f->scores[i].seed = (int)column[i];
-    OL_TRY(ol_archive_read_f64(metrics, "eval/score/adapt_steps", f->n, column));
-    for (size_t i = 0; i < f->n; i++)
-        f->scores[i].steps = (int)column[i];
-    OL_TRY(ol_archive_read_f64(metrics, "eval/score/score", f->n, column));
-    for (size_t i = 0; i < f->n; i++)
-        f->scores[i].score = column[i];
-    OL_TRY(ol_archive_read_f64(metrics, "eval/score/chance", f->n, column));
-    for (size_t i = 0; i < f->n; i++)
-        f->scores[i].chance = column[i];
-    OL_TRY(ol_archive_read_f64(metrics, "eval/score/majority", f->n, column));
-    for (size_t i = 0; i < f->n; i++)
-        f->scores[i].majority = column[i];
-    return OL_OK;
+    const char *group = stored_group(t, i);
+
+    *score = (ol_eval_score){.training = training,
+                             .task = t->text[OL_SCORE_TASK].items[i],
+                             .group = *group ? group : NULL,
+                             .seed = (int)t->number[OL_SCORE_SEED][i],
+                             .steps = (int)t->number[OL_SCORE_STEPS][i],
+                             .metric = stored_metric(t, i),
+                             .score = t->number[OL_SCORE_SCORE][i],
+                             .chance = t->number[OL_SCORE_CHANCE][i],
+                             .majority = t->number[OL_SCORE_MAJORITY][i]};
 }
 
-/* Groups by name where the file has them; tasks of none may be of the one that there always is. */
-static ol_status read_groups(const ol_archive *metrics, score_file *f, double *column)
+static ol_status read_scores(const ol_archive *metrics, score_file *f)
 {
-    OL_TRY(ol_archive_read_f64(metrics, "eval/score/unseen_domain", f->n, column));
-    for (size_t i = 0; i < f->n; i++)
-        f->scores[i].group = column[i] != 0.0 ? "unseen domains" : NULL;
-    if (!ol_archive_has(metrics, "eval/score/group"))
+    static const int columns[] = {
+        OL_SCORE_LEARNER, OL_SCORE_TASK,   OL_SCORE_SEED,  OL_SCORE_STEPS,  OL_SCORE_METRIC,
+        OL_SCORE_SCORE,   OL_SCORE_UNSEEN, OL_SCORE_GROUP, OL_SCORE_CHANCE, OL_SCORE_MAJORITY};
+    int64_t training = 0;
+
+    OL_TRY(stored_table_read(metrics, &ol_eval_score_table, columns,
+                             sizeof columns / sizeof *columns, &f->table));
+    f->n = f->table.n;
+    if (f->n == 0)
         return OL_OK;
-    return ol_archive_read_strings(metrics, "eval/score/group", &f->group);
-}
-
-static ol_status read_texts(const ol_archive *metrics, score_file *f)
-{
-    int64_t seed = 0;
-
-    OL_TRY(ol_archive_get_i64(metrics, "/", "seed", &seed));
-    OL_TRY(ol_archive_read_strings(metrics, "eval/score/learner", &f->learner));
-    OL_TRY(ol_archive_read_strings(metrics, "eval/score/task", &f->task));
-    OL_TRY(ol_archive_read_strings(metrics, "eval/score/metric", &f->metric));
-    OL_CHECK(f->learner.n == f->n && f->task.n == f->n && f->metric.n == f->n &&
-                 (f->group.n == 0 || f->group.n == f->n),
-             OL_EDATA,
-             "%s: eval/score has columns of unequal length; run with --resume to repair it",
-             ol_archive_path(metrics));
-    for (size_t i = 0; i < f->n; i++) {
-        ol_eval_score *s = &f->scores[i];
-        s->training = seed;
-        s->task = f->task.items[i];
-        if (f->group.n > 0 && f->group.items[i][0])
-            s->group = f->group.items[i];
-        s->metric = strcmp(f->metric.items[i], ol_metric_name(OL_MACRO_F1)) == 0 ? OL_MACRO_F1
-                                                                                 : OL_ACCURACY;
-    }
+    OL_TRY(ol_archive_get_i64(metrics, "/", "seed", &training));
+    f->scores = calloc(f->n, sizeof *f->scores);
+    OL_CHECK(f->scores, OL_ENOMEM, "no memory for %zu scores", f->n);
+    for (size_t i = 0; i < f->n; i++)
+        fill_score(&f->table, i, training, &f->scores[i]);
     return OL_OK;
 }
 
@@ -121,41 +97,21 @@ static ol_status read_training(const ol_archive *metrics, score_file *f)
     return status;
 }
 
-static ol_status read_file(const ol_archive *metrics, score_file *f)
-{
-    double *column = malloc(f->n * sizeof *column);
-    ol_status status;
-
-    f->scores = calloc(f->n, sizeof *f->scores);
-    if (!column || !f->scores) {
-        free(column);
-        return ol_fail(OL_ENOMEM, "no memory for %zu scores", f->n);
-    }
-    status = read_numbers(metrics, f, column);
-    if (status == OL_OK)
-        status = read_groups(metrics, f, column);
-    free(column);
-    OL_TRY(status);
-    OL_TRY(read_texts(metrics, f));
-    return read_training(metrics, f);
-}
-
 ol_status ol_score_book_add(score_book *book, const ol_archive *metrics)
 {
-    score_file f = {0};
-    score_file *files;
-    ol_status status;
+    score_file f = {0}, *files = NULL;
+    ol_status status = read_scores(metrics, &f);
 
-    if (!ol_archive_is_group(metrics, "eval/score"))
-        return OL_OK;
-    OL_TRY(ol_archive_count(metrics, "eval/score/number", &f.n));
-    if (f.n == 0)
-        return OL_OK;
-    status = read_file(metrics, &f);
-    files = status == OL_OK ? realloc(book->files, (book->n + 1) * sizeof *files) : NULL;
+    if (status == OL_OK && f.n > 0)
+        status = read_training(metrics, &f);
+    if (status == OL_OK && f.n > 0) {
+        files = realloc(book->files, (book->n + 1) * sizeof *files);
+        if (!files)
+            status = ol_fail(OL_ENOMEM, "no memory for %zu scores", f.n);
+    }
     if (!files) {
         finish_file(&f);
-        return status != OL_OK ? status : ol_fail(OL_ENOMEM, "no memory for %zu scores", f.n);
+        return status;
     }
     book->files = files;
     book->files[book->n++] = f;
@@ -208,7 +164,7 @@ static ol_eval_learner collect(const score_book *book, const char *name, ol_eval
         const bool again = has_training(&learner, f->scores[0].training);
         const size_t had = learner.n;
         for (size_t i = 0; i < f->n && !again; i++)
-            if (strcmp(f->learner.items[i], name) == 0)
+            if (strcmp(f->table.text[OL_SCORE_LEARNER].items[i], name) == 0)
                 at[learner.n++] = f->scores[i];
         if (learner.n == had)
             continue;
@@ -236,7 +192,7 @@ ol_status ol_score_book_table(const score_book *book, int width, ol_text *out)
     status = learners && scores ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %zu scores", room);
     for (size_t f = 0; f < book->n && status == OL_OK; f++) {
         for (size_t i = 0; i < book->files[f].n; i++) {
-            const char *name = book->files[f].learner.items[i];
+            const char *name = book->files[f].table.text[OL_SCORE_LEARNER].items[i];
             if (is_known(learners, n, name))
                 continue;
             learners[n] = collect(book, name, scores + used);

@@ -3,14 +3,13 @@
 #ifndef RUN_SCORE_BOOK_H
 #define RUN_SCORE_BOOK_H
 
-#include "outerloop/eval/table.h"    /* ol_eval_score */
-#include "outerloop/store/archive.h" /* ol_archive */
+#include "outerloop/eval/table.h" /* ol_eval_score */
+#include "stored_table.h"
 
 /* Scores of one metrics file, by learner. */
 typedef struct score_file {
-    ol_strings learner, task, group, metric; /* [n] that `scores` and learners borrow; group may
-                                                be empty: an older file                        */
-    ol_eval_score *scores;                   /* [n]                                            */
+    stored_table table;    /* that `scores` and learners borrow from */
+    ol_eval_score *scores; /* [n]                                    */
     size_t n;
     double seconds;       /* of training in the same file; NaN when there was none             */
     double before, after; /* query loss around its inner loop, as in ol_eval_learner           */

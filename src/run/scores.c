@@ -2,13 +2,11 @@
 #include "outerloop/run/scores.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/log.h"      /* ol_log_warn */
-#include "outerloop/run/progress.h"  /* ol_progress */
-#include "outerloop/run/stop.h"      /* ol_stop_wanted */
-#include "outerloop/store/archive.h" /* ol_archive */
+#include "outerloop/base/log.h"     /* ol_log_warn */
+#include "outerloop/run/progress.h" /* ol_progress */
+#include "outerloop/run/stop.h"     /* ol_stop_wanted */
 
 enum { ITEMS_A_RANK = 8 }; /* of a portion: enough for ranks to be evenly busy */
 
@@ -29,44 +27,6 @@ static ol_evaluation_spec whole_spec(const ol_scoring *scoring)
     return spec;
 }
 
-/* Columns of eval/score that tell which scores are there. */
-typedef struct stored {
-    ol_strings tasks;
-    int64_t *seeds, *steps, *rows; /* [n] */
-    size_t n;
-} stored;
-
-static void stored_finish(stored *s)
-{
-    ol_strings_finish(&s->tasks);
-    free(s->seeds);
-    free(s->steps);
-    free(s->rows);
-}
-
-static ol_status read_columns(const char *path, stored *s)
-{
-    ol_archive *file = NULL;
-    ol_status status;
-
-    s->seeds = calloc(s->n + 1, sizeof *s->seeds);
-    s->steps = calloc(s->n + 1, sizeof *s->steps);
-    s->rows = calloc(s->n + 1, sizeof *s->rows);
-    OL_CHECK(s->seeds && s->steps && s->rows, OL_ENOMEM, "no memory for %zu scores", s->n);
-    OL_TRY(ol_archive_open(path, &file));
-    status = ol_archive_read_strings(file, "eval/score/task", &s->tasks);
-    if (status == OL_OK)
-        status = ol_archive_read_i64(file, "eval/score/seed", s->n, s->seeds);
-    if (status == OL_OK)
-        status = ol_archive_read_i64(file, "eval/score/adapt_steps", s->n, s->steps);
-    if (status == OL_OK)
-        status = ol_archive_read_i64(file, "eval/score/rows", s->n, s->rows);
-    ol_archive_close(file);
-    return status == OL_OK && s->tasks.n != s->n
-               ? ol_fail(OL_EDATA, "%s: eval/score: columns differ in length", path)
-               : status;
-}
-
 /* What row i of the table must be of. */
 typedef struct place {
     const char *task;
@@ -84,51 +44,48 @@ static place expected(const ol_evaluation_spec *spec, size_t i)
                    .steps = ol_eval_steps(&spec->scoring, (int)(i % n))};
 }
 
-/* Take the whole tasks that stand at the front of the tables, with all their predictions. */
-static ol_status take_stored(const ol_scoring *scoring, const ol_evaluation_spec *spec,
-                             const stored *s, int *tasks)
+/* Stored scores as they are met, from the first on. */
+typedef struct stored {
+    const ol_evaluation_spec *spec;
+    int64_t there;                   /* predictions in all                              */
+    int64_t met, sum;                /* scores that are as expected, their predictions  */
+    int64_t tasks, kept, kept_below; /* whole tasks of these, their scores, predictions */
+    bool ended;
+} stored;
+
+/* Take a score when it is the one that comes next, with all its predictions. */
+static ol_status take_stored(void *payload, int64_t row, const ol_cell *cells)
 {
-    const size_t a_task = (size_t)spec->n_seeds * (size_t)ol_eval_scorings(&spec->scoring);
-    const int64_t there = ol_metrics_rows(scoring->metrics, OL_TABLE_PREDICTION);
-    int64_t sum = 0, predictions = 0;
-    size_t kept = 0;
+    stored *s = payload;
+    const int64_t a_task = (int64_t)s->spec->n_seeds * ol_eval_scorings(&s->spec->scoring);
+    place want;
 
-    for (size_t i = 0; i < s->n && i < a_task * (size_t)spec->n_tasks; i++) {
-        const place want = expected(spec, i);
-
-        if (strcmp(s->tasks.items[i], want.task) != 0 || s->seeds[i] != want.seed ||
-            s->steps[i] != want.steps)
-            break;
-        sum += s->rows[i];
-        if (sum > there)
-            break;
-        if ((i + 1) % a_task == 0) {
-            kept = i + 1;
-            predictions = sum;
-        }
+    (void)row;
+    s->ended = s->ended || s->met == a_task * s->spec->n_tasks;
+    if (s->ended)
+        return OL_OK;
+    want = expected(s->spec, (size_t)s->met);
+    s->sum += cells[OL_SCORE_ROWS].i;
+    s->ended = strcmp(cells[OL_SCORE_TASK].text, want.task) != 0 ||
+               cells[OL_SCORE_SEED].i != want.seed || cells[OL_SCORE_STEPS].i != want.steps ||
+               s->sum > s->there;
+    if (!s->ended && ++s->met % a_task == 0) {
+        s->tasks++;
+        s->kept = s->met;
+        s->kept_below = s->sum;
     }
-    *tasks = (int)(kept / a_task);
-    return ol_metrics_keep_scores(scoring->metrics, (int64_t)kept, predictions);
+    return OL_OK;
 }
 
-/* Rank 0: what earlier starts have scored already. */
+/* Rank 0: what earlier starts have scored already, of whole tasks. */
 static ol_status restore(const ol_scoring *scoring, const ol_evaluation_spec *spec, int *tasks)
 {
-    stored s = {.n = (size_t)ol_metrics_rows(scoring->metrics, OL_TABLE_SCORE)};
-    ol_status status;
+    stored s = {.spec = spec, .there = ol_metrics_rows(scoring->metrics, OL_TABLE_PREDICTION)};
 
-    *tasks = 0;
-    if (s.n == 0)
-        return ol_metrics_keep_scores(scoring->metrics, 0, 0);
-    status = read_columns(scoring->folder->metrics, &s);
-    if (status == OL_OK) {
-        status = take_stored(scoring, spec, &s, tasks);
-    } else {
-        ol_log_warn("%s; tasks are scored again", ol_status_message());
-        status = ol_metrics_keep_scores(scoring->metrics, 0, 0);
-    }
-    stored_finish(&s);
-    return status;
+    if (ol_metrics_rows(scoring->metrics, OL_TABLE_SCORE) > 0)
+        OL_TRY(ol_metrics_read(scoring->metrics, OL_TABLE_SCORE, take_stored, &s));
+    *tasks = (int)s.tasks;
+    return ol_metrics_keep_scores(scoring->metrics, s.kept, s.kept_below);
 }
 
 /* A portion: some tasks of the whole, whose source counts from the first of them. */
@@ -153,7 +110,7 @@ static ol_status store(const ol_scoring *scoring, const ol_evaluation_spec *spec
                     scoring->name, evaluation->diverged, evaluation->diverged > 1 ? "s" : "",
                     evaluation->diverged > 1 ? "" : "s", ol_job_adapt_lr(scoring->job));
     OL_TRY(ol_evaluation_store(evaluation, spec, scoring->name, ol_metrics_sink, scoring->metrics));
-    ol_metrics_flush(scoring->metrics, true);
+    ol_metrics_flush(scoring->metrics);
     return OL_OK;
 }
 

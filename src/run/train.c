@@ -187,7 +187,7 @@ static ol_status save(trainer *t)
 
     OL_TRY(compare_ranks(t));
     if (is_first(t)) {
-        ol_metrics_flush(t->metrics, true); /* never fewer rows than the checkpoint has steps */
+        ol_metrics_sync(t->metrics); /* never fewer rows than the checkpoint has steps */
         status = ol_snapshot_write(t->arm->folder.checkpoints, t->arm->job, t->arm->model,
                                    &t->setup->state, t->mark, path);
     }
@@ -270,7 +270,7 @@ static ol_status meta_step(trainer *t)
                      report.query_after, report.tokens, seconds);
     OL_TRY(record(t, &report, outer.adam.lr, seconds));
     watch_gradient(t, &report);
-    ol_metrics_flush(t->metrics, false);
+    ol_metrics_flush(t->metrics);
     return OL_OK;
 }
 
@@ -332,7 +332,6 @@ ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_r
     if (status == OL_OK)
         status = loop(&t);
     ol_progress_end();
-    ol_metrics_flush(metrics, true);
     ol_meta_stepper_destroy(t.stepper);
     free(t.costs);
     return status;

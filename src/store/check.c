@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chain.h"
 #include "outerloop/base/digest.h" /* ol_digest_sha256 */
 #include "outerloop/base/file.h"   /* PATH_MAX */
+#include "h5.h"
 
 static ol_status read_dataset(const ol_archive *archive, const char *object)
 {
@@ -32,7 +32,7 @@ static ol_status read_dataset(const ol_archive *archive, const char *object)
     free(data);
     if (failed < 0)
         return ol_h5_fail(OL_EDATA, archive->path, object, "cannot read, the file is damaged");
-    return ol_chain_check(archive, object, set);
+    return OL_OK;
 }
 
 /* The job's text is sealed by a digest that other programs can compare too. */

@@ -6,9 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "chain.h"
-#include "outerloop/base/file.h"
-
 enum { CHUNK_ROWS = 512, NAME_BYTES = 256 };
 
 static void name_column(const ol_table_spec *spec, int c, char name[NAME_BYTES])
@@ -30,7 +27,8 @@ static hid_t type_on_disk(const ol_column *column)
     }
 }
 
-static hid_t type_in_memory(const ol_column *column)
+/* @param more  bytes that a text of fixed width has for its NUL */
+static hid_t type_in_memory(const ol_column *column, size_t more)
 {
     switch (column->type) {
     case OL_COLUMN_I64:
@@ -38,7 +36,7 @@ static hid_t type_in_memory(const ol_column *column)
     case OL_COLUMN_F64:
         return H5Tcopy(H5T_NATIVE_DOUBLE);
     case OL_COLUMN_TEXT:
-        return ol_h5_string_type((size_t)column->width);
+        return ol_h5_string_type(column->width > 0 ? (size_t)column->width + more : 0);
     default:
         return H5Tvlen_create(H5T_NATIVE_DOUBLE);
     }
@@ -138,12 +136,26 @@ ol_status ol_columns_create(ol_archive *archive, const ol_table_spec *spec)
     return describe_parent(archive, spec);
 }
 
-static ol_status column_length(hid_t set, const ol_archive *archive, const char *name,
-                               int64_t *rows)
+/* Open a column and check that it is what the table says. @param rows  its length */
+static ol_status open_column(const ol_archive *archive, const ol_table_spec *spec, int c,
+                             hid_t *set, int64_t *rows)
 {
-    OL_H5_AUTO space = H5Dget_space(set);
+    char name[NAME_BYTES];
+    OL_H5_AUTO expected = type_on_disk(&spec->columns[c]);
+    OL_H5_AUTO type = -1;
+    OL_H5_AUTO space = -1;
     hsize_t length = 0;
 
+    name_column(spec, c, name);
+    *set = H5Dopen2(archive->file, name, H5P_DEFAULT);
+    OL_CHECK(*set >= 0, OL_EUSAGE,
+             "%s: %s: the file has no such column; another version of this program wrote it",
+             archive->path, name);
+    type = H5Dget_type(*set);
+    OL_CHECK(H5Tequal(type, expected) > 0, OL_EUSAGE,
+             "%s: %s: the column is of another type; another version of this program wrote it",
+             archive->path, name);
+    space = H5Dget_space(*set);
     OL_CHECK(H5Sget_simple_extent_ndims(space) == 1, OL_EDATA, "%s: %s: is not a column",
              archive->path, name);
     H5Sget_simple_extent_dims(space, &length, NULL);
@@ -151,59 +163,33 @@ static ol_status column_length(hid_t set, const ol_archive *archive, const char 
     return OL_OK;
 }
 
-/* Open a column, check its type, and cut it to `rows`; the index (c = 0) says how many they are. */
-static ol_status check_column(ol_archive *archive, const ol_table_spec *spec, int c, int64_t *rows)
+ol_status ol_columns_rows(const ol_archive *archive, const ol_table_spec *spec, int64_t *rows)
 {
-    char name[NAME_BYTES];
-    OL_H5_AUTO expected = type_on_disk(&spec->columns[c]);
-    OL_H5_AUTO set = -1;
-    OL_H5_AUTO type = -1;
-    int64_t length = 0;
+    for (int c = 0; c < spec->n; c++) {
+        OL_H5_AUTO set = -1;
+        int64_t length = 0;
 
-    name_column(spec, c, name);
-    set = H5Dopen2(archive->file, name, H5P_DEFAULT);
-    OL_CHECK(set >= 0, OL_EDATA,
-             "%s: %s: the file has no such column; another version of this program wrote it",
-             archive->path, name);
-    type = H5Dget_type(set);
-    OL_CHECK(H5Tequal(type, expected) > 0, OL_EDATA,
-             "%s: %s: the column is of another type; another version of this program wrote it",
-             archive->path, name);
-    OL_TRY(column_length(set, archive, name, &length));
-    if (c == 0)
-        *rows = length;
-    OL_CHECK(length >= *rows, OL_EDATA, "%s: %s: has %lld rows, its index %lld", archive->path,
-             name, (long long)length, (long long)*rows);
-    if (length > *rows) {
-        const hsize_t extent = (hsize_t)*rows;
-
-        OL_TRY_H5(H5Dset_extent(set, &extent), archive, name, "cannot cut it to its index");
-        if (is_variable(&spec->columns[c]))
-            OL_TRY(ol_chain_cut(archive, name, set, *rows));
+        OL_TRY(open_column(archive, spec, c, &set, &length));
+        if (c == 0)
+            *rows = length;
+        OL_CHECK(length == *rows, OL_EDATA, "%s: %s/%s: has %lld rows, its index %lld",
+                 archive->path, spec->path, spec->columns[c].name, (long long)length,
+                 (long long)*rows);
     }
     return OL_OK;
 }
 
-ol_status ol_columns_open(ol_archive *archive, const ol_table_spec *spec, int64_t *rows)
+/* One column of n rows as HDF5 wants it in memory. */
+static void fill(const ol_table_spec *spec, const ol_cell *cells, size_t n, int c, size_t size,
+                 char *to)
 {
-    for (int c = 0; c < spec->n; c++)
-        OL_TRY(check_column(archive, spec, c, rows));
-    return OL_OK;
-}
+    const ol_column *column = &spec->columns[c];
 
-/* One column of the rows as HDF5 wants it in memory. */
-static void fill(const ol_row_list *rows, int c, size_t size, void *buffer)
-{
-    const ol_column *column = &rows->spec->columns[c];
-
-    for (size_t r = 0; r < rows->n; r++) {
-        const ol_cell *cell = &rows->cells[r * (size_t)rows->spec->n + (size_t)c];
-        char *to = (char *)buffer + r * size;
+    for (size_t r = 0; r < n; r++, to += size) {
+        const ol_cell *cell = &cells[r * (size_t)spec->n + (size_t)c];
 
         if (column->type == OL_COLUMN_TEXT && column->width > 0) {
-            const size_t length = strnlen(cell->text, size);
-
-            memcpy(to, cell->text, ol_utf8_valid(cell->text, length)); /* never half a letter */
+            memcpy(to, cell->text, strnlen(cell->text, size));
         } else if (column->type == OL_COLUMN_LIST) {
             const hvl_t list = {cell->list.n, (void *)cell->list.values};
 
@@ -214,18 +200,40 @@ static void fill(const ol_row_list *rows, int c, size_t size, void *buffer)
     }
 }
 
-static ol_status write_column(ol_archive *archive, const ol_row_list *rows, int c, int64_t at,
-                              void *buffer)
+/* The same the other way: lists and texts stay in the buffer. */
+static void take(const ol_table_spec *spec, char *from, size_t n, int c, size_t size,
+                 ol_cell *cells)
 {
-    const hsize_t start = (hsize_t)at, count = rows->n, extent = start + count;
+    const ol_column *column = &spec->columns[c];
+
+    for (size_t r = 0; r < n; r++, from += size) {
+        ol_cell *cell = &cells[r * (size_t)spec->n + (size_t)c];
+
+        if (column->type == OL_COLUMN_TEXT && column->width > 0) {
+            cell->text = from;
+        } else if (column->type == OL_COLUMN_LIST) {
+            const hvl_t *list = (const hvl_t *)(const void *)from;
+
+            cell->list.values = list->p;
+            cell->list.n = list->len;
+        } else {
+            memcpy(cell, from, size);
+        }
+    }
+}
+
+static ol_status write_column(ol_archive *archive, const ol_table_spec *spec, const ol_cell *cells,
+                              size_t n, int c, int64_t at, void *buffer)
+{
+    const hsize_t start = (hsize_t)at, count = n, extent = start + count;
     char name[NAME_BYTES];
-    OL_H5_AUTO type = type_in_memory(&rows->spec->columns[c]);
+    OL_H5_AUTO type = type_in_memory(&spec->columns[c], 0);
     OL_H5_AUTO memory = H5Screate_simple(1, &count, NULL);
     OL_H5_AUTO space = -1;
     OL_H5_AUTO set = -1;
 
-    name_column(rows->spec, c, name);
-    fill(rows, c, H5Tget_size(type), buffer);
+    name_column(spec, c, name);
+    fill(spec, cells, n, c, H5Tget_size(type), buffer);
     set = H5Dopen2(archive->file, name, H5P_DEFAULT);
     OL_TRY_H5(set, archive, name, "cannot open the column");
     OL_TRY_H5(H5Dset_extent(set, &extent), archive, name, "cannot extend the column");
@@ -234,44 +242,98 @@ static ol_status write_column(ol_archive *archive, const ol_row_list *rows, int 
               "cannot select its new rows");
     OL_TRY_H5(H5Dwrite(set, type, memory, space, H5P_DEFAULT, buffer), archive, name,
               "cannot write its new rows");
-    return is_variable(&rows->spec->columns[c])
-               ? ol_chain_extend(archive, name, set, at, rows->n, buffer)
-               : OL_OK;
+    return OL_OK;
 }
 
-ol_status ol_columns_write(ol_archive *archive, const ol_row_list *rows, int64_t at)
+/* Bytes of a row in the widest column, with the NUL of a text. */
+static size_t widest(const ol_table_spec *spec)
 {
-    size_t widest = sizeof(hvl_t);
+    size_t most = sizeof(hvl_t);
 
-    for (int c = 0; c < rows->spec->n; c++)
-        if ((size_t)rows->spec->columns[c].width > widest)
-            widest = (size_t)rows->spec->columns[c].width;
-    for (int k = 1; k <= rows->spec->n && rows->n > 0; k++) {
-        void *buffer = calloc(rows->n, widest);
+    for (int c = 0; c < spec->n; c++)
+        if ((size_t)spec->columns[c].width + 1 > most)
+            most = (size_t)spec->columns[c].width + 1;
+    return most;
+}
+
+ol_status ol_columns_write(ol_archive *archive, const ol_table_spec *spec, const ol_cell *cells,
+                           size_t n, int64_t at)
+{
+    for (int c = spec->n; c-- > 0 && n > 0;) { /* the index last */
+        void *buffer = calloc(n, widest(spec));
         ol_status status;
 
-        OL_CHECK(buffer, OL_ENOMEM, "%s: no memory to write %zu rows", archive->path, rows->n);
-        status = write_column(archive, rows, k % rows->spec->n, at, buffer); /* the index last */
+        OL_CHECK(buffer, OL_ENOMEM, "%s: no memory to write %zu rows", archive->path, n);
+        status = write_column(archive, spec, cells, n, c, at, buffer);
         free(buffer);
         OL_TRY(status);
     }
     return OL_OK;
 }
 
-ol_status ol_columns_cut(ol_archive *archive, const ol_table_spec *spec, int64_t rows)
+static ol_status read_column(const ol_archive *archive, const ol_table_spec *spec, int c,
+                             int64_t at, size_t n, char *buffer, ol_cell *cells)
 {
-    const hsize_t extent = (hsize_t)rows;
+    const hsize_t start = (hsize_t)at, count = n;
+    char name[NAME_BYTES];
+    OL_H5_AUTO type = type_in_memory(&spec->columns[c], 1);
+    OL_H5_AUTO memory = H5Screate_simple(1, &count, NULL);
+    OL_H5_AUTO space = -1;
+    OL_H5_AUTO set = -1;
 
-    for (int c = 0; c < spec->n; c++) {
-        char name[NAME_BYTES];
-        OL_H5_AUTO set = -1;
+    name_column(spec, c, name);
+    set = H5Dopen2(archive->file, name, H5P_DEFAULT);
+    OL_TRY_H5(set, archive, name, "cannot open the column");
+    space = H5Dget_space(set);
+    if (H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 ||
+        H5Dread(set, type, memory, space, H5P_DEFAULT, buffer) < 0)
+        return ol_h5_fail(OL_EDATA, archive->path, name, "cannot read, the file is damaged");
+    take(spec, buffer, n, c, H5Tget_size(type), cells);
+    return OL_OK;
+}
 
-        name_column(spec, c, name);
-        set = H5Dopen2(archive->file, name, H5P_DEFAULT);
-        OL_TRY_H5(set, archive, name, "cannot open the column");
-        OL_TRY_H5(H5Dset_extent(set, &extent), archive, name, "cannot shorten the column");
-        if (is_variable(&spec->columns[c]))
-            OL_TRY(ol_chain_cut(archive, name, set, rows));
+static void reclaim(const ol_table_spec *spec, char *buffer, size_t n)
+{
+    const hsize_t count = n;
+    OL_H5_AUTO memory = H5Screate_simple(1, &count, NULL);
+
+    for (int c = 0; c < spec->n; c++)
+        if (is_variable(&spec->columns[c])) {
+            OL_H5_AUTO type = type_in_memory(&spec->columns[c], 1);
+
+            H5Dvlen_reclaim(type, memory, H5P_DEFAULT, buffer + n * widest(spec) * (size_t)c);
+        }
+}
+
+static ol_status read_block(const ol_archive *archive, const ol_table_spec *spec, int64_t at,
+                            size_t n, ol_columns_visit *visit, void *payload)
+{
+    const size_t column = n * widest(spec);
+    char *buffer = calloc((size_t)spec->n, column);
+    ol_cell *cells = calloc(n * (size_t)spec->n, sizeof *cells);
+    ol_status status = buffer && cells ? OL_OK
+                                       : ol_fail(OL_ENOMEM, "%s: %s: no memory to read %zu rows",
+                                                 archive->path, spec->path, n);
+
+    for (int c = 0; c < spec->n && status == OL_OK; c++)
+        status = read_column(archive, spec, c, at, n, buffer + column * (size_t)c, cells);
+    for (size_t r = 0; r < n && status == OL_OK; r++)
+        status = visit(payload, at + (int64_t)r, cells + r * (size_t)spec->n);
+    if (buffer)
+        reclaim(spec, buffer, n);
+    free(cells);
+    free(buffer);
+    return status;
+}
+
+ol_status ol_columns_read(const ol_archive *archive, const ol_table_spec *spec, int64_t rows,
+                          ol_columns_visit *visit, void *payload)
+{
+    for (int64_t at = 0; at < rows; at += OL_BLOCK_ROWS) {
+        const int64_t left = rows - at;
+
+        OL_TRY(read_block(archive, spec, at, left < OL_BLOCK_ROWS ? (size_t)left : OL_BLOCK_ROWS,
+                          visit, payload));
     }
     return OL_OK;
 }

@@ -131,8 +131,8 @@ static ol_status open_archive(const char *path, enum open_mode mode, size_t bloc
         free(archive);
         return ol_fail(OL_ENOMEM, "%s: no memory to open the file", path);
     }
-    if (mode != READ)
-        status = ol_disk_create(path, mode == CREATE, &archive->disk);
+    if (mode == CREATE)
+        status = ol_disk_create(path, &archive->disk);
     if (status == OL_OK)
         status = open_handle(archive, mode, block);
     if (status != OL_OK)
@@ -171,32 +171,17 @@ ol_status ol_archive_create(const char *path, ol_archive **out)
     return ol_h5_create(path, 0, out);
 }
 
-ol_status ol_h5_close_unapplied(ol_archive *archive, ol_disk **disk)
+ol_status ol_archive_close(ol_archive *archive)
 {
     ol_status status = OL_OK;
 
-    *disk = NULL;
-    if (H5Fclose(archive->file) < 0) {
-        status = ol_h5_fail_in(archive, NULL, "cannot close the file");
-    } else {
-        *disk = archive->disk;
-        archive->disk = NULL;
-    }
-    free_archive(archive);
-    return status;
-}
-
-ol_status ol_archive_close(ol_archive *archive)
-{
-    ol_disk *disk;
-    ol_status status;
-
     if (!archive)
         return OL_OK;
-    status = ol_h5_close_unapplied(archive, &disk);
-    if (status == OL_OK && disk)
-        status = ol_disk_apply(disk);
-    ol_disk_destroy(disk);
+    if (H5Fclose(archive->file) < 0)
+        status = ol_h5_fail_in(archive, NULL, "cannot close the file");
+    else if (archive->disk)
+        status = ol_disk_status(archive->disk);
+    free_archive(archive);
     return status;
 }
 

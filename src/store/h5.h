@@ -13,7 +13,7 @@
 
 struct ol_archive {
     hid_t file;
-    ol_disk *disk; /* how it is written; NULL when it is only read */
+    ol_disk *disk; /* of a file that is created: how it is written; otherwise NULL */
     char *path;
 };
 
@@ -35,16 +35,12 @@ ol_status ol_h5_fail_in(const ol_archive *archive, const char *object, const cha
             return ol_h5_fail_in((archive), (object), (what));                                     \
     } while (0)
 
-/* Open an existing file to change it. Nothing reaches the disk before it is closed. */
+/* Open an existing file to change it: in a child only, for HDF5 does not survive a failed write. */
 ol_status ol_h5_open_to_write(const char *path, ol_archive **out);
 
 /* Create a file that begins with `block` bytes of its owner's (512 or a power of two above; 0 for
    none), which HDF5 leaves alone. */
 ol_status ol_h5_create(const char *path, size_t block, ol_archive **out);
-
-/* Close an archive, but leave it to the caller to put its changes on disk (ol_disk_apply).
-   @param disk  *owned by the caller*; NULL after OL_EIO or when the archive was only read */
-ol_status ol_h5_close_unapplied(ol_archive *archive, ol_disk **disk);
 
 /* Property list that makes the groups on the way to an object. */
 hid_t ol_h5_making_groups(void);

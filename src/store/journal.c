@@ -1,92 +1,20 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "outerloop/store/journal.h"
+#include "journal.h"
 
-#include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <jansson.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "outerloop/base/digest.h"
 #include "outerloop/base/file.h"
-#include "outerloop/base/log.h"
-#include "row.h"
 
-enum { REBUILD_ROWS = 4096 }; /* rows held in memory between flushes of a rebuild */
+enum { SUM = 16, SUM_TAIL = 8 + SUM + 2 /* ,"sum":"..."} */, MOST_FAULTS = 20 };
 
-struct ol_journal {
-    char *path;
-    const ol_table_spec *const *specs;
-    int n;
-    int fd;
-    off_t size;      /* bytes of whole lines in the file                 */
-    ol_text waiting; /* lines that could not be written, and the new one */
-    bool warned;
-};
+static const char sum_key[] = ",\"sum\":\"";
 
-/* Lines of a file in memory. */
-struct lines {
-    char *text;
-    size_t size, at;
-    int number; /* of the line that next_line returned, from 1 */
-};
-
-/* The next whole line, its end replaced by a NUL; NULL at the end or where only a torn one is left.
-   @param length  of the line, without its end */
-static char *next_line(struct lines *lines, size_t *length)
-{
-    char *line = lines->text + lines->at;
-    char *end = memchr(line, '\n', lines->size - lines->at);
-
-    if (!end)
-        return NULL;
-    *end = '\0';
-    *length = (size_t)(end - line);
-    lines->at += *length + 1;
-    lines->number++;
-    return line;
-}
-
-/* A torn last line is cut off, so that the next one does not continue it. */
-static ol_status cut_torn_line(ol_journal *journal)
-{
-    char *text, *last;
-    size_t size;
-
-    OL_TRY(ol_read_file(journal->path, &text, &size));
-    last = memrchr(text, '\n', size);
-    journal->size = last ? last - text + 1 : 0;
-    free(text);
-    OL_CHECK(ftruncate(journal->fd, journal->size) == 0, OL_EIO, "%s: cannot cut a torn line: %s",
-             journal->path, strerror(errno));
-    return OL_OK;
-}
-
-ol_status ol_journal_open(const char *path, const ol_table_spec *const *specs, int n,
-                          ol_journal **out)
-{
-    ol_journal *journal = calloc(1, sizeof *journal);
-    ol_status status = OL_OK;
-
-    *out = NULL;
-    OL_CHECK(journal, OL_ENOMEM, "%s: no memory for the journal", path);
-    *journal = (ol_journal){.path = strdup(path), .specs = specs, .n = n};
-    journal->fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0666);
-    if (!journal->path)
-        status = ol_fail(OL_ENOMEM, "%s: no memory for the journal", path);
-    else if (journal->fd < 0)
-        status = ol_fail(OL_EIO, "%s: cannot append: %s", path, strerror(errno));
-    else
-        status = cut_torn_line(journal);
-    if (status != OL_OK)
-        ol_journal_destroy(journal);
-    else
-        *out = journal;
-    return status;
-}
+/* --- from cells to text ---------------------------------------------------------------------- */
 
 static json_t *number_as_json(double value)
 {
@@ -97,13 +25,30 @@ static json_t *number_as_json(double value)
     return json_real(value);
 }
 
-static json_t *text_as_json(const char *text)
+/* `text` with U+FFFD for what is not UTF-8, cut between letters to `width` bytes unless that is 0. */
+static json_t *text_as_json(const char *text, int width)
 {
     ol_text clean = {0};
     json_t *json = NULL;
+    size_t left = text ? strlen(text) : 0, size;
+    ol_status status = ol_text_append(&clean, "", 0);
 
-    if (ol_rows_clean_text(text ? text : "", &clean) == OL_OK)
-        json = json_stringn(clean.data, clean.size);
+    while (status == OL_OK && left > 0) {
+        const size_t good = ol_utf8_valid(text, left);
+
+        status = ol_text_append(&clean, text, good);
+        left -= good;
+        text += good;
+        if (status == OL_OK && left > 0) {
+            status = ol_text_append(&clean, "\xEF\xBF\xBD", 3);
+            left--;
+            text++;
+        }
+    }
+    size = width > 0 && clean.size > (size_t)width ? ol_utf8_valid(clean.data, (size_t)width)
+                                                   : clean.size;
+    if (status == OL_OK)
+        json = json_stringn(clean.data, size);
     ol_text_finish(&clean);
     return json;
 }
@@ -120,144 +65,101 @@ static json_t *list_as_json(const ol_cell *cell)
     return list;
 }
 
-static json_t *cell_as_json(ol_column_type type, const ol_cell *cell)
+static json_t *cell_as_json(const ol_column *column, const ol_cell *cell)
 {
-    switch (type) {
+    switch (column->type) {
     case OL_COLUMN_I64:
         return json_integer(cell->i);
     case OL_COLUMN_F64:
         return number_as_json(cell->f);
     case OL_COLUMN_TEXT:
-        return text_as_json(cell->text);
+        return text_as_json(cell->text, column->width);
     default:
         return list_as_json(cell);
     }
 }
 
-/* Add the row as one line to `out`. */
-static ol_status format_row(const ol_table_spec *spec, const ol_cell *cells, ol_text *out)
+/* Append an object without its closing brace; frees it. */
+static ol_status append_body(json_t *row, bool whole, ol_text *out)
 {
-    json_t *row = json_object();
-    bool whole = row && json_object_set_new(row, "table", json_string(spec->path)) == 0;
-    char *line = NULL;
+    char *line = whole ? json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
     ol_status status;
 
-    for (int c = 0; c < spec->n && whole; c++)
-        whole = json_object_set_new(row, spec->columns[c].name,
-                                    cell_as_json(spec->columns[c].type, &cells[c])) == 0;
-    if (whole)
-        line = json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(17));
     json_decref(row);
-    OL_CHECK(line, OL_ENOMEM, "no memory for a row of %s", spec->path);
-    status = ol_text_format(out, "%s\n", line);
+    OL_CHECK(line, OL_ENOMEM, "no memory for a row of metrics");
+    status = ol_text_append(out, line, strlen(line) - 1);
     free(line);
     return status;
 }
 
-/* All that waits goes out in one write. What a failed one left is cut off again. */
-static ol_status write_waiting(ol_journal *journal)
+ol_status ol_line_format(const ol_table_spec *spec, const ol_cell *cells, ol_text *out)
 {
-    const ssize_t n = write(journal->fd, journal->waiting.data, journal->waiting.size);
+    json_t *row = json_object();
+    bool whole = row && json_object_set_new(row, "table", json_string(spec->path)) == 0;
 
-    if (n != (ssize_t)journal->waiting.size) {
-        const int reason = n < 0 ? errno : ENOSPC;
-
-        if (ftruncate(journal->fd, journal->size) != 0)
-            return ol_fail(OL_EIO, "%s: cannot append, and cannot undo it: %s", journal->path,
-                           strerror(errno));
-        return ol_fail(OL_EIO, "%s: cannot append: %s", journal->path, strerror(reason));
-    }
-    journal->size += n;
-    journal->waiting.size = 0;
-    return OL_OK;
+    for (int c = 0; c < spec->n && whole; c++)
+        whole = json_object_set_new(row, spec->columns[c].name,
+                                    cell_as_json(&spec->columns[c], &cells[c])) == 0;
+    return append_body(row, whole, out);
 }
 
-bool ol_journal_append(ol_journal *journal, int table, const ol_cell *cells)
-{
-    ol_status status;
-
-    assert(table >= 0 && table < journal->n);
-    status = format_row(journal->specs[table], cells, &journal->waiting);
-    if (status == OL_OK)
-        status = write_waiting(journal);
-    if (status != OL_OK && !journal->warned)
-        ol_log_warn("%s; the run goes on, rows are kept and written later", ol_status_message());
-    journal->warned = status != OL_OK;
-    return status == OL_OK;
-}
-
-bool ol_journal_destroy(ol_journal *journal)
-{
-    bool whole = true;
-
-    if (!journal)
-        return true;
-    if (journal->waiting.size > 0 && write_waiting(journal) != OL_OK) {
-        whole = false;
-        ol_log_warn("%s; %zu bytes of rows are lost", ol_status_message(), journal->waiting.size);
-    }
-    if (journal->fd >= 0)
-        close(journal->fd);
-    ol_text_finish(&journal->waiting);
-    free(journal->path);
-    free(journal);
-    return whole;
-}
-
-/* Parse a line and find its table. @param row  *owned by the caller* (json_decref) */
-static ol_status parse_row(const char *path, int line, const char *text, size_t length,
-                           const ol_table_spec *const *specs, int n, json_t **row, int *table)
-{
-    json_error_t error;
+/* Where each member of the first line is kept. */
+static const struct {
     const char *name;
+    size_t offset;
+    bool text;
+} members[] = {
+    {"version", offsetof(ol_run_record, version), true},
+    {"git_commit", offsetof(ol_run_record, git_commit), true},
+    {"created", offsetof(ol_run_record, created), true},
+    {"run_id", offsetof(ol_run_record, run_id), true},
+    {"host", offsetof(ol_run_record, host), true},
+    {"slurm_job_id", offsetof(ol_run_record, slurm_job_id), true},
+    {"blas", offsetof(ol_run_record, blas), true},
+    {"mpi", offsetof(ol_run_record, mpi), true},
+    {"job", offsetof(ol_run_record, job), true},
+    {"seed", offsetof(ol_run_record, seed), false},
+    {"restart_count", offsetof(ol_run_record, restart_count), false},
+    {"ranks", offsetof(ol_run_record, ranks), false},
+    {"threads", offsetof(ol_run_record, threads), false},
+};
+enum { MEMBERS = sizeof members / sizeof *members };
 
-    *row = json_loadb(text, length, 0, &error);
-    OL_CHECK(*row, OL_EDATA, "%s:%d: is not JSON: %s", path, line, error.text);
-    name = json_string_value(json_object_get(*row, "table"));
-    *table = name ? ol_rows_table(specs, n, name) : -1;
-    if (*table < 0) {
-        const ol_status status = ol_fail(OL_EDATA, "%s:%d: is a row of no known table (\"%s\")",
-                                         path, line, name ? name : "");
-
-        json_decref(*row);
-        *row = NULL;
-        return status;
-    }
-    return OL_OK;
-}
-
-ol_status ol_journal_truncate(const char *path, const ol_table_spec *const *specs, int n,
-                              const int64_t *rows)
+ol_status ol_line_format_run(const ol_run_record *record, ol_text *out)
 {
-    struct lines lines = {0};
-    int64_t *seen = NULL;
-    ol_text kept = {0};
-    ol_status status;
-    size_t length;
+    json_t *row = json_object();
+    bool whole = row && json_object_set_new(row, "table", json_string("run")) == 0;
 
-    if (!ol_path_exists(path))
-        return OL_OK;
-    OL_TRY(ol_read_file(path, &lines.text, &lines.size));
-    seen = calloc((size_t)n + 1, sizeof *seen);
-    status = seen ? ol_text_append(&kept, "", 0) : ol_fail(OL_ENOMEM, "%s: no memory", path);
-    for (char *line; status == OL_OK && (line = next_line(&lines, &length));) {
-        json_t *row;
-        int table;
+    for (int i = 0; i < MEMBERS && whole; i++) {
+        const char *at = (const char *)record + members[i].offset;
 
-        status = parse_row(path, lines.number, line, length, specs, n, &row, &table);
-        if (status != OL_OK)
-            break;
-        json_decref(row);
-        if (seen[table]++ < rows[table])
-            status = ol_text_format(&kept, "%s\n", line);
+        whole = json_object_set_new(row, members[i].name,
+                                    members[i].text
+                                        ? text_as_json(*(const char *const *)(const void *)at, 0)
+                                        : json_integer(*(const int64_t *)(const void *)at)) == 0;
     }
-    if (status == OL_OK)
-        status = ol_write_file(path, kept.data, kept.size);
-    ol_text_finish(&kept);
-    free(seen);
-    free(lines.text);
-    return status;
+    return append_body(row, whole, out);
 }
+
+static void sum_of(const char *bytes, size_t n, char sum[SUM + 1])
+{
+    char digest[OL_DIGEST_TEXT];
+
+    ol_digest(bytes, n, digest);
+    memcpy(sum, digest, SUM);
+    sum[SUM] = '\0';
+}
+
+ol_status ol_line_seal(ol_text *text, size_t start, int64_t nth, int64_t line)
+{
+    char sum[SUM + 1];
+
+    OL_TRY(ol_text_format(text, ",\"nth\":%" PRId64 ",\"line\":%" PRId64, nth, line));
+    sum_of(text->data + start, text->size - start, sum);
+    return ol_text_format(text, "%s%s\"}\n", sum_key, sum);
+}
+
+/* --- from text to cells ---------------------------------------------------------------------- */
 
 static bool number_from_json(const json_t *json, double *value)
 {
@@ -274,103 +176,296 @@ static bool number_from_json(const json_t *json, double *value)
     return true;
 }
 
-/* @param values  *owned by the caller* (free), also where it returns false */
-static bool list_from_json(const json_t *json, ol_cell *cell, double **values)
+static bool list_from_json(const json_t *json, ol_cell *cell)
 {
     const size_t n = json_array_size(json);
+    double *values = malloc((n + 1) * sizeof *values);
 
-    *values = malloc((n + 1) * sizeof **values);
-    if (!*values || (json && !json_is_array(json)))
+    cell->list.values = values;
+    cell->list.n = n;
+    if (!values || (json && !json_is_array(json)))
         return false;
     for (size_t i = 0; i < n; i++)
-        if (!number_from_json(json_array_get(json, i), &(*values)[i]))
+        if (!number_from_json(json_array_get(json, i), &values[i]))
             return false;
-    cell->list.values = *values;
-    cell->list.n = n;
     return true;
 }
 
-static bool cell_from_json(ol_column_type type, const json_t *json, ol_cell *cell, double **values)
+static bool cell_from_json(ol_column_type type, const json_t *json, ol_cell *cell)
 {
     switch (type) {
     case OL_COLUMN_I64:
         cell->i = json_integer_value(json);
-        return json_is_integer(json);
+        return !json || json_is_integer(json);
     case OL_COLUMN_F64:
         return number_from_json(json, &cell->f);
     case OL_COLUMN_TEXT:
-        cell->text = json_string_value(json);
-        return !json || cell->text;
+        cell->text = json ? json_string_value(json) : "";
+        return cell->text != NULL;
     default:
-        return list_from_json(json, cell, values);
+        return list_from_json(json, cell);
     }
 }
 
-static ol_status rebuild_row(const char *path, int line, const json_t *row,
-                             const ol_table_spec *spec, ol_tables *tables, int table)
+static ol_status parse_body(const ol_line *line, json_t **json)
 {
-    const size_t n = (size_t)spec->n;
-    ol_cell *cells = calloc(n, sizeof *cells);
-    double **values = calloc(n, sizeof *values);
-    ol_status status =
-        cells && values ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a row of %s", spec->path);
+    char *text = malloc(line->length + 1);
+    json_error_t error;
 
-    for (size_t c = 0; c < n && status == OL_OK; c++) {
+    OL_CHECK(text, OL_ENOMEM, "no memory for a line of metrics");
+    memcpy(text, line->body, line->length);
+    text[line->length] = '}';
+    *json = json_loadb(text, line->length + 1, 0, &error);
+    free(text);
+    OL_CHECK(*json, OL_EDATA, "is not JSON: %s", error.text);
+    return OL_OK;
+}
+
+void ol_line_release(const ol_table_spec *spec, ol_cell *cells, json_t *json)
+{
+    for (int c = 0; c < spec->n; c++)
+        if (spec->columns[c].type == OL_COLUMN_LIST)
+            free((void *)cells[c].list.values);
+    json_decref(json);
+}
+
+ol_status ol_line_cells(const ol_line *line, const ol_table_spec *spec, ol_cell *cells,
+                        json_t **json)
+{
+    OL_TRY(parse_body(line, json));
+    memset(cells, 0, (size_t)spec->n * sizeof *cells);
+    for (int c = 0; c < spec->n; c++) {
         const ol_column *column = &spec->columns[c];
+        const json_t *value = json_object_get(*json, column->name);
 
-        if (!cell_from_json(column->type, json_object_get(row, column->name), &cells[c],
-                            &values[c]))
-            status = ol_fail(OL_EDATA, "%s:%d: \"%s\" of %s is missing or of another type", path,
-                             line, column->name, spec->path);
+        if ((c == 0 && !value) || !cell_from_json(column->type, value, &cells[c])) {
+            ol_line_release(spec, cells, *json);
+            *json = NULL;
+            return ol_fail(OL_EDATA, "\"%s\" of %s is missing or of another type", column->name,
+                           spec->path);
+        }
     }
-    if (status == OL_OK)
-        status = ol_tables_append(tables, table, cells);
-    for (size_t c = 0; values && c < n; c++)
-        free(values[c]);
-    free(values);
-    free(cells);
+    return OL_OK;
+}
+
+ol_status ol_line_record(const ol_line *line, ol_run_record *record, json_t **json)
+{
+    OL_TRY(parse_body(line, json));
+    for (int i = 0; i < MEMBERS; i++) {
+        const json_t *value = json_object_get(*json, members[i].name);
+        char *to = (char *)record + members[i].offset;
+
+        if (members[i].text)
+            *(const char **)(void *)to = json_string_value(value);
+        else
+            *(int64_t *)(void *)to = json_integer_value(value);
+    }
+    return OL_OK;
+}
+
+/* --- lines of a file ------------------------------------------------------------------------- */
+
+void ol_lines_finish(ol_lines *lines)
+{
+    free(lines->text);
+    free(lines->items);
+    ol_text_finish(&lines->faults);
+    *lines = (ol_lines){0};
+}
+
+static ol_status add_line(ol_lines *lines, ol_line line)
+{
+    if (lines->n == lines->room) {
+        const size_t room = lines->room ? 2 * lines->room : 256;
+        ol_line *items = realloc(lines->items, room * sizeof *items);
+
+        OL_CHECK(items, OL_ENOMEM, "no memory for %zu rows of metrics", room);
+        lines->items = items;
+        lines->room = room;
+    }
+    lines->items[lines->n++] = line;
+    return OL_OK;
+}
+
+/* "PATH:7: what", or "PATH:7-9: what". */
+static ol_status add_fault(ol_lines *lines, const char *path, int64_t first, int64_t last,
+                           const char *what)
+{
+    char more[32] = "";
+
+    if (++lines->n_faults > MOST_FAULTS)
+        return OL_OK;
+    if (last > first)
+        snprintf(more, sizeof more, "-%" PRId64, last);
+    return ol_text_format(&lines->faults, "%s:%" PRId64 "%s: %s\n", path, first, more, what);
+}
+
+/* Number of the table that a line begins with; OL_LINE_RUN; or less than that. */
+static int table_of(const char *text, size_t length, const ol_table_spec *const *specs, int n)
+{
+    static const char head[] = "{\"table\":\"";
+    const size_t skip = sizeof head - 1;
+    const char *name = text + skip, *end;
+    size_t size;
+
+    if (length < skip || memcmp(text, head, skip) != 0)
+        return OL_LINE_RUN - 1;
+    end = memchr(name, '"', length - skip);
+    size = end ? (size_t)(end - name) : 0;
+    for (int t = 0; t < n; t++)
+        if (strlen(specs[t]->path) == size && memcmp(specs[t]->path, name, size) == 0)
+            return t;
+    return size == 3 && memcmp(name, "run", 3) == 0 ? OL_LINE_RUN : OL_LINE_RUN - 1;
+}
+
+/* Take a sealed line apart. @return what is wrong with it, or NULL */
+static const char *take_sealed(const char *text, size_t length, ol_line *line, int64_t *number)
+{
+    char sum[SUM + 1], tail[80];
+    const char *at;
+    size_t size;
+    int end = 0;
+
+    if (length <= SUM_TAIL || memcmp(text + length - SUM_TAIL, sum_key, 8) != 0)
+        return "was altered: it has no sum";
+    length -= SUM_TAIL;
+    sum_of(text, length, sum);
+    if (memcmp(text + length + 8, sum, SUM) != 0)
+        return "was altered: its sum does not hold";
+    size = length < sizeof tail - 1 ? length : sizeof tail - 1;
+    memcpy(tail, text + length - size, size);
+    tail[size] = '\0';
+    for (at = tail + size; at > tail && strncmp(at, ",\"nth\":", 7) != 0;)
+        at--;
+    if (sscanf(at, ",\"nth\":%" SCNd64 ",\"line\":%" SCNd64 "%n", &line->nth, number, &end) != 2 ||
+        at[end] != '\0' || line->nth < 0)
+        return "was altered: it has no numbers";
+    line->body = text;
+    line->length = length - (size_t)(tail + size - at);
+    return NULL;
+}
+
+/* A line of before there were sums. */
+static const char *take_plain(const char *text, size_t length, const int64_t *next, ol_line *line)
+{
+    if (length < 2 || text[length - 1] != '}')
+        return "is no row";
+    line->body = text;
+    line->length = length - 1;
+    line->nth = line->table >= 0 ? next[line->table] : 0;
+    return NULL;
+}
+
+struct reader {
+    const char *path;
+    const ol_table_spec *const *specs;
+    int n;
+    int64_t *next;  /* [n] row that comes next */
+    int64_t number; /* of the line that comes next */
+};
+
+static ol_status take_line(struct reader *r, const char *text, size_t length, ol_lines *lines)
+{
+    ol_line line = {.table = table_of(text, length, r->specs, r->n)};
+    int64_t number = r->number;
+    const char *wrong = lines->unsealed ? take_plain(text, length, r->next, &line)
+                                        : take_sealed(text, length, &line, &number);
+
+    if (!wrong && line.table < OL_LINE_RUN)
+        wrong = "is a row of no known table";
+    if (!wrong && line.table >= 0 && line.nth < r->next[line.table])
+        wrong = "repeats a row";
+    if (wrong) {
+        r->number++;
+        return add_fault(lines, r->path, r->number - 1, r->number - 1, wrong);
+    }
+    if (number > r->number)
+        OL_TRY(add_fault(lines, r->path, r->number, number - 1, "is missing"));
+    r->number = number + 1;
+    if (line.table == OL_LINE_RUN) {
+        lines->run = line;
+        return OL_OK;
+    }
+    r->next[line.table] = line.nth + 1;
+    return add_line(lines, line);
+}
+
+ol_status ol_lines_parse(char *text, size_t size, int64_t first, const char *path,
+                         const ol_table_spec *const *specs, int n, ol_lines *lines)
+{
+    struct reader r = {.path = path, .specs = specs, .n = n, .number = first};
+    ol_status status = OL_OK;
+
+    *lines = (ol_lines){.text = text, .there = true};
+    lines->unsealed = !memmem(text, size, sum_key, sizeof sum_key - 1);
+    r.next = calloc((size_t)n + 1, sizeof *r.next);
+    OL_CHECK(r.next, OL_ENOMEM, "%s: no memory to read it", path);
+    for (char *at = text, *end; status == OL_OK; at = end + 1) {
+        end = memchr(at, '\n', size - (size_t)(at - text));
+        if (!end)
+            break;
+        status = take_line(&r, at, (size_t)(end - at), lines);
+    }
+    free(r.next);
     return status;
 }
 
-static ol_status rebuild_rows(const char *path, struct lines *lines,
-                              const ol_table_spec *const *specs, int n, ol_tables *tables)
+/* Format a body anew. @return OL_EDATA when the line is no row of that table */
+static ol_status renew_line(ol_line *line, const ol_table_spec *spec, ol_text *text)
 {
-    size_t length;
-
-    for (char *line; (line = next_line(lines, &length));) {
-        json_t *row;
-        int table;
-        ol_status status;
-
-        OL_TRY(parse_row(path, lines->number, line, length, specs, n, &row, &table));
-        status = rebuild_row(path, lines->number, row, specs[table], tables, table);
-        json_decref(row);
-        OL_TRY(status);
-        if (lines->number % REBUILD_ROWS == 0 && !ol_tables_flush(tables))
-            return ol_fail(OL_EIO, "%s", ol_status_message());
-    }
-    return ol_tables_flush(tables) ? OL_OK : ol_fail(OL_EIO, "%s", ol_status_message());
-}
-
-ol_status ol_journal_rebuild(const char *path, const char *metrics_path,
-                             const ol_table_spec *const *specs, int n, const ol_run_record *record)
-{
-    struct lines lines = {0};
-    char aside[PATH_MAX];
-    ol_tables *tables = NULL;
+    ol_cell *cells = calloc((size_t)spec->n, sizeof *cells);
+    const size_t start = text->size;
+    json_t *json = NULL;
     ol_status status;
 
-    OL_TRY(ol_path_format(aside, "%s.rebuild-%ld", metrics_path, (long)getpid()));
-    OL_TRY(ol_read_file(path, &lines.text, &lines.size));
-    status = ol_tables_create(aside, specs, n, record, &tables);
-    if (status == OL_OK)
-        status = rebuild_rows(path, &lines, specs, n, tables);
-    if (tables && !ol_tables_destroy(tables) && status == OL_OK)
-        status = ol_fail(OL_EIO, "%s", ol_status_message());
-    if (status == OL_OK)
-        status = ol_commit_file(aside, metrics_path);
-    if (status != OL_OK)
-        unlink(aside);
-    free(lines.text);
+    OL_CHECK(cells, OL_ENOMEM, "no memory for a row of %s", spec->path);
+    status = ol_line_cells(line, spec, cells, &json);
+    if (status == OL_OK) {
+        status = ol_line_format(spec, cells, text);
+        ol_line_release(spec, cells, json);
+    }
+    free(cells);
+    line->length = text->size - start;
     return status;
+}
+
+ol_status ol_lines_renew(ol_lines *lines, const char *path, const ol_table_spec *const *specs)
+{
+    const size_t n = lines->n;
+    ol_text text = {0};
+    ol_status status =
+        ol_text_append(&text, lines->run.body ? lines->run.body : "", lines->run.length);
+    size_t at = lines->run.length;
+
+    lines->n = 0;
+    for (size_t i = 0; i < n && status == OL_OK; i++) {
+        ol_line line = lines->items[i];
+
+        status = renew_line(&line, specs[line.table], &text);
+        if (status == OL_OK)
+            lines->items[lines->n++] = line;
+        else if (status == OL_EDATA)
+            status = add_fault(lines, path, (int64_t)i + 1, (int64_t)i + 1, ol_status_message());
+    }
+    free(lines->text);
+    lines->text = text.data;
+    lines->run.body = text.data;
+    for (size_t i = 0; i < lines->n; i++) {
+        lines->items[i].body = text.data + at;
+        at += lines->items[i].length;
+    }
+    return status;
+}
+
+ol_status ol_lines_read(const char *path, const ol_table_spec *const *specs, int n, ol_lines *lines)
+{
+    char *text;
+    size_t size;
+
+    *lines = (ol_lines){0};
+    if (!ol_path_exists(path))
+        return OL_OK;
+    OL_TRY(ol_read_file(path, &text, &size));
+    OL_TRY(ol_lines_parse(text, size, 1, path, specs, n, lines));
+    return lines->unsealed ? ol_lines_renew(lines, path, specs) : OL_OK;
 }

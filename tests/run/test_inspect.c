@@ -15,42 +15,47 @@
 #include "outerloop/base/file.h"
 #include "outerloop/run/evaluate.h"
 #include "outerloop/run/inspect.h"
+#include "outerloop/run/metrics.h"
 #include "outerloop/store/checkpoint.h"
 
-static const char job_text[] = "name = \"lamp\"; seed = 4; train = { steps = 2; };\n";
+static const char job_text[] = "name = \"lamp\"; seed = 4; train = { steps = 2; }; "
+                               "learner = { inner = { steps = 2; }; };\n";
+enum { INNER_STEPS = 2 };
 
-static const ol_column step_columns[] = {
-    {"step", OL_COLUMN_I64, 0, "1", "step", ""},
-    {"loss_before", OL_COLUMN_F64, 0, "nat", "before", ""},
-    {"loss_after", OL_COLUMN_F64, 0, "nat", "after", ""},
-    {"seconds", OL_COLUMN_F64, 0, "s", "seconds", ""},
-    {"tokens", OL_COLUMN_I64, 0, "1", "tokens", ""},
-    {"dropped", OL_COLUMN_I64, 0, "1", "dropped", ""},
-};
-static const ol_table_spec step_table = {
-    .path = "train/step", .title = "steps", .columns = step_columns, .n = 6};
+static ol_metric_tables *shape;
 
-static const ol_column episode_columns[] = {
-    {"step", OL_COLUMN_I64, 0, "1", "step", ""},
-    {"episode", OL_COLUMN_I64, 0, "1", "episode", ""},
-    {"task", OL_COLUMN_TEXT, 0, "1", "task", ""},
-    {"query_loss_before", OL_COLUMN_F64, 0, "nat", "before", ""},
-    {"query_loss_after", OL_COLUMN_F64, 0, "nat", "after", ""},
-};
-static const ol_table_spec episode_table = {
-    .path = "train/episode", .title = "episodes", .columns = episode_columns, .n = 5};
+static int make_shape(void **state)
+{
+    (void)state;
+    return ol_metric_tables_create(INNER_STEPS, &shape);
+}
 
-enum { STEP, EPISODE, SCORE, PREDICTION, TABLES };
-static const ol_table_spec *const tables_of_a_run[TABLES] = {
-    &step_table, &episode_table, &ol_eval_score_table, &ol_eval_prediction_table};
+static int drop_shape(void **state)
+{
+    (void)state;
+    ol_metric_tables_destroy(shape);
+    return 0;
+}
 
 /* A sink: the index is the rows so far. */
 static ol_status append(void *payload, const ol_table_spec *table, ol_cell *cells)
 {
-    const int t = table == &ol_eval_score_table ? SCORE : PREDICTION;
+    const int t = table == &ol_eval_score_table ? OL_TABLE_SCORE : OL_TABLE_PREDICTION;
 
     cells[0].i = ol_tables_rows(payload, t);
     return ol_tables_append(payload, t, cells);
+}
+
+/* The cell of a row that is named so. */
+static ol_cell *cell(int table, ol_cell *cells, const char *name)
+{
+    const ol_table_spec *spec = ol_metric_tables_specs(shape)[table];
+
+    for (int c = 0; c < spec->n; c++)
+        if (strcmp(spec->columns[c].name, name) == 0)
+            return &cells[c];
+    fail_msg("%s has no %s", spec->path, name);
+    return NULL;
 }
 
 /* Scores of two tasks under one seed, in context. */
@@ -82,19 +87,23 @@ static void make_metrics_of(const char *folder, const char *learner, bool traine
 
     assert_int_equal(ol_make_folders(folder), OL_OK);
     assert_int_equal(ol_path_format(path, "%s/metrics.h5", folder), OL_OK);
-    assert_int_equal(ol_tables_create(path, tables_of_a_run, TABLES, &record, &tables), OL_OK);
+    assert_int_equal(
+        ol_tables_create(path, ol_metric_tables_specs(shape), OL_TABLES, &record, &tables), OL_OK);
     for (int i = 1; trained && i <= 300; i++) {
-        ol_cell step[] = {{.i = i}, {.f = 5.0}, {.f = 4.0 / i}, {.f = 0.1}, {.i = 10}, {.i = 0}};
-        ol_cell episode[] = {{.i = i},
-                             {.i = 0},
-                             {.text = i % 2 ? "odd" : "even"},
-                             {.f = 3.5},
-                             {.f = i > 290 ? 1.25 : 99.0}};
-        assert_int_equal(ol_tables_append(tables, STEP, step), OL_OK);
-        assert_int_equal(ol_tables_append(tables, EPISODE, episode), OL_OK);
+        ol_cell step[32] = {{.i = i}}, episode[32] = {{.i = i}};
+
+        cell(OL_TABLE_STEP, step, "loss_before")->f = 5.0;
+        cell(OL_TABLE_STEP, step, "loss_after")->f = 4.0 / i;
+        cell(OL_TABLE_STEP, step, "seconds")->f = 0.1;
+        cell(OL_TABLE_STEP, step, "tokens")->i = 10;
+        cell(OL_TABLE_EPISODE, episode, "task")->text = i % 2 ? "odd" : "even";
+        cell(OL_TABLE_EPISODE, episode, "query_loss_before")->f = 3.5;
+        cell(OL_TABLE_EPISODE, episode, "query_loss_after")->f = i > 290 ? 1.25 : 99.0;
+        assert_int_equal(ol_tables_append(tables, OL_TABLE_STEP, step), OL_OK);
+        assert_int_equal(ol_tables_append(tables, OL_TABLE_EPISODE, episode), OL_OK);
     }
     add_scores(tables, learner, trained ? 0.75 : 0.25, 0.5);
-    assert_true(ol_tables_destroy(tables));
+    assert_int_equal(ol_tables_destroy(tables), OL_OK);
 }
 
 static void make_metrics(const char *folder, const char *learner, bool trained)
@@ -146,10 +155,10 @@ static int tear_down(void **state)
     return status;
 }
 
-static ol_status inspect(const char *path, bool check, ol_text *text)
+static ol_status inspect(const char *path, ol_inspect_how how, ol_text *text)
 {
     ol_text_finish(text);
-    return ol_inspect(path, check, text);
+    return ol_inspect(path, how, text);
 }
 
 static void assert_says(const ol_text *text, const char *words)
@@ -183,7 +192,7 @@ static void a_run_is_told_with_losses_tasks_and_table(void **state)
 
     make_metrics(*state, "lamp", true);
     make_checkpoint(*state, 7, path);
-    assert_int_equal(inspect(*state, false, &text), OL_OK);
+    assert_int_equal(inspect(*state, OL_INSPECT_LOOK, &text), OL_OK);
     assert_says(&text, "lamp, seed 4, 2 meta-steps asked for");
     assert_says(&text, "300 meta-steps, the last is 300; 30 s; 100 tokens/s");
     assert_says(&text, "5.0000 -> 4.0000 nats at step 1, 5.0000 -> 0.0133 at step 300");
@@ -191,11 +200,11 @@ static void a_run_is_told_with_losses_tasks_and_table(void **state)
     assert_says(&text, "unseen tasks: 2 tasks, 1 seed, 1 training; accuracy in %");
     assert_says(&text, "unseen domains: 1 task, 1 seed, 1 training; accuracy in %");
     assert_says(&text, "lamp               62   ±12   62\n");
-    assert_says(&text, "lamp            -                 30 s");
+    assert_says(&text, "lamp            5.000 → 0.014     30 s");
     /* of 150 episodes each, the latest ten: five at 99 and five at 1.25 */
     assert_says(&text, "  even                                      150   3.5000 -> 50.1250");
-    assert_int_equal(inspect(*state, true, &text), OL_OK);
-    assert_says(&text, "2 files, all whole");
+    assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_OK);
+    assert_says(&text, "3 files, all whole");
     ol_text_finish(&text);
 }
 
@@ -216,8 +225,8 @@ static void arms_and_the_untrained_start_share_one_table(void **state)
     make_metrics(path, "zebra", true);
     assert_int_equal(ol_path_format(path, "%s/untrained", (char *)*state), OL_OK);
     make_metrics(path, "untrained", false);
-    assert_int_equal(inspect(*state, true, &text), OL_OK);
-    assert_says(&text, "3 files, all whole");
+    assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_OK);
+    assert_says(&text, "6 files, all whole");
     untrained = strstr(text.data, "\nuntrained          38   ±12   38\n");
     zebra = strstr(text.data, "\nzebra  ");
     ape = strstr(text.data, "\nape  ");
@@ -237,8 +246,8 @@ static void trainings_from_several_seeds_share_one_table(void **state)
         assert_int_equal(ol_path_format(path, "%s/seed-%d", (char *)*state, seed), OL_OK);
         make_metrics_of(path, "lamp", true, seed);
     }
-    assert_int_equal(inspect(*state, true, &text), OL_OK);
-    assert_says(&text, "2 files, all whole");
+    assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_OK);
+    assert_says(&text, "4 files, all whole");
     assert_says(&text, "unseen tasks: 2 tasks, 1 seed, 2 trainings;");
     ol_text_finish(&text);
 }
@@ -251,15 +260,16 @@ static void a_flipped_byte_of_a_tensor_is_found_and_named(void **state)
 
     make_metrics(*state, "lamp", true);
     make_checkpoint(*state, 7, path);
-    assert_int_equal(inspect(path, true, &text), OL_OK);
+    assert_int_equal(inspect(path, OL_INSPECT_CHECK, &text), OL_OK);
     assert_says(&text, "1 file, all whole");
     flip(path, inside, sizeof inside);
-    assert_int_equal(inspect(path, false, &text), OL_EDATA); /* refused before it is used */
-    assert_int_equal(inspect(path, true, &text), OL_ECHECK);
+    assert_int_equal(inspect(path, OL_INSPECT_LOOK, &text),
+                     OL_EDATA); /* refused before it is used */
+    assert_int_equal(inspect(path, OL_INSPECT_CHECK, &text), OL_ECHECK);
     assert_says(&text, "BROKEN");
-    assert_int_equal(inspect(*state, true, &text), OL_ECHECK);
+    assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_ECHECK);
     assert_non_null(strstr(ol_status_message(), "step-000007.h5"));
-    assert_non_null(strstr(ol_status_message(), "1 of 2 files is damaged"));
+    assert_non_null(strstr(ol_status_message(), "1 of 3 files is damaged"));
     ol_text_finish(&text);
 }
 
@@ -272,7 +282,7 @@ static void a_flipped_byte_of_a_column_is_found_and_named(void **state)
     make_metrics(*state, "lamp", true);
     assert_int_equal(ol_path_format(path, "%s/metrics.h5", (char *)*state), OL_OK);
     flip(path, inside, sizeof inside);
-    assert_int_equal(inspect(*state, true, &text), OL_ECHECK);
+    assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_ECHECK);
     assert_non_null(strstr(ol_status_message(), "train/step/loss_after"));
     ol_text_finish(&text);
 }
@@ -293,12 +303,39 @@ static void flipped_bytes_of_what_varies_in_length_are_found_and_named(void **st
 
         make_metrics(*state, "lamp", true);
         assert_int_equal(ol_path_format(path, "%s/metrics.h5", (char *)*state), OL_OK);
-        assert_int_equal(inspect(*state, true, &text), OL_OK);
+        assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_OK);
         flip(path, cases[i].bytes, cases[i].size);
-        assert_int_equal(inspect(*state, true, &text), OL_ECHECK);
+        assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_ECHECK);
         if (!strstr(ol_status_message(), cases[i].named))
             fail_msg("%s is not named: %s", cases[i].named, ol_status_message());
     }
+    ol_text_finish(&text);
+}
+
+/* What --rebuild makes is what was there, and says what it did. */
+static void metrics_are_rebuilt_from_the_journal_and_it_from_them(void **state)
+{
+    char path[PATH_MAX], journal[PATH_MAX];
+    ol_text text = {0};
+
+    make_metrics(*state, "lamp", true);
+    assert_int_equal(ol_path_format(path, "%s/metrics.h5", (char *)*state), OL_OK);
+    assert_int_equal(ol_path_format(journal, "%s/metrics.jsonl", (char *)*state), OL_OK);
+    assert_int_equal(truncate(path, 5000), 0);
+    assert_int_equal(inspect(*state, OL_INSPECT_LOOK, &text), OL_ECHECK);
+    assert_int_equal(inspect(*state, OL_INSPECT_REBUILD, &text), OL_OK);
+    assert_says(&text, "metrics.h5.damaged-1");
+    assert_says(&text, "lamp               62   ±12   62\n");
+    assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_OK);
+    assert_int_equal(unlink(journal), 0);
+    assert_int_equal(ol_path_format(journal, "%s/job.cfg", (char *)*state), OL_OK);
+    assert_int_equal(inspect(*state, OL_INSPECT_REBUILD, &text), OL_EDATA); /* of which job? */
+    assert_int_equal(ol_write_file(journal, job_text, strlen(job_text)), OL_OK);
+    assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_ECHECK);
+    assert_int_equal(inspect(*state, OL_INSPECT_REBUILD, &text), OL_OK);
+    assert_says(&text, "604 rows that the journal lacked come from metrics.h5");
+    assert_int_equal(inspect(*state, OL_INSPECT_CHECK, &text), OL_OK);
+    assert_says(&text, "metrics.jsonl: 604 rows, every sum holds");
     ol_text_finish(&text);
 }
 
@@ -310,11 +347,11 @@ static void a_cut_checkpoint_is_named_among_whole_ones(void **state)
     make_checkpoint(*state, 7, path);
     make_checkpoint(*state, 9, path);
     assert_int_equal(truncate(path, 3000), 0);
-    assert_int_equal(inspect(*state, false, &text), OL_ECHECK);
+    assert_int_equal(inspect(*state, OL_INSPECT_LOOK, &text), OL_ECHECK);
     assert_says(&text, "step-000007.h5");
     assert_says(&text, "BROKEN");
-    assert_int_equal(inspect(path, false, &text), OL_EDATA);
-    assert_int_equal(inspect(path, true, &text), OL_ECHECK);
+    assert_int_equal(inspect(path, OL_INSPECT_LOOK, &text), OL_EDATA);
+    assert_int_equal(inspect(path, OL_INSPECT_CHECK, &text), OL_ECHECK);
     assert_non_null(strstr(ol_status_message(), "step-000009.h5"));
     ol_text_finish(&text);
 }
@@ -325,16 +362,16 @@ static void what_is_not_ours_is_refused(void **state)
     ol_text text = {0};
     ol_archive *archive;
 
-    assert_int_equal(inspect(*state, false, &text), OL_EDATA);
+    assert_int_equal(inspect(*state, OL_INSPECT_LOOK, &text), OL_EDATA);
     assert_non_null(strstr(ol_status_message(), "not the folder of a run"));
-    assert_int_equal(inspect("no-such-thing", true, &text), OL_EDATA);
+    assert_int_equal(inspect("no-such-thing", OL_INSPECT_CHECK, &text), OL_EDATA);
     assert_int_equal(ol_path_format(path, "%s/notes.txt", (char *)*state), OL_OK);
     assert_int_equal(ol_write_file(path, "hello\n", 6), OL_OK);
-    assert_int_equal(inspect(path, true, &text), OL_EDATA);
+    assert_int_equal(inspect(path, OL_INSPECT_CHECK, &text), OL_EDATA);
     assert_int_equal(ol_path_format(path, "%s/other.h5", (char *)*state), OL_OK);
     assert_int_equal(ol_archive_create(path, &archive), OL_OK);
     assert_int_equal(ol_archive_close(archive), OL_OK);
-    assert_int_equal(inspect(path, true, &text), OL_EDATA);
+    assert_int_equal(inspect(path, OL_INSPECT_CHECK, &text), OL_EDATA);
     assert_non_null(strstr(ol_status_message(), "not one of this program's"));
     ol_text_finish(&text);
 }
@@ -354,10 +391,12 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(flipped_bytes_of_what_varies_in_length_are_found_and_named,
                                         set_up, tear_down),
+        cmocka_unit_test_setup_teardown(metrics_are_rebuilt_from_the_journal_and_it_from_them,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_checkpoint_is_named_among_whole_ones, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_ours_is_refused, set_up, tear_down),
     };
 
-    return cmocka_run_group_tests(tests, NULL, NULL);
+    return cmocka_run_group_tests(tests, make_shape, drop_shape);
 }

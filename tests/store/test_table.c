@@ -17,7 +17,7 @@
 
 #include "outerloop/base/file.h"
 #include "outerloop/store/archive.h"
-#include "outerloop/store/journal.h"
+#include "outerloop/store/table.h"
 #include "scratch.h"
 
 static const ol_column step_columns[] = {
@@ -58,17 +58,14 @@ static void row(int i, double values[4], ol_cell cells[5])
     cells[4].list.n = (size_t)(i % 5);
 }
 
-static void append(ol_tables *tables, ol_journal *journal, int from, int to)
+static void append(ol_tables *tables, int from, int to)
 {
     for (int i = from; i < to; i++) {
         double values[4];
         ol_cell cells[5];
 
         row(i, values, cells);
-        if (tables)
-            assert_int_equal(ol_tables_append(tables, STEP, cells), OL_OK);
-        if (journal)
-            assert_true(ol_journal_append(journal, STEP, cells));
+        assert_int_equal(ol_tables_append(tables, STEP, cells), OL_OK);
     }
 }
 
@@ -119,49 +116,104 @@ static void assert_rows(const char *path, int n)
     free(losses);
 }
 
+/* Open the files with all rows whose index is at most `last`. */
+static ol_tables *reopen(int64_t last, int64_t lost[TABLES])
+{
+    const int64_t keep[TABLES] = {last, last};
+    ol_tables *tables;
+
+    assert_int_equal(
+        ol_tables_open(scratch_path("m.h5"), specs, TABLES, &record, keep, lost, &tables), OL_OK);
+    return tables;
+}
+
+/* Begin with nothing, and leave n rows. */
+static void make(int n)
+{
+    ol_tables *tables = create();
+
+    append(tables, 0, n);
+    assert_int_equal(ol_tables_destroy(tables), OL_OK);
+}
+
+static void remove_scratch(void)
+{
+    static const char *const names[] = {"m.h5", "m.jsonl", "m.h5.damaged-1", "m.jsonl.damaged-1"};
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        unlink(scratch_path(names[i]));
+}
+
+/* What check says is wrong; all of it must be in one text. */
+static void assert_found(const char *words)
+{
+    ol_tables_report report = {0};
+
+    assert_int_equal(ol_tables_check(scratch_path("m.h5"), specs, TABLES, &report), OL_OK);
+    if (!words) {
+        if (report.broken.size > 0)
+            fail_msg("found broken: %s", report.broken.data);
+    } else if (!report.broken.data || !strstr(report.broken.data, words)) {
+        fail_msg("\"%s\" is not in: %s", words, report.broken.data ? report.broken.data : "");
+    }
+    ol_tables_report_finish(&report);
+}
+
 static void test_rows_arrive(void **state)
 {
     ol_tables *tables = create();
 
     (void)state;
     assert_rows(scratch_path("m.h5"), 0);
-    append(tables, NULL, 0, 3);
-    assert_rows(scratch_path("m.h5"), 0); /* buffered */
+    append(tables, 0, 3);
+    assert_rows(scratch_path("m.h5"), 0); /* in the journal alone */
     assert_int_equal(ol_tables_rows(tables, STEP), 3);
     assert_true(ol_tables_flush(tables));
     assert_rows(scratch_path("m.h5"), 3);
-    append(tables, NULL, 3, 1500); /* several chunks */
-    assert_true(ol_tables_destroy(tables));
+    append(tables, 3, 1500); /* several chunks */
+    assert_int_equal(ol_tables_destroy(tables), OL_OK);
     assert_rows(scratch_path("m.h5"), 1500);
-    assert_true(ol_tables_destroy(NULL));
+    assert_int_equal(ol_tables_destroy(NULL), OL_OK);
+    assert_found(NULL);
 }
 
-static void test_resume_truncates(void **state)
+static ol_status sum_steps(void *payload, int64_t number, const ol_cell *cells)
+{
+    assert_int_equal(number, cells[0].i);
+    assert_string_equal(cells[2].text, number % 2 ? "abcdefg" : "short");
+    *(int64_t *)payload += cells[0].i;
+    return OL_OK;
+}
+
+static void test_resume_cuts(void **state)
 {
     const ol_run_record again = {
         .version = "0.2.0", .run_id = "r2", .ranks = 3, .restart_count = 1};
+    const int64_t last[TABLES] = {59, -1};
+    const ol_cell score[] = {{.i = 0}, {.f = INFINITY}};
     ol_tables *tables = create();
-    int64_t rows, ranks;
+    int64_t ranks, sum = 0;
     ol_archive *a;
     char *text;
 
     (void)state;
-    append(tables, NULL, 0, 100);
-    assert_true(ol_tables_destroy(tables));
-    assert_int_equal(ol_tables_open(scratch_path("m.h5"), specs, TABLES, &again, &tables), OL_OK);
-    assert_int_equal(ol_tables_rows(tables, STEP), 100);
-    assert_int_equal(ol_tables_rows(tables, SCORE), 0);
-    assert_int_equal(ol_tables_rows_through(tables, STEP, 59, &rows), OL_OK);
-    assert_int_equal(rows, 60);
-    append(tables, NULL, 100, 110);
-    assert_int_equal(ol_tables_truncate(tables, STEP, 111), OL_EDATA);
-    assert_int_equal(ol_tables_truncate(tables, STEP, 105), OL_OK); /* inside the buffer */
-    assert_int_equal(ol_tables_rows(tables, STEP), 105);
-    assert_int_equal(ol_tables_truncate(tables, STEP, rows), OL_OK);
+    append(tables, 0, 100);
+    assert_int_equal(ol_tables_append(tables, SCORE, score), OL_OK);
+    assert_int_equal(ol_tables_destroy(tables), OL_OK);
+    assert_int_equal(
+        ol_tables_open(scratch_path("m.h5"), specs, TABLES, &again, last, NULL, &tables), OL_OK);
     assert_int_equal(ol_tables_rows(tables, STEP), 60);
-    append(tables, NULL, 60, 70);
-    assert_true(ol_tables_destroy(tables));
-    assert_rows(scratch_path("m.h5"), 70);
+    assert_int_equal(ol_tables_rows(tables, SCORE), 0);
+    assert_rows(scratch_path("m.h5"), 60);
+    append(tables, 60, 80);
+    assert_int_equal(ol_tables_cut(tables, (const int64_t[]){69, -1}), OL_OK);
+    assert_int_equal(ol_tables_rows(tables, STEP), 70);
+    append(tables, 70, 75);
+    assert_int_equal(ol_tables_read(tables, STEP, sum_steps, &sum), OL_OK);
+    assert_int_equal(sum, 74 * 75 / 2);
+    assert_int_equal(ol_tables_destroy(tables), OL_OK);
+    assert_rows(scratch_path("m.h5"), 75);
+    assert_found(NULL);
     assert_int_equal(ol_archive_open(scratch_path("m.h5"), &a), OL_OK);
     assert_int_equal(ol_archive_get_i64(a, "/", "ranks", &ranks), OL_OK);
     assert_int_equal(ranks, 3);
@@ -171,182 +223,261 @@ static void test_resume_truncates(void **state)
     ol_archive_close(a);
 }
 
-static void test_foreign_files_are_refused(void **state)
+/* A metrics file that was removed, and a folder. */
+static void test_what_is_removed_comes_back(void **state)
 {
-    static const ol_column other_columns[] = {
-        {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step"},
-        {"loss", OL_COLUMN_I64, 0, "nat", "query loss", "an integer"},
-    };
-    static const ol_table_spec other = {
-        .path = "train/step", .title = "Other", .columns = other_columns, .n = 2};
-    const ol_table_spec *const others[] = {&other};
-    ol_tables *tables = create();
-    ol_archive *a;
+    char *folder = strdup(scratch_path("gone")), *path = strdup(scratch_path("gone/m.h5"));
+    ol_tables *tables;
 
     (void)state;
-    assert_true(ol_tables_destroy(tables));
-    assert_int_equal(ol_tables_open(scratch_path("m.h5"), others, 1, NULL, &tables), OL_EDATA);
-    assert_non_null(strstr(ol_status_message(), "train/step/loss: the column is of another type"));
-    assert_int_equal(ol_tables_open(scratch_path("absent.h5"), specs, 2, NULL, &tables), OL_EDATA);
-    assert_null(tables);
-    assert_int_equal(ol_archive_create(scratch_path("other.h5"), &a), OL_OK);
-    assert_int_equal(ol_archive_close(a), OL_OK);
-    assert_int_equal(ol_tables_open(scratch_path("other.h5"), specs, 2, NULL, &tables), OL_EDATA);
-    assert_int_equal(ol_tables_create(scratch_path("no/m.h5"), specs, 2, &record, &tables), OL_EIO);
+    assert_int_equal(ol_make_folders(folder), OL_OK);
+    assert_int_equal(ol_tables_create(path, specs, TABLES, &record, &tables), OL_OK);
+    append(tables, 0, 10);
+    assert_true(ol_tables_flush(tables));
+    assert_int_equal(unlink(path), 0);
+    append(tables, 10, 20);
+    assert_true(ol_tables_flush(tables));
+    assert_rows(path, 20);
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(unlink(scratch_path("gone/m.jsonl")), 0);
+    assert_int_equal(rmdir(folder), 0);
+    append(tables, 20, 30);
+    assert_int_equal(ol_tables_destroy(tables), OL_OK);
+    assert_rows(path, 30);
+    assert_true(ol_path_exists(scratch_path("gone/m.jsonl")));
+    free(folder);
+    free(path);
 }
 
-/* A file that cannot be written now gets its rows later. */
-static void test_failed_flush_is_made_up_for(void **state)
+static rlim_t size_of(const char *path)
 {
-    const char *path = scratch_path("m.h5"), *away = scratch_path("away.h5");
-    ol_tables *tables = create();
+    struct stat st;
 
-    (void)state;
-    append(tables, NULL, 0, 10);
-    assert_true(ol_tables_flush(tables));
-    assert_int_equal(rename(path, away), 0);
-    append(tables, NULL, 10, 20);
-    assert_false(ol_tables_flush(tables));
-    assert_false(ol_tables_flush(tables));
-    assert_int_equal(ol_tables_rows(tables, STEP), 20);
-    assert_int_equal(rename(away, path), 0);
-    append(tables, NULL, 20, 30);
-    assert_true(ol_tables_destroy(tables));
-    assert_rows(path, 30);
+    assert_int_equal(stat(path, &st), 0);
+    return (rlim_t)st.st_size;
 }
 
 /* A full disk, played by a limit on the size of files. */
 static void test_full_disk(void **state)
 {
-    const char *path = scratch_path("m.h5"), *lines = scratch_path("m.jsonl");
+    char *path = strdup(scratch_path("m.h5")), *lines = strdup(scratch_path("m.jsonl"));
     struct rlimit limit;
-    ol_journal *journal;
     ol_tables *tables = create();
-    struct stat st;
+    rlim_t most;
 
     (void)state;
-    unlink(lines);
-    assert_int_equal(ol_journal_open(lines, specs, TABLES, &journal), OL_OK);
-    append(tables, journal, 0, 600);
+    append(tables, 0, 600);
     assert_true(ol_tables_flush(tables));
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &limit);
-    assert_int_equal(stat(path, &st), 0);
-    setrlimit(RLIMIT_FSIZE, &(struct rlimit){(rlim_t)st.st_size, limit.rlim_max});
-    append(tables, NULL, 600, 2000);
+    most = size_of(path) > size_of(lines) ? size_of(path) : size_of(lines);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){most + 100, limit.rlim_max});
+    append(tables, 600, 2000);
+    assert_false(ol_tables_flush(tables));
     assert_false(ol_tables_flush(tables));
     assert_rows(path, 600); /* the file is as it was */
-    assert_int_equal(stat(lines, &st), 0);
-    setrlimit(RLIMIT_FSIZE, &(struct rlimit){(rlim_t)st.st_size + 20, limit.rlim_max});
-    for (int i = 600; i < 603; i++) {
-        double values[4];
-        ol_cell cells[5];
-
-        row(i, values, cells);
-        assert_false(ol_journal_append(journal, STEP, cells));
-    }
     setrlimit(RLIMIT_FSIZE, &limit);
-    append(tables, journal, 2000, 2001);
-    assert_true(ol_tables_destroy(tables));
-    assert_true(ol_journal_destroy(journal));
+    append(tables, 2000, 2001);
+    assert_int_equal(ol_tables_destroy(tables), OL_OK);
     assert_rows(path, 2001);
+    assert_found(NULL);
+    tables = reopen(INT64_MAX, NULL);
+    setrlimit(RLIMIT_FSIZE, &(struct rlimit){size_of(path) / 2, limit.rlim_max});
+    append(tables, 2001, 2002);
+    assert_int_equal(ol_tables_destroy(tables), OL_EIO); /* and to the end */
+    assert_non_null(strstr(ol_status_message(), "lacks 1 rows, which are lost"));
+    setrlimit(RLIMIT_FSIZE, &limit);
+    free(path);
+    free(lines);
 }
 
-static void test_journal_rebuilds(void **state)
+/* Where the n-th line of a text begins, from 1. */
+static char *line_at(char *text, int n)
 {
-    const char *lines = scratch_path("j.jsonl"), *path = scratch_path("j.h5");
-    const int64_t keep[TABLES] = {40, 1};
-    const ol_cell score[] = {{.i = 0}, {.f = INFINITY}};
-    ol_journal *journal;
-    char *text;
-    size_t size;
-    FILE *torn;
-
-    (void)state;
-    assert_int_equal(ol_journal_open(lines, specs, TABLES, &journal), OL_OK);
-    append(NULL, journal, 0, 50);
-    assert_true(ol_journal_append(journal, SCORE, score));
-    assert_true(ol_journal_destroy(journal));
-    torn = fopen(lines, "a");
-    fputs("{\"table\":\"train/step\",\"st", torn);
-    fclose(torn);
-    assert_int_equal(ol_journal_rebuild(lines, path, specs, TABLES, &record), OL_OK);
-    assert_rows(path, 50);
-    assert_int_equal(ol_journal_truncate(lines, specs, TABLES, keep), OL_OK);
-    assert_int_equal(ol_journal_open(lines, specs, TABLES, &journal), OL_OK);
-    append(NULL, journal, 40, 45);
-    assert_true(ol_journal_destroy(journal));
-    assert_int_equal(ol_journal_rebuild(lines, path, specs, TABLES, &record), OL_OK);
-    assert_rows(path, 45);
-    assert_int_equal(ol_read_file(lines, &text, &size), OL_OK);
-    assert_non_null(strstr(text, "\"score\":\"inf\""));
-    assert_non_null(strstr(text, "\"digest\":\"abcdefg\u00e9\"")); /* whole here */
-    free(text);
-    assert_int_equal(ol_journal_truncate(scratch_path("absent"), specs, TABLES, keep), OL_OK);
+    while (--n > 0)
+        text = strchr(text, '\n') + 1;
+    return text;
 }
 
-static void test_torn_line_is_cut_on_opening(void **state)
-{
-    const char *lines = scratch_path("t.jsonl");
-    static const char whole[] = "{\"table\":\"eval/score\",\"row\":0,\"score\":1.0}\n";
-    ol_journal *journal;
-    char *text;
-    size_t size;
-    FILE *out = fopen(lines, "w");
+enum wound { ALTER, DROP, DROP_FIRST, TEAR, DROP_TAIL, EMPTY, REMOVE, GARBAGE };
 
-    (void)state;
-    fprintf(out, "%s{\"table\":\"eval", whole);
-    fclose(out);
-    assert_int_equal(ol_journal_open(lines, specs, TABLES, &journal), OL_OK);
-    assert_true(ol_journal_destroy(journal));
-    assert_int_equal(ol_read_file(lines, &text, &size), OL_OK);
-    assert_string_equal(text, whole);
+static void wound_journal(enum wound wound)
+{
+    const char *path = scratch_path("m.jsonl");
+    char *text, *at, *end;
+    size_t size;
+
+    if (wound == REMOVE) {
+        assert_int_equal(unlink(path), 0);
+        return;
+    }
+    assert_int_equal(ol_read_file(path, &text, &size), OL_OK);
+    at = line_at(text, wound == DROP_FIRST ? 1 : wound == DROP_TAIL ? 41 : 7);
+    end = strchr(at, '\n') + 1;
+    if (wound == ALTER)
+        strstr(at, "\"step\":")[7] ^= 1;
+    else if (wound == GARBAGE)
+        memset(at, '#', (size_t)(end - at) - 1);
+    else if (wound == EMPTY)
+        size = 0;
+    else if (wound == TEAR || wound == DROP_TAIL)
+        size = (size_t)(at - text) + (wound == TEAR ? 9 : 0);
+    else {
+        memmove(at, end, size - (size_t)(end - text));
+        size -= (size_t)(end - at);
+    }
+    assert_int_equal(ol_write_file(path, text, size), OL_OK);
     free(text);
 }
 
-static void test_bad_journals_are_named(void **state)
+/* What the journal has lost comes back from metrics.h5. */
+static void test_a_damaged_journal_is_named_and_mended(void **state)
 {
     static const struct {
-        const char *line, *words;
-    } bad[] = {
-        {"nonsense", "b.jsonl:2: is not JSON"},
-        {"{\"table\":\"train/none\"}", "b.jsonl:2: is a row of no known table (\"train/none\")"},
-        {"[1]", "b.jsonl:2: is a row of no known table"},
-        {"{\"table\":\"eval/score\",\"row\":1.5,\"score\":1}", "b.jsonl:2: \"row\" of eval/score"},
-        {"{\"table\":\"eval/score\",\"row\":1,\"score\":\"x\"}", "\"score\" of eval/score"},
-        {"{\"table\":\"train/step\",\"step\":1,\"losses\":[\"x\"]}", "\"losses\" of train/step"},
-        {"{\"table\":\"train/step\",\"step\":1,\"note\":7}", "\"note\" of train/step"},
+        enum wound wound;
+        const char *words;
+    } cases[] = {
+        {ALTER, "m.jsonl:7: was altered: its sum does not hold"},
+        {DROP, "m.jsonl:7: is missing"},
+        {DROP_FIRST, "m.jsonl:1: is missing"},
+        {TEAR, "m.jsonl: lacks 45 rows, which metrics.h5 has"},
+        {DROP_TAIL, "m.jsonl: lacks 11 rows"},
+        {EMPTY, "m.jsonl: lacks 50 rows"},
+        {REMOVE, "m.jsonl: is missing"},
+        {GARBAGE, "m.jsonl:7: was altered: it has no sum"},
     };
-    const char *path = scratch_path("b.h5"), *lines = scratch_path("b.jsonl");
+    int64_t lost[TABLES];
 
     (void)state;
-    assert_int_equal(ol_write_file(path, "old", 3), OL_OK);
-    for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
-        char text[256], *old;
-        size_t size;
-
-        snprintf(text, sizeof text, "{\"table\":\"eval/score\",\"row\":0}\n%s\n", bad[i].line);
-        assert_int_equal(ol_write_file(lines, text, strlen(text)), OL_OK);
-        assert_int_equal(ol_journal_rebuild(lines, path, specs, TABLES, &record), OL_EDATA);
-        if (!strstr(ol_status_message(), bad[i].words))
-            fail_msg("\"%s\" is not in: %s", bad[i].words, ol_status_message());
-        assert_int_equal(ol_read_file(path, &old, &size), OL_OK);
-        assert_string_equal(old, "old");
-        free(old);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        remove_scratch();
+        make(50);
+        wound_journal(cases[i].wound);
+        assert_found(cases[i].words);
+        assert_int_equal(ol_tables_destroy(reopen(INT64_MAX, lost)), OL_OK);
+        assert_int_equal(lost[STEP], 0);
+        assert_rows(scratch_path("m.h5"), 50);
+        assert_found(NULL);
     }
+}
+
+/* Change bytes of metrics.h5: those of `find`, or zeros at 4096. */
+static void wound_metrics(const void *find, size_t n)
+{
+    const char *path = scratch_path("m.h5");
+    char *text, *at;
+    size_t size;
+
+    assert_int_equal(ol_read_file(path, &text, &size), OL_OK);
+    at = find ? memmem(text, size, find, n) : text + 4096;
+    assert_non_null(at);
+    if (find)
+        at[n / 2] ^= 0x10;
+    else
+        memset(at, 0, 4096);
+    assert_int_equal(ol_write_file(path, text, size), OL_OK);
+    free(text);
+}
+
+/* A metrics.h5 that is damaged anywhere is set aside, and made from the journal. */
+static void test_a_damaged_metrics_file_is_named_and_made_again(void **state)
+{
+    static const double losses[] = {0.1 * 1, 0.1 * 2}, lists[] = {44.25, -INFINITY};
+    static const struct {
+        const void *bytes;
+        size_t n;
+        const char *words;
+    } cases[] = {
+        {losses, sizeof losses, "m.h5: train/step/loss: cannot read"},
+        {"abcdefg\0short", 13, "m.h5: train/step/digest: cannot read"},
+        {"a longer note", 13, "m.h5: train/step/note: row "},
+        {lists, sizeof lists, "m.h5: train/step/losses: row "},
+        {"name = \"test\"", 13, "m.h5: job: was altered"},
+        {"\211HDF\r\n", 6, "m.h5"},
+        {NULL, 0, "m.h5"},
+    };
+    int64_t lost[TABLES];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        remove_scratch();
+        make(50);
+        wound_metrics(cases[i].bytes, cases[i].n);
+        assert_found(cases[i].words);
+        assert_int_equal(ol_tables_destroy(reopen(INT64_MAX, lost)), OL_OK);
+        assert_int_equal(lost[STEP], 0);
+        assert_rows(scratch_path("m.h5"), 50);
+        assert_true(ol_path_exists(scratch_path("m.h5.damaged-1")));
+        assert_found(NULL);
+    }
+}
+
+/* Rows that neither file has are told by their numbers, the others go on. */
+static void test_what_neither_has_is_told(void **state)
+{
+    ol_tables_report report = {0};
+    int64_t lost[TABLES];
+    ol_tables *tables;
+
+    (void)state;
+    remove_scratch();
+    make(50);
+    wound_journal(DROP);
+    wound_metrics("a longer note", 13);
+    tables = reopen(INT64_MAX, lost);
+    assert_int_equal(lost[STEP], 1);
+    assert_int_equal(ol_tables_rows(tables, STEP), 49);
+    assert_int_equal(ol_tables_destroy(tables), OL_OK);
+    assert_found(NULL);
+    remove_scratch();
+    make(50);
+    wound_journal(GARBAGE);
+    unlink(scratch_path("m.h5"));
+    assert_int_equal(ol_tables_rebuild(scratch_path("m.h5"), specs, TABLES, &record, &report),
+                     OL_OK);
+    assert_non_null(strstr(report.broken.data, "train/step: rows 5 to 5 are lost"));
+    assert_non_null(strstr(report.notes.data, "m.jsonl.damaged-1"));
+    ol_tables_report_finish(&report);
+}
+
+/* Journals of before there were sums are read, whatever their texts' length, and then have sums. */
+static void test_a_journal_without_sums_goes_on(void **state)
+{
+    static const char lines[] =
+        "{\"table\":\"train/step\",\"step\":0,\"loss\":0.0,\"digest\":\"short and more\"}\n"
+        "{\"table\":\"eval/score\",\"row\":1.5,\"score\":1}\n"
+        "{\"table\":\"train/none\"}\n"
+        "{\"table\":\"eval/score\",\"row\":0,\"score\":\"inf\"}\n{\"table\":\"eval";
+    ol_tables *tables;
+    char *text;
+    size_t size;
+
+    (void)state;
+    remove_scratch();
+    assert_int_equal(ol_write_file(scratch_path("m.jsonl"), lines, strlen(lines)), OL_OK);
+    assert_found("\"row\" of eval/score is missing or of another type");
+    assert_found("m.jsonl:3: is a row of no known table");
+    tables = reopen(INT64_MAX, NULL);
+    assert_int_equal(ol_tables_rows(tables, STEP), 1);
+    assert_int_equal(ol_tables_rows(tables, SCORE), 1);
+    assert_int_equal(ol_tables_destroy(tables), OL_OK);
+    assert_found(NULL);
+    assert_int_equal(ol_read_file(scratch_path("m.jsonl"), &text, &size), OL_OK);
+    assert_non_null(strstr(text, "\"digest\":\"short an\",\"note\":\"\",\"losses\":[],\"nth\":0,"));
+    free(text);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows_arrive),
-        cmocka_unit_test(test_resume_truncates),
-        cmocka_unit_test(test_foreign_files_are_refused),
-        cmocka_unit_test(test_failed_flush_is_made_up_for),
+        cmocka_unit_test(test_resume_cuts),
+        cmocka_unit_test(test_what_is_removed_comes_back),
         cmocka_unit_test(test_full_disk),
-        cmocka_unit_test(test_journal_rebuilds),
-        cmocka_unit_test(test_torn_line_is_cut_on_opening),
-        cmocka_unit_test(test_bad_journals_are_named),
+        cmocka_unit_test(test_a_damaged_journal_is_named_and_mended),
+        cmocka_unit_test(test_a_damaged_metrics_file_is_named_and_made_again),
+        cmocka_unit_test(test_what_neither_has_is_told),
+        cmocka_unit_test(test_a_journal_without_sums_goes_on),
     };
 
     return cmocka_run_group_tests_name("table", tests, scratch_setup, scratch_teardown);

@@ -11,9 +11,9 @@
  *     data/overlap      a row a pair of training and test task that share a name or rows
  *     data/check        one row: how much was compared to find these
  *
- * Rows go to the journal at once and to metrics.h5 at most about once a second: opened, appended,
- * closed. Neither ever stops a run. A run that is gone on with first cuts both back to where its
- * checkpoint stands; a metrics.h5 that is lost or lacks rows is made again from the journal.
+ * Rows go to the journal at once and to metrics.h5 about once a second (table.h). Neither ever
+ * stops a run; what is missing at its end makes it fail. A run that is gone on with mends both, and
+ * cuts them back to where its checkpoint stands.
  *
  * Rank 0 has them; on other ranks the object is NULL and every function does nothing. Local.
  */
@@ -95,16 +95,25 @@ ol_status ol_metrics_cut(ol_metrics *metrics, const char *task, const char *role
 /** An ol_row_sink with an ol_metrics as payload: sets the index and adds the row. */
 ol_status ol_metrics_sink(void *metrics, const ol_table_spec *table, ol_cell *cells);
 
-/** Write buffered rows to metrics.h5 if that was last done a second ago or more, or if `now`. */
-void ol_metrics_flush(ol_metrics *metrics, bool now);
+/** Write what is due to metrics.h5; put a folder that was removed back. */
+void ol_metrics_flush(ol_metrics *metrics);
+
+/** Put the journal on disk: where a checkpoint is. */
+void ol_metrics_sync(ol_metrics *metrics);
 
 /** Rows of a table so far. */
 int64_t ol_metrics_rows(const ol_metrics *metrics, int table);
 
-/** Keep that many rows of the two eval tables. Errors: OL_EDATA, OL_EIO. */
+/** Call visit(payload, row, cells) of each row of a table, as the journal has it. On rank 0.
+ *  Errors: OL_EDATA, OL_ENOMEM. */
+ol_status ol_metrics_read(const ol_metrics *metrics, int table, ol_tables_visit *visit,
+                          void *payload);
+
+/** Keep that many rows of the two eval tables. Errors: OL_EIO, OL_ENOMEM. */
 ol_status ol_metrics_keep_scores(ol_metrics *metrics, int64_t scores, int64_t predictions);
 
-/** Write what is buffered and free. Accepts NULL. */
-void ol_metrics_close(ol_metrics *metrics);
+/** Write what is not written yet, and free. Errors: OL_EIO, with what is missing and how it is had.
+ *  Accepts NULL. */
+ol_status ol_metrics_close(ol_metrics *metrics);
 
 #endif

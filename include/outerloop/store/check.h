@@ -2,8 +2,8 @@
 /**
  * @file outerloop/store/check.h
  * Is all of a file readable? HDF5 compares a checksum when it reads a chunk, not before: a damaged
- * file opens, and fails where the damage is. Columns of texts and lists, of which HDF5 keeps no
- * checksum, have a digest of their rows in their attribute `seal`; the job's text is in job_sha256.
+ * file opens, and fails where the damage is. Texts and lists of variable length have none; those of
+ * metrics files are held by ol_tables_check (table.h), the job's text by job_sha256.
  */
 #ifndef OUTERLOOP_STORE_CHECK_H
 #define OUTERLOOP_STORE_CHECK_H
@@ -11,8 +11,7 @@
 #include "outerloop/store/archive.h" /* ol_archive */
 
 /**
- * Read every dataset, of any type, and keep nothing: every checksum is then compared, and every
- * seal.
+ * Read every dataset, of any type, and keep nothing: every checksum is then compared.
  * @param datasets  how many were read; on error, how many before it
  * Errors: OL_EDATA naming the first dataset that cannot be read, OL_ENOMEM. Local.
  * Cost: one pass over the file; memory of its largest dataset.

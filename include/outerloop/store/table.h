@@ -1,27 +1,33 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file outerloop/store/table.h
- * metrics.h5: tables that grow while a run works, and that any HDF5 program opens.
+ * metrics.jsonl and metrics.h5: tables that grow while a run works.
  *
- * A table is a group of 1-d columns of equal length, extendible and chunked. Its first column is the
- * index: a dimension scale attached to the others, and the axis of the default plot (NXdata). It is
- * written last, so its length is the number of whole rows at any instant. Each column says what it
- * is: `units`, `long_name`, `description`. In Python a table is one line:
+ * The journal, metrics.jsonl, is the truth: each row is one line, appended by one write(2), with a
+ * sum of its own and its numbers in the table and in the file, so that a line that was altered or
+ * is gone is known. It can be followed with tail -f and survives a kill at any instant:
+ *
+ *     {"table":"train/step","step":1,"loss":5.25,"digest":"0123...","nth":0,"line":2,"sum":"90d1..."}
+ *
+ * Numbers have all their digits; NaN is null and the infinities are "inf" and "-inf", since JSON
+ * has neither; bytes that are not UTF-8 become U+FFFD. The first line has what is said of the run.
+ *
+ * metrics.h5 is made from it, and opens in any HDF5 program. A table is a group of 1-d columns of
+ * equal length, extendible and chunked. Its first column is the index: a dimension scale attached
+ * to the others, and the axis of the default plot (NXdata). Each column says what it is: `units`,
+ * `long_name`, `description`. `rows` of the group has how many rows there are and a digest of them.
+ * In Python a table is one line:
  *
  *     pd.DataFrame({k: (c.asstr() if h5py.check_string_dtype(c.dtype) else c)[...]
  *                   for k, c in g.items()})
  *
- * Rows are buffered by ol_tables_append and written by ol_tables_flush: open, append, close, without
- * file locks. So the file is closed, and whole, at all times but these; a reader never stops a run.
- * Rows that cannot be written (disk full, folder gone) stay buffered for the next flush.
+ * HDF5 works on a copy, in a child process (child.h), which then takes the place of the file: it is
+ * whole at any instant, whatever is killed, whoever reads it, however full the disk is, and what
+ * HDF5 makes of a damaged file never reaches the run. A file that cannot be used is set aside and
+ * made again. The two files mend each other: rows that the journal has lost come back from
+ * metrics.h5, table by table, where the digest of the table's rows holds.
  *
- * A reader that opens the file in the very middle of an append may be refused; it tries again.
- *
- * Lists and texts of variable length live in heaps of HDF5's, of which every flush that has such
- * rows begins a new one: 4 KiB at least, without a checksum. Tables that grow by a few rows a flush
- * should have texts of fixed width and no lists.
- *
- * A table is described once, as a constant; the same description serves metrics.jsonl (journal.h):
+ * A table is described once, as a constant:
  *
  *     static const ol_column step_columns[] = {
  *         {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
@@ -34,6 +40,7 @@
  *     ol_cell row[] = {{.i = 1}, {.f = 5.25}, {.text = digest}};
  *     OL_TRY(ol_tables_append(tables, 0, row));
  *
+ * All paths are those of the metrics.h5; the journal has the same name but for its end, .jsonl.
  * Local: rank 0 only.
  */
 #ifndef OUTERLOOP_STORE_TABLE_H
@@ -43,7 +50,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "outerloop/base/status.h" /* ol_status */
+#include "outerloop/base/text.h" /* ol_text, ol_status */
 
 typedef enum ol_column_type {
     OL_COLUMN_I64,  /**< cell.i                                                          */
@@ -53,10 +60,10 @@ typedef enum ol_column_type {
 } ol_column_type;
 
 typedef struct ol_column {
-    const char *name; /**< [a-z0-9_]+, not "table"                                              */
+    const char *name; /**< [a-z0-9_]+, not "table", "nth", "line" or "sum"                    */
     ol_column_type type;
     int width;         /**< text: bytes of a fixed-length string, longer ones are cut between code
-                            points (the journal keeps them whole); 0 = variable length. Otherwise 0 */
+                            points; 0 = variable length. Otherwise 0 */
     const char *units; /**< "nat", "s", "token/s", "1" for counts and names                     */
     const char *long_name;
     const char *description;
@@ -89,6 +96,7 @@ typedef union ol_cell {
 typedef struct ol_run_record {
     const char *version;      /**< of this program                                        */
     const char *git_commit;   /**< it was built from; "unknown" outside a repository      */
+    const char *created;      /**< UTC; NULL = now                                        */
     const char *run_id;       /**< the same over restarts                                 */
     const char *host;         /**< of rank 0                                              */
     const char *slurm_job_id; /**< "" outside SLURM                                       */
@@ -101,49 +109,91 @@ typedef struct ol_run_record {
 typedef struct ol_tables ol_tables;
 
 /**
- * Create the file with all tables empty. Its root holds creator, version, schema, schema_version,
- * created, job_sha256 and what `record` says.
+ * Begin both files, in place of any that are there. The root of metrics.h5 holds creator, version,
+ * schema, schema_version, created, job_sha256 and what `record` says.
  * @param specs  [n], borrowed, as are the tables they point to
  * @param out    *owned by the caller* (ol_tables_destroy)
- * Errors: OL_EIO, OL_ENOMEM.
+ * Errors: OL_EIO, OL_ENOMEM: of the journal. A metrics.h5 that cannot be written is logged.
  */
 ol_status ol_tables_create(const char *path, const ol_table_spec *const *specs, int n,
                            const ol_run_record *record, ol_tables **out);
 
 /**
- * Open an existing file to append to it. Columns left longer than their index by an append that
- * was killed are cut to it. The root's restart_count, ranks, threads, host, slurm_job_id, blas, mpi
- * and version become those of `record`; the rest stays (NULL: everything stays).
- * Errors: OL_EDATA when the file is missing, unreadable or has other tables (ol_journal_rebuild
- * remakes a lost one), OL_EIO, OL_ENOMEM.
+ * Mend both files and go on with them. What was wrong is logged, what is lost too. The root's
+ * restart_count, ranks, threads, host, slurm_job_id, blas, mpi and version become those of `record`;
+ * the rest stays. metrics.h5 is made anew.
+ * @param last  [n] of each table the leading rows are kept whose index is at most that
+ * @param lost  [n] set to rows of the tables that neither file has; NULL = not wanted
+ * Errors: OL_EIO, OL_ENOMEM.
  */
 ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, int n,
-                         const ol_run_record *record, ol_tables **out);
+                         const ol_run_record *record, const int64_t *last, int64_t *lost,
+                         ol_tables **out);
 
-/** Buffer one row of table number `table`. @param cells  [columns], copied. Errors: OL_ENOMEM. */
+/**
+ * Add one row to the journal. A row that cannot be written is kept in memory and written later, and
+ * the reason is logged as a warning, once: metrics never stop a run.
+ * @param cells  [columns]. Errors: OL_ENOMEM.
+ */
 ol_status ol_tables_append(ol_tables *tables, int table, const ol_cell *cells);
 
-/**
- * Write the buffered rows. True when all of them are in the file. Otherwise they stay buffered and
- * the reason is logged as a warning, the first time only (and again after a success): metrics never
- * stop a run. ol_status_message has the reason.
- */
+/** Bring metrics.h5 up to the journal, and put the journal back where it was removed. True when
+ *  both have all rows; otherwise the reason is logged as a warning, once (and again after a
+ *  success). Cost: a copy of the file. */
 bool ol_tables_flush(ol_tables *tables);
 
-/** Whole rows of a table, those in the buffer included. */
+/** The same where it is due: a second after it was last done, later where it takes long (a
+ *  hundredth of the time at most), or where it failed. False when it was not due. */
+bool ol_tables_flush_if_due(ol_tables *tables);
+
+/** Put the journal on disk (fsync). What fails is logged. */
+void ol_tables_sync(ol_tables *tables);
+
+/** Rows of a table. */
 int64_t ol_tables_rows(const ol_tables *tables, int table);
 
-/** Count the leading rows whose index is at most `last`: what to keep of a table that is ordered by
- *  its index. Looks at the file only. Errors: OL_EDATA. */
-ol_status ol_tables_rows_through(const ol_tables *tables, int table, int64_t last, int64_t *rows);
+/** Call visit(payload, row, cells) of each row of a table, as the journal has them; cells are lent.
+ *  Errors: OL_EDATA, OL_ENOMEM, those of visit. */
+typedef ol_status ol_tables_visit(void *payload, int64_t row, const ol_cell *cells);
+ol_status ol_tables_read(ol_tables *tables, int table, ol_tables_visit *visit, void *payload);
+
+/** Forget the rows behind those that `last` keeps (ol_tables_open). Errors: OL_EIO, OL_ENOMEM. */
+ol_status ol_tables_cut(ol_tables *tables, const int64_t *last);
+
+/** Flush, put on disk, and free. Errors: OL_EIO, which says what is missing of the files and how it
+ *  is had. Accepts NULL. */
+ol_status ol_tables_destroy(ol_tables *tables);
+
+/** What was found of two files. Start from zeros. */
+typedef struct ol_tables_report {
+    ol_text broken; /**< a line each: what was wrong, with file and line, table, rows or column */
+    ol_text notes;  /**< a line each: what is no damage, or was done about it                  */
+    int64_t rows;   /**< of the journal                                                        */
+    int64_t lost;   /**< rows that neither file has, where they were put together              */
+    bool journal;   /**< the journal is there, and whole                                       */
+    bool metrics;   /**< so is metrics.h5; the journal may have more rows                      */
+} ol_tables_report;
+
+void ol_tables_report_finish(ol_tables_report *report);
+
+/** The text of the job in the journal's first line; NULL when it has none, or no such line.
+ *  @param job  *owned by the caller* (free). Errors: OL_ENOMEM. */
+ol_status ol_tables_job(const char *path, char **job);
 
 /**
- * Keep the first `rows` rows of a table and forget the rest, buffered ones included: what a resumed
- * run will write again. More than there are is OL_EDATA. Errors: OL_EDATA, OL_EIO.
+ * Read all of both files and compare them. Nothing is changed.
+ * @param specs  [n]; n = 0: metrics.h5 is read, and not compared
+ * Errors: OL_ENOMEM. Cost: both files, and the journal's size in memory.
  */
-ol_status ol_tables_truncate(ol_tables *tables, int table, int64_t rows);
+ol_status ol_tables_check(const char *path, const ol_table_spec *const *specs, int n,
+                          ol_tables_report *report);
 
-/** Flush and free. False when rows were lost (logged). Accepts NULL. */
-bool ol_tables_destroy(ol_tables *tables);
+/**
+ * Mend the journal and make metrics.h5 anew; files that were damaged stay, under a name that is
+ * told. @param record  used where no file tells better
+ * Errors: OL_EDATA (there is neither file), OL_EIO, OL_ENOMEM.
+ */
+ol_status ol_tables_rebuild(const char *path, const ol_table_spec *const *specs, int n,
+                            const ol_run_record *record, ol_tables_report *report);
 
 #endif

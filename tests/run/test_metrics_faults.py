@@ -1,0 +1,113 @@
+# SPDX-License-Identifier: BSD-3-Clause
+"""Damaged, removed and unwritable metrics: a run goes on, mends what it can, and says the rest. TAP.
+
+usage: test_metrics_faults.py PROGRAM
+"""
+import os
+import resource
+import shutil
+import subprocess
+
+import h5py
+
+from harness import PROGRAM, check, digests, journal_lines, main, run, start, wait_for
+from test_resume import check_whole, losses
+
+
+def damage(path, at, n=1):
+    """Change the bytes there: zeros for many, a flip for one."""
+    data = bytearray(path.read_bytes())
+    data[at:at + n] = bytes(n) if n > 1 else bytes([data[at] ^ 0x10])
+    path.write_bytes(data)
+
+
+def inspected(folder, how, code):
+    done = subprocess.run([PROGRAM, "inspect", folder, how], capture_output=True, text=True, timeout=60)
+    check(done.returncode == code, f"inspect {how}: {done.returncode}\n{done.stdout}{done.stderr}")
+    return done.stdout + done.stderr
+
+
+def test_damaged_metrics_never_stop_a_run(place):
+    """Zeros in the middle once made HDF5 spin for ever; a byte of any column ended every resume."""
+    job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
+    short = ("learner.outer.schedule=constant", "train.steps=10", "learner.outer.warmup=0")
+    long = (*short, "train.steps=12")
+    for folder in (out, unbroken):
+        run(0, job, folder, sets=short)
+    run(0, job, unbroken, "--resume", sets=long)
+    whole = {p: (out / p).read_bytes() for p in ("metrics.h5", "metrics.jsonl", "job.cfg")}
+    last = {p: (out / "checkpoints" / p).read_bytes() for p in os.listdir(out / "checkpoints")}
+    with h5py.File(out / "metrics.h5", "r") as file:
+        column_at = file["train/episode/grad_norm"].id.get_chunk_info(0).byte_offset
+
+    def again():
+        shutil.rmtree(out / "checkpoints")
+        (out / "checkpoints").mkdir()
+        for name, data in last.items():
+            (out / "checkpoints" / name).write_bytes(data)
+        for name, data in whole.items():
+            (out / name).write_bytes(data)
+
+    def spun():
+        damage(out / "metrics.h5", 4096, 4096)
+
+    def flipped():
+        damage(out / "metrics.h5", column_at + 3)
+
+    def altered():
+        lines = (out / "metrics.jsonl").read_text().splitlines(keepends=True)
+        lines[20] = lines[20].replace('"seconds":', '"seconds":1')
+        (out / "metrics.jsonl").write_text("".join(lines))
+
+    def dropped():
+        lines = (out / "metrics.jsonl").read_text().splitlines(keepends=True)
+        (out / "metrics.jsonl").write_text("".join(lines[:20] + lines[21:]))
+
+    def removed():
+        (out / "metrics.jsonl").unlink()
+
+    for wound, named in ((spun, "metrics.h5"), (flipped, "train/episode/grad_norm: cannot read"),
+                         (altered, "metrics.jsonl:21: was altered"), (removed, "metrics.jsonl: is missing"),
+                         (dropped, "metrics.jsonl:21: is missing")):
+        again()
+        wound()
+        check(named in inspected(out, "--check", 1), f"{wound.__name__} is not named")
+        run(0, job, out, "--resume", sets=long, timeout=60)
+        check_whole(out, unbroken, 12)
+        check(losses(out) == losses(unbroken), f"{wound.__name__}: scores differ")
+        inspected(out, "--check", 0)
+
+
+def test_results_that_are_missing_fail_the_run(place):
+    """A disk with room for the journal alone: told once, exit 1, and --rebuild mends it."""
+    job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
+    sets = ("train.steps=60",)
+    process = start(0, job, out, sets=sets)
+    wait_for(lambda: len(journal_lines(out)) > 3, process)
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (200000, 200000))
+    said, _ = process.communicate(timeout=120)
+    check(process.returncode == 1, f"exit code {process.returncode}: {said}")
+    check(said.count("the run goes on, metrics.h5 is written later") == 1, said)
+    check("--rebuild" in said.splitlines()[-1] and "lacks the last" in said, said)
+    check("lacks the last" in inspected(out, "--check", 0), "not missed")
+    check("rebuilt" in inspected(out, "--rebuild", 0), "not rebuilt")
+    inspected(out, "--check", 0)
+    run(0, job, unbroken, sets=sets)
+    check_whole(out, unbroken, 60)
+    check(losses(out) == losses(unbroken), "scores differ")
+
+
+def test_a_folder_that_is_removed_is_written_anew(place):
+    job, out, sets = place.job(), place.path / "out", ("train.steps=150", 'stages=["train"]')
+    process = start(0, job, out, sets=sets)
+    wait_for(lambda: len(journal_lines(out)) > 3, process)
+    shutil.rmtree(out)
+    said, _ = process.communicate(timeout=120)
+    check(process.returncode == 0, f"exit code {process.returncode}: {said}")
+    check(len(digests(out)) == 150 and (out / "job.cfg").exists(), "not all is there")
+    inspected(out, "--check", 0)
+    run(0, job, out, "--resume", sets=sets)
+
+
+if __name__ == "__main__":
+    main([test for name, test in sorted(globals().items()) if name.startswith("test_")])
