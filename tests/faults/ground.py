@@ -235,7 +235,8 @@ class Ground:
         self.reference = results.Reference(results.read(self.path / "done" / "out"))
         one = self.make("counted", 0, fault="count:1:0")
         self.seconds = max(one, two)
-        self.calls = int((self.path / "counted" / "count").read_text())
+        # In hundreds: a few depend on the clock, and a number shall be the same trial each time.
+        self.calls = int((self.path / "counted" / "count").read_text()) // 100 * 100
         check(self.calls > 100, f"the shim saw {self.calls} calls: it is not in the way of the program")
         wrong = self.reference.differences(results.read(self.path / "counted" / "out"))
         check(not wrong, f"one process and two ranks differ without any fault: {wrong}")
