@@ -6,8 +6,8 @@
 build_packages=(
     build-essential pkg-config meson ninja-build
     libopenmpi-dev openmpi-bin openssh-client libopenblas-dev libhdf5-dev libconfig-dev
-    libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libmd-dev libsleef-dev libdnnl-dev
-    libcmocka-dev
+    libjansson-dev libpcre2-dev libutf8proc-dev libxxhash-dev libmd-dev zlib1g-dev libsleef-dev
+    libdnnl-dev libcmocka-dev
 )
 test_packages=(python3 python3-h5py)
 slow_packages=(slurm-wlm munge python3-venv)
@@ -51,7 +51,7 @@ check_by_hand() {
         command -v "$tool" >/dev/null || lacking+=("$tool")
     done
     if command -v pkg-config >/dev/null; then
-        for library in openblas libconfig jansson libpcre2-8 libutf8proc libxxhash libmd cmocka; do
+        for library in openblas libconfig jansson libpcre2-8 libutf8proc libxxhash libmd zlib cmocka; do
             pkg-config --exists "$library" || lacking+=("$library")
         done
         pkg-config --exists hdf5 || pkg-config --exists hdf5-serial ||

@@ -61,7 +61,7 @@ static void apply_limits(ol_child_limits limits)
     const size_t mapped = mapped_bytes();
 
     limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_CPU, (rlim_t)(limits.work > 0 ? limits.work : limits.seconds) + 1);
+    limit(RLIMIT_CPU, (rlim_t)(limits.cpu > 0 ? limits.cpu : limits.seconds) + 1);
     if (memory_is_limited && limits.memory > 0 && mapped > 0)
         limit(RLIMIT_AS, mapped + limits.memory);
 }
@@ -135,9 +135,11 @@ static bool read_all(int fd, double end, void *data, size_t size)
 /* Why a child said nothing. */
 static ol_status fail_of(int how, bool late, ol_child_limits limits, const char *subject)
 {
-    if (late || (WIFSIGNALED(how) && WTERMSIG(how) == SIGXCPU))
+    const bool spent = WIFSIGNALED(how) && (WTERMSIG(how) == SIGXCPU || WTERMSIG(how) == SIGKILL);
+
+    if (late || spent)
         return ol_fail(OL_EDATA, "%s: reading it does not end: stopped after %.0f s", subject,
-                       late || limits.work <= 0 ? limits.seconds : limits.work);
+                       late || limits.cpu <= 0 ? limits.seconds : limits.cpu + 1);
     if (WIFSIGNALED(how))
         return ol_fail(OL_EDATA, "%s: crashes its reader (signal %d, %s): damaged, or made to",
                        subject, WTERMSIG(how), strsignal(WTERMSIG(how)));

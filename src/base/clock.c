@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
 double ol_clock_seconds(void)
 {
@@ -40,4 +41,16 @@ size_t ol_clock_peak_bytes(void)
 
     getrusage(RUSAGE_SELF, &use);
     return (size_t)use.ru_maxrss * 1024;
+}
+
+size_t ol_clock_resident_bytes(void)
+{
+    FILE *file = fopen("/proc/self/statm", "r");
+    size_t all, resident = 0;
+
+    if (file && fscanf(file, "%zu %zu", &all, &resident) != 2)
+        resident = 0;
+    if (file)
+        fclose(file);
+    return resident * (size_t)sysconf(_SC_PAGESIZE);
 }

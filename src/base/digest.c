@@ -8,6 +8,8 @@
 #include <sha2.h>
 #include <xxhash.h>
 
+#include "outerloop/base/file.h" /* ol_stat_input */
+
 enum { PIECE_BYTES = 1 << 20 };
 
 static void write_hash(XXH128_hash_t hash, char text[OL_DIGEST_TEXT])
@@ -38,7 +40,8 @@ static ol_status digest_stream(FILE *in, const char *path, char *buffer, XXH3_st
 ol_status ol_digest_file(const char *path, uint64_t start, char text[OL_DIGEST_TEXT],
                          uint64_t *size)
 {
-    FILE *in = fopen(path, "rb");
+    struct stat st;
+    FILE *in = ol_stat_input(path, &st) == OL_OK ? fopen(path, "rb") : NULL;
     XXH3_state_t *state = XXH3_createState();
     char *buffer = malloc(PIECE_BYTES);
     uint64_t end = start;

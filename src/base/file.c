@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fnmatch.h>
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +59,36 @@ ol_status ol_make_folders(const char *path)
     }
 }
 
+/* Only trying tells: permissions say nothing to root, or on file systems of the kernel's. */
+static ol_status try_folder(const char *part)
+{
+    OL_CHECK(mkdir(part, 0777) == 0 || ol_path_is_folder(part), OL_EIO,
+             "%s: cannot make the folder: %s", part, strerror(errno));
+    rmdir(part);
+    return OL_OK;
+}
+
+ol_status ol_check_folders(const char *path)
+{
+    char part[PATH_MAX];
+
+    OL_TRY(ol_path_format(part, "%s", path));
+    for (char *slash = part + 1;; slash++) {
+        const char held = *slash;
+
+        if (held != '/' && held != '\0')
+            continue;
+        *slash = '\0';
+        if (!ol_path_exists(part))
+            return try_folder(part); /* what is below it can then be made too */
+        OL_CHECK(ol_path_is_folder(part), OL_EIO, "%s: cannot make the folder: %s", part,
+                 strerror(EEXIST));
+        *slash = held;
+        if (held == '\0')
+            return OL_OK;
+    }
+}
+
 ol_status ol_each_file(const char *folder, const char *pattern,
                        ol_status (*visit)(void *payload, const char *path), void *payload)
 {
@@ -80,14 +111,46 @@ ol_status ol_each_file(const char *folder, const char *pattern,
     return status;
 }
 
-static ol_status read_stream(FILE *in, const char *path, char **text, size_t *size)
+ol_status ol_open_input(const char *path, int *fd, struct stat *st)
 {
-    size_t room = 1 << 16, used = 0;
+    int opened = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    const char *what = NULL;
+
+    *fd = -1;
+    OL_CHECK(opened >= 0, OL_EDATA, "%s: cannot open: %s", path, strerror(errno));
+    if (fstat(opened, st) != 0)
+        what = "cannot be looked at";
+    else if (S_ISDIR(st->st_mode))
+        what = "is a folder, not a file";
+    else if (!S_ISREG(st->st_mode))
+        what = "is a pipe or a device, not a file: only regular files are read";
+    if (what) {
+        close(opened);
+        return ol_fail(OL_EDATA, "%s: %s", path, what);
+    }
+    *fd = opened;
+    return OL_OK;
+}
+
+ol_status ol_stat_input(const char *path, struct stat *st)
+{
+    int fd;
+
+    OL_TRY(ol_open_input(path, &fd, st));
+    close(fd);
+    return OL_OK;
+}
+
+/* Room for the file as it is, and for one byte more, which tells whether it grew meanwhile. */
+static ol_status read_stream(FILE *in, const char *path, size_t expected, size_t most, char **text,
+                             size_t *size)
+{
+    size_t room = expected + 2, used = 0;
     char *buffer = malloc(room);
 
     while (buffer) {
         used += fread(buffer + used, 1, room - used, in);
-        if (used < room)
+        if (used < room || used > most)
             break;
         room *= 2;
         char *grown = realloc(buffer, room);
@@ -96,9 +159,11 @@ static ol_status read_stream(FILE *in, const char *path, char **text, size_t *si
         buffer = grown;
     }
     OL_CHECK(buffer, OL_ENOMEM, "%s: no memory to read the file (%zu bytes)", path, room);
-    if (ferror(in)) {
+    if (ferror(in) || used > most) {
+        const char *reason = used > most ? "it grows while it is read" : strerror(errno);
+
         free(buffer);
-        return ol_fail(OL_EDATA, "%s: cannot read: %s", path, strerror(errno));
+        return ol_fail(OL_EDATA, "%s: cannot read: %s", path, reason);
     }
     buffer[used] = '\0';
     *text = buffer;
@@ -106,15 +171,32 @@ static ol_status read_stream(FILE *in, const char *path, char **text, size_t *si
     return OL_OK;
 }
 
-ol_status ol_read_file(const char *path, char **text, size_t *size)
+ol_status ol_read_file_within(const char *path, size_t most, char **text, size_t *size)
 {
-    FILE *in = fopen(path, "rb");
+    struct stat st;
+    FILE *in;
+    int fd;
     ol_status status;
 
-    OL_CHECK(in, OL_EDATA, "%s: cannot open: %s", path, strerror(errno));
-    status = read_stream(in, path, text, size);
+    OL_TRY(ol_open_input(path, &fd, &st));
+    if ((uint64_t)st.st_size > most) {
+        close(fd);
+        return ol_fail(OL_EDATA, "%s: has %lld bytes; one of its kind has at most %zu", path,
+                       (long long)st.st_size, most);
+    }
+    in = fdopen(fd, "rb");
+    if (!in) {
+        close(fd);
+        return ol_fail(OL_ENOMEM, "%s: no memory to read the file", path);
+    }
+    status = read_stream(in, path, (size_t)st.st_size, most, text, size);
     fclose(in);
     return status;
+}
+
+ol_status ol_read_file(const char *path, char **text, size_t *size)
+{
+    return ol_read_file_within(path, SIZE_MAX / 4, text, size);
 }
 
 /* Without it a power cut can lose the new name of a file that is itself safe. */

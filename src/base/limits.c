@@ -72,7 +72,8 @@ static size_t in_use(const char *name)
     size_t kib = 0;
 
     while (file && kib == 0 && fgets(line, sizeof line, file))
-        if (strncmp(line, name, strlen(name)) == 0 && sscanf(line + strlen(name), ": %zu", &kib) != 1)
+        if (strncmp(line, name, strlen(name)) == 0 &&
+            sscanf(line + strlen(name), ": %zu", &kib) != 1)
             kib = 0;
     if (file)
         fclose(file);

@@ -11,7 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "outerloop/base/text.h" /* ol_text_fit */
+#include "outerloop/base/text.h" /* ol_text_fit, ol_text_plain */
 
 static int own_rank = 0;
 static FILE *file;
@@ -50,6 +50,12 @@ static void write_line(const char *prefix, const char *text)
     }
 }
 
+void ol_log_print(char *text, size_t size)
+{
+    ol_text_plain(text, size);
+    fwrite(text, 1, size, stdout);
+}
+
 void ol_log_keep(const char *text)
 {
     if (!file)
@@ -64,6 +70,7 @@ void ol_log_keep(const char *text)
         va_start(args_, format);                                                                   \
         vsnprintf(text, sizeof text, format, args_);                                               \
         va_end(args_);                                                                             \
+        ol_text_plain(text, strlen(text));                                                         \
     } while (0)
 
 void ol_log_info(const char *format, ...)

@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "outerloop/base/text.h" /* ol_text_plain */
+
 static _Thread_local char message[4096];
 static _Thread_local char trace[2048];
 
@@ -16,6 +18,7 @@ ol_status ol_fail(ol_status code, const char *format, ...)
     va_start(args, format);
     vsnprintf(text, sizeof text, format, args);
     va_end(args);
+    ol_text_plain(text, strlen(text));
     memcpy(message, text, sizeof message);
     trace[0] = '\0';
     return code;

@@ -47,6 +47,20 @@ ol_status ol_text_format(ol_text *text, const char *format, ...)
     return OL_OK;
 }
 
+void ol_text_plain(char *text, size_t n)
+{
+    unsigned char *s = (unsigned char *)text;
+
+    for (size_t i = 0; i < n; i++) {
+        const bool second = s[i] == 0xc2 && i + 1 < n && s[i + 1] >= 0x80 && s[i + 1] < 0xa0;
+
+        if (second)
+            s[i + 1] = '?';
+        if (second || s[i] == 0x7f || (s[i] < ' ' && s[i] != '\n' && s[i] != '\t'))
+            s[i] = '?';
+    }
+}
+
 int ol_text_columns(const char *text)
 {
     int columns = 0;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "command.h"
+#include "outerloop/base/log.h" /* ol_log_print */
 #include "outerloop/data/check.h"
 
 enum { KEY_SETTING = 1, KEY_TOKENIZER, KEY_VARIANT, KEY_SHOTS, KEY_MAX_TOKENS, KEY_MAX_EXAMPLE };
@@ -72,7 +73,7 @@ static ol_status check(check_options *o, ol_tokenizer *tokenizer)
     o->spec.tokenizer = tokenizer;
     status = ol_data_check(&o->spec, &text, &faults);
     if (status == OL_OK && text.data)
-        fputs(text.data, stdout);
+        ol_log_print(text.data, text.size);
     ol_text_finish(&text);
     if (status == OL_OK && faults > 0)
         status = ol_fail(OL_ECHECK, "%s: %d fault%s", o->spec.root, faults, faults > 1 ? "s" : "");

@@ -43,7 +43,7 @@ static ol_status inspect_one(const char *path, ol_inspect_how how)
     const ol_status status = ol_inspect(path, how, &text);
 
     if (text.size > 0 && (status == OL_OK || status == OL_ECHECK))
-        fwrite(text.data, 1, text.size, stdout);
+        ol_log_print(text.data, text.size);
     fflush(stdout);
     ol_text_finish(&text);
     return status;
@@ -58,7 +58,7 @@ static ol_status compare(const struct options *o)
     OL_TRY(ol_report_open(o->paths, o->n, &report));
     status = ol_report_brief(report, ol_log_columns(STDOUT_FILENO), &text);
     if (status == OL_OK)
-        fwrite(text.data, 1, text.size, stdout);
+        ol_log_print(text.data, text.size);
     fflush(stdout);
     ol_text_finish(&text);
     ol_report_close(report);

@@ -174,12 +174,12 @@ static ol_status build(ol_target *target, ol_batch *batch, int32_t *options_per_
 }
 
 /* Print bytes; what is no UTF-8 (a cap can cut a character in two) becomes a question mark. */
-static void print_bytes(const char *bytes, size_t n)
+static void print_bytes(char *bytes, size_t n)
 {
     while (n > 0) {
         const size_t valid = ol_utf8_valid(bytes, n);
 
-        fwrite(bytes, 1, valid, stdout);
+        ol_log_print(bytes, valid);
         bytes += valid;
         n -= valid;
         if (n > 0) {

@@ -60,7 +60,7 @@ static ol_status write_document(const ol_report *report, const char *path,
         return OL_OK;
     status = make(report, &text);
     if (status == OL_OK && strcmp(path, "-") == 0) {
-        fwrite(text.data, 1, text.size, stdout);
+        ol_log_print(text.data, text.size);
     } else if (status == OL_OK) {
         status = ol_write_file(path, text.data ? text.data : "", text.size);
         if (status == OL_OK)
@@ -117,7 +117,7 @@ static ol_status report_runs(const struct options *o)
     OL_TRY(ol_report_open(o->runs, o->n_runs, &report));
     status = to_stdout(o) ? OL_OK : ol_report_text(report, ol_log_columns(STDOUT_FILENO), &text);
     if (status == OL_OK && text.size > 0)
-        fwrite(text.data, 1, text.size, stdout);
+        ol_log_print(text.data, text.size);
     ol_text_finish(&text);
     if (status == OL_OK)
         status = write_document(report, o->html, ol_report_html);

@@ -34,6 +34,9 @@ int ol_cli_finish(ol_status status, bool work_started);
 /* argp_parse; under a launcher only the first process speaks, so that a mistake is told once. */
 void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
 
+/* Is this the first process of a launcher, or the only one? Before MPI is up. */
+bool ol_cli_is_first(void);
+
 /* For a parser of argp: the one job file of a command line. ARGP_ERR_UNKNOWN for other keys. */
 error_t ol_cli_parse_job(int key, const char *value, struct argp_state *state, const char **job);
 
@@ -43,10 +46,12 @@ int ol_cli_number(struct argp_state *state, const char *option, const char *valu
 int ol_cmd_bench(int argc, char **argv);
 int ol_cmd_data_check(int argc, char **argv);
 int ol_cmd_data_make(int argc, char **argv);
+int ol_cmd_doctor(int argc, char **argv);
 int ol_cmd_export(int argc, char **argv);
 int ol_cmd_gradcheck(int argc, char **argv);
 int ol_cmd_import(int argc, char **argv);
 int ol_cmd_inspect(int argc, char **argv);
+int ol_cmd_plan(int argc, char **argv);
 int ol_cmd_prompts(int argc, char **argv);
 int ol_cmd_reference(int argc, char **argv);
 int ol_cmd_report(int argc, char **argv);
@@ -54,6 +59,7 @@ int ol_cmd_run(int argc, char **argv);
 int ol_cmd_score(int argc, char **argv);
 int ol_cmd_tokens(int argc, char **argv);
 int ol_cmd_suite(int argc, char **argv);
+int ol_cmd_sweep(int argc, char **argv);
 int ol_cmd_verify(int argc, char **argv);
 
 /* A job file to try: jobs/quickstart.cfg where it is seen from here, else the installed one. Static

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,9 @@
 
 static const ol_command commands[] = {
     {"run", "the stages of a job: train, eval, adapt", ol_cmd_run},
+    {"plan", "what a job would do: memory, time and disk; a batch script for it", ol_cmd_plan},
+    {"sweep", "one job many times, with other keys each; an array for SLURM", ol_cmd_sweep},
+    {"doctor", "look at the place: MPI, cores, products, memory, disk; fixes", ol_cmd_doctor},
     {"verify", "recompute meta-steps that another program computed, and compare", ol_cmd_verify},
     {"gradcheck", "hold a job's gradients against differences, in float64", ol_cmd_gradcheck},
     {"prompts", "the prompts of a target task, exactly as they are scored", ol_cmd_prompts},
@@ -87,7 +91,7 @@ int ol_cli_finish(ol_status status, bool work_started)
 }
 
 /* Before MPI is up, only the launcher's environment says which process this is. */
-static bool is_first_process(void)
+bool ol_cli_is_first(void)
 {
     static const char *const names[] = {"OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK",
                                         "SLURM_PROCID"};
@@ -103,7 +107,7 @@ static bool is_first_process(void)
 
 void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
-    const int out = is_first_process() ? -1 : dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
+    const int out = ol_cli_is_first() ? -1 : dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
     const int nowhere = open("/dev/null", O_WRONLY);
 
     if (out >= 0 && nowhere >= 0) {
@@ -198,6 +202,9 @@ int main(int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : NULL;
     char name[64];
 
+    /* Large blocks go back to the system when they are freed: peak memory is what is in use. */
+    mallopt(M_MMAP_THRESHOLD, 1 << 20);
+    mallopt(M_TRIM_THRESHOLD, 4 << 20);
     argp_err_exit_status = OL_EXIT_USAGE;
     signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a write that fails, and has words */
     if (!word) {

@@ -141,11 +141,12 @@ static ol_status judge(ol_comm *comm, const char *call, double seconds)
                          seconds, comm->rank, comm->host, call, missing.data,
                          strchr(missing.data, ',') ? "do" : "does");
     else if (status == OL_OK)
-        status = ol_fail(OL_EMPI,
-                         "no progress for %.0f s: all ranks wait, rank %d on %s in %s: MPI does not "
-                         "deliver. --resume goes on from the last checkpoint "
-                         "(train.stall_minutes is how long to wait)",
-                         seconds, comm->rank, comm->host, call);
+        status =
+            ol_fail(OL_EMPI,
+                    "no progress for %.0f s: all ranks wait, rank %d on %s in %s: MPI does not "
+                    "deliver. --resume goes on from the last checkpoint "
+                    "(train.stall_minutes is how long to wait)",
+                    seconds, comm->rank, comm->host, call);
     ol_text_finish(&missing);
     if (comm->on_stall)
         comm->on_stall(comm, speaks(comm) ? ol_status_message() : "");

@@ -463,7 +463,7 @@ ol_status ol_conf_read(ol_conf_table table, const char *path, const char *const 
         return ol_conf_read_text(table, "--set", "", 0, sets, n_sets, values, conf);
     *conf = NULL;
     status = ol_path_is_folder(path) ? ol_fail(OL_EUSAGE, "%s: is a folder, not a job file", path)
-                                     : ol_read_file(path, &text, &size);
+                                     : ol_read_file_within(path, OL_SETTINGS_BYTES, &text, &size);
     if (status == OL_EDATA) /* for whoever typed the name, it is the command line that is wrong */
         return ol_fail(OL_EUSAGE, "%s", ol_status_message());
     OL_TRY(status);

@@ -175,7 +175,7 @@ static ol_status include(struct source *source, const char *from, int line, cons
                         depth);
         return OL_OK;
     }
-    status = ol_read_file(path, &text, &size);
+    status = ol_read_file_within(path, OL_SETTINGS_BYTES, &text, &size);
     if (status == OL_EDATA) {
         ol_conf_mistake(mistakes, place, "@include: %s", ol_status_message());
         return OL_OK;

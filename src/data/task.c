@@ -42,7 +42,7 @@ static ol_status read_object(const char *path, json_t **out)
     size_t size;
     json_error_t error;
 
-    OL_TRY(ol_read_file(path, &text, &size));
+    OL_TRY(ol_read_file_within(path, OL_SETTINGS_BYTES, &text, &size));
     *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     free(text);
     OL_CHECK(*out, OL_EDATA, "%s:%d: not JSON: %s", path, error.line, error.text);
@@ -52,6 +52,8 @@ static ol_status read_object(const char *path, json_t **out)
     }
     return OL_OK;
 }
+
+enum { MOST_NAMES = 10000, MOST_NAME = 200 }; /* of a list, where each is compared with each */
 
 /* A list of strings under `key`; missing or null gives none unless it is required. */
 static ol_status read_names(const char *path, json_t *object, const char *key, bool required,
@@ -65,6 +67,8 @@ static ol_status read_names(const char *path, json_t *object, const char *key, b
     if (!list || (json_is_null(list) && !required))
         return OL_OK;
     OL_CHECK(json_is_array(list), OL_EDATA, "%s: \"%s\" must be a list of strings", path, key);
+    OL_CHECK(json_array_size(list) <= MOST_NAMES, OL_EDATA, "%s: \"%s\" has %zu names; at most %d",
+             path, key, json_array_size(list), MOST_NAMES);
     for (size_t i = 0; i < json_array_size(list); i++)
         OL_CHECK(json_is_string(json_array_get(list, i)), OL_EDATA,
                  "%s: \"%s\" must be a list of strings; number %zu is none", path, key, i + 1);
@@ -217,12 +221,28 @@ static ol_status read_groups(json_t *object, ol_setting *out)
     return OL_OK;
 }
 
+/* Tasks are folders and files by their names, which must not lead elsewhere. */
+static ol_status check_task_names(const char *path, const ol_names *names)
+{
+    for (int i = 0; i < names->n; i++) {
+        const char *name = names->names[i];
+
+        OL_CHECK(*name && *name != '.' && !strchr(name, '/') && strlen(name) < MOST_NAME, OL_EDATA,
+                 "%s: \"%s\" cannot be a task: names have 1 to %d letters, no slash, and no dot "
+                 "before them",
+                 path, name, MOST_NAME - 1);
+    }
+    return OL_OK;
+}
+
 static ol_status fill_setting(json_t *object, ol_setting *out)
 {
     OL_TRY(read_names(out->path, object, "train", true, &out->train.names, &out->train.n));
     OL_TRY(read_names(out->path, object, "test", true, &out->test.names, &out->test.n));
     OL_TRY(read_names(out->path, object, "unseen_domain_test", false,
                       &out->unseen_domain_test.names, &out->unseen_domain_test.n));
+    OL_TRY(check_task_names(out->path, &out->train));
+    OL_TRY(check_task_names(out->path, &out->test)); /* which the other lists are of */
     for (int i = 0; i < out->train.n; i++)
         for (int j = 0; j < i; j++)
             OL_CHECK(strcmp(out->train.names[i], out->train.names[j]) != 0, OL_EDATA,

@@ -108,10 +108,11 @@ ol_status ol_gemm_reserve(int threads)
     if (trial != MAP_FAILED)
         munmap(trial, bytes);
     ol_limits_describe(limits);
-    OL_CHECK(trial != MAP_FAILED && (group == 0 || group >= bytes), OL_ENOMEM,
-             "no memory for the buffers of the BLAS library: %zu MiB for %d thread%s; the limits of "
-             "this process: %s. Raise them (ulimit, sbatch --mem-per-cpu), or use fewer threads",
-             bytes >> 20, threads, threads > 1 ? "s" : "", limits);
+    OL_CHECK(
+        trial != MAP_FAILED && (group == 0 || group >= bytes), OL_ENOMEM,
+        "no memory for the buffers of the BLAS library: %zu MiB for %d thread%s; the limits of "
+        "this process: %s. Raise them (ulimit, sbatch --mem-per-cpu), or use fewer threads",
+        bytes >> 20, threads, threads > 1 ? "s" : "", limits);
     return multiply_once();
 }
 

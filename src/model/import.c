@@ -38,7 +38,7 @@ static ol_status read_text(const char *folder, const char *file, char path[PATH_
     size_t size;
 
     OL_TRY(ol_path_format(path, "%s/%s", folder, file));
-    OL_TRY(ol_read_file(path, text, &size));
+    OL_TRY(ol_read_file_within(path, OL_SETTINGS_BYTES, text, &size));
     if (strlen(*text) == size)
         return OL_OK;
     free(*text);

@@ -9,33 +9,10 @@
 #include "outerloop/base/rng.h"        /* ol_rng_stream */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_nn, ol_gemm_flops */
 #include "outerloop/kernel/products.h" /* ol_products_use */
+#include "outerloop/kernel/rate.h"     /* ol_gemm_rate */
 #include "outerloop/meta/outer.h"      /* ol_state_layout */
 
-enum { SQUARE = 768, SQUARE_REPS = 5, SEED = 1 };
-
-/* Best rate of a square product: what the episode's own rate is compared with. */
-static ol_status product_rate(double *gflops)
-{
-    const size_t n = SQUARE;
-    ol_arena arena;
-    double best = INFINITY;
-
-    OL_TRY(ol_arena_init(&arena, "test product", 3 * n * n * sizeof(ol_real)));
-    ol_real *a = ol_arena_reals(&arena, 3 * n * n);
-
-    for (size_t i = 0; i < 3 * n * n; i++)
-        a[i] = (ol_real)(i % 7) - 3;
-    for (int r = 0; r < SQUARE_REPS; r++) {
-        const double begin = ol_clock_seconds();
-
-        ol_gemm_nn(SQUARE, SQUARE, SQUARE, 1, (ol_mat){a, SQUARE}, (ol_mat){a + n * n, SQUARE}, 0,
-                   (ol_mat_out){a + 2 * n * n, SQUARE});
-        best = fmin(best, ol_clock_seconds() - begin);
-    }
-    ol_arena_finish(&arena);
-    *gflops = 2e-9 * (double)n * (double)n * (double)n / best;
-    return OL_OK;
-}
+enum { PRODUCT_REPS = 5, SEED = 1 };
 
 static ol_status random_prompts(const ol_bench_spec *spec, ol_rng *rng, ol_batch *batch)
 {
@@ -189,7 +166,7 @@ static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report
                                 .frozen_bytes = w->model->frozen_bytes,
                                 .best_seconds = INFINITY,
                                 .workspace_bytes = w->scratch.size};
-    OL_TRY(product_rate(&report->product_gflops));
+    OL_TRY(ol_gemm_rate(PRODUCT_REPS, &report->product_gflops));
     for (int r = 0; r < spec->reps; r++) {
         const double flops = ol_gemm_flops(), begin = ol_clock_seconds();
 

@@ -5,9 +5,10 @@
 #include <limits.h>
 #include <stdio.h>
 
-#include "outerloop/kernel/products.h"  /* ol_products_describe */
 #include "outerloop/base/log.h"         /* ol_log_info */
 #include "outerloop/comm/ordered_sum.h" /* ol_ordered_sum_bytes */
+#include "outerloop/kernel/products.h"  /* ol_products_describe */
+#include "outerloop/run/memory.h"       /* ol_memory */
 #include "setup.h"
 
 static void count_text(double count, char text[32])
@@ -63,27 +64,6 @@ static void describe_model(const ol_setup *s)
         groups, m->context, m->vocab, count,
         s->job->model.init == OL_INIT_RANDOM ? "random" : s->job->model.path);
     describe_trained(s);
-}
-
-/* Most memory of any arm's episode work on a rank, beside the state of the job. */
-static double episode_mib(const ol_setup *s)
-{
-    size_t most = 0;
-
-    for (int i = 0; i < s->n_arms; i++) {
-        const ol_learner_spec spec = ol_job_learner_spec(s->arms[i].job);
-        const ol_model *model = s->arms[i].model;
-        ol_arena dry = ol_arena_dry("gradients");
-        const ol_contribution out = ol_contribution_layout(&dry, model, &spec);
-        size_t bytes =
-            dry.peak + ol_learner_bytes(model, &spec, s->arms[i].support, s->arms[i].query);
-
-        for (int p = 0; p < out.n; p++)
-            bytes += ol_ordered_sum_bytes(out.parts[p].size, (ol_sum_type)sizeof(ol_real),
-                                          ol_comm_size(s->comm));
-        most = bytes > most ? bytes : most;
-    }
-    return (double)most / 1048576.0;
 }
 
 void ol_describe_idle(const ol_job *job, int ranks)
@@ -144,10 +124,8 @@ static void describe_crowd(const ol_setup *s)
                     s->layout.crowded, s->layout.crowded > 1 ? "s" : "", cores);
 }
 
-static void describe_ranks(const ol_setup *s)
+static void describe_ranks(const ol_setup *s, const ol_memory *m)
 {
-    const double state = (double)s->arena.size / 1048576.0;
-
     ol_log_info("%s", s->layout.summary);
     if (ol_products_used() != OL_PRODUCTS_F32)
         ol_log_info("products of matrices in %s", ol_products_describe());
@@ -155,10 +133,9 @@ static void describe_ranks(const ol_setup *s)
         describe_crowd(s);
     if (s->scored)
         describe_idle_scoring(s);
-    if (!(s->job->stages & OL_STAGE_TRAIN))
-        return;
     ol_log_info("memory: about %.0f MiB a rank (%.0f parameters and moments, %.0f an episode)",
-                state + episode_mib(s), state, episode_mib(s));
+                (double)m->peak / 1048576.0, (double)(m->parameters + m->moments) / 1048576.0,
+                (double)(m->gradients + m->sums + m->episode) / 1048576.0);
 }
 
 static void describe_arms(const ol_setup *s)
@@ -179,13 +156,13 @@ static void describe_arms(const ol_setup *s)
     }
 }
 
-void ol_setup_describe(const ol_setup *s)
+void ol_setup_describe(const ol_setup *s, const ol_memory *memory)
 {
     if (ol_comm_rank(s->comm) != 0)
         return;
     describe_stages(s);
     describe_model(s);
-    describe_ranks(s);
+    describe_ranks(s, memory);
     ol_setup_describe_data(s);
     describe_arms(s);
 }

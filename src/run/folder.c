@@ -294,6 +294,21 @@ static ol_status sweep(const char *folder)
     return OL_OK;
 }
 
+static ol_status cannot_write(const ol_run_folder *folder, int error)
+{
+    return ol_fail(OL_EIO,
+                   "%s: cannot write there: %s; choose another folder with --set output=...",
+                   folder->path, strerror(error));
+}
+
+ol_status ol_run_folder_check(const ol_run_folder *folder)
+{
+    OL_TRY(ol_check_folders(folder->path));
+    if (ol_path_exists(folder->path) && access(folder->path, W_OK | X_OK) != 0)
+        return cannot_write(folder, errno);
+    return OL_OK;
+}
+
 ol_status ol_run_folder_make(const ol_run_folder *folder)
 {
     char probe[PATH_MAX];
@@ -302,9 +317,8 @@ ol_status ol_run_folder_make(const ol_run_folder *folder)
     OL_TRY(ol_make_folders(folder->path));
     OL_TRY(ol_path_format(probe, "%s/.write-test-%ld", folder->path, (long)getpid()));
     file = open(probe, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    OL_CHECK(file >= 0, OL_EIO,
-             "%s: cannot write there: %s; choose another folder with --set output=...",
-             folder->path, strerror(errno));
+    if (file < 0)
+        return cannot_write(folder, errno);
     close(file);
     unlink(probe);
     OL_TRY(sweep(folder->path));

@@ -146,15 +146,15 @@ static bool is_stale(const holder *them, const holder *self, state held)
 
 static ol_status refuse(const char *path, const holder *them, state held)
 {
-    return ol_fail(OL_EUSAGE,
-                   "%.*s: another run is at work here: pid %s on %s since %s (job %.12s%s%s)%s%s%s; "
-                   "wait for it, or choose another folder with --set output=...",
-                   (int)(strlen(path) - strlen(ol_run_lock_name) - 1), path,
-                   them->pid[0] ? them->pid : "?", them->host[0] ? them->host : "?",
-                   them->started[0] ? them->started : "?", them->job,
-                   them->slurm_job[0] ? ", SLURM job " : "", them->slurm_job,
-                   held == THEIRS ? "" : ". If it is not, remove ", held == THEIRS ? "" : path,
-                   held == THEIRS ? "" : " and start again");
+    return ol_fail(
+        OL_EUSAGE,
+        "%.*s: another run is at work here: pid %s on %s since %s (job %.12s%s%s)%s%s%s; "
+        "wait for it, or choose another folder with --set output=...",
+        (int)(strlen(path) - strlen(ol_run_lock_name) - 1), path, them->pid[0] ? them->pid : "?",
+        them->host[0] ? them->host : "?", them->started[0] ? them->started : "?", them->job,
+        them->slurm_job[0] ? ", SLURM job " : "", them->slurm_job,
+        held == THEIRS ? "" : ". If it is not, remove ", held == THEIRS ? "" : path,
+        held == THEIRS ? "" : " and start again");
 }
 
 /* With the file open: ours, or whose? `again` when it is not the file of that name any more. */

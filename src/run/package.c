@@ -10,7 +10,10 @@
 #include "outerloop/run/snapshot.h" /* ol_snapshot_find */
 #include "tokenizer_texts.h"
 
-enum { MOST_STARTS = 8 }; /* checkpoints that stand on one another */
+enum {
+    MOST_STARTS = 8,          /* checkpoints that stand on one another */
+    PACKAGE_BYTES = 256 << 20 /* of a file beside a model              */
+};
 
 static const char *const names[OL_PACKAGE_FILES] = {"config.json",
                                                     "generation_config.json",
@@ -53,7 +56,7 @@ static ol_status read_folder(const char *folder, ol_package *out)
         OL_TRY(ol_path_format(path, "%s/%s", folder, names[i]));
         if (!ol_path_exists(path))
             continue;
-        OL_TRY(ol_read_file(path, &text, &size));
+        OL_TRY(ol_read_file_within(path, PACKAGE_BYTES, &text, &size));
         add(out, names[i], text, size);
     }
     return OL_OK;

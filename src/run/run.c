@@ -10,6 +10,7 @@
 #include "outerloop/base/log.h"        /* ol_log_* */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
 #include "outerloop/kernel/products.h" /* ol_products_describe */
+#include "outerloop/run/memory.h"      /* ol_memory_plan */
 #include "outerloop/run/metrics.h"     /* ol_metrics */
 #include "outerloop/run/scores.h"      /* ol_score_targets */
 #include "outerloop/run/setup.h"       /* ol_setup */
@@ -289,7 +290,8 @@ static ol_status run(runner *r, score_book *book)
 {
     const double began = ol_clock_seconds();
     ol_setup *s = r->setup;
-    ol_comm_stats peak;
+    ol_comm_stats peak, planned;
+    ol_memory memory;
     char spent[32];
     ol_status status = OL_OK;
 
@@ -302,13 +304,16 @@ static ol_status run(runner *r, score_book *book)
     OL_TRY(ol_comm_agree(s->comm, status));
     if (r->first)
         ol_stop_watch(s->folder.path, NULL);
-    ol_setup_describe(s);
+    OL_TRY(ol_comm_agree(s->comm, ol_memory_plan(s, ol_comm_size(s->comm), &memory)));
+    ol_setup_describe(s, &memory);
     OL_TRY(run_all(r));
     OL_TRY(ol_comm_agree(s->comm, r->first ? account(r, book) : OL_OK));
     OL_TRY(ol_comm_reduce(s->comm, (double)ol_clock_peak_bytes(), &peak));
+    OL_TRY(ol_comm_reduce(s->comm, (double)memory.peak, &planned));
     ol_clock_duration(ol_clock_seconds() - began, spent);
-    ol_log_info("done in %s; peak memory %.0f MiB (rank %d), data and libraries included", spent,
-                peak.max.value / 1048576.0, peak.max.rank);
+    ol_log_info("done in %s; peak memory %.1f MiB (rank %d), data and libraries included; planned "
+                "%.1f MiB",
+                spent, peak.max.value / 1048576.0, peak.max.rank, planned.max.value / 1048576.0);
     return OL_OK;
 }
 

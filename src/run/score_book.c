@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* ol_allocate */
+
 static void finish_file(score_file *f)
 {
     stored_table_finish(&f->table);
@@ -90,8 +92,7 @@ static ol_status read_training(const ol_archive *metrics, score_file *f)
     OL_TRY(ol_archive_count(metrics, "train/step/seconds", &n));
     if (n == 0)
         return OL_OK;
-    column = malloc(n * sizeof *column);
-    OL_CHECK(column, OL_ENOMEM, "no memory for %zu meta-steps", n);
+    OL_TRY(ol_allocate(n, sizeof *column, "meta-steps", (void **)&column));
     status = read_columns(metrics, n, column, f);
     free(column);
     return status;

@@ -10,10 +10,9 @@
 
 enum { ITEMS_A_RANK = 8 }; /* of a portion: enough for ranks to be evenly busy */
 
-static ol_evaluation_spec whole_spec(const ol_scoring *scoring)
+ol_evaluation_spec ol_scores_spec(const ol_job *job, ol_targets *targets)
 {
-    const ol_job *job = scoring->job;
-    ol_evaluation_spec spec = ol_targets_evaluation(scoring->targets);
+    ol_evaluation_spec spec = ol_targets_evaluation(targets);
 
     spec.scoring.learner = ol_job_learner_spec(job);
     spec.scoring.learner.adam.lr = ol_job_adapt_lr(job);
@@ -145,7 +144,7 @@ static ol_status stopped(const ol_scoring *scoring, int done, int tasks)
 
 ol_status ol_score_targets(ol_setup *setup, const ol_scoring *scoring)
 {
-    const ol_evaluation_spec spec = whole_spec(scoring);
+    const ol_evaluation_spec spec = ol_scores_spec(scoring->job, scoring->targets);
     const int at_once =
         (ITEMS_A_RANK * ol_comm_size(setup->comm) + spec.n_seeds - 1) / spec.n_seeds;
     char what[128];

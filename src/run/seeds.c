@@ -36,7 +36,9 @@ static ol_status print_table(const score_book *book)
     if (status == OL_OK)
         status = ol_score_book_table(book, 0, &kept);
     if (status == OL_OK && shown.size > 0) {
-        printf("\n%s\n", shown.data);
+        printf("\n");
+        ol_log_print(shown.data, shown.size);
+        printf("\n");
         fflush(stdout);
         ol_log_keep("\n");
         ol_log_keep(kept.data);
@@ -114,8 +116,8 @@ static bool is_written(const ol_run_folder *folder, const ol_job *job)
     return same;
 }
 
-/* Rank 0: the folder of all seeds. */
-static ol_status open_folder(const whole *w, ol_run_folder *folder)
+/* May this job run in its folder, and its seeds in theirs? */
+static ol_status claim_whole(const whole *w, ol_run_folder *folder)
 {
     ol_run_claim claim;
 
@@ -123,6 +125,13 @@ static ol_status open_folder(const whole *w, ol_run_folder *folder)
     OL_TRY(ol_run_folder_claim(folder, w->job, w->resume, &claim));
     for (int i = 0; i < w->job->train_seeds.n; i++)
         OL_TRY(claim_seed(w, w->job->train_seeds.items[i]));
+    return OL_OK;
+}
+
+/* Rank 0: the folder of all seeds. */
+static ol_status open_folder(const whole *w, ol_run_folder *folder)
+{
+    OL_TRY(claim_whole(w, folder));
     OL_TRY(ol_run_folder_make(folder));
     return is_written(folder, w->job) ? OL_OK : ol_run_folder_write_job(folder, w->job);
 }
@@ -168,19 +177,26 @@ static ol_status run_alone(whole *w)
     return ol_run_once(w->comm, job, w->resume, w->work_started, &w->book);
 }
 
-/* What would be refused after tuning is refused before it. */
-static ol_status check_inputs(whole *w)
+/* The setup of the first run of all, to look at. */
+static ol_status first_setup(const whole *w, ol_setup **setup)
 {
     const ol_conf_ints *seeds = &w->job->train_seeds;
     ol_job *job;
-    ol_setup *setup = NULL;
     ol_status status;
 
     status = seeds->n > 0
                  ? read_seed(w, seeds->items[0], &job)
                  : ol_job_read(w->path, (const char *const *)w->sets.items, w->sets.n, &job);
     OL_TRY(ol_comm_agree(w->comm, status));
-    status = ol_setup_create(w->comm, job, w->resume, &setup);
+    return ol_setup_look(w->comm, job, w->resume, setup);
+}
+
+/* What would be refused after tuning is refused before it. */
+static ol_status check_inputs(const whole *w)
+{
+    ol_setup *setup = NULL;
+    ol_status status = first_setup(w, &setup);
+
     ol_setup_destroy(setup);
     return status;
 }
@@ -263,6 +279,29 @@ static ol_status run_whole(whole *w)
         OL_TRY(tune(w));
     OL_TRY(w->job->train_seeds.n > 0 ? run_seeds(w) : run_alone(w));
     return ol_comm_agree(w->comm, ol_comm_rank(w->comm) == 0 ? print_table(&w->book) : OL_OK);
+}
+
+ol_status ol_run_look(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
+                      bool resume, ol_job **job, ol_setup **setup)
+{
+    whole w = {.comm = comm, .path = path, .resume = resume};
+    ol_run_folder folder;
+    ol_status status = ol_comm_agree(comm, copy_sets(&w, sets, n_sets));
+
+    *setup = NULL;
+    *job = NULL;
+    if (status == OL_OK)
+        status = read_job(&w);
+    if (status == OL_OK && w.job->train_seeds.n > 0)
+        status = ol_comm_agree(comm, ol_comm_rank(comm) == 0 ? claim_whole(&w, &folder) : OL_OK);
+    if (status == OL_OK)
+        status = first_setup(&w, setup);
+    if (status == OL_OK)
+        *job = w.job;
+    else
+        ol_job_destroy(w.job);
+    ol_set_list_finish(&w.sets);
+    return status;
 }
 
 ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/run/setup.h"
 
+#include <errno.h>
+#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/clock.h"      /* ol_clock_resident_bytes */
 #include "outerloop/data/suite.h"      /* ol_suite_write */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_threads */
 #include "outerloop/kernel/products.h" /* ol_products_use */
@@ -66,19 +69,46 @@ static ol_status share_claims(ol_setup *s)
     return OL_OK;
 }
 
+/* A folder that goes with the setup, on this rank's host: in memory, for every file is synced. */
+static ol_status make_scratch(ol_setup *s)
+{
+    const char *const places[] = {"/dev/shm", getenv("TMPDIR"), "/tmp"};
+
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        if (!places[i] || !places[i][0])
+            continue;
+        OL_TRY(ol_path_format(s->scratch, "%s/outerloop-XXXXXX", places[i]));
+        if (mkdtemp(s->scratch))
+            return OL_OK;
+    }
+    s->scratch[0] = '\0';
+    return ol_fail(OL_EIO, "/tmp: no folder can be made there for the built-in suite: %s",
+                   strerror(errno));
+}
+
+static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *walk)
+{
+    (void)about;
+    (void)kind;
+    (void)walk;
+    return remove(path);
+}
+
 /* Where tasks and tokenizer are. Rank 0 writes the built-in suite where it is asked for. */
 static ol_status find_data(ol_setup *s)
 {
     const ol_job_data *data = &s->job->data;
     const bool suite = data->root[0] == '\0';
 
+    if (suite && s->looks)
+        OL_TRY(make_scratch(s));
     if (suite)
-        OL_TRY(ol_path_format(s->root, "%s/suite", s->job->output));
+        OL_TRY(ol_path_format(s->root, "%s/suite", s->looks ? s->scratch : s->job->output));
     else
         OL_TRY(ol_path_format(s->root, "%s", data->root));
     OL_TRY(ol_package_of_job(s->job, s->root, s->tokenizer_path));
-    if (suite && ol_comm_rank(s->comm) == 0) {
-        OL_TRY(ol_run_folder_make(&s->folder));
+    if (suite && (s->looks || ol_comm_rank(s->comm) == 0)) {
+        OL_TRY(s->looks ? ol_run_folder_check(&s->folder) : ol_run_folder_make(&s->folder));
         OL_TRY(ol_suite_write(s->root, SUITE_SEED));
     }
     return OL_OK;
@@ -274,13 +304,15 @@ static ol_status make_start(ol_setup *s)
 /* Rank 0: the folders, at last, and what training has seen of the test tasks. */
 static ol_status make_folders(ol_setup *s)
 {
+    ol_status (*const make)(const ol_run_folder *) =
+        s->looks ? ol_run_folder_check : ol_run_folder_make;
     const ol_job *job = s->job;
 
-    OL_TRY(ol_run_folder_make(&s->folder));
+    OL_TRY(make(&s->folder));
     if (s->baseline)
-        OL_TRY(ol_run_folder_make(&s->untrained));
+        OL_TRY(make(&s->untrained));
     for (int i = 0; i < s->n_arms; i++)
-        OL_TRY(ol_run_folder_make(&s->arms[i].folder));
+        OL_TRY(make(&s->arms[i].folder));
     if (!s->scored)
         return OL_OK;
     return ol_overlap_find(s->root, job->data.setting, ol_job_holdout(job), job->data.train_cap,
@@ -297,6 +329,7 @@ static ol_status prepare(ol_setup *s, bool resume)
     OL_TRY(ol_setup_name_rows(s));
     OL_TRY(ol_comm_agree(s->comm, find_data(s)));
     OL_TRY(ol_comm_agree(s->comm, load(s)));
+    s->resident_read = ol_clock_resident_bytes();
     OL_TRY(make_start(s));
     if (s->job->stages & OL_STAGE_TRAIN)
         for (int i = 0; i < s->n_arms; i++)
@@ -323,7 +356,7 @@ static ol_status use_products(ol_comm *comm, const ol_job *job)
                                        ol_products_describe(), first));
 }
 
-ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **out)
+static ol_status create(ol_comm *comm, ol_job *job, bool resume, bool looks, ol_setup **out)
 {
     ol_setup *s = calloc(1, sizeof *s);
     ol_status status = ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job"));
@@ -335,6 +368,8 @@ ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **ou
     }
     s->comm = comm;
     s->job = job;
+    s->looks = looks;
+    s->resident_start = ol_clock_resident_bytes();
     ol_gemm_threads(job->threads);
     if (status == OL_OK)
         status = ol_comm_agree(comm, ol_gemm_reserve(job->threads));
@@ -350,10 +385,22 @@ ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **ou
     return OL_OK;
 }
 
+ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **out)
+{
+    return create(comm, job, resume, false, out);
+}
+
+ol_status ol_setup_look(ol_comm *comm, ol_job *job, bool resume, ol_setup **out)
+{
+    return create(comm, job, resume, true, out);
+}
+
 void ol_setup_destroy(ol_setup *s)
 {
     if (!s)
         return;
+    if (s->scratch[0])
+        nftw(s->scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS);
     for (int i = 0; s->arms && i < s->n_arms; i++) {
         bool shared = false;
 

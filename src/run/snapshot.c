@@ -402,33 +402,79 @@ ol_status ol_snapshot_shape(const ol_job *job, ol_model_spec *spec)
                                                    : OL_OK;
 }
 
-/* The job and the shape of a checkpoint. */
-static ol_status read_origin(const char *path, ol_job **job, ol_model_spec *spec)
+/* What a checkpoint is of: its job, its shape, and how many reals its tensors are. */
+typedef struct origin {
+    ol_job *job;
+    ol_model_spec spec;
+    size_t reals;
+    bool partial;
+} origin;
+
+static ol_status count_reals(const ol_archive *archive, size_t *reals)
+{
+    ol_strings names = {0};
+    ol_status status = ol_archive_children(archive, "params", &names);
+
+    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
+        char object[PATH_MAX];
+        size_t n = 0;
+
+        status = ol_path_format(object, "params/%s", names.items[i]);
+        if (status == OL_OK)
+            status = ol_archive_count(archive, object, &n);
+        *reals += n;
+    }
+    ol_strings_finish(&names);
+    return status;
+}
+
+static ol_status read_origin(const char *path, origin *o)
 {
     ol_checkpoint *file = NULL;
     ol_status status;
 
     OL_TRY(ol_checkpoint_open(path, &file));
-    status = read_shape(ol_checkpoint_archive(file), path, spec);
+    status = read_shape(ol_checkpoint_archive(file), path, &o->spec);
     if (status == OL_OK)
-        status =
-            ol_job_read_text(path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file)), job);
+        status = is_partial(file, &o->partial, NULL);
+    if (status == OL_OK)
+        status = count_reals(ol_checkpoint_archive(file), &o->reals);
+    if (status == OL_OK)
+        status = ol_job_read_text(path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file)),
+                                  &o->job);
     ol_checkpoint_close(file);
     return status;
+}
+
+/* Before there is memory for them: are the parameters that /model speaks of in the file? */
+static ol_status check_reals(const char *path, const origin *o, const ol_model *model)
+{
+    size_t wanted = model->P;
+
+    for (int i = 0; !o->partial && i < model->n_frozen; i++)
+        wanted += model->frozen[i].size;
+    OL_CHECK(model->lora || wanted <= o->reals, OL_EDATA,
+             "%s: /model is of a model of %zu parameters, and /params holds %zu", path, wanted,
+             o->reals);
+    return OL_OK;
 }
 
 ol_status ol_snapshot_load(const char *path, ol_job **job, ol_model **model, ol_real **theta)
 {
     char found[PATH_MAX];
-    ol_model_spec spec;
+    origin o = {0};
     ol_trained_spec trained;
+    ol_status status;
     void *block;
 
     OL_TRY(find_start(path, found));
-    OL_TRY(read_origin(found, job, &spec));
+    status = read_origin(found, &o);
+    *job = o.job; /* the caller's from now on */
+    OL_TRY(status);
     trained = ol_job_trained(*job);
     trained.frozen_bf16 = false;
-    OL_TRY(ol_model_create(&spec, &trained, model));
+    OL_TRY(ol_model_create(&o.spec, &trained, model));
+    OL_TRY(check_reals(found, &o, *model));
     *theta = malloc((*model)->P * sizeof **theta + 1);
     block = malloc((*model)->frozen_bytes + 1);
     (*model)->block = block;
@@ -482,8 +528,8 @@ static ol_status is_own(void *payload, const char *path, const ol_checkpoint *fi
     const owner *own = payload;
 
     OL_TRY(check_shape(file, path, own->model));
-    OL_TRY(ol_job_same_run(own->job, path, ol_checkpoint_job(file),
-                           strlen(ol_checkpoint_job(file))));
+    OL_TRY(
+        ol_job_same_run(own->job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file))));
     return check_frozen(file, path, own->model);
 }
 

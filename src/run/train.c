@@ -39,22 +39,6 @@ static bool is_first(const trainer *t)
     return ol_comm_rank(t->setup->comm) == 0;
 }
 
-/* Work of an episode in flop, up to a common factor. */
-static double predicted_cost(const trainer *t, const ol_episode_cost *c)
-{
-    const ol_model_spec *m = &t->arm->model->spec;
-    const double heads = (double)m->heads * m->head_dim, groups = (double)m->kv_heads * m->head_dim;
-    const double per_token =
-        2 * (double)m->layers * m->width * (2 * heads + 2 * groups + 3.0 * m->hidden);
-    const double per_square = 2 * m->layers * heads;
-    const double support =
-        per_token * (double)c->support_tokens + per_square * (double)c->support_squares;
-    const double query =
-        per_token * (double)c->query_tokens + per_square * (double)c->query_squares;
-
-    return t->learner.learner->evaluations(&t->learner, support, query);
-}
-
 static ol_status predict_costs(trainer *t, int64_t step)
 {
     const int N = t->arm->job->learner.episodes;
@@ -63,7 +47,7 @@ static ol_status predict_costs(trainer *t, int64_t step)
         ol_episode_cost cost;
 
         OL_TRY(ol_sampler_cost(t->arm->sampler, (uint32_t)step, N, n, &cost));
-        t->costs[n] = predicted_cost(t, &cost);
+        t->costs[n] = ol_train_cost(t->arm, &t->learner, &cost);
     }
     return OL_OK;
 }
@@ -201,9 +185,10 @@ static ol_status tell_of_saving(trainer *t, ol_status status)
     const bool failed = status == OL_EIO;
 
     if (failed && !t->cannot_save)
-        ol_log_warn("no checkpoint at meta-step %lld, training goes on and each later one is tried: "
-                    "%s",
-                    (long long)t->mark->step, ol_status_message());
+        ol_log_warn(
+            "no checkpoint at meta-step %lld, training goes on and each later one is tried: "
+            "%s",
+            (long long)t->mark->step, ol_status_message());
     else if (!failed && t->cannot_save && status == OL_OK)
         ol_log_info("checkpoints can be written again: there is one of meta-step %lld",
                     (long long)t->mark->step);
@@ -305,6 +290,21 @@ static ol_status loop(trainer *t)
         OL_TRY(save_if_due(t));
     }
     return save(t);
+}
+
+double ol_train_cost(const ol_arm *arm, const ol_learner_spec *learner, const ol_episode_cost *c)
+{
+    const ol_model_spec *m = &arm->model->spec;
+    const double heads = (double)m->heads * m->head_dim, groups = (double)m->kv_heads * m->head_dim;
+    const double per_token =
+        2 * (double)m->layers * m->width * (2 * heads + 2 * groups + 3.0 * m->hidden);
+    const double per_square = 2 * m->layers * heads;
+    const double support =
+        per_token * (double)c->support_tokens + per_square * (double)c->support_squares;
+    const double query =
+        per_token * (double)c->query_tokens + per_square * (double)c->query_squares;
+
+    return learner->learner->evaluations(learner, support, query);
 }
 
 ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_run_mark *mark)

@@ -333,7 +333,9 @@ static ol_status show_table(const tune_search *s, int n, const ol_job *job, bool
     if (status == OL_OK && fresh)
         status = ol_write_file(path, table.data, table.size);
     if (status == OL_OK && fresh) {
-        printf("\n%s\n", table.data);
+        printf("\n");
+        ol_log_print(table.data, table.size);
+        printf("\n");
         fflush(stdout);
         ol_log_keep("\n");
         ol_log_keep(table.data);
@@ -445,6 +447,21 @@ bool ol_tune_wanted(const ol_job *job)
     for (int i = 0; i < ol_job_arms(job); i++)
         wanted = wanted || ol_job_cells(ol_job_arm(job, i)) > 0;
     return wanted;
+}
+
+ol_status ol_tune_job(const ol_job *job, bool trained, ol_job **out)
+{
+    tune_search search;
+    ol_status status = search_init(&search, job, trained);
+
+    *out = search.job;
+    search.job = NULL;
+    search_finish(&search);
+    if (status != OL_OK) {
+        ol_job_destroy(*out);
+        *out = NULL;
+    }
+    return status;
 }
 
 ol_status ol_tune(ol_comm *comm, const ol_job *job, bool resume, bool *work_started,

@@ -186,7 +186,7 @@ static ol_status report_all(verification *v, const outcome *o)
     say(v, "params", o->params);
     say(v, "moments/m", o->m);
     say(v, "moments/v", o->v);
-    say(v, "step", fabs((double)(o->step - v->c.state.t)));
+    say(v, "step", fabs((double)o->step - (double)v->c.state.t));
     OL_CHECK(v->past == 0, OL_ECHECK, "%s: %d of %d quantities past the tolerance %.1e in %s",
              v->path, v->past, 8 + v->c.N, v->tolerance, precision());
     return OL_OK;

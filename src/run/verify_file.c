@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "verify_file.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +15,10 @@
 #define READ_REALS ol_archive_read_f32
 #endif
 
-enum { VERSION_GPT2 = 1, VERSION = 2, MOST_TASKS = 1 << 16 };
+enum { VERSION_GPT2 = 1, VERSION = 2, MOST_TASKS = 1 << 16, MOST_STEPS = 1 << 16 };
+
+/* Adam's t goes into powers and sums: far from the limits of what holds it. */
+static const int64_t MOST_T = INT64_C(1) << 53;
 
 static ol_status read_int(const ol_archive *a, const char *object, const char *name, int *out)
 {
@@ -137,11 +141,28 @@ static void object_of(const ol_archive *a, const char *group, const ol_param *pa
         snprintf(object, 256, "%s/%s", group, param->name);
 }
 
+/* Before there is memory for them: is every tensor there, and as large as the model has it? */
+static ol_status check_tensors(const ol_archive *a, const char *group, const ol_param *params,
+                               int n)
+{
+    for (int i = 0; i < n; i++) {
+        char object[256];
+        size_t count = 0;
+
+        object_of(a, group, &params[i], object);
+        OL_TRY(ol_archive_count(a, object, &count));
+        OL_CHECK(count == params[i].size, OL_EDATA, "%s: %s: has %zu elements, the model's has %zu",
+                 ol_archive_path(a), object, count, params[i].size);
+    }
+    return OL_OK;
+}
+
 static ol_status read_frozen(const ol_archive *a, ol_verify_case *c)
 {
     const ol_model *m = c->model;
     ol_status status = OL_OK;
 
+    OL_TRY(check_tensors(a, "/frozen", m->frozen, m->n_frozen));
     c->frozen = malloc(m->frozen_bytes + 1);
     OL_CHECK(c->frozen, OL_ENOMEM, "no memory for %zu bytes of frozen tensors", m->frozen_bytes);
     c->model->block = c->frozen;
@@ -168,7 +189,28 @@ static ol_status read_adam(const ol_archive *a, const char *group, ol_adam_spec 
     OL_TRY(ol_archive_get_f64(a, group, "eps", &out->eps));
     if (ol_archive_has_attribute(a, group, "eps_root"))
         OL_TRY(ol_archive_get_f64(a, group, "eps_root", &out->eps_root));
-    return ol_archive_get_f64(a, group, "weight_decay", &out->weight_decay);
+    OL_TRY(ol_archive_get_f64(a, group, "weight_decay", &out->weight_decay));
+    OL_CHECK(isfinite(out->lr) && out->beta1 >= 0 && out->beta1 < 1 && out->beta2 >= 0 &&
+                 out->beta2 < 1 && out->eps >= 0 && isfinite(out->eps) && out->eps_root >= 0 &&
+                 isfinite(out->eps_root) && isfinite(out->weight_decay),
+             OL_EDATA,
+             "%s: %s: its rates are not all finite, or its betas not in [0, 1): lr %g, beta1 %g, "
+             "beta2 %g, eps %g, eps_root %g, weight_decay %g",
+             ol_archive_path(a), group, out->lr, out->beta1, out->beta2, out->eps, out->eps_root,
+             out->weight_decay);
+    return OL_OK;
+}
+
+/* There is a loss of each inner step in the file; so many there may be. */
+static ol_status check_steps(const ol_archive *a, int steps)
+{
+    double *losses = calloc((size_t)steps, sizeof *losses);
+    ol_status status =
+        losses ? ol_archive_get_f64s(a, "/expected/tasks/0", "inner_losses", (size_t)steps, losses)
+               : ol_fail(OL_ENOMEM, "no memory for %d losses", steps);
+
+    free(losses);
+    return status;
 }
 
 static ol_status read_learner(const ol_archive *a, ol_verify_case *c)
@@ -194,8 +236,11 @@ static ol_status read_learner(const ol_archive *a, ol_verify_case *c)
     OL_TRY(read_int(a, "/outer", "order", &learner->order));
     OL_TRY(read_adam(a, "/outer", &c->outer.adam));
     OL_TRY(ol_archive_get_f64(a, "/outer", "max_grad_norm", &c->outer.max_grad_norm));
-    OL_CHECK(learner->steps >= 1 && learner->steps <= 1 << 20, OL_EDATA,
-             "%s: steps of /inner is %d; at least 1", ol_archive_path(a), learner->steps);
+    OL_CHECK(learner->steps >= 1 && learner->steps <= MOST_STEPS, OL_EDATA,
+             "%s: steps of /inner is %d; 1 to %d", ol_archive_path(a), learner->steps, MOST_STEPS);
+    OL_CHECK(c->outer.max_grad_norm >= 0, OL_EDATA, "%s: max_grad_norm of /outer is %g",
+             ol_archive_path(a), c->outer.max_grad_norm);
+    OL_TRY(check_steps(a, learner->steps));
     OL_CHECK(learner->order == 1 || learner->order == 2, OL_EDATA,
              "%s: order of /outer is %d; 1 or 2", ol_archive_path(a), learner->order);
     return OL_OK;
@@ -218,14 +263,21 @@ ol_status ol_verify_read_flat(const ol_archive *archive, const char *group, cons
 static ol_status read_state(const ol_archive *a, ol_verify_case *c)
 {
     ol_arena dry = ol_arena_dry("state");
+    int64_t t;
 
+    OL_TRY(check_tensors(a, "/params", c->model->params, c->model->n_params));
+    OL_TRY(ol_archive_get_i64(a, "/moments", "step", &c->state.t));
+    OL_CHECK(c->state.t >= 0 && c->state.t < MOST_T, OL_EDATA,
+             "%s: step of /moments is %lld, out of range", ol_archive_path(a),
+             (long long)c->state.t);
     ol_state_layout(&dry, c->model->P);
     OL_TRY(ol_arena_init(&c->arena, "model and moments", dry.peak));
+    t = c->state.t;
     c->state = ol_state_layout(&c->arena, c->model->P);
+    c->state.t = t;
     OL_TRY(ol_verify_read_flat(a, "/params", c->model, c->state.theta));
     OL_TRY(ol_verify_read_flat(a, "/moments/m", c->model, c->state.m));
-    OL_TRY(ol_verify_read_flat(a, "/moments/v", c->model, c->state.v));
-    return ol_archive_get_i64(a, "/moments", "step", &c->state.t);
+    return ol_verify_read_flat(a, "/moments/v", c->model, c->state.v);
 }
 
 static ol_status read_arrays(const ol_archive *a, const char *group, size_t n, size_t B,
@@ -299,6 +351,8 @@ ol_status ol_verify_case_read(const char *path, ol_verify_case *out)
     OL_TRY(ol_archive_open(path, &out->archive));
     OL_TRY(read_format(out->archive, &version));
     OL_TRY(ol_archive_get_f64(out->archive, "/", "float32_error", &out->float32_error));
+    OL_CHECK(out->float32_error >= 0 && out->float32_error < 1, OL_EDATA,
+             "%s: float32_error is %g; 0 to 1", path, out->float32_error);
     OL_TRY(read_model(out->archive, version, &out->model));
     OL_TRY(read_frozen(out->archive, out));
     OL_TRY(read_learner(out->archive, out));

@@ -10,10 +10,14 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "h5.h"
 #include "manifest.h"
 #include "outerloop/base/digest.h"
+#include "outerloop/base/size.h"
 #include "seal.h"
+
+static const int64_t MOST_STEPS = INT64_C(1) << 53; /* as many as a double counts */
 
 enum { SPARE_BYTES = 1 << 20 }; /* headers, attributes, and some air for the file system */
 
@@ -139,7 +143,9 @@ static ol_status write_aside(const char *aside, const ol_checkpoint_spec *spec)
     status = write_contents(archive, spec);
     closed = ol_archive_close(archive);
     OL_TRY(status != OL_OK ? status : closed);
-    return ol_seal_write(aside, spec->step, spec->run_id);
+    OL_TRY(ol_seal_write(aside, spec->step, spec->run_id));
+    ol_admit_own(aside); /* what is found there from now on is proved by its seal */
+    return OL_OK;
 }
 
 /* Change one bit of the first tensor's data, found by its bytes. */
@@ -261,11 +267,16 @@ static ol_status read_head(ol_checkpoint *checkpoint)
     OL_TRY(ol_archive_get_i64(archive, "/", "step", &checkpoint->step));
     OL_TRY(ol_archive_get_i64(archive, "/", "seed", &checkpoint->seed));
     OL_TRY(ol_archive_get_i64(archive, "moments", "step", &checkpoint->moments_step));
+    OL_CHECK(checkpoint->step >= 0 && checkpoint->step < MOST_STEPS &&
+                 checkpoint->moments_step >= 0 && checkpoint->moments_step < MOST_STEPS,
+             OL_EDATA, "%s: step is %lld and that of moments %lld, out of range",
+             ol_archive_path(archive), (long long)checkpoint->step,
+             (long long)checkpoint->moments_step);
     OL_TRY(ol_archive_get_text(archive, "/", "run_id", &checkpoint->run_id));
     return ol_archive_read_text(archive, "job", &checkpoint->job);
 }
 
-/* HDF5 sees the file only once its content is proved. */
+/* Whether the file is as it was written; that it means no harm is for ol_archive_open to find. */
 static ol_status open_sealed(const char *path, ol_checkpoint *checkpoint)
 {
     ol_seal seal;
@@ -408,10 +419,9 @@ static ol_status verify_tensor(const ol_checkpoint *checkpoint, int part, const 
     OL_TRY(ol_archive_count(checkpoint->archive, object, &count));
     if (count > *room) {
         free(*buffer);
-        *buffer = malloc(count * sizeof **buffer);
-        *room = *buffer ? count : 0;
-        OL_CHECK(*buffer, OL_ENOMEM, "%s: no memory to check %s (%zu bytes)",
-                 ol_archive_path(checkpoint->archive), object, count * sizeof **buffer);
+        *room = 0;
+        OL_TRY(ol_allocate(count, sizeof **buffer, object, (void **)buffer));
+        *room = count;
     }
     return ol_checkpoint_read(checkpoint, (ol_checkpoint_part)part, name, count, *buffer);
 }

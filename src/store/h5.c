@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "admit.h"
 #include "outerloop/base/file.h"
 
 #define HAS_FILE_LOCKING                                                                           \
@@ -71,6 +72,9 @@ static void prepare_library(void)
 #endif
     H5open();
     H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+    H5PLset_loading_state(0);                    /* no filters from elsewhere */
+    if (H5Lis_registered(H5L_TYPE_EXTERNAL) > 0) /* no links into other files */
+        H5Lunregister(H5L_TYPE_EXTERNAL);
 }
 
 /* Why a file that is there could not be opened, said so that a person knows what to do. */
@@ -144,14 +148,23 @@ static ol_status open_archive(const char *path, enum open_mode mode, size_t bloc
 
 static ol_status open_existing(const char *path, enum open_mode mode, ol_archive **out)
 {
+    struct stat st;
+
     *out = NULL;
-    OL_CHECK(access(path, mode == CHANGE ? R_OK | W_OK : R_OK) == 0, OL_EDATA,
-             "%s: cannot open: %s", path, strerror(errno));
-    OL_CHECK(!ol_path_is_folder(path), OL_EDATA, "%s: is a folder, not an HDF5 file", path);
+    OL_CHECK(mode != CHANGE || access(path, W_OK) == 0, OL_EDATA, "%s: cannot open: %s", path,
+             strerror(errno));
+    OL_TRY(ol_stat_input(path, &st));
     return open_archive(path, mode, 0, out);
 }
 
 ol_status ol_archive_open(const char *path, ol_archive **out)
+{
+    *out = NULL;
+    OL_TRY(ol_admit(path));
+    return ol_h5_open_to_read(path, out);
+}
+
+ol_status ol_h5_open_to_read(const char *path, ol_archive **out)
 {
     return open_existing(path, READ, out);
 }

@@ -35,6 +35,13 @@ ol_status ol_h5_fail_in(const ol_archive *archive, const char *object, const cha
             return ol_h5_fail_in((archive), (object), (what));                                     \
     } while (0)
 
+/* Open an existing file to read without asking whether it may be (ol_admit): in a child that finds
+   that out. */
+ol_status ol_h5_open_to_read(const char *path, ol_archive **out);
+
+/* Read every dataset and every attribute once, whatever they hold. Errors: OL_EDATA, OL_ENOMEM. */
+ol_status ol_h5_read_everything(const ol_archive *archive);
+
 /* Open an existing file to change it: in a child only, for HDF5 does not survive a failed write. */
 ol_status ol_h5_open_to_write(const char *path, ol_archive **out);
 

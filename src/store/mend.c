@@ -33,7 +33,7 @@ ol_child_limits ol_metrics_limits(const char *path, off_t bytes)
     const double all = (double)(bytes + size_of(path));
 
     return (ol_child_limits){.seconds = 60.0 + all / 1e6,
-                             .work = 1.0 + all / 1e6,
+                             .cpu = 1.0 + all / 1e6,
                              .memory = ((size_t)1 << 30) + 8 * (size_t)all};
 }
 

@@ -172,7 +172,7 @@ static ol_status open_index(ol_safetensors *s, const char *folder, const char *p
     json_t *index;
     ol_status status;
 
-    OL_TRY(ol_read_file(path, &text, &size));
+    OL_TRY(ol_read_file_within(path, OL_SETTINGS_BYTES, &text, &size));
     index = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
     free(text);
     OL_CHECK(index, OL_EDATA, "%s:%d: %s", path, error.line, error.text);

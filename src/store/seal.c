@@ -64,12 +64,12 @@ static bool parse(const char block[OL_SEAL_BYTES + 1], ol_seal *seal)
 
 static ol_status read_block(const char *path, char block[OL_SEAL_BYTES + 1], uint64_t *size)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC);
     struct stat st;
     ssize_t n;
+    int fd;
 
-    OL_CHECK(fd >= 0, OL_EDATA, "%s: cannot open: %s", path, strerror(errno));
-    n = fstat(fd, &st) == 0 ? read(fd, block, OL_SEAL_BYTES) : -1;
+    OL_TRY(ol_open_input(path, &fd, &st));
+    n = read(fd, block, OL_SEAL_BYTES);
     if (n < 0) {
         const int reason = errno;
 

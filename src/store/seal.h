@@ -10,8 +10,9 @@
  *     seal 07d2...                   XXH3-128 of the lines above
  *
  * HDF5 leaves these bytes to the owner of a file (its "user block"); any HDF5 program skips them.
- * They are needed because HDF5 may crash on a file whose inner structure was altered: its content
- * is therefore proved before HDF5 sees it. And the step is known without reading the rest.
+ * They tell whether the content is as it was written, and the step without reading the rest. There is
+ * no key in them: against someone who alters a file and seals it again, they are no defence
+ * (archive.h tells what is).
  */
 #ifndef STORE_SEAL_H
 #define STORE_SEAL_H

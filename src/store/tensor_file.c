@@ -39,17 +39,17 @@ static void guard_end(const ol_mapped *file, bool guarded)
 
 ol_status ol_map_file(const char *path, size_t least, ol_mapped *out)
 {
-    const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     void *base = MAP_FAILED;
     struct stat st;
     bool usable;
+    int fd;
 
-    OL_CHECK(fd >= 0, OL_EDATA, "%s: cannot open: %s", path, strerror(errno));
-    usable = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (size_t)st.st_size > least;
+    OL_TRY(ol_open_input(path, &fd, &st));
+    usable = (uint64_t)st.st_size > least && (uint64_t)st.st_size <= SIZE_MAX;
     if (usable)
         base = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, fd, 0);
     close(fd);
-    OL_CHECK(usable, OL_EDATA, "%s: no regular file with a header", path);
+    OL_CHECK(usable, OL_EDATA, "%s: is too short for a header", path);
     OL_CHECK(base != MAP_FAILED, OL_ENOMEM, "%s: cannot map %zu bytes: %s", path,
              (size_t)st.st_size, strerror(errno));
     out->base = base;

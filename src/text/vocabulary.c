@@ -8,7 +8,10 @@
 
 #include "outerloop/base/file.h" /* ol_read_file */
 
-enum { MOST_IDS = 1 << 21 }; /* a damaged id must not cost all memory */
+enum {
+    MOST_IDS = 1 << 21,          /* a damaged id must not cost all memory */
+    VOCABULARY_BYTES = 256 << 20 /* of a tokenizer's file                */
+};
 
 static ol_status check_there(const char *folder, const char *vocab, const char *merges)
 {
@@ -39,7 +42,7 @@ ol_status vocabulary_read_json(const char *path, json_t **out)
     size_t size;
     ol_status status;
 
-    OL_TRY(ol_read_file(path, &text, &size));
+    OL_TRY(ol_read_file_within(path, VOCABULARY_BYTES, &text, &size));
     status = vocabulary_parse_json(path, text, size, out);
     free(text);
     return status;
@@ -283,9 +286,9 @@ ol_status vocabulary_read(vocabulary *v, const char *folder)
     OL_TRY(ol_path_format(vocab_path, "%s/vocab.json", folder));
     OL_TRY(ol_path_format(merges_path, "%s/merges.txt", folder));
     OL_TRY(check_there(folder, vocab_path, merges_path));
-    status = ol_read_file(vocab_path, &vocab, &vocab_size);
+    status = ol_read_file_within(vocab_path, VOCABULARY_BYTES, &vocab, &vocab_size);
     if (status == OL_OK)
-        status = ol_read_file(merges_path, &merges, &merges_size);
+        status = ol_read_file_within(merges_path, VOCABULARY_BYTES, &merges, &merges_size);
     if (status == OL_OK)
         status =
             vocabulary_parse(v, vocab_path, vocab, vocab_size, merges_path, merges, merges_size);

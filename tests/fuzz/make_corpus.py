@@ -2,11 +2,12 @@
 """Write corpus/READER/*: small good files, and files that lie. What campaigns found is not made here: such
 files are named found-*, and are left alone.
 
-usage: make_corpus.py
+usage: make_corpus.py [READER...]
 """
 import json
 import struct
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -355,5 +356,83 @@ def lines():
     put("lines", "lie-empty", "")
 
 
-for make in (safetensors, shards, gguf, tokenizer_json, tokenizer_pair, config, adapter, rows, lines):
-    make()
+# --- HDF5 ------------------------------------------------------------------------------------------------
+
+def hdf5():
+    """What this program and h5py write, small; and what HDF5 can do that is not for us."""
+    import h5py
+
+    def made(make):
+        with tempfile.NamedTemporaryFile(suffix=".h5") as file:
+            with h5py.File(file.name, "w") as h5:
+                make(h5)
+            return Path(file.name).read_bytes()
+
+    def plain(h5):
+        h5.attrs["format"] = "outerloop-prompts"
+        h5.attrs["rates"] = [0.5, 1.0]
+        h5.create_dataset("group/tokens", data=np.arange(30, dtype="i4"), chunks=(10,), fletcher32=True)
+        h5.create_dataset("group/deflated", data=np.zeros((20, 6)), chunks=(8, 4), compression="gzip", shuffle=True)
+        h5["words"] = ["a", "two"]
+
+    def large_group(h5):
+        for i in range(12):  # a name that is no ASCII makes a group of the newer kind; nine members, a heap
+            h5[f"m\u00e9mber.{i}"] = np.float32(i)
+
+    def scales(h5):
+        h5["x"], h5["y"] = np.arange(3), np.arange(3.0)
+        h5["x"].make_scale("step")
+        h5["y"].dims[0].attach_scale(h5["x"])
+        lists = h5.create_dataset("lists", (2,), dtype=h5py.vlen_dtype("f8"), chunks=(4,), maxshape=(None,))
+        lists[0], lists[1] = [1.0, 2.0], []
+
+    def external(h5):
+        h5.create_dataset("a", (4,), dtype="u1", external=[("/etc/passwd", 0, 4)])
+
+    def virtual(h5):
+        layout = h5py.VirtualLayout((4,), "f4")
+        layout[:] = h5py.VirtualSource("/etc/passwd", "a", (4,))
+        h5.create_virtual_dataset("a", layout)
+
+    def cycle(h5):
+        h5.create_group("a")["b"] = h5["/"]
+
+    for name, make in {
+            "plain": plain, "large-group": large_group, "scales": scales, "empty": lambda h5: None,
+            "lie-external": external, "lie-virtual": virtual, "lie-cycle": cycle,
+            "lie-soft": lambda h5: h5.__setitem__("a", h5py.SoftLink("/b")),
+            "lie-link": lambda h5: h5.__setitem__("a", h5py.ExternalLink("/etc/passwd", "/")),
+            "lie-bomb": lambda h5: h5.create_dataset("a", (1 << 40,), dtype="u1", chunks=(1 << 10,)),
+            "lie-record": lambda h5: h5.create_dataset("a", (2,), dtype=[("x", "f4")]),
+            "lie-half": lambda h5: h5.create_dataset("a", data=np.zeros(2, "f2")),
+            "lie-filter": lambda h5: h5.create_dataset("a", data=np.zeros(9), chunks=(9,), compression="lzf")}.items():
+        put("hdf5", name, made(make))
+    good = made(plain)
+    put("hdf5", "lie-cut-short", good[:-1])
+    put("hdf5", "lie-version", good[:8] + b"\2" + good[9:])
+    at = good.index(b"GCOL")
+    put("hdf5", "lie-collection", good[:at + 24] + struct.pack("<Q", (1 << 64) - 4) + good[at + 32:])
+
+
+def conf():
+    good = 'name = "j";\nseed = 1;\ntrain = { steps = 3; };\nlearner = { episodes = 2; inner = { lr = 1e-3; }; };\n'
+    for name, value in {"good": good, "arms": good + 'arms = ( { name = "a"; learner = { algorithm = "reptile"; }; } );\n',
+                        "lie-key": good + "sed = 2;", "lie-twice": good + "seed = 2;", "lie-type": 'seed = "x";',
+                        "lie-huge": "seed = 99999999999999999999999;", "lie-cut-short": good[:-5],
+                        "lie-deep": "a = " + "(" * 3000, "lie-nan": "learner = { inner = { lr = nan; }; };",
+                        "lie-arm": good + 'arms = ( { name = "../a"; } );\n', "lie-include": '@include "/dev/zero"\n'}.items():
+        put("conf", name, value)
+
+
+def task():
+    setting = {"train": ["a", "b"], "test": ["c"], "unseen_domain_test": ["c"], "groups": {"new": ["c"]}}
+    for name, value in {"task": {"task_type": "classification", "options": ["x", "y"]}, "setting": setting,
+                        "lie-type": {"task_type": "classificatoin", "options": []}, "lie-path": setting | {"train": ["../a"]},
+                        "lie-twice": setting | {"train": ["a", "a"]}, "lie-group": setting | {"groups": {"new": ["d"]}},
+                        "lie-number": setting | {"test": [3]}, "lie-list": [1]}.items():
+        put("task", name, small(value))
+
+
+for make in (safetensors, shards, gguf, tokenizer_json, tokenizer_pair, config, adapter, rows, lines, hdf5, conf, task):
+    if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
+        make()

@@ -202,7 +202,6 @@ static void test_bad_files_are_named(void **state)
     ol_archive *a;
     char *bytes;
     size_t size;
-    float *reals = calloc(LONG, sizeof *reals);
 
     (void)state;
     assert_int_equal(ol_archive_open(scratch_path("absent.h5"), &a), OL_EDATA);
@@ -231,12 +230,10 @@ static void test_bad_files_are_named(void **state)
     assert_non_null(at);
     *at = (char)(*at ^ 1);
     assert_int_equal(ol_write_file(scratch_path("flip.h5"), bytes, size), OL_OK);
-    assert_int_equal(ol_archive_open(scratch_path("flip.h5"), &a), OL_OK);
-    assert_int_equal(ol_archive_read_f32(a, "deep/down/here/reals", LONG, reals), OL_EDATA);
+    assert_int_equal(ol_archive_open(scratch_path("flip.h5"), &a), OL_EDATA);
+    assert_says("deep/down/here/reals");
     assert_says("Fletcher32");
-    ol_archive_close(a);
     free(bytes);
-    free(reals);
 }
 
 static void test_writing_refuses(void **state)

@@ -21,10 +21,10 @@
 /** What a child may use. */
 typedef struct ol_child_limits {
     double seconds; /**< wall time; then it is killed                                          */
+    double cpu;     /**< seconds of computing, rounded up; then likewise: less than wall time where
+                          a file system may be slow. 0 = as many                                 */
     size_t memory;  /**< bytes beyond what the parent has mapped; 0 = no limit. Not held in
                           builds with AddressSanitizer, which maps terabytes                     */
-    double work;    /**< seconds of processor time, rounded up: less than wall time where a file
-                          system may be slow; 0 = as `seconds`                                   */
 } ol_child_limits;
 
 /** What is done in the child. @param answer  [size given to ol_child_run] zeros, to be filled in */

@@ -20,4 +20,7 @@ void ol_clock_duration(double seconds, char text[32]);
 /** Largest resident size of this process so far, in bytes. */
 size_t ol_clock_peak_bytes(void);
 
+/** Resident size of this process now, in bytes; 0 where the system does not tell. */
+size_t ol_clock_resident_bytes(void);
+
 #endif

@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <limits.h>
+#include <sys/stat.h>
 
 #include "outerloop/base/status.h" /* ol_status */
 
@@ -33,6 +34,31 @@ ol_status ol_make_folders(const char *path);
  *  folder that is not there has none. Errors: OL_EIO, those of `visit`. */
 ol_status ol_each_file(const char *folder, const char *pattern,
                        ol_status (*visit)(void *payload, const char *path), void *payload);
+
+/**
+ * Open a file that is to be read: a regular one. A pipe, a device or a folder is refused at once and
+ * never waited for.
+ * @param fd  *owned by the caller* (close), closes on exec
+ * @param st  set to what fstat says
+ * Errors: OL_EDATA.
+ */
+ol_status ol_open_input(const char *path, int *fd, struct stat *st);
+
+/** The same without keeping it open: may this be read as a file, and how long is it? */
+ol_status ol_stat_input(const char *path, struct stat *st);
+
+/**
+ * Read a whole file of at most `most` bytes, as a person's settings or a model's description are:
+ * a longer one is refused before it is read. The rest is as in ol_read_file.
+ */
+ol_status ol_read_file_within(const char *path, size_t most, char **text, size_t *size);
+
+/** What a file of settings (a job, config.json, a task's options) may have. */
+enum { OL_SETTINGS_BYTES = 16 << 20 };
+
+/** Would ol_make_folders be let? Of the folders that are missing the first is made and removed at
+ *  once. Errors: OL_EIO in its words. */
+ol_status ol_check_folders(const char *path);
 
 /**
  * Read a whole file. @param text *owned by the caller* (free), ends in a NUL that `size` does not

@@ -4,13 +4,14 @@
  * What people are told: lines on standard error and, once a run has a folder, in its log.txt.
  *
  * Rank 0 speaks; the others are silent, except through ol_log_error.
- * Results that a command was asked for go to standard output with printf, not through here.
+ * Results that a command was asked for go to standard output with printf, or ol_log_print.
  * Local.
  */
 #ifndef OUTERLOOP_BASE_LOG_H
 #define OUTERLOOP_BASE_LOG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "outerloop/base/status.h" /* ol_status */
 
@@ -30,6 +31,10 @@ void ol_log_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 /** Why the program stops; spoken on any rank. Whose failure it is, the message says itself where it
  *  is not everyone's (ol_comm_agree). */
 void ol_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/** Put a result on standard output: where it holds what files say, all of it goes through here, and
+ *  control characters in it do not reach the terminal (ol_text_plain, in place). */
+void ol_log_print(char *text, size_t size);
 
 /** Append a text to log.txt alone, as it is: a result that went to standard output. */
 void ol_log_keep(const char *text);

@@ -47,7 +47,7 @@ typedef struct ol_bench_report {
     double product_gflops; /**< rate of one large square product on this core, in this run   */
     double query_loss;     /**< after adaptation, nats a token                               */
     double grad_norm;      /**< ‖Δ‖                                                          */
-    double delta_error;     /**< ‖Δ-Δ'‖/‖Δ'‖, Δ' by products in f32; 0 where these are used  */
+    double delta_error; /**< ‖Δ-Δ'‖/‖Δ'‖, Δ' by products in f32; 0 where these are used  */
     size_t workspace_bytes; /**< scratch of the episode                                       */
 } ol_bench_report;
 

@@ -70,6 +70,10 @@ ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bo
  *  with .tmp-, .rebuild-, .write-test-). Who calls holds the folder (lock.h). Errors: OL_EIO. */
 ol_status ol_run_folder_make(const ol_run_folder *folder);
 
+/** Could it be made and written into? It is left as it was found. Errors: OL_EIO, in the words of
+ *  ol_run_folder_make. */
+ol_status ol_run_folder_check(const ol_run_folder *folder);
+
 /** Write job.cfg as resolved, in place of an older one. Errors: OL_EIO, OL_ENOMEM. */
 ol_status ol_run_folder_write_job(const ol_run_folder *folder, const ol_job *job);
 

@@ -24,6 +24,9 @@ typedef struct ol_scoring {
     ol_metrics *metrics; /**< NULL on ranks other than 0; rows that are in it count as done */
 } ol_scoring;
 
+/** How targets of a job are scored. */
+ol_evaluation_spec ol_scores_spec(const ol_job *job, ol_targets *targets);
+
 /**
  * Score all targets that are not in the metrics yet. Collective.
  * Errors, the same on every rank: OL_ESTOPPED (what is done is stored); those of ol_evaluate.

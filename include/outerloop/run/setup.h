@@ -58,6 +58,10 @@ typedef struct ol_setup {
     ol_arm *arms;           /**< [n_arms] */
     ol_targets *targets[2]; /**< without and with demonstrations; NULL where no arm needs it */
     ol_overlap overlap;     /**< rank 0's */
+    bool looks;             /**< ol_setup_look made it                    */
+    char scratch[PATH_MAX]; /**< of a look: folder of its own, "" for none */
+    size_t resident_start;  /**< bytes of this process before it read anything of the job      */
+    size_t resident_read;   /**< and with tasks, tokenizer and prompts, before the parameters   */
     bool scored;            /**< there is an eval or adapt stage          */
     bool baseline;          /**< the start is scored beside what was trained from it */
 } ol_setup;
@@ -71,6 +75,12 @@ typedef struct ol_setup {
  */
 ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **out);
 
+/**
+ * The same, and refused in the same words, to look at a job only: no folder of the job is made or
+ * written to. The built-in suite is written into a folder for scratch, which goes with the setup.
+ */
+ol_status ol_setup_look(ol_comm *comm, ol_job *job, bool resume, ol_setup **out);
+
 /** Accepts NULL. */
 void ol_setup_destroy(ol_setup *setup);
 
@@ -78,7 +88,10 @@ void ol_setup_destroy(ol_setup *setup);
  *  no setup, so that it can be said before anything is loaded. */
 void ol_describe_idle(const ol_job *job, int ranks);
 
-/** Tell what will be done: job, model, ranks, tasks, overlap, work of each arm. Rank 0 speaks. */
-void ol_setup_describe(const ol_setup *setup);
+struct ol_memory;
+
+/** Tell what will be done: job, model, ranks, memory, tasks, overlap, work of each arm. Rank 0
+ *  speaks. */
+void ol_setup_describe(const ol_setup *setup, const struct ol_memory *memory);
 
 #endif

@@ -14,6 +14,30 @@
  * Files are written with format bounds (earliest, v110), which HDF5 1.8 and every viewer read, and
  * without file locks: a program that looks at a file never stops the one that writes it.
  *
+ * Files from strangers. Checkpoints, metrics, verification and prompts files come from anywhere, and
+ * HDF5 reads out of bounds, follows links into other files and never ends on files that are made for
+ * it. So this is the one way in, and a file passes these in turn (ol_archive_open) before the library
+ * sees it in this process:
+ *
+ *   1. it is a regular file (no pipe, device or folder is waited for), not almost all holes;
+ *   2. every byte of its structure is checked by our own reader against a narrow profile of HDF5,
+ *      whose table is in src/store/profile.h: no links but hard ones and each object once, no values
+ *      in other files, no types and filters but ours, no claim beyond what the file has;
+ *   3. the library opens it and reads every dataset and attribute once.
+ *
+ * 2 and 3 are done by a child with limits: 1 s of computing and one more for each 100 MB, 256 MiB of
+ * memory and the file's size, a minute of waiting and more for large files, no further file. What
+ * crashes or does not end there is an error here. A file that passed is taken again without asking
+ * while its size and time stay; so is a checkpoint that this process wrote. Within this process the
+ * library loads no filters and knows no external links.
+ *
+ * The seal of a checkpoint and the digests in it have no key: whoever alters a file can seal it
+ * again. They tell of accidents, and are no defence; sealed files pass all of this too. A file that
+ * someone changes while it is read is not defended against.
+ *
+ * A damaged dataset therefore shows when the file is opened. Cost: one more pass over the file; for a
+ * small one some milliseconds.
+ *
  * Errors of all functions, unless said otherwise: OL_EDATA when reading fails (a missing file, one
  * that is not HDF5 or is cut short, a missing object, another shape or type), OL_EIO when writing
  * does, OL_ENOMEM. The message names the file and the object. Local: one process and one thread
@@ -41,7 +65,7 @@ void ol_strings_finish(ol_strings *strings);
 
 /* Life of a file. */
 
-/** Open an existing file to read. @param out *owned by the caller* (ol_archive_close). */
+/** Open an existing file to read, when it passes what is told above. @param out *owned by the caller* (ol_archive_close). */
 ol_status ol_archive_open(const char *path, ol_archive **out);
 
 /** Create a file to write, in place of any that is there. @param out *owned by the caller*. */

@@ -22,8 +22,9 @@
  * text file `latest` is rewritten. At no instant does a file of a checkpoint's name hold less than a
  * whole checkpoint. `latest` is a hint for people and is never believed.
  *
- * Reading: the length and the digest of the whole are checked before HDF5 sees the file (it may
- * crash on one that was altered), then the digests inside. The step is the one stored inside, not
+ * Reading: the length and the digest of the whole are checked first, which finds accidents. They have
+ * no key and defend against nobody: what HDF5 may see is decided by ol_archive_open. Then come the
+ * digests inside. The step is the one stored inside, not
  * the one in the name.
  *
  * Errors of all functions: OL_EDATA for a file that is torn, altered, or no checkpoint (file and

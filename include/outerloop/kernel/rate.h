@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/kernel/rate.h
+ * How fast this core multiplies matrices: what other rates are compared with, and times foretold
+ * from. Local.
+ */
+#ifndef OUTERLOOP_KERNEL_RATE_H
+#define OUTERLOOP_KERNEL_RATE_H
+
+#include "outerloop/base/real.h"   /* the precision of what follows */
+#include "outerloop/base/status.h" /* ol_status */
+
+/**
+ * Best rate of a square product of 768, with the threads in use.
+ * @param reps    products timed, at least 1; the best counts
+ * @param gflops  10⁹ flop/s
+ * Errors: OL_ENOMEM. Cost: 0.9 Gflop and a little each.
+ */
+ol_status ol_gemm_rate(int reps, double *gflops);
+
+#endif

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/**
+ * @file outerloop/run/memory.h
+ * The memory that a job takes of a rank, by cause, known before its first meta-step.
+ *
+ *   (1) peak = max(setup, libraries + data + parameters + moments + frozen + blas
+ *                         + max(gradients + sums + episode, scoring))
+ *
+ * All but the first two and `setup` follow from the job: the arenas' own layouts, run dry. What the
+ * libraries and the data take is what this process has, seen when the job was set up. Bytes that are
+ * in memory (resident), which is what ends up over a limit.
+ */
+#ifndef OUTERLOOP_RUN_MEMORY_H
+#define OUTERLOOP_RUN_MEMORY_H
+
+#include "outerloop/run/setup.h" /* ol_setup */
+
+/** Bytes of one rank. Of arms, which run in turn, the most of any. */
+typedef struct ol_memory {
+    size_t libraries;  /**< program, MPI, HDF5 and the like                              */
+    size_t data;       /**< tokenizer, tasks, prompts                                    */
+    size_t parameters; /**< the start, and what is trained from it                       */
+    size_t moments;    /**< m and v                                                      */
+    size_t frozen;     /**< what is not trained: once a node, though each rank maps it    */
+    size_t gradients;  /**< what an episode leaves behind                                */
+    size_t sums;       /**< of it, over the ranks                                        */
+    size_t episode;    /**< tape and scratch of the inner loop                           */
+    size_t scoring;    /**< of a target, when training is over                           */
+    size_t blas;       /**< what products pack their operands into                       */
+    size_t files;      /**< rows on their way into the metrics                           */
+    size_t setup;      /**< the most until now: a model is read tensor by tensor         */
+    size_t peak;       /**< (1) */
+} ol_memory;
+
+/** (1) of the other fields. */
+size_t ol_memory_peak(const ol_memory *memory);
+
+/**
+ * The memory of each of `ranks` ranks of the job that was set up. Local.
+ * Errors: those of reading a target again, OL_EDATA, OL_ENOMEM. Cost: reading one target.
+ */
+ol_status ol_memory_plan(const ol_setup *setup, int ranks, ol_memory *out);
+
+#endif

@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
+
+#include "command.h"
+#include "outerloop/base/log.h"
+#include "outerloop/comm/comm.h"
+#include "outerloop/run/doctor.h"
+
+static error_t parse(int key, char *value, struct argp_state *state)
+{
+    const char **folder = state->input;
+
+    switch (key) {
+    case 'o':
+        *folder = value;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "unexpected \"%s\"; the folder is --output DIR", value);
+        return EINVAL;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static int finish(const ol_doctor_tally *tally, bool first)
+{
+    if (first)
+        printf("\n%d well, %d warning%s, %d fault%s\n", tally->ok, tally->warnings,
+               tally->warnings == 1 ? "" : "s", tally->faults, tally->faults == 1 ? "" : "s");
+    return tally->faults > 0 ? OL_EXIT_FAILED : OL_EXIT_DONE;
+}
+
+static int examine(const char *folder)
+{
+    FILE *const out = ol_cli_is_first() ? stdout : NULL;
+    ol_doctor_tally tally = {0};
+    ol_comm *comm = NULL;
+    ol_status status;
+    int code;
+
+    if (!ol_doctor_limits(out, &tally))
+        return finish(&tally, out != NULL);
+    status = ol_comm_init(&comm);
+    if (status != OL_OK) {
+        ol_doctor_launch(out, &tally);
+        return finish(&tally, out != NULL);
+    }
+    ol_log_identify(ol_comm_rank(comm));
+    status = ol_doctor(comm, folder, stdout, &tally);
+    if (status == OL_OK)
+        code = finish(&tally, ol_comm_rank(comm) == 0);
+    else
+        code = ol_comm_rank(comm) == 0 ? ol_cli_finish(status, true) : ol_cli_exit(status, true);
+    ol_comm_destroy(comm);
+    return code;
+}
+
+int ol_cmd_doctor(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"output", 'o', "DIR", 0, "where results will go (runs)", 0},
+        {0},
+    };
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .doc =
+            "Look for what would hinder a run: MPI started as it was built, ranks against cores, "
+            "binding, products of a rank alone and of all together, memory and its limits, "
+            "shared memory, clocks, and locks, syncing, renaming and room where results will "
+            "go.\v"
+            "Start it as the job will be started, under mpirun or srun. A line a finding: ok, "
+            "warning or fault, with what to do. Exit 1 where there is a fault.\n\n"
+            "  mpirun -n 4 outerloop doctor --output runs",
+    };
+    const char *folder = "runs";
+
+    ol_cli_parse(&argp, argc, argv, &folder);
+    return examine(folder);
+}

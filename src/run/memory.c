@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/run/memory.h"
+
+#include "outerloop/base/clock.h"       /* ol_clock_peak_bytes */
+#include "outerloop/comm/ordered_sum.h" /* ol_ordered_sum_bytes */
+#include "outerloop/run/scores.h"       /* ol_scores_spec */
+
+enum {
+    PACK_DEPTH = 384, /* rows and reals a row that OpenBLAS packs at most */
+    PACK_ROWS = 33000,
+    PACK_LEAST = 2 << 20,
+    METRICS_BUFFERS = 5 << 20 /* of the open file: chunks of its columns */
+};
+
+static size_t larger(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static void plan_training(const ol_arm *arm, int ranks, ol_memory *m)
+{
+    const ol_learner_spec spec = ol_job_learner_spec(arm->job);
+    ol_arena dry = ol_arena_dry("gradients");
+    const ol_contribution out = ol_contribution_layout(&dry, arm->model, &spec);
+    const size_t episode = ol_learner_bytes(arm->model, &spec, arm->support, arm->query);
+    size_t sums = 0;
+
+    for (int p = 0; p < out.n; p++)
+        sums += ol_ordered_sum_bytes(out.parts[p].size, (ol_sum_type)sizeof(ol_real), ranks);
+    if (dry.peak + sums + episode <= m->gradients + m->sums + m->episode)
+        return;
+    m->gradients = dry.peak;
+    m->sums = sums;
+    m->episode = episode;
+}
+
+/* Of the dearest target: what it needs follows the longest prompts, not the number of rows. */
+static ol_status plan_scoring(const ol_arm *arm, ol_memory *m)
+{
+    const ol_evaluation_spec spec = ol_scores_spec(arm->job, arm->targets);
+    ol_eval_target target;
+    int dearest = 0;
+
+    for (int i = 1; i < spec.n_tasks * spec.n_seeds; i++)
+        if (spec.costs[i] > spec.costs[dearest])
+            dearest = i;
+    OL_TRY(spec.source(spec.payload, dearest / spec.n_seeds, dearest % spec.n_seeds, &target));
+    m->scoring = larger(m->scoring, ol_eval_target_bytes(arm->model, &spec.scoring, &target));
+    return OL_OK;
+}
+
+/* A head's gradient is the product of the most rows: the vocabulary, where it is trained. */
+static size_t packed(const ol_setup *s)
+{
+    const size_t V = (size_t)s->model->spec.vocab;
+    size_t depth = 0;
+
+    for (int i = 0; i < s->n_arms; i++)
+        depth = larger(depth, (size_t)s->arms[i].query.scored);
+    if (s->model->P < V * (size_t)s->model->spec.width)
+        return PACK_LEAST;
+    return PACK_LEAST +
+           4 * (depth < PACK_DEPTH ? depth : PACK_DEPTH) * (V < PACK_ROWS ? V : PACK_ROWS);
+}
+
+size_t ol_memory_peak(const ol_memory *m)
+{
+    const size_t lasting =
+        m->libraries + m->data + m->parameters + m->moments + m->frozen + m->blas + m->files;
+
+    return larger(lasting + larger(m->gradients + m->sums + m->episode, m->scoring), m->setup);
+}
+
+ol_status ol_memory_plan(const ol_setup *s, int ranks, ol_memory *out)
+{
+    const bool trains = (s->job->stages & OL_STAGE_TRAIN) != 0;
+    ol_memory m = {.libraries = s->resident_start,
+                   .data = s->resident_read - s->resident_start,
+                   .frozen = s->model->frozen_bytes,
+                   .blas = packed(s),
+                   .files = METRICS_BUFFERS,
+                   .setup = ol_clock_peak_bytes()};
+
+    m.parameters = s->arena.size / 2; /* θ0, θ, m, v */
+    m.moments = s->arena.size - m.parameters;
+    for (int i = 0; i < s->n_arms; i++) {
+        if (trains)
+            plan_training(&s->arms[i], ranks, &m);
+        if (s->scored && (i == 0 || s->arms[i].targets != s->arms[i - 1].targets))
+            OL_TRY(plan_scoring(&s->arms[i], &m));
+    }
+    m.peak = ol_memory_peak(&m);
+    *out = m;
+    return OL_OK;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "admit.h"
+
+#include <stdbool.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "h5.h"
+#include "outerloop/base/child.h"
+#include "outerloop/base/file.h" /* ol_open_input */
+#include "profile.h"
+#include "tensor_file.h" /* ol_map_file */
+
+enum { REMEMBERED = 8, LEAST_BYTES = 96 };
+
+/* What a child may use, for a file of no size, and more for each byte. Computing is what a hostile
+ * file makes long; waiting is what a slow disk does. */
+static const double CPU_SECONDS = 1,
+                    CPU_BYTES = 100e6; /* a second, and for each of these one more */
+static const double SECONDS = 60, BYTES = 2e6;
+static const size_t MEMORY = (size_t)256 << 20;
+
+/* Files that are mostly holes claim what they do not have. */
+static const uint64_t HOLES = 16 << 20, HOLES_EACH = 8;
+
+/* A file as it was. */
+struct known {
+    dev_t device;
+    ino_t inode;
+    off_t size;
+    struct timespec written;
+};
+
+static struct known known[REMEMBERED];
+static unsigned n_known;
+
+static struct known as_it_is(const struct stat *st)
+{
+    return (struct known){st->st_dev, st->st_ino, st->st_size, st->st_mtim};
+}
+
+static bool is_known(const struct stat *st)
+{
+    for (unsigned i = 0; i < REMEMBERED; i++)
+        if (known[i].inode == st->st_ino && known[i].device == st->st_dev &&
+            known[i].size == st->st_size && known[i].written.tv_sec == st->st_mtim.tv_sec &&
+            known[i].written.tv_nsec == st->st_mtim.tv_nsec)
+            return true;
+    return false;
+}
+
+static void remember(const struct stat *st)
+{
+    if (!is_known(st))
+        known[n_known++ % REMEMBERED] = as_it_is(st);
+}
+
+void ol_admit_own(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) == 0 && S_ISREG(st.st_mode))
+        remember(&st);
+}
+
+static ol_status check_size(const char *path, const struct stat *st)
+{
+    const uint64_t size = (uint64_t)st->st_size, held = (uint64_t)st->st_blocks * 512;
+
+    OL_CHECK(size >= LEAST_BYTES, OL_EDATA, "%s: is not an HDF5 file", path);
+    OL_CHECK(held == 0 || size <= HOLES + HOLES_EACH * held, OL_EDATA,
+             "%s: claims %llu bytes and is almost all holes: it is not read", path,
+             (unsigned long long)size);
+    return OL_OK;
+}
+
+static ol_status check_bytes(const char *path)
+{
+    ol_mapped map = {0};
+    ol_status status;
+
+    OL_TRY(ol_map_file(path, LEAST_BYTES - 1, &map));
+    status = ol_profile_check(path, map.base, map.size);
+    ol_unmap_file(&map);
+    return status;
+}
+
+/* In the child: our own check, then the library's reading of everything. Once it has the file, no
+ * other can be opened. */
+static ol_status read_there(void *payload, void *answer)
+{
+    const char *path = payload;
+    ol_archive *archive = NULL;
+
+    (void)answer;
+    OL_TRY(check_bytes(path));
+    OL_TRY(ol_h5_open_to_read(path, &archive));
+    setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, 0});
+    OL_TRY(ol_h5_read_everything(archive));
+    return ol_archive_close(archive);
+}
+
+ol_status ol_admit(const char *path)
+{
+    struct stat st;
+    ol_child_limits limits;
+
+    OL_TRY(ol_stat_input(path, &st));
+    if (is_known(&st))
+        return OL_OK;
+    OL_TRY(check_size(path, &st));
+    limits = (ol_child_limits){.seconds = SECONDS + (double)st.st_size / BYTES,
+                               .cpu = CPU_SECONDS + (double)st.st_size / CPU_BYTES,
+                               .memory = MEMORY + (size_t)st.st_size};
+    OL_TRY(ol_child_run(read_there, (void *)(uintptr_t)path, limits, path, NULL, 0));
+    if (time(NULL) - st.st_mtim.tv_sec > 2) /* else it may change, and not look so */
+        remember(&st);
+    return OL_OK;
+}
