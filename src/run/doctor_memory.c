@@ -7,21 +7,9 @@
 #include <sys/statvfs.h>
 
 #include "doctor_parts.h"
+#include "outerloop/base/limits.h" /* ol_limits_group */
 
 static const double RANK_BYTES = 256.0 * 1048576, WINDOW_BYTES = 1024.0 * 1048576;
-
-/* The number in a file of the kernel's; a negative one where there is none, or "max". */
-static double number_in(const char *path)
-{
-    FILE *file = fopen(path, "r");
-    double value = -1;
-
-    if (file && fscanf(file, "%lf", &value) != 1)
-        value = -1;
-    if (file)
-        fclose(file);
-    return value;
-}
 
 static double least_of(double a, double b)
 {
@@ -30,43 +18,12 @@ static double least_of(double a, double b)
     return b >= 0 && b < a ? b : a;
 }
 
-/* The least limit on the way up from a control group; below 0: none. */
-static double limit_above(const char *mount, const char *group, const char *file)
-{
-    char path[PATH_MAX], part[PATH_MAX];
-    double least = -1;
-
-    snprintf(part, sizeof part, "%s", group);
-    for (;;) {
-        char *slash = strrchr(part, '/');
-
-        if (snprintf(path, sizeof path, "%s%s/%s", mount, part, file) < (int)sizeof path)
-            least = least_of(least, number_in(path));
-        if (!slash)
-            return least;
-        *slash = '\0';
-    }
-}
-
 /* Bytes that the control group of this process may have; below 0: no limit. */
 static double group_limit(void)
 {
-    FILE *file = fopen("/proc/self/cgroup", "r");
-    char line[PATH_MAX];
-    double least = -1;
+    const size_t bytes = ol_limits_group();
 
-    while (file && fgets(line, sizeof line, file)) {
-        line[strcspn(line, "\n")] = '\0';
-        if (strncmp(line, "0::", 3) == 0)
-            least = least_of(least, limit_above("/sys/fs/cgroup", line + 3, "memory.max"));
-        else if (strstr(line, ":memory:"))
-            least =
-                least_of(least, limit_above("/sys/fs/cgroup/memory", strstr(line, ":memory:") + 8,
-                                            "memory.limit_in_bytes"));
-    }
-    if (file)
-        fclose(file);
-    return least > 1e15 ? -1 : least; /* version 1 writes "none" as a very large number */
+    return bytes > 0 ? (double)bytes : -1;
 }
 
 static double available(void)
