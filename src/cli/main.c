@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <fcntl.h>
 #include <malloc.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -205,6 +206,7 @@ int main(int argc, char **argv)
     mallopt(M_MMAP_THRESHOLD, 1 << 20);
     mallopt(M_TRIM_THRESHOLD, 4 << 20);
     argp_err_exit_status = OL_EXIT_USAGE;
+    signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a write that fails, and has words */
     if (!word) {
         print_help(stderr);
         return OL_EXIT_USAGE;

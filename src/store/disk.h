@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
- * How files that are created reach the disk: an HDF5 file driver that never fails a write.
+ * How files that are created or changed reach the disk: an HDF5 file driver that never fails a write.
  *
  * HDF5 does not survive a failed write: the file stays half open inside the library, later calls
  * fail and the program crashes at exit. A full disk must not end a run, so HDF5 never hears of it:

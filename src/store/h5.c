@@ -137,7 +137,7 @@ static ol_status open_archive(const char *path, enum open_mode mode, size_t bloc
         free(archive);
         return ol_fail(OL_ENOMEM, "%s: no memory to open the file", path);
     }
-    if (mode == CREATE)
+    if (mode != READ) /* HDF5 itself may forget that a write failed */
         status = ol_disk_create(path, &archive->disk);
     if (status == OL_OK)
         status = open_handle(archive, mode, block);
