@@ -194,6 +194,20 @@ static bool is_damaged(const ol_run_folder *folder)
     return damaged;
 }
 
+/* Once for a folder, though job and arm both ask where a job has no arms. */
+static void warn_of_restoring(const ol_run_folder *folder, const char *from, const char *reason)
+{
+    static char said[PATH_MAX];
+
+    if (strcmp(said, folder->job) == 0)
+        return;
+    snprintf(said, sizeof said, "%s", folder->job);
+    if (ol_path_exists(folder->job))
+        ol_log_warn("%s is damaged: it is written anew from %s (%s)", folder->job, from, reason);
+    else
+        ol_log_warn("%s is missing: it is written anew from %s", folder->job, from);
+}
+
 /* When job.cfg does not say that the folder is the job's: what else there is says so? `reason` is
  * why job.cfg does not. */
 static bool restore_claim(const ol_run_folder *folder, const ol_job *job, bool has_results,
@@ -215,8 +229,7 @@ static bool restore_claim(const ol_run_folder *folder, const ol_job *job, bool h
         return false;
     claim->restored = claim->continues = true;
     claim->finished = false;
-    ol_log_warn("%s is lost or damaged, and written anew from %s. It was: %s", folder->job, from,
-                reason);
+    warn_of_restoring(folder, from, reason);
     return true;
 }
 

@@ -119,7 +119,11 @@ def test_output_with_a_run(place):
     refused(place, "has made 6 meta-steps", "train.steps", job=job,
             sets=["train.steps=5", *SHORT[1:]], arguments=["--resume"])
     (out / "job.cfg").unlink()
-    refused(place, "job.cfg", job=job, sets=SHORT, arguments=["--resume"])
+    refused(place, "job.cfg", job=job, sets=SHORT)
+    refused(place, "job.cfg", job=job, sets=[*SHORT, "seed=9"], arguments=["--resume"])
+    done = run(2, job, out, "--resume", sets=SHORT) # its checkpoint holds the job
+    check(done.stderr.count("job.cfg is missing") == 1, done.stderr)
+    check((out / "job.cfg").exists(), "job.cfg was not restored")
 
 
 def test_arm_of_another_job(place):
