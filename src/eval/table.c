@@ -454,15 +454,16 @@ static ol_status explain(const page *p)
     return name_idle(p);
 }
 
-/* The trained learner with the most, at a step count; NULL when none has a score. */
-static const ol_eval_learner *best_trained(const page *p, const section *part, int count)
+/* The learner with the most, at a step count, of those trained or of all; NULL when none has a
+ * score. */
+static const ol_eval_learner *best_of(const page *p, const section *part, int count, bool trained)
 {
     const ol_eval_learner *best = NULL;
     double most = -1.0;
 
     for (size_t l = 0; l < p->n; l++) {
         const double mean = summary_of(part, l, count)->score.mean;
-        if (was_trained(&p->learners[l]) && mean > most) {
+        if ((!trained || was_trained(&p->learners[l])) && mean > most) {
             most = mean;
             best = &p->learners[l];
         }
@@ -494,7 +495,8 @@ static ol_status add_leads(const page *p, const ol_eval_learner *best, int steps
 /* The sentence, after a step count that is the index `count`. */
 static ol_status say_lead(const page *p, const section *part, int count, ol_text *line)
 {
-    const ol_eval_learner *best = best_trained(p, part, count);
+    const ol_eval_learner *best = best_of(p, part, count, true);
+    const bool leads = best == best_of(p, part, count, false);
     const int steps = part->counts[count];
     const ol_eval_summary *own;
     char title[OL_STEPS_TEXT];
@@ -503,9 +505,10 @@ static ol_status say_lead(const page *p, const section *part, int count, ol_text
         return OL_OK;
     own = summary_of(part, (size_t)(best - p->learners), count);
     ol_steps_name(steps, title);
-    OL_TRY(ol_text_format(line, "In short: %s%s, %s leads with %.0f %% over all %d unseen tasks",
-                          steps > 0 ? "after " : "", title, best->name, 100.0 * own->score.mean,
-                          own->tasks));
+    OL_TRY(ol_text_format(line, "In short: %s%s, %s%s with %.0f %% over all %d unseen tasks",
+                          steps > 0 ? "after " : "", title, best->name,
+                          leads ? " leads" : " is the best of what was trained,",
+                          100.0 * own->score.mean, own->tasks));
     OL_TRY(add_leads(p, best, steps, line));
     OL_TRY(ol_text_append(p->text, "\n", 1));
     return add_wrapped(p, line->data);
