@@ -28,7 +28,8 @@ static error_t parse(int key, char *value, struct argp_state *state)
         o->f64 = strcmp(value, "f64") == 0;
         o->bf16 = strcmp(value, "bf16") == 0;
         if (!o->f64 && !o->bf16 && strcmp(value, "f32") != 0)
-            argp_error(state, "--precision is f32 or f64, or another that --help has, not \"%s\"", value);
+            argp_error(state, "--precision is f32 or f64, or another that --help has, not \"%s\"",
+                       value);
         return 0;
     case ARGP_KEY_ARG:
         o->files[o->n_files++] = value;

@@ -27,7 +27,7 @@ static ol_status read_column(const ol_archive *file, const ol_table_spec *spec, 
     if (c == OL_SCORE_GROUP && !ol_archive_has(file, object))
         return OL_OK;
     OL_TRY(spec == &ol_eval_score_table ? ol_archive_read_names(file, object, &t->text[c])
-                                       : ol_archive_read_strings(file, object, &t->text[c]));
+                                        : ol_archive_read_strings(file, object, &t->text[c]));
     OL_CHECK(t->text[c].n == t->n, OL_EDATA,
              "%s: %s has columns of unequal length; run with --resume to repair it",
              ol_archive_path(file), spec->path);
