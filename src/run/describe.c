@@ -3,6 +3,7 @@
 #include "outerloop/run/setup.h"
 
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "outerloop/base/log.h"         /* ol_log_info */
@@ -10,6 +11,8 @@
 #include "outerloop/kernel/products.h"  /* ol_products_describe */
 #include "outerloop/run/memory.h"       /* ol_memory */
 #include "setup.h"
+
+static const double MOST_SLOPE = 10; /* of an inner step, where nothing is moved yet */
 
 static void count_text(double count, char text[32])
 {
@@ -138,6 +141,23 @@ static void describe_ranks(const ol_setup *s, const ol_memory *m)
                 (double)(m->gradients + m->sums + m->episode) / 1048576.0);
 }
 
+/* B of a new adapter is 0, so that A's gradient is, and there the slope of a first AdamW step from
+ * empty moments is lr/√eps_root: an exact gradient then holds little else. */
+static void describe_slope(const ol_arm *arm)
+{
+    const ol_learner_spec spec = ol_job_learner_spec(arm->job);
+    const double slope = spec.adam.lr / (sqrt(spec.adam.eps_root) + spec.adam.eps);
+
+    if (!ol_learner_exact(&spec) || spec.inner != OL_ADAMW || spec.moments != OL_MOMENTS_SEPARATE ||
+        !arm->model->lora || arm->job->model.lora.path[0] != '\0' || slope <= MOST_SLOPE)
+        return;
+    ol_log_warn(
+        "%s: a new adapter's A has gradient 0, where an inner AdamW step from empty moments "
+        "has the slope lr/sqrt(eps_root) = %.3g, which the exact meta-gradient will mostly "
+        "consist of: raise learner.inner.eps_root (%g; try %.1g)",
+        arm->job->name, slope, spec.adam.eps_root, spec.adam.lr * spec.adam.lr);
+}
+
 static void describe_arms(const ol_setup *s)
 {
     if (!(s->job->stages & OL_STAGE_TRAIN))
@@ -153,6 +173,7 @@ static void describe_arms(const ol_setup *s)
                     s->n_arms > 1 ? "  " : "", job->name, job->learner.algorithm,
                     ol_job_order_text(job), job->train.steps, job->learner.episodes,
                     job->train.steps, each, each * job->train.steps);
+        describe_slope(&s->arms[i]);
     }
 }
 

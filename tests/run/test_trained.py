@@ -65,6 +65,17 @@ def test_checkpoint_holds_what_is_trained(place):
         check(len(file["model"].attrs["frozen_digest"]) == 32, "no digest of the frozen part")
 
 
+def test_a_steep_start_is_told(place):
+    """Where A of a new adapter has gradient 0, a step from empty moments has the slope lr/sqrt(eps_root)."""
+    job, words = place.job(), "a new adapter's A has gradient 0"
+    steep = [*LORA, "train.steps=1", 'stages=["train"]', "learner.inner.moments=separate"]
+    for name, sets, told in (("steep", ["learner.inner.eps_root=1e-8"], True),
+                             ("flat", ["learner.inner.eps_root=1e-4"], False),
+                             ("first", ["learner.inner.eps_root=1e-8", "learner.order=1"], False)):
+        said = run(0, job, place.path / name, sets=[*steep, *sets]).stderr
+        check((words in said) == told, f"{name}: {said}")
+
+
 def bf16_is_there(program):
     """Whether this program and processor make products in bfloat16."""
     done = subprocess.run([program, "bench", "--layers=1", "--width=16", "--heads=1", "--vocab=8",
@@ -205,7 +216,7 @@ def test_frozen_part_stands_once_a_node(place):
 
 
 if __name__ == "__main__":
-    main([test_lora_bits_on_any_ranks, test_lora_resumes, test_storage_changes_no_bit,
+    main([test_a_steep_start_is_told, test_lora_bits_on_any_ranks, test_lora_resumes, test_storage_changes_no_bit,
           test_checkpoint_holds_what_is_trained, test_another_base_is_refused,
           test_adapter_as_a_start, test_inner_loop_moves_a_part, test_tensors_by_pattern,
           test_bf16_bits_on_any_ranks, test_bf16_is_refused_where_it_is_slower,
