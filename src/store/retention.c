@@ -168,7 +168,7 @@ ol_status ol_checkpoint_prune(const char *folder, const char *newest, ol_checkpo
     struct candidates all = {0};
     ol_checkpoint *checkpoint;
     ol_status status;
-    int n = 0;
+    int n = 0, leftovers = 0;
 
     if (removed)
         *removed = 0;
@@ -181,6 +181,8 @@ ol_status ol_checkpoint_prune(const char *folder, const char *newest, ol_checkpo
                        ol_checkpoint_step(checkpoint), keep, &n);
     ol_checkpoint_close(checkpoint);
     finish_candidates(&all);
+    if (status == OL_OK) /* what an earlier write that failed could not take away */
+        status = ol_each_file(folder, "step-*.h5.tmp-*", remove_file, &leftovers);
     if (removed)
         *removed = n;
     return status;

@@ -132,7 +132,7 @@ def stands_still_for_ever(trial):
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, signal.SIGSTOP)
     trial.tell(f"SIGSTOP of a rank for ever at {time.monotonic() - run.began:.2f} s" if sure else "not up yet")
-    run.wait()
+    run.wait(killed=True)  # MPI_Abort is how it is ended
     if run.code == 0:
         trial.verify(run)
         return "same"
