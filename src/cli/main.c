@@ -105,6 +105,15 @@ bool ol_cli_is_first(void)
     return true;
 }
 
+static bool parsing;
+
+/* mpirun ends all when one leaves: the others give the first one time to say why. */
+static void let_the_first_speak(void)
+{
+    if (parsing)
+        usleep(300 * 1000);
+}
+
 void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
 {
     const int out = ol_cli_is_first() ? -1 : dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
@@ -113,8 +122,10 @@ void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
     if (out >= 0 && nowhere >= 0) {
         dup2(nowhere, STDOUT_FILENO);
         dup2(nowhere, STDERR_FILENO);
+        parsing = atexit(let_the_first_speak) == 0;
     }
     argp_parse(argp, argc, argv, 0, NULL, input); /* leaves the program on a mistake */
+    parsing = false;
     if (out >= 0) {
         dup2(out, STDOUT_FILENO);
         dup2(err, STDERR_FILENO);
