@@ -13,15 +13,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "outerloop/base/clock.h" /* ol_clock_seconds */
+#include "outerloop/base/clock.h"    /* ol_clock_seconds */
+#include "outerloop/base/sanitize.h" /* __SANITIZE_ADDRESS__ */
 
 enum { MESSAGE = 4096 };
 
-#ifdef __has_feature /* clang's way of saying it */
-#if __has_feature(address_sanitizer)
-#define __SANITIZE_ADDRESS__ 1
-#endif
-#endif
 #ifdef __SANITIZE_ADDRESS__
 static const bool memory_is_limited = false;
 #else

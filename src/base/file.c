@@ -62,9 +62,11 @@ ol_status ol_make_folders(const char *path)
 /* Only trying tells: permissions say nothing to root, or on file systems of the kernel's. */
 static ol_status try_folder(const char *part)
 {
-    OL_CHECK(mkdir(part, 0777) == 0 || ol_path_is_folder(part), OL_EIO,
-             "%s: cannot make the folder: %s", part, strerror(errno));
-    rmdir(part);
+    if (mkdir(part, 0777) == 0)
+        rmdir(part);
+    else
+        OL_CHECK(ol_path_is_folder(part), OL_EIO, "%s: cannot make the folder: %s", part,
+                 strerror(errno));
     return OL_OK;
 }
 

@@ -54,6 +54,14 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
+static ol_status check(ol_comm *comm, void *payload, bool *work_started)
+{
+    const struct options *o = payload;
+
+    (void)work_started;
+    return ol_gradcheck_job(comm, o->job, o->sets, o->n_sets, &o->plan, stdout);
+}
+
 int ol_cmd_gradcheck(int argc, char **argv)
 {
     static const struct argp_option options[] = {
@@ -79,21 +87,12 @@ int ol_cmd_gradcheck(int argc, char **argv)
     };
     struct options o = {.sets = calloc((size_t)argc, sizeof(char *)),
                         .plan = OL_GRADCHECK_PLAN_INIT};
-    ol_comm *comm = NULL;
-    ol_status status;
     int code;
 
     if (!o.sets)
         return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
     ol_cli_parse(&argp, argc, argv, &o);
-    status = ol_comm_init(&comm);
-    if (status == OL_OK) {
-        ol_log_identify(ol_comm_rank(comm));
-        status = ol_gradcheck_job(comm, o.job, o.sets, o.n_sets, &o.plan, stdout);
-    }
-    code = !comm || ol_comm_rank(comm) == 0 ? ol_cli_finish(status, false)
-                                            : ol_cli_exit(status, false);
-    ol_comm_destroy(comm);
+    code = ol_cli_on_ranks(check, &o);
     free(o.sets);
     return code;
 }

@@ -79,29 +79,23 @@ static ol_status answer(const struct options *o, const ol_plan *plan, ol_text *o
     return status;
 }
 
-static int plan(const struct options *o)
+static ol_status plan(ol_comm *comm, void *payload, bool *work_started)
 {
-    ol_comm *comm = NULL;
+    const struct options *o = payload;
     ol_plan made = {0};
     ol_text text = {0};
-    ol_status status = ol_comm_init(&comm);
-    int code;
+    ol_status status = ol_plan_job(comm, o->job, o->sets, o->n_sets, o->resume,
+                                   o->ranks > 0 ? o->ranks : ol_comm_size(comm), &made);
 
-    if (status != OL_OK)
-        return ol_cli_finish(status, false);
-    ol_log_identify(ol_comm_rank(comm));
-    status = ol_plan_job(comm, o->job, o->sets, o->n_sets, o->resume,
-                         o->ranks > 0 ? o->ranks : ol_comm_size(comm), &made);
+    (void)work_started;
     if (status == OL_OK && ol_comm_rank(comm) == 0) {
         status = answer(o, &made, &text);
         if (status == OL_OK)
             fputs(text.data, stdout);
     }
-    code = ol_comm_rank(comm) == 0 ? ol_cli_finish(status, false) : ol_cli_exit(status, false);
     ol_text_finish(&text);
     ol_plan_finish(&made);
-    ol_comm_destroy(comm);
-    return code;
+    return status;
 }
 
 int ol_cmd_plan(int argc, char **argv)
@@ -133,7 +127,7 @@ int ol_cmd_plan(int argc, char **argv)
     if (!o.sets)
         return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
     ol_cli_parse(&argp, argc, argv, &o);
-    code = plan(&o);
+    code = ol_cli_on_ranks(plan, &o);
     free(o.sets);
     return code;
 }

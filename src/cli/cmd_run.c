@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "command.h"
-#include "outerloop/base/log.h"
-#include "outerloop/comm/comm.h"
 #include "outerloop/run/run.h"
 
 struct options {
@@ -32,35 +29,11 @@ static error_t parse(int key, char *value, struct argp_state *state)
     }
 }
 
-/* Ranks that will never answer can only be ended; checkpoints are whole at any instant. */
-static void leave_at_once(ol_comm *comm, const char *message)
+static ol_status run(ol_comm *comm, void *payload, bool *work_started)
 {
-    const unsigned grace = 5; /* seconds, for the one who speaks */
+    const struct options *o = payload;
 
-    if (message[0])
-        ol_log_error("%s", message);
-    else
-        sleep(grace);
-    ol_comm_abort(comm, OL_EXIT_FAILED);
-}
-
-/* On all ranks: every failure is everyone's by now, so that rank 0 speaks for all. */
-static int run(const struct options *o)
-{
-    bool work_started = false;
-    ol_comm *comm = NULL;
-    ol_status status = ol_comm_init(&comm);
-    int code;
-
-    if (status != OL_OK)
-        return ol_cli_finish(status, false);
-    ol_log_identify(ol_comm_rank(comm));
-    ol_comm_on_stall(comm, leave_at_once);
-    status = ol_run_job(comm, o->job, o->sets, o->n_sets, o->resume, &work_started);
-    code = ol_comm_rank(comm) == 0 ? ol_cli_finish(status, work_started)
-                                   : ol_cli_exit(status, work_started);
-    ol_comm_destroy(comm);
-    return code;
+    return ol_run_job(comm, o->job, o->sets, o->n_sets, o->resume, work_started);
 }
 
 int ol_cmd_run(int argc, char **argv)
@@ -87,7 +60,7 @@ int ol_cmd_run(int argc, char **argv)
     if (!o.sets)
         return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
     ol_cli_parse(&argp, argc, argv, &o);
-    code = run(&o);
+    code = ol_cli_on_ranks(run, &o);
     free(o.sets);
     return code;
 }

@@ -7,6 +7,7 @@
 #include "outerloop/base/log.h"
 #include "outerloop/comm/comm.h"
 #include "outerloop/run/run.h"
+#include "outerloop/run/stop.h" /* ol_stop_install */
 #include "outerloop/run/sweep.h"
 
 struct options {
@@ -126,8 +127,9 @@ static ol_status run_one(ol_comm *comm, const struct options *o, const ol_sweep 
     return ol_run_job(comm, s->job, sets, n, o->resume, work_started);
 }
 
-static ol_status sweep(ol_comm *comm, const struct options *o, bool *work_started)
+static ol_status sweep(ol_comm *comm, void *payload, bool *work_started)
 {
+    const struct options *o = payload;
     const int ranks = o->ranks > 0 ? o->ranks : ol_comm_size(comm);
     ol_sweep s;
     const bool alone = o->plan || o->only > 0; /* its own start checks the rest */
@@ -145,23 +147,6 @@ static ol_status sweep(ol_comm *comm, const struct options *o, bool *work_starte
         status = write_all(comm, &s, ranks);
     ol_sweep_finish(&s);
     return status;
-}
-
-static int start(const struct options *o)
-{
-    bool work_started = false;
-    ol_comm *comm = NULL;
-    ol_status status = ol_comm_init(&comm);
-    int code;
-
-    if (status != OL_OK)
-        return ol_cli_finish(status, false);
-    ol_log_identify(ol_comm_rank(comm));
-    status = sweep(comm, o, &work_started);
-    code = ol_comm_rank(comm) == 0 ? ol_cli_finish(status, work_started)
-                                   : ol_cli_exit(status, work_started);
-    ol_comm_destroy(comm);
-    return code;
 }
 
 int ol_cmd_sweep(int argc, char **argv)
@@ -192,5 +177,7 @@ int ol_cmd_sweep(int argc, char **argv)
     struct options o = {0};
 
     ol_cli_parse(&argp, argc, argv, &o);
-    return start(&o);
+    if (o.only > 0 && !o.plan)
+        ol_stop_install(); /* as for run */
+    return ol_cli_on_ranks(sweep, &o);
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #include "outerloop/base/status.h"
+#include "outerloop/comm/comm.h" /* ol_comm */
 
 enum {
     OL_EXIT_DONE = 0,
@@ -30,6 +31,14 @@ int ol_cli_exit(ol_status status, bool work_started);
 
 /* The same, and a failure is told to the person: for commands of one process. */
 int ol_cli_finish(ol_status status, bool work_started);
+
+/* What a command does on all ranks, every failure being everyone's in the end. *work_started is set
+   once results exist. */
+typedef ol_status (*ol_cli_work)(ol_comm *comm, void *payload, bool *work_started);
+
+/* Start MPI, do it, let rank 0 speak for all, and end; ranks that stand still are ended (comm.h).
+   Returns the exit code. */
+int ol_cli_on_ranks(ol_cli_work work, void *payload);
 
 /* argp_parse; under a launcher only the first process speaks, so that a mistake is told once. */
 void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input);

@@ -20,6 +20,8 @@ static bool small_too;
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/kernel/bf16.h" /* ol_bf16_round */
+
 enum {
     STEP_K =
         32, /* k is filled with zeros up to a multiple: kernels read bfloat16 in pairs and blocks */
@@ -82,17 +84,7 @@ static uint16_t rounded(float x)
     uint32_t bits;
 
     memcpy(&bits, &x, sizeof bits);
-    bits = x == x ? bits + 0x7fffu + ((bits >> 16) & 1u) : bits | 0x400000u; /* a NaN stays one */
-    return (uint16_t)(bits >> 16);
-}
-
-static float widened(uint16_t half)
-{
-    const uint32_t bits = (uint32_t)half << 16;
-    float x;
-
-    memcpy(&x, &bits, sizeof x);
-    return x;
+    return ol_bf16_round(bits, x != x);
 }
 
 /* upper = bf16(scale x). */
@@ -116,7 +108,7 @@ static void round_rest(size_t n, float scale, const float *restrict x,
                        const uint16_t *restrict upper, uint16_t *restrict lower)
 {
     for (size_t i = 0; i < n; i++)
-        lower[i] = rounded(scale * x[i] - widened(upper[i]));
+        lower[i] = rounded(scale * x[i] - ol_bf16_widen(upper[i]));
 }
 
 /* rows x cols reals as bfloat16, closely packed, with zeros up to full_rows x full_cols. */

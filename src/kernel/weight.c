@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "outerloop/kernel/bf16.h" /* ol_bf16_round */
+
 enum { PANEL_REALS = 1 << 16, LEAST_ROWS = 8 }; /* of a widened panel: it stays in the cache */
 
 static int panel_rows(int cols)
@@ -17,13 +19,8 @@ size_t ol_weight_scratch(int cols)
 
 void ol_bf16_to_reals(size_t n, const uint16_t *x, ol_real *y)
 {
-    for (size_t i = 0; i < n; i++) {
-        const uint32_t bits = (uint32_t)x[i] << 16;
-        float wide;
-
-        memcpy(&wide, &bits, sizeof wide);
-        y[i] = (ol_real)wide;
-    }
+    for (size_t i = 0; i < n; i++)
+        y[i] = (ol_real)ol_bf16_widen(x[i]);
 }
 
 /* The bits of the float next to x on the side of 0, and its last one set unless it is x: rounding
@@ -41,15 +38,8 @@ static uint32_t odd_bits(ol_real x)
 
 void ol_bf16_from_reals(size_t n, const ol_real *x, uint16_t *y)
 {
-    for (size_t i = 0; i < n; i++) {
-        uint32_t bits = odd_bits(x[i]);
-
-        if (x[i] == x[i])
-            bits += 0x7fffu + ((bits >> 16) & 1u);
-        else
-            bits |= 0x400000u; /* a NaN stays one */
-        y[i] = (uint16_t)(bits >> 16);
-    }
+    for (size_t i = 0; i < n; i++)
+        y[i] = ol_bf16_round(odd_bits(x[i]), x[i] != x[i]);
 }
 
 /* Rows i .. i+rows-1 as reals in scratch, contiguous. */
