@@ -36,11 +36,12 @@ def catches(pid, number):
 def test_signals_while_it_starts(place):
     """From the first instruction of the program on, long before MPI is up, a signal is kept."""
     job, out, unbroken = place.job(), place.path / "out", place.path / "unbroken"
-    run(0, job, unbroken, sets=SHORT)
+    sets = (*SHORT, "train.steps=1500")  # longer than any start, so that a signal meets it at work
+    run(0, job, unbroken, sets=sets)
     for ranks, number, pause, flags in ((0, signal.SIGTERM, 0, ()), (2, signal.SIGUSR1, 0, ()),
                                         (2, signal.SIGUSR1, 0.3, ("--resume",)),
                                         (0, signal.SIGINT, 0.1, ("--resume",))):
-        process = start(ranks, job, out, *flags, sets=SHORT)
+        process = start(ranks, job, out, *flags, sets=sets)
         pids = ranks_of(process, ranks) if ranks else [process.pid]
         for pid in pids:
             while not catches(pid, signal.SIGUSR2):  # main has begun
@@ -54,7 +55,7 @@ def test_signals_while_it_starts(place):
         said, _ = process.communicate(timeout=60)
         check(process.returncode == 85, f"{ranks} ranks: exit code {process.returncode}:\n{said}")
         check("everything is saved" in said, said)
-    run(2, job, out, "--resume", sets=SHORT)
+    run(2, job, out, "--resume", sets=sets)
     check(digests(out) == digests(unbroken), "the digests of θ differ")
 
 
