@@ -103,11 +103,12 @@ def removed(trial):
         time.sleep(0.005)
     trial.tell(f"{name} removed at {time.monotonic() - run.began:.2f} s"
                + (", after the end" if run.popen.poll() is not None else ""))
-    ended = run.popen.poll() is not None
+    vanish(trial.out / name)
+    time.sleep(0.2)
+    # Who has looked at all results and only waits for MPI's end cannot know: resuming makes it again.
+    ended = run.popen.poll() is not None or "done in" in run.said
     if ended:
         run.wait()
-    else:
-        vanish(trial.out / name)
     if ended or not trial.settle(run.wait()):
         trial.come_through()
     return "same"
