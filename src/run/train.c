@@ -213,6 +213,7 @@ static ol_status save_if_due(trainer *t)
     if (step >= train->steps)
         return OL_OK; /* the last one is on its way */
     OL_TRY(ol_comm_seconds(t->setup->comm, &now));
+    OL_TRY(ol_pace_look(t->setup->comm, now, &t->setup->pace));
     due = due ||
           (train->checkpoint_minutes > 0 && now - t->saved_at >= 60.0 * train->checkpoint_minutes);
     if (!due)

@@ -48,6 +48,7 @@
 #define ol_gemm_library ol_gemm_library_f64
 #define ol_gemm_nn ol_gemm_nn_f64
 #define ol_gemm_nt ol_gemm_nt_f64
+#define ol_gemm_pace ol_gemm_pace_f64
 #define ol_gemm_rate ol_gemm_rate_f64
 #define ol_gemm_reserve ol_gemm_reserve_f64
 #define ol_gemm_threads ol_gemm_threads_f64
