@@ -166,10 +166,11 @@ static ol_status look_at_precision(doctor *d)
         if (strcmp(all + (size_t)r * sizeof mine, mine) != 0)
             other = r;
     if (other > 0)
-        doctor_say(d, DOCTOR_WARNING,
-                   "precision: \"auto\" of a job means %s on rank 0 and %s on rank %d: choose hosts "
-                   "with one kind of processor, or precision = \"f32\"",
-                   mine, all + (size_t)other * sizeof mine, other);
+        doctor_say(
+            d, DOCTOR_WARNING,
+            "precision: \"auto\" of a job means %s on rank 0 and %s on rank %d: choose hosts "
+            "with one kind of processor, or precision = \"f32\"",
+            mine, all + (size_t)other * sizeof mine, other);
     else if (ol_products_used() != OL_PRODUCTS_F32)
         doctor_say(d, DOCTOR_OK, "precision: \"auto\" of a job means %s", mine);
     else if (ol_products_use(OL_PRODUCTS_BF16) != OL_OK) /* refused, with the reason */
