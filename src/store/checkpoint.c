@@ -12,7 +12,6 @@
 
 #include "admit.h"
 #include "h5.h"
-#include "outerloop/base/auto.h"
 #include "outerloop/base/digest.h"
 #include "outerloop/base/size.h"
 #include "seal.h"
