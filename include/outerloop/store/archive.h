@@ -74,6 +74,13 @@ ol_status ol_archive_create(const char *path, ol_archive **out);
 /** Close and free. Only after OL_OK is a written file whole. Accepts NULL. */
 ol_status ol_archive_close(ol_archive *archive);
 
+/** One that is read: closed where its name ends. */
+static inline void ol_archive_drop(ol_archive **archive)
+{
+    ol_archive_close(*archive);
+}
+#define OL_AUTO_ARCHIVE OL_AUTO(ol_archive_drop) ol_archive
+
 /** The path it was opened with. Borrowed. */
 const char *ol_archive_path(const ol_archive *archive);
 
