@@ -8,6 +8,7 @@
 #include "outerloop/kernel/gemm.h"
 #include "outerloop/kernel/products.h"
 #include "outerloop/run/bench.h"
+#include "outerloop/run/phases.h"
 
 /* The f64 build of the same function; precision.h names it. */
 ol_status ol_bench_f64(const ol_bench_spec *spec, ol_bench_report *report);
@@ -40,7 +41,8 @@ enum {
     THREADS,
     ARCH,
     FROZEN,
-    UNTIED
+    UNTIED,
+    TIMERS
 };
 
 static int count(struct argp_state *state, const char *name, const char *value)
@@ -131,6 +133,9 @@ static error_t parse(int key, char *value, struct argp_state *state)
     case UNTIED:
         s->model.tied = false;
         return 0;
+    case TIMERS:
+        s->timers = true;
+        return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "unexpected \"%s\"", value);
         return EINVAL;
@@ -140,6 +145,20 @@ static error_t parse(int key, char *value, struct argp_state *state)
         *counts[key - LAYERS].at = count(state, counts[key - LAYERS].name, value);
         return 0;
     }
+}
+
+static ol_status print_phases(const ol_bench_report *report)
+{
+    ol_phase_row rows[OL_PHASES];
+    ol_text text = {0};
+    ol_status status;
+
+    ol_phases_own(&report->phases, rows);
+    status = ol_phases_text(rows, 1, &text);
+    if (status == OL_OK)
+        printf("%s\n", text.data);
+    ol_text_finish(&text);
+    return status;
 }
 
 static void print(const struct options *o, const ol_bench_report *r)
@@ -196,6 +215,7 @@ int ol_cmd_bench(int argc, char **argv)
          "f32 or f64 for all of the computation; bf16, bf16x3 or auto for products of f32 (f32)",
          0},
         {"threads", THREADS, "N", 0, "BLAS threads (1)", 0},
+        {"timers", TIMERS, NULL, 0, "also say where the seconds of the best episode went", 0},
         {0},
     };
     static const struct argp argp = {
@@ -216,6 +236,8 @@ int ol_cmd_bench(int argc, char **argv)
     status = ol_products_use(o.products);
     if (status == OL_OK)
         status = o.f64 ? ol_bench_f64(&o.spec, &report) : ol_bench(&o.spec, &report);
+    if (status == OL_OK && o.spec.timers)
+        status = print_phases(&report);
     if (status == OL_OK)
         print(&o, &report);
     return ol_cli_finish(status, false);

@@ -68,6 +68,21 @@
     X(OWN_MEAN, "mean", OL_COLUMN_F64, 0, "1", "mean", "after the meta-step")                      \
     X(OWN_MOST, "most", OL_COLUMN_F64, 0, "1", "most", "after the meta-step")
 
+/* train/phase */
+enum { PHASE_STEP, PHASE_NAME, PHASE_SECONDS, PHASE_MOST, PHASE_RANK, PHASE_CALLS, PHASE_COLUMNS };
+
+/* train/phase */
+#define PHASE_TABLE(X)                                                                             \
+    X(PHASE_STEP, "step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1")   \
+    X(PHASE_NAME, "phase", OL_COLUMN_TEXT, 16, "1", "phase",                                       \
+      "what ranks were at; phases do not overlap, and with the phase other their seconds are all " \
+      "of the meta-step's, checkpoint and metrics included")                                       \
+    X(PHASE_SECONDS, "seconds", OL_COLUMN_F64, 0, "s", "time in the phase", "mean over ranks")     \
+    X(PHASE_MOST, "seconds_most", OL_COLUMN_F64, 0, "s", "time in the phase",                      \
+      "of the rank that was in it longest")                                                        \
+    X(PHASE_RANK, "slowest_rank", OL_COLUMN_I64, 0, "1", "rank that was in it longest", "")        \
+    X(PHASE_CALLS, "calls", OL_COLUMN_I64, 0, "1", "times it was entered", "sum over ranks")
+
 /* data/overlap */
 #define OVERLAP_TABLE(X)                                                                           \
     X(OVERLAP_PAIR, "pair", OL_COLUMN_I64, 0, "1", "pair", "number of the pair, from 1")           \
@@ -166,6 +181,7 @@ enum { STEP_TABLE(COLUMN_NUMBER) STEP_COLUMNS };
 enum { EPISODE_HEAD(COLUMN_NUMBER) EPISODE_SUPPORT };
 enum { EPISODE_LAST_OF_HEAD = EPISODE_SUPPORT - 1, EPISODE_TAIL(COLUMN_NUMBER) EPISODE_COLUMNS };
 enum { OWN_TABLE(COLUMN_NUMBER) OWN_COLUMNS };
+enum { PHASE_TABLE(COLUMN_NUMBER) PHASE_COLUMNS };
 enum { OVERLAP_TABLE(COLUMN_NUMBER) OVERLAP_COLUMNS };
 enum { CHECK_TABLE(COLUMN_NUMBER) CHECK_COLUMNS };
 enum { CUT_TABLE(COLUMN_NUMBER) CUT_COLUMNS };

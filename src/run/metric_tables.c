@@ -17,6 +17,7 @@
 static const ol_column step_columns[] = {STEP_TABLE(COLUMN)};
 static const ol_column episode_columns[] = {EPISODE_HEAD(COLUMN) EPISODE_TAIL(COLUMN)};
 static const ol_column own_columns[] = {OWN_TABLE(COLUMN)};
+static const ol_column phase_columns[] = {PHASE_TABLE(COLUMN)};
 static const ol_column overlap_columns[] = {OVERLAP_TABLE(COLUMN)};
 static const ol_column check_columns[] = {CHECK_TABLE(COLUMN)};
 static const ol_column cut_columns[] = {CUT_TABLE(COLUMN)};
@@ -44,6 +45,14 @@ const ol_table_spec ol_own_table = {
     OF(own_columns),
     .signal = "mean",
     .auxiliary = NAMES("least", "most")};
+
+static const ol_table_spec phase_table = {
+    .path = "train/phase",
+    .title = "Where the seconds of meta-steps go",
+    .description = "one row a phase of a meta-step; none where train.timers is false",
+    OF(phase_columns),
+    .signal = "seconds",
+    .auxiliary = NAMES("seconds_most")};
 
 static const ol_table_spec overlap_table = {
     .path = "data/overlap",
@@ -119,6 +128,7 @@ ol_status ol_metric_tables_create(int K, ol_metric_tables **out)
     t->specs[OL_TABLE_STEP] = &ol_step_table;
     t->specs[OL_TABLE_EPISODE] = &t->episode;
     t->specs[OL_TABLE_OWN] = &ol_own_table;
+    t->specs[OL_TABLE_PHASE] = &phase_table;
     t->specs[OL_TABLE_SCORE] = &ol_eval_score_table;
     t->specs[OL_TABLE_PREDICTION] = &ol_eval_prediction_table;
     t->specs[OL_TABLE_OVERLAP] = &overlap_table;
