@@ -69,9 +69,6 @@
     X(OWN_MOST, "most", OL_COLUMN_F64, 0, "1", "most", "after the meta-step")
 
 /* train/phase */
-enum { PHASE_STEP, PHASE_NAME, PHASE_SECONDS, PHASE_MOST, PHASE_RANK, PHASE_CALLS, PHASE_COLUMNS };
-
-/* train/phase */
 #define PHASE_TABLE(X)                                                                             \
     X(PHASE_STEP, "step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1")   \
     X(PHASE_NAME, "phase", OL_COLUMN_TEXT, 16, "1", "phase",                                       \
