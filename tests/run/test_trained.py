@@ -9,8 +9,7 @@ from pathlib import Path
 
 import h5py
 
-from harness import ARMS, ENV, PROGRAM, check, column, digests, main, run, start
-from test_resume import losses, newest, tensors
+from harness import ARMS, ENV, PROGRAM, check, digests, losses, main, newest, run, start, tensors
 
 LLAMA = ("model.arch=llama", "model.layers=2", "model.width=24", "model.heads=4", "model.kv_heads=2",
          "model.hidden=40")
