@@ -10,7 +10,8 @@ static const ol_column step_columns[] = {
     [STEP_NUMBER] = {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
     [STEP_LOSS_BEFORE] =
         {"loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
-         "mean over episodes of the query loss at the parameters before the meta-step"},
+         "mean over episodes of the query loss at the parameters before the meta-step; NaN where "
+         "not measured (train.before_every)"},
     [STEP_LOSS_AFTER] = {"loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",
                          "mean over episodes of the query loss after the inner loop"},
     [STEP_GRAD_NORM] = {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the meta-gradient",
@@ -82,7 +83,7 @@ static const ol_column episode_head[EPISODE_COLUMNS] = {
 
 static const ol_column episode_tail[TAIL_COLUMNS] = {
     [TAIL_BEFORE] = {"query_loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",
-                     "at the parameters before the meta-step"},
+                     "at the parameters before the meta-step; NaN where not measured"},
     [TAIL_AFTER] = {"query_loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",
                     "after the inner loop"},
     [TAIL_GRAD_NORM] = {"grad_norm", OL_COLUMN_F64, 0, "1", "norm of the episode's gradient",

@@ -50,40 +50,46 @@ static ol_status read_scores(const ol_archive *metrics, score_file *f)
     return OL_OK;
 }
 
-/* Mean of the last tenth of a column, over the meta-steps that have a loss. */
-static ol_status mean_of_last(const ol_archive *metrics, const char *object, size_t n,
-                              double *column, double *mean)
+void ol_score_gain(size_t n, const double *before, const double *after, double *mean_before,
+                   double *mean_after)
 {
-    double sum = 0;
-    size_t counted = 0;
+    double sum = 0, gain = 0;
+    int counted = 0, measured = 0;
 
-    OL_TRY(ol_archive_read_f64(metrics, object, n, column));
-    for (size_t i = n - (n + 9) / 10; i < n; i++)
-        if (isfinite(column[i])) {
-            sum += column[i];
-            counted++;
+    for (size_t i = n - (n + 9) / 10; i < n; i++) {
+        if (!isfinite(after[i]))
+            continue; /* every episode was dropped */
+        sum += after[i];
+        counted++;
+        if (isfinite(before[i])) {
+            gain += before[i] - after[i];
+            measured++;
         }
-    *mean = counted > 0 ? sum / (double)counted : (double)NAN;
-    return OL_OK;
+    }
+    *mean_after = counted > 0 ? sum / counted : (double)NAN;
+    *mean_before = measured > 0 ? *mean_after + gain / measured : (double)NAN;
 }
 
-static ol_status read_columns(const ol_archive *metrics, size_t n, double *column, score_file *f)
+/* columns [2][n] */
+static ol_status read_columns(const ol_archive *metrics, size_t n, double *columns, score_file *f)
 {
-    OL_TRY(ol_archive_read_f64(metrics, "train/step/seconds", n, column));
+    OL_TRY(ol_archive_read_f64(metrics, "train/step/seconds", n, columns));
     f->seconds = 0.0;
     for (size_t i = 0; i < n; i++)
-        f->seconds += column[i];
+        f->seconds += columns[i];
     /* Episodes have a column for each inner step, and none without an inner loop. */
     if (!ol_archive_has(metrics, "train/episode/support_loss_0"))
         return OL_OK;
-    OL_TRY(mean_of_last(metrics, "train/step/loss_before", n, column, &f->before));
-    return mean_of_last(metrics, "train/step/loss_after", n, column, &f->after);
+    OL_TRY(ol_archive_read_f64(metrics, "train/step/loss_before", n, columns));
+    OL_TRY(ol_archive_read_f64(metrics, "train/step/loss_after", n, columns + n));
+    ol_score_gain(n, columns, columns + n, &f->before, &f->after);
+    return OL_OK;
 }
 
 static ol_status read_training(const ol_archive *metrics, score_file *f)
 {
     size_t n = 0;
-    double *column;
+    double *columns;
     ol_status status;
 
     f->seconds = f->before = f->after = (double)NAN;
@@ -92,9 +98,9 @@ static ol_status read_training(const ol_archive *metrics, score_file *f)
     OL_TRY(ol_archive_count(metrics, "train/step/seconds", &n));
     if (n == 0)
         return OL_OK;
-    OL_TRY(ol_allocate(n, sizeof *column, "meta-steps", (void **)&column));
-    status = read_columns(metrics, n, column, f);
-    free(column);
+    OL_TRY(ol_allocate(2 * n, sizeof *columns, "meta-steps", (void **)&columns));
+    status = read_columns(metrics, n, columns, f);
+    free(columns);
     return status;
 }
 
