@@ -93,8 +93,8 @@ static ol_status add_curve(const report_learner *l, int name, int width, ol_text
     OL_TRY(width < 90 ? ol_text_format(out, "\n%*s  ", name, "")
                       : ol_text_format(out, "; at the end "));
     OL_TRY(l->inner && isfinite(before) ? ol_text_format(out, "loss %.3f → %.3f%s\n", before, after,
-                                     width < 60 ? "" : " in the inner loop")
-                    : ol_text_format(out, "loss %.3f\n", after));
+                                                         width < 60 ? "" : " in the inner loop")
+                                        : ol_text_format(out, "loss %.3f\n", after));
     OL_TRY(ol_text_format(out, "%*s  loss ", name, ""));
     OL_TRY(spark(s->n, s->after, width - name - 8, false, out));
     OL_TRY(ol_text_format(out, "\n%*s  |G|  ", name, ""));
