@@ -281,6 +281,11 @@ ol_status ol_meta_step(ol_meta_stepper *s, const ol_outer_spec *outer, int64_t s
     return OL_OK;
 }
 
+void ol_meta_stepper_measure_before(ol_meta_stepper *stepper, bool measure)
+{
+    stepper->learner.measure_before = measure;
+}
+
 const ol_episode_record *ol_meta_stepper_records(const ol_meta_stepper *stepper)
 {
     return stepper->records;
