@@ -15,103 +15,7 @@
 typedef struct prompts_options {
     ol_target_spec target;
     const char *tokenizer, *out;
-    bool has_seed, has_shots, has_variant;
 } prompts_options;
-
-enum {
-    KEY_DATA = 1,
-    KEY_TASK,
-    KEY_SEED,
-    KEY_K,
-    KEY_VARIANT,
-    KEY_TOKENIZER,
-    KEY_OUT,
-    KEY_ROWS,
-    KEY_MAX_TOKENS,
-    KEY_MAX_EXAMPLE
-};
-
-static const struct argp_option option_table[] = {
-    {"data", KEY_DATA, "ROOT", 0, "task folders in MetaICL's layout", 0},
-    {"task", KEY_TASK, "TASK", 0, "name of the target task", 0},
-    {"seed", KEY_SEED, "S", 0, "which of its k-shot files", 0},
-    {"k", KEY_K, "K", 0, "demonstrations a prompt; 0 for none", 0},
-    {"variant", KEY_VARIANT, "direct|channel", 0, "what is scored: the output or the input", 0},
-    {"tokenizer", KEY_TOKENIZER, "DIR|FILE", 0,
-     "folder with tokenizer.json, or with vocab.json and merges.txt; a GGUF file; a checkpoint", 0},
-    {"out", KEY_OUT, "FILE.h5", 0, "file to write", 0},
-    {"rows", KEY_ROWS, "N", 0, "the first N test rows only (all)", 0},
-    {"max-tokens", KEY_MAX_TOKENS, "N", 0, "most tokens of a prompt (1024)", 0},
-    {"max-tokens-per-example", KEY_MAX_EXAMPLE, "N", 0, "most tokens of an example (256)", 0},
-    {0},
-};
-
-static void need(struct argp_state *state, bool given, const char *option)
-{
-    if (!given)
-        argp_error(state, "--%s is missing", option);
-}
-
-static void need_all(struct argp_state *state, const prompts_options *o)
-{
-    need(state, o->target.root, "data");
-    need(state, o->target.task, "task");
-    need(state, o->has_seed, "seed");
-    need(state, o->has_shots, "k");
-    need(state, o->has_variant, "variant");
-    need(state, o->tokenizer, "tokenizer");
-    need(state, o->out, "out");
-}
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    prompts_options *o = state->input;
-
-    switch (key) {
-    case KEY_DATA:
-        o->target.root = value;
-        return 0;
-    case KEY_TASK:
-        o->target.task = value;
-        return 0;
-    case KEY_SEED:
-        o->target.seed = ol_cli_number(state, "seed", value);
-        o->has_seed = true;
-        return 0;
-    case KEY_K:
-        o->target.shots = ol_cli_number(state, "k", value);
-        o->has_shots = true;
-        return 0;
-    case KEY_VARIANT:
-        if (ol_variant_parse(value, &o->target.variant) != OL_OK)
-            argp_error(state, "--%s", ol_status_message());
-        o->has_variant = true;
-        return 0;
-    case KEY_TOKENIZER:
-        o->tokenizer = value;
-        return 0;
-    case KEY_OUT:
-        o->out = value;
-        return 0;
-    case KEY_ROWS:
-        o->target.rows = ol_cli_number(state, "rows", value);
-        return 0;
-    case KEY_MAX_TOKENS:
-        o->target.max_tokens = ol_cli_number(state, "max-tokens", value);
-        return 0;
-    case KEY_MAX_EXAMPLE:
-        o->target.max_tokens_per_example = ol_cli_number(state, "max-tokens-per-example", value);
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "unexpected \"%s\"", value);
-        return EINVAL;
-    case ARGP_KEY_END:
-        need_all(state, o);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
 
 static ol_status write_arrays(ol_archive *file, const ol_batch *batch, int rows,
                               const int32_t *options_per_row)
@@ -252,9 +156,25 @@ static void warn_skipped(const ol_target *target)
 
 int ol_cmd_prompts(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = option_table,
-        .parser = parse,
+    prompts_options o = {.target = {.max_tokens = 1024, .max_tokens_per_example = 256}};
+    ol_target_spec *const t = &o.target;
+    const ol_cli_option options[] = {
+        {"data", 0, "ROOT", "task folders in MetaICL's layout", .text = &t->root, .needed = true},
+        {"task", 0, "TASK", "name of the target task", .text = &t->task, .needed = true},
+        {"seed", 0, "S", "which of its k-shot files", .count = &t->seed, .needed = true},
+        {"k", 0, "K", "demonstrations a prompt; 0 for none", .count = &t->shots, .needed = true},
+        {"variant", 0, "direct|channel", "what is scored: the output or the input",
+         .choice = &t->variant, .needed = true},
+        OL_CLI_TOKENIZER(&o.tokenizer),
+        {"out", 0, "FILE.h5", "file to write", .text = &o.out, .needed = true},
+        {"rows", 0, "N", "the first N test rows only (all)", .count = &t->rows},
+        {"max-tokens", 0, "N", "most tokens of a prompt (1024)", .count = &t->max_tokens},
+        {"max-tokens-per-example", 0, "N", "most tokens of an example (256)",
+         .count = &t->max_tokens_per_example},
+        {0},
+    };
+    const ol_cli_syntax syntax = {
+        .options = options,
         .doc = "Write the prompts of a target task exactly as they are scored, and print the "
                "first.\v"
                "One prompt per test row and option: tokens[offsets[i] .. offsets[i+1]-1], with "
@@ -263,15 +183,14 @@ int ol_cmd_prompts(int argc, char **argv)
                "  outerloop prompts --data tasks --task sst2 --seed 13 --k 4 --variant direct "
                "--tokenizer gpt2 --out prompts.h5",
     };
-    prompts_options o = {.target = {.max_tokens = 1024, .max_tokens_per_example = 256}};
     ol_tokenizer *tokenizer = NULL;
     ol_target *target = NULL;
     ol_status status;
 
-    ol_cli_parse(&argp, argc, argv, &o);
+    ol_cli_read(&syntax, argc, argv);
     status = ol_package_tokenizer(o.tokenizer, &tokenizer);
     if (status == OL_OK)
-        status = ol_target_create(&o.target, tokenizer, &target);
+        status = ol_target_create(t, tokenizer, &target);
     if (status == OL_OK) {
         warn_skipped(target);
         status = make_prompts(&o, tokenizer, target);
