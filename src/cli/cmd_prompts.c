@@ -17,64 +17,38 @@ typedef struct prompts_options {
     const char *tokenizer, *out;
 } prompts_options;
 
-static ol_status write_arrays(ol_archive *file, const ol_batch *batch, int rows,
-                              const int32_t *options_per_row)
+/* What goes into the file. */
+typedef struct contents {
+    const prompts_options *options;
+    const ol_target *target;
+    const ol_batch *batch;
+    const int32_t *options_per_row;
+} contents;
+
+static ol_status fill(const void *payload, ol_archive *file)
 {
-    const int64_t tokens = ol_batch_tokens(batch), offsets = batch->B + 1, n_rows = rows;
+    const contents *c = payload;
+    const ol_target_spec *spec = &c->options->target;
+    const ol_batch *batch = c->batch;
+    const int64_t tokens = ol_batch_tokens(batch), offsets = batch->B + 1,
+                  rows = ol_target_rows(c->target);
 
     OL_TRY(ol_archive_write_i32(file, "tokens", 1, &tokens, batch->tokens));
     OL_TRY(ol_archive_write_i64(file, "offsets", 1, &offsets, batch->offsets));
     OL_TRY(ol_archive_write_u8(file, "loss_mask", 1, &tokens, batch->loss_mask));
-    return ol_archive_write_i32(file, "options_per_row", 1, &n_rows, options_per_row);
-}
-
-static ol_status write_attributes(ol_archive *file, const prompts_options *o,
-                                  const ol_target *target)
-{
+    OL_TRY(ol_archive_write_i32(file, "options_per_row", 1, &rows, c->options_per_row));
     OL_TRY(ol_archive_set_text(file, "/", "format", "outerloop-prompts"));
     OL_TRY(ol_archive_set_i64(file, "/", "version", 1));
-    OL_TRY(ol_archive_set_text(file, "/", "task", o->target.task));
-    OL_TRY(ol_archive_set_i64(file, "/", "seed", o->target.seed));
-    OL_TRY(ol_archive_set_i64(file, "/", "k", o->target.shots));
-    OL_TRY(ol_archive_set_text(file, "/", "method", ol_variant_name(o->target.variant)));
-    OL_TRY(ol_archive_set_i64(file, "/", "rows", ol_target_rows(target)));
-    OL_TRY(ol_archive_set_i64(file, "/", "is_classification", ol_target_is_classification(target)));
-    OL_TRY(ol_archive_set_text(file, "/", "metric", ol_target_metric(target)));
-    OL_TRY(ol_archive_set_i64(file, "/", "max_tokens", o->target.max_tokens));
-    return ol_archive_set_i64(file, "/", "max_tokens_per_example",
-                              o->target.max_tokens_per_example);
-}
-
-/* Written aside and renamed, so that a file of that name is whole or not there. */
-static ol_status write_file(const prompts_options *o, const ol_target *target,
-                            const ol_batch *batch, const int32_t *options_per_row)
-{
-    char aside[PATH_MAX];
-    ol_archive *file;
-    ol_status status, closed;
-
-    OL_TRY(ol_path_format(aside, "%s.tmp-%ld", o->out, (long)getpid()));
-    OL_TRY(ol_archive_create(aside, &file));
-    status = write_arrays(file, batch, ol_target_rows(target), options_per_row);
-    if (status == OL_OK)
-        status = write_attributes(file, o, target);
-    closed = ol_archive_close(file);
-    status = status == OL_OK ? closed : status;
-    if (status == OL_OK)
-        status = ol_commit_file(aside, o->out);
-    if (status != OL_OK)
-        unlink(aside);
-    return status;
-}
-
-/* Build every prompt, and count those of each row. */
-static ol_status build(ol_target *target, ol_batch *batch, int32_t *options_per_row)
-{
-    for (int row = 0; row < ol_target_rows(target); row++) {
-        options_per_row[row] = ol_target_options(target, row);
-        OL_TRY(ol_target_row_prompts(target, row, batch));
-    }
-    return OL_OK;
+    OL_TRY(ol_archive_set_text(file, "/", "task", spec->task));
+    OL_TRY(ol_archive_set_i64(file, "/", "seed", spec->seed));
+    OL_TRY(ol_archive_set_i64(file, "/", "k", spec->shots));
+    OL_TRY(ol_archive_set_text(file, "/", "method", ol_variant_name(spec->variant)));
+    OL_TRY(ol_archive_set_i64(file, "/", "rows", rows));
+    OL_TRY(
+        ol_archive_set_i64(file, "/", "is_classification", ol_target_is_classification(c->target)));
+    OL_TRY(ol_archive_set_text(file, "/", "metric", ol_target_metric(c->target)));
+    OL_TRY(ol_archive_set_i64(file, "/", "max_tokens", spec->max_tokens));
+    return ol_archive_set_i64(file, "/", "max_tokens_per_example", spec->max_tokens_per_example);
 }
 
 /* Print bytes; what is no UTF-8 (a cap can cut a character in two) becomes a question mark. */
@@ -99,49 +73,40 @@ static ol_status print_first(const ol_tokenizer *tokenizer, const prompts_option
 {
     const int64_t n = batch->offsets[1];
     int64_t scored = 0;
-    ol_text before = {0}, after = {0};
-    ol_status status;
+    OL_AUTO_TEXT before = {0}, after = {0};
 
     while (scored < n && !batch->loss_mask[scored])
         scored++;
-    status = ol_tokenizer_decode(tokenizer, batch->tokens, (size_t)scored, &before);
-    if (status == OL_OK)
-        status =
-            ol_tokenizer_decode(tokenizer, batch->tokens + scored, (size_t)(n - scored), &after);
-    if (status == OL_OK) {
-        printf("%s: %d rows, %d prompts, %lld tokens, the longest %lld -> %s\n", o->target.task,
-               ol_target_rows(target), batch->B, (long long)ol_batch_tokens(batch),
-               (long long)ol_batch_longest(batch), o->out);
-        printf("The first prompt: %lld tokens, %lld of them scored, which stand between [[ and "
-               "]]; option \"%s\", right is \"%s\".\n",
-               (long long)n, (long long)(n - scored), ol_target_option(target, 0, 0),
-               ol_target_option(target, 0, ol_target_gold(target, 0)));
-        printf("--------\n");
-        print_bytes(before.data ? before.data : "", before.size);
-        printf("[[");
-        print_bytes(after.data, after.size);
-        printf("]]\n--------\n");
-    }
-    ol_text_finish(&before);
-    ol_text_finish(&after);
-    return status;
+    OL_TRY(ol_tokenizer_decode(tokenizer, batch->tokens, (size_t)scored, &before));
+    OL_TRY(ol_tokenizer_decode(tokenizer, batch->tokens + scored, (size_t)(n - scored), &after));
+    printf("%s: %d rows, %d prompts, %lld tokens, the longest %lld -> %s\n", o->target.task,
+           ol_target_rows(target), batch->B, (long long)ol_batch_tokens(batch),
+           (long long)ol_batch_longest(batch), o->out);
+    printf("The first prompt: %lld tokens, %lld of them scored, which stand between [[ and "
+           "]]; option \"%s\", right is \"%s\".\n",
+           (long long)n, (long long)(n - scored), ol_target_option(target, 0, 0),
+           ol_target_option(target, 0, ol_target_gold(target, 0)));
+    printf("--------\n");
+    print_bytes(before.data ? before.data : "", before.size);
+    printf("[[");
+    print_bytes(after.data, after.size);
+    printf("]]\n--------\n");
+    return OL_OK;
 }
 
 static ol_status make_prompts(const prompts_options *o, ol_tokenizer *tokenizer, ol_target *target)
 {
-    int32_t *options_per_row = calloc((size_t)ol_target_rows(target), sizeof *options_per_row);
-    ol_batch batch = {0};
-    ol_status status;
+    OL_AUTO_FREE int32_t *options_per_row =
+        calloc((size_t)ol_target_rows(target), sizeof *options_per_row);
+    OL_AUTO(ol_batch_finish) ol_batch batch = {0};
 
     OL_CHECK(options_per_row, OL_ENOMEM, "no memory for %d rows", ol_target_rows(target));
-    status = build(target, &batch, options_per_row);
-    if (status == OL_OK)
-        status = write_file(o, target, &batch, options_per_row);
-    if (status == OL_OK)
-        status = print_first(tokenizer, o, target, &batch);
-    free(options_per_row);
-    ol_batch_finish(&batch);
-    return status;
+    for (int row = 0; row < ol_target_rows(target); row++) {
+        options_per_row[row] = ol_target_options(target, row);
+        OL_TRY(ol_target_row_prompts(target, row, &batch));
+    }
+    OL_TRY(ol_archive_make(o->out, fill, &(contents){o, target, &batch, options_per_row}));
+    return print_first(tokenizer, o, target, &batch);
 }
 
 static void warn_skipped(const ol_target *target)
