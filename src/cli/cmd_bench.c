@@ -8,6 +8,7 @@
 #include "outerloop/kernel/gemm.h"
 #include "outerloop/kernel/products.h"
 #include "outerloop/run/bench.h"
+#include "outerloop/run/phases.h"
 
 /* The f64 build of the same function; precision.h names it. */
 ol_status ol_bench_f64(const ol_bench_spec *spec, ol_bench_report *report);
@@ -41,6 +42,18 @@ static void read_family(struct argp_state *state, const char *value, void *at)
     if (!ol_model_families[f])
         argp_error(state, "--arch is gpt2, llama, qwen2 or qwen3, not \"%s\"", value);
     *(int *)at = f;
+}
+
+static ol_status print_phases(const ol_bench_report *report)
+{
+    ol_phase_row rows[OL_PHASES];
+    OL_AUTO_TEXT text = {0};
+
+    ol_phases_own(&report->phases, rows);
+    OL_TRY(ol_phases_text(rows, 1, &text));
+    printf("%s
+", text.data);
+    return OL_OK;
 }
 
 static void print(const struct options *o, const ol_bench_report *r)
@@ -108,6 +121,8 @@ int ol_cmd_bench(int argc, char **argv)
          "f32 or f64 for all of the computation; bf16, bf16x3 or auto for products of f32 (f32)",
          .read = read_precision, .at = &o},
         {"threads", 0, "N", "BLAS threads (1)", .count = &o.threads, .least = 1},
+        {"timers", .help = "also say where the seconds of the best episode went",
+         .flag = &s->timers},
         {0},
     };
     const ol_cli_syntax syntax = {
@@ -129,6 +144,8 @@ int ol_cmd_bench(int argc, char **argv)
     status = ol_products_use(o.products);
     if (status == OL_OK)
         status = o.f64 ? ol_bench_f64(s, &report) : ol_bench(s, &report);
+    if (status == OL_OK && s->timers)
+        status = print_phases(&report);
     if (status == OL_OK)
         print(&o, &report);
     return ol_cli_finish(status, false);

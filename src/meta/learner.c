@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "inner.h"
+#include "outerloop/base/phase.h" /* ol_phase_enter */
 #include "outerloop/meta/outer.h" /* ol_model_spans */
 
 /* The learners; adding one adds a row here and a file. */
@@ -87,9 +88,11 @@ double ol_task_query_loss(const ol_task *task, const ol_real *theta)
 {
     const ol_batch *query = &task->episode->query;
     double *losses = ol_arena_take(task->ws, (size_t)query->B * sizeof *losses);
+    const ol_phase was = ol_phase_enter(OL_PHASE_MEASURE);
     double sum = 0;
 
     ol_objective_losses(task->model, query, theta, task->ws, losses);
+    ol_phase_leave(was);
     for (int b = 0; b < query->B; b++)
         sum += losses[b];
     return sum / query->B;

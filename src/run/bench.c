@@ -158,28 +158,46 @@ static ol_status compare_products(workload *w, ol_bench_report *report)
     return status;
 }
 
+/* The best of the episodes. */
+static ol_status time_episodes(const ol_bench_spec *spec, workload *w, ol_episode_report *episode,
+                               ol_bench_report *report)
+{
+    for (int r = 0; r < spec->reps; r++) {
+        const double flops = ol_gemm_flops();
+        double begin, seconds;
+        ol_phase_times phases;
+
+        ol_phase_read();
+        begin = ol_clock_seconds();
+        OL_TRY(ol_learner_episode(w->model, &w->learner, &w->episode, ol_state_borrow(&w->state),
+                                  &w->scratch, &w->out, w->inner_losses, episode));
+        seconds = ol_clock_seconds() - begin;
+        phases = ol_phase_read();
+        if (seconds < report->best_seconds) {
+            report->best_seconds = seconds;
+            report->phases = phases;
+            report->gflops = 1e-9 * (ol_gemm_flops() - flops) / seconds;
+            report->passes = ol_gemm_flops() - flops;
+        }
+    }
+    return OL_OK;
+}
+
 static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report *report)
 {
     ol_episode_report episode;
+    ol_status status;
 
     *report = (ol_bench_report){.params = w->model->P,
                                 .frozen_bytes = w->model->frozen_bytes,
                                 .best_seconds = INFINITY,
                                 .workspace_bytes = w->scratch.size};
     OL_TRY(ol_gemm_rate(PRODUCT_REPS, &report->product_gflops));
-    for (int r = 0; r < spec->reps; r++) {
-        const double flops = ol_gemm_flops(), begin = ol_clock_seconds();
-
-        OL_TRY(ol_learner_episode(w->model, &w->learner, &w->episode, ol_state_borrow(&w->state),
-                                  &w->scratch, &w->out, w->inner_losses, &episode));
-        const double seconds = ol_clock_seconds() - begin;
-
-        if (seconds < report->best_seconds) {
-            report->best_seconds = seconds;
-            report->gflops = 1e-9 * (ol_gemm_flops() - flops) / seconds;
-            report->passes = ol_gemm_flops() - flops;
-        }
-    }
+    if (spec->timers)
+        ol_phase_start();
+    status = time_episodes(spec, w, &episode, report);
+    ol_phase_stop();
+    OL_TRY(status);
     report->passes /= forward_flops(w);
     report->query_loss = episode.query_after;
     report->grad_norm = episode.grad_norm;

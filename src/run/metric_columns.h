@@ -40,6 +40,9 @@ enum {
 /* train/own */
 enum { OWN_STEP, OWN_NAME, OWN_LEAST, OWN_MEAN, OWN_MOST, OWN_COLUMNS };
 
+/* train/phase */
+enum { PHASE_STEP, PHASE_NAME, PHASE_SECONDS, PHASE_MOST, PHASE_RANK, PHASE_CALLS, PHASE_COLUMNS };
+
 /* data/overlap */
 enum {
     OVERLAP_PAIR,

@@ -69,6 +69,30 @@ static const ol_table_spec own_table = {
     .auxiliary = own_auxiliary,
 };
 
+static const ol_column phase_columns[] = {
+    [PHASE_STEP] = {"step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1"},
+    [PHASE_NAME] = {"phase", OL_COLUMN_TEXT, 16, "1", "phase",
+                    "what ranks were at; phases do not overlap, and with the phase other their "
+                    "seconds are all of the meta-step's, checkpoint and metrics included"},
+    [PHASE_SECONDS] = {"seconds", OL_COLUMN_F64, 0, "s", "time in the phase", "mean over ranks"},
+    [PHASE_MOST] = {"seconds_most", OL_COLUMN_F64, 0, "s", "time in the phase",
+                    "of the rank that was in it longest"},
+    [PHASE_RANK] = {"slowest_rank", OL_COLUMN_I64, 0, "1", "rank that was in it longest", ""},
+    [PHASE_CALLS] = {"calls", OL_COLUMN_I64, 0, "1", "times it was entered", "sum over ranks"},
+};
+
+static const char *const phase_auxiliary[] = {"seconds_most", NULL};
+
+static const ol_table_spec phase_table = {
+    .path = "train/phase",
+    .title = "Where the seconds of meta-steps go",
+    .description = "one row a phase of a meta-step; none where train.timers is false",
+    .columns = phase_columns,
+    .n = sizeof phase_columns / sizeof *phase_columns,
+    .signal = "seconds",
+    .auxiliary = phase_auxiliary,
+};
+
 static const ol_column episode_head[EPISODE_COLUMNS] = {
     [EPISODE_STEP] = {"step", OL_COLUMN_I64, 0, "1", "meta-step",
                       "number of the meta-step, from 1"},
@@ -213,6 +237,7 @@ ol_status ol_metric_tables_create(int K, ol_metric_tables **out)
     t->specs[OL_TABLE_STEP] = &step_table;
     t->specs[OL_TABLE_EPISODE] = &t->episode;
     t->specs[OL_TABLE_OWN] = &own_table;
+    t->specs[OL_TABLE_PHASE] = &phase_table;
     t->specs[OL_TABLE_SCORE] = &ol_eval_score_table;
     t->specs[OL_TABLE_PREDICTION] = &ol_eval_prediction_table;
     t->specs[OL_TABLE_OVERLAP] = &overlap_table;

@@ -24,7 +24,7 @@ static void choose_rows(int64_t step, bool scores, int64_t last[OL_TABLES])
 {
     for (int t = 0; t < OL_TABLES; t++)
         last[t] = -1;
-    last[OL_TABLE_STEP] = last[OL_TABLE_EPISODE] = last[OL_TABLE_OWN] = step;
+    last[OL_TABLE_STEP] = last[OL_TABLE_EPISODE] = last[OL_TABLE_OWN] = last[OL_TABLE_PHASE] = step;
     last[OL_TABLE_SCORE] = last[OL_TABLE_PREDICTION] = scores ? INT64_MAX : -1;
 }
 
@@ -159,6 +159,23 @@ ol_status ol_metrics_own(ol_metrics *m, int64_t step, const char *name, size_t n
     };
 
     return add(m, OL_TABLE_OWN, cells);
+}
+
+ol_status ol_metrics_phases(ol_metrics *m, int64_t step, const ol_phase_row *rows)
+{
+    for (int p = 0; p < OL_PHASES && m; p++) {
+        const ol_cell cells[] = {
+            [PHASE_STEP] = {.i = step},
+            [PHASE_NAME] = {.text = ol_phase_names[p]},
+            [PHASE_SECONDS] = {.f = rows[p].seconds},
+            [PHASE_MOST] = {.f = rows[p].most},
+            [PHASE_RANK] = {.i = rows[p].slowest},
+            [PHASE_CALLS] = {.i = rows[p].calls},
+        };
+
+        OL_TRY(add(m, OL_TABLE_PHASE, cells));
+    }
+    return OL_OK;
 }
 
 ol_status ol_metrics_overlap(ol_metrics *m, const ol_overlap *overlap)

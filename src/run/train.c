@@ -10,6 +10,7 @@
 #include "outerloop/base/digest.h"   /* ol_digest */
 #include "outerloop/base/log.h"      /* ol_log_warn */
 #include "outerloop/run/meta_step.h" /* ol_meta_stepper */
+#include "outerloop/run/phases.h"    /* ol_phases_gather */
 #include "outerloop/run/progress.h"  /* ol_progress */
 #include "outerloop/run/stop.h"      /* ol_stop_agree */
 #include "outerloop/run/watch.h"     /* ol_watch_step */
@@ -31,6 +32,8 @@ typedef struct trainer {
     bool warned_of_saving;
     bool cannot_save; /* the latest try failed */
     ol_watch watch;
+    ol_phase_times phases; /* of all meta-steps that are in train/phase */
+    int64_t timed;         /* the last of them                          */
     bool warned_of_gradient;
 } trainer;
 
@@ -165,6 +168,7 @@ static void weigh_saving(trainer *t)
 /* Write a checkpoint. Collective; fails on all ranks when it cannot be written. */
 static ol_status save(trainer *t)
 {
+    const ol_phase was = ol_phase_enter(OL_PHASE_SAVE);
     const double begin = ol_clock_seconds();
     char path[PATH_MAX];
     ol_status status = OL_OK;
@@ -176,7 +180,9 @@ static ol_status save(trainer *t)
                                    &t->setup->state, t->mark, path);
     }
     t->save_seconds += ol_clock_seconds() - begin;
-    return ol_comm_agree(t->setup->comm, status);
+    status = ol_comm_agree(t->setup->comm, status);
+    ol_phase_leave(was);
+    return status;
 }
 
 /* A full disk does not end a run: it is said when it begins and when it ends. */
@@ -238,8 +244,13 @@ static ol_status meta_step(trainer *t)
     const double began = ol_clock_seconds();
     ol_step_report report;
     double seconds;
+    ol_status status;
 
-    OL_TRY(ol_comm_agree(t->setup->comm, predict_costs(t, step)));
+    ol_phase_enter(OL_PHASE_DRAW);
+    status = predict_costs(t, step);
+    ol_phase_enter(OL_PHASE_WAIT);
+    OL_TRY(ol_comm_agree(t->setup->comm, status));
+    ol_phase_leave(OL_PHASE_OTHER);
     OL_TRY(ol_meta_step(t->stepper, &outer, step, t->costs, draw, t, &t->setup->state, &report));
     seconds = ol_clock_seconds() - began;
     t->mark->step = step + 1;
@@ -250,18 +261,60 @@ static ol_status meta_step(trainer *t)
     t->dropped_in_row = report.dropped > 0 ? t->dropped_in_row + 1 : 0;
     if (!is_first(t))
         return OL_OK;
+    ol_phase_enter(OL_PHASE_METRICS);
     ol_progress_step(&t->progress, step + 1,
                      ol_learner_steps(&t->learner) == 0 ? (double)NAN : report.query_before,
                      report.query_after, report.tokens, seconds);
     OL_TRY(record(t, &report, outer.adam.lr, seconds));
     watch_gradient(t, &report);
     ol_metrics_flush(t->metrics);
+    ol_phase_leave(OL_PHASE_OTHER);
     return OL_OK;
+}
+
+/* Rows of train/phase for the meta-step that was made last, its checkpoint included. Collective. */
+static ol_status record_phases(trainer *t)
+{
+    ol_phase_row rows[OL_PHASES];
+    ol_phase_times mine;
+
+    if (!ol_phase_runs || t->mark->step == t->timed)
+        return OL_OK;
+    t->timed = t->mark->step;
+    mine = ol_phase_read();
+    ol_phases_add(&mine, &t->phases);
+    ol_phase_enter(OL_PHASE_METRICS);
+    OL_TRY(ol_phases_gather(t->setup->comm, &mine, rows));
+    OL_TRY(ol_comm_agree(t->setup->comm, ol_metrics_phases(t->metrics, t->timed, rows)));
+    ol_phase_leave(OL_PHASE_OTHER);
+    return OL_OK;
+}
+
+/* Where the seconds of this start went. Collective. */
+static ol_status say_phases(trainer *t)
+{
+    ol_comm *comm = t->setup->comm;
+    ol_phase_row rows[OL_PHASES];
+    ol_text text = {0};
+    ol_status status = OL_OK;
+
+    if (!ol_phase_runs)
+        return OL_OK;
+    ol_phase_stop();
+    OL_TRY(ol_phases_gather(comm, &t->phases, rows));
+    if (is_first(t))
+        status = ol_phases_text(rows, ol_comm_size(comm), &text);
+    if (is_first(t) && status == OL_OK)
+        ol_log_info("%s: where the time of meta-steps went\n%.*s", t->arm->job->name,
+                    (int)text.size - 1, text.data);
+    ol_text_finish(&text);
+    return ol_comm_agree(comm, status);
 }
 
 static ol_status stop_here(trainer *t)
 {
     OL_TRY(save(t));
+    OL_TRY(say_phases(t));
     return ol_fail(OL_ESTOPPED,
                    "%s: stopped at meta-step %lld of %d, everything is saved; go on with --resume "
                    "(exit code 85 is no failure)",
@@ -276,7 +329,10 @@ static ol_status loop(trainer *t)
     while (t->mark->step < t->arm->job->train.steps) {
         ol_status status;
 
+        OL_TRY(record_phases(t));
+        ol_phase_enter(OL_PHASE_WAIT);
         OL_TRY(ol_stop_agree(comm, &stop));
+        ol_phase_leave(OL_PHASE_OTHER);
         if (stop)
             return stop_here(t);
         status = meta_step(t);
@@ -284,12 +340,15 @@ static ol_status loop(trainer *t)
             OL_TRY(ol_stop_agree(comm, &stop));
             return stop_here(t);
         }
+        ol_phase_enter(OL_PHASE_WAIT);
         OL_TRY(ol_comm_agree(comm, status));
+        ol_phase_leave(OL_PHASE_OTHER);
         if (t->dropped_in_row >= t->arm->job->train.max_dropped)
             return too_many_dropped(t);
         OL_TRY(save_if_due(t));
     }
-    return save(t);
+    OL_TRY(save(t));
+    return record_phases(t);
 }
 
 double ol_train_cost(const ol_arm *arm, const ol_learner_spec *learner, const ol_episode_cost *c)
@@ -329,8 +388,14 @@ ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_r
                                         arm->support, arm->query, &t.stepper);
     if (status == OL_OK)
         status = ol_comm_seconds(setup->comm, &t.saved_at);
+    t.timed = mark->step;
+    if (job->train.timers)
+        ol_phase_start();
     if (status == OL_OK)
         status = loop(&t);
+    if (status == OL_OK)
+        status = say_phases(&t);
+    ol_phase_stop();
     ol_progress_end();
     ol_meta_stepper_destroy(t.stepper);
     free(t.costs);

@@ -11,9 +11,9 @@ import subprocess
 
 import h5py
 
-from harness import ARMS, PROGRAM, check, column, journal_lines, main, run, start, wait_for
+from harness import ARMS, PROGRAM, check, column, digests, journal_lines, main, run, start, wait_for
 
-TABLES = ("train/step", "train/episode", "train/own", "eval/score", "eval/prediction", "data/overlap",
+TABLES = ("train/step", "train/episode", "train/own", "train/phase", "eval/score", "eval/prediction", "data/overlap",
           "data/check", "data/cut")
 
 
@@ -86,6 +86,35 @@ def test_learned_rates(place):
             check(len(line) == 1 and f"to {most[-1]:.4g}" in line[0], said.stdout + said.stderr)
     run(1, place.job(), place.path / "maml", sets=["train.steps=8"])
     check(column(place.path / "maml", "train/own/step") == [], "maml has rates")
+
+
+def test_timers(place):
+    """Where the seconds of meta-steps went: nothing twice, nothing lost; and no bit is another."""
+    out, plain = place.path / "out", place.path / "plain"
+    sets = ['stages=["train"]', "train.steps=8", "train.checkpoint_every=4", "learner.inner.storage=recompute"]
+    said = run(2, place.job(), out, sets=[*sets, "train.timers=true"]).stderr
+    run(1, place.job(), plain, sets=sets)
+    check(digests(out) == digests(plain), "timers change what is learned")
+    check(column(plain, "train/phase/step") == [], "phases without being asked for")
+    steps, names, seconds, most, calls = (column(out, f"train/phase/{name}") for name in (
+        "step", "phase", "seconds", "seconds_most", "calls"))
+    kinds = len(set(names))
+    check(steps == [s for s in range(1, 9) for _ in range(kinds)], f"rows: {steps[:30]}")
+    check(all(0 <= s <= m <= 2 * s + 1e-9 for s, m in zip(seconds, most)), "mean and most of two ranks")
+    by_step = [dict(zip(names[i:i + kinds], zip(seconds[i:], calls[i:], most[i:])))
+               for i in range(0, len(names), kinds)]
+    for step, row in enumerate(by_step, 1):
+        counted = {name: n for name, (_, n, _) in row.items()}
+        # 4 episodes of 2 inner steps, and a draw and its forecast of cost each rank
+        check((counted["forward"], counted["hvp"], counted["recompute"]) == (12, 8, 8), f"{step}: {counted}")
+        check(counted["measure"] == 4 and counted["draw"] == 4 + 2, f"{step}: {counted}")
+        check(counted["checkpoint"] == (2 if step % 4 == 0 else 0), f"{step}: {counted}")
+    own = column(out, "train/step/seconds")  # of rank 0, without checkpoint and metrics
+    total = sum(seconds)
+    outside = sum(row["checkpoint"][2] + row["metrics"][2] for row in by_step)
+    check(sum(own) <= total * 1.01, f"{sum(own)} of {total}")
+    check(sum(own) + outside >= 0.8 * total, f"{sum(own)} and {outside} of {total}")
+    check("where the time of meta-steps went" in said and "slowest s  rank" in said, said)
 
 
 def test_scores_follow_from_predictions(place):
