@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admit.h"
 #include "outerloop/base/file.h" /* ol_utf8_valid */
