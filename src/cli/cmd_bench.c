@@ -51,8 +51,7 @@ static ol_status print_phases(const ol_bench_report *report)
 
     ol_phases_own(&report->phases, rows);
     OL_TRY(ol_phases_text(rows, 1, &text));
-    printf("%s
-", text.data);
+    printf("%s\n", text.data);
     return OL_OK;
 }
 

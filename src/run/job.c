@@ -386,8 +386,10 @@ static int equal_work(const ol_job *job, const ol_job *arm, int steps, int least
 static ol_status make_arm(const ol_job *job, int i, ol_job *arm, ol_conf_mistakes *mistakes)
 {
     const size_t warmup = ol_conf_find(ol_job_keys, "learner.outer.warmup");
+    ol_conf *conf;
 
-    OL_TRY(ol_conf_variant(job->conf, (size_t)i, arm, &arm->conf));
+    OL_TRY(ol_conf_variant(job->conf, (size_t)i, arm, &conf));
+    arm->conf = conf;
     OL_TRY(join(&arm->name, ol_conf_variant_name(job->conf, (size_t)i), "", ""));
     OL_TRY(join(&arm->output, job->output, "/", arm->name));
     arm->eval.shots = job->eval.shots;
@@ -441,10 +443,14 @@ static ol_status complete(ol_job *job, const char *path)
 ol_status ol_job_read(const char *path, const char *const *sets, size_t n_sets, ol_job **job)
 {
     OL_AUTO_JOB *made = calloc(1, sizeof *made);
+    ol_conf *conf = NULL;
+    ol_status status;
 
     *job = NULL;
     OL_CHECK(made, OL_ENOMEM, "no memory for a job");
-    OL_TRY(ol_conf_read(ol_job_keys, path, sets, n_sets, made, &made->conf));
+    status = ol_conf_read(ol_job_keys, path, sets, n_sets, made, &conf);
+    made->conf = conf;
+    OL_TRY(status);
     OL_TRY(complete(made, path));
     *job = made;
     made = NULL;
@@ -454,10 +460,14 @@ ol_status ol_job_read(const char *path, const char *const *sets, size_t n_sets, 
 ol_status ol_job_read_text(const char *name, const char *text, size_t size, ol_job **job)
 {
     OL_AUTO_JOB *made = calloc(1, sizeof *made);
+    ol_conf *conf = NULL;
+    ol_status status;
 
     *job = NULL;
     OL_CHECK(made, OL_ENOMEM, "no memory for a job");
-    OL_TRY(ol_conf_read_text(ol_job_keys, name, text, size, NULL, 0, made, &made->conf));
+    status = ol_conf_read_text(ol_job_keys, name, text, size, NULL, 0, made, &conf);
+    made->conf = conf;
+    OL_TRY(status);
     OL_TRY(complete(made, name));
     *job = made;
     made = NULL;

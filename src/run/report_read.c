@@ -11,10 +11,11 @@
 /* Learners of a file at hand: read from it, or left out as their training was in already. */
 enum { TAKEN = 1, PASSED };
 
-const char *const report_fact_names[8] = {"version", "git_commit", "created", "run_id",
-                                          "host",    "ranks",      "blas",    "mpi"};
+const char *const report_fact_names[REPORT_FACTS] = {"version", "git_commit", "created", "run_id",
+                                                     "host",    "ranks",      "blas",    "mpi"};
 
-const char *report_word(ol_report *report, const char *text)
+/* The word, kept by the report; NULL without memory. */
+static const char *report_word(ol_report *report, const char *text)
 {
     report_words *w = &report->words;
     char **items;
@@ -30,38 +31,33 @@ const char *report_word(ol_report *report, const char *text)
     return items[w->n] ? items[w->n++] : NULL;
 }
 
-/* A numeric column of n rows, owned by the caller; NaN where the file has none of that name. */
-static ol_status read_column(const ol_archive *file, const char *object, size_t n, double **out)
-{
-    *out = malloc((n + 1) * sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "no memory for %zu rows", n);
-    for (size_t i = 0; i < n; i++)
-        (*out)[i] = (double)NAN;
-    return ol_archive_has(file, object) ? ol_archive_read_f64(file, object, n, *out) : OL_OK;
-}
-
 /* As many rows as the index has: a file that is written to may have longer columns. */
 static ol_status read_series(const ol_archive *file, report_series *s)
 {
-    if (!ol_archive_has(file, "train/step/step"))
+    static const char *const names[SERIES] = {
+        [SERIES_STEP] = "train/step/step",        [SERIES_BEFORE] = "train/step/loss_before",
+        [SERIES_AFTER] = "train/step/loss_after", [SERIES_NORM] = "train/step/grad_norm",
+        [SERIES_SECONDS] = "train/step/seconds",
+    };
+
+    if (!ol_archive_has(file, names[SERIES_STEP]))
         return OL_OK;
-    OL_TRY(ol_archive_count(file, "train/step/step", &s->n));
-    OL_TRY(read_column(file, "train/step/step", s->n, &s->step));
-    OL_TRY(read_column(file, "train/step/loss_before", s->n, &s->before));
-    OL_TRY(read_column(file, "train/step/loss_after", s->n, &s->after));
-    OL_TRY(read_column(file, "train/step/grad_norm", s->n, &s->norm));
-    OL_TRY(read_column(file, "train/step/seconds", s->n, &s->seconds));
-    return read_column(file, "train/step/tokens", s->n, &s->tokens);
+    OL_TRY(ol_archive_count(file, names[SERIES_STEP], &s->n));
+    for (int c = 0; c < SERIES; c++) {
+        s->of[c] = malloc((s->n + 1) * sizeof(double));
+        OL_CHECK(s->of[c], OL_ENOMEM, "no memory for %zu rows", s->n);
+        for (size_t i = 0; i < s->n; i++)
+            s->of[c][i] = (double)NAN; /* where the file has none of that name */
+        if (ol_archive_has(file, names[c]))
+            OL_TRY(ol_archive_read_f64(file, names[c], s->n, s->of[c]));
+    }
+    return OL_OK;
 }
 
-static void finish_series(report_series *s)
+void report_series_finish(report_series *s)
 {
-    free(s->step);
-    free(s->before);
-    free(s->after);
-    free(s->norm);
-    free(s->seconds);
-    free(s->tokens);
+    for (int c = 0; c < SERIES; c++)
+        free(s->of[c]);
     *s = (report_series){0};
 }
 
@@ -79,10 +75,9 @@ static ol_status find_learner(ol_report *r, int run, const char *name, report_le
     OL_CHECK(l, OL_ENOMEM, "no memory for a learner");
     r->learners = l;
     l += r->n_learners;
-    *l = (report_learner){
-        .run = run, .name = strdup(name), .seconds = (double)NAN, .cache = report_cache_create()};
+    *l = (report_learner){.run = run, .name = strdup(name), .seconds = (double)NAN};
     r->n_learners++;
-    OL_CHECK(l->name && l->cache, OL_ENOMEM, "no memory for a learner");
+    OL_CHECK(l->name, OL_ENOMEM, "no memory for a learner");
     *out = l;
     return OL_OK;
 }
@@ -187,14 +182,11 @@ static ol_status read_predictions(ol_report *r, int run, const ol_archive *file,
 {
     static const int columns[] = {OL_PREDICTION_LEARNER, OL_PREDICTION_TASK, OL_PREDICTION_STEPS,
                                   OL_PREDICTION_PREDICTED_INDEX, OL_PREDICTION_GOLD_INDEX};
-    stored_table table;
-    ol_status status = stored_table_read(file, &ol_eval_prediction_table, columns,
-                                         sizeof columns / sizeof *columns, &table);
+    OL_AUTO(stored_table_finish) stored_table table = {0};
 
-    if (status == OL_OK)
-        status = count_predictions(r, run, &table, taken);
-    stored_table_finish(&table);
-    return status;
+    OL_TRY(stored_table_read(file, &ol_eval_prediction_table, columns,
+                             sizeof columns / sizeof *columns, &table));
+    return count_predictions(r, run, &table, taken);
 }
 
 /* --- a file ----------------------------------------------------------------------------------- */
@@ -205,7 +197,7 @@ static void add_seconds(report_learner *l, const report_series *s)
     double sum = 0.0;
 
     for (size_t i = 0; i < s->n; i++)
-        sum += s->seconds[i];
+        sum += s->of[SERIES_SECONDS][i];
     if (s->n > 0)
         l->seconds = l->n_trainings > 1 && isfinite(l->seconds)
                          ? l->seconds + (sum - l->seconds) / l->n_trainings
@@ -242,8 +234,8 @@ static ol_status describe(const ol_archive *file, report_learner *l, report_seri
 /* The name that a file without scores goes by: the job's. */
 static ol_status name_of_job(const ol_archive *file, char name[256])
 {
-    char *text = NULL;
-    ol_job *job = NULL;
+    OL_AUTO_FREE char *text = NULL;
+    OL_AUTO_JOB *job = NULL;
 
     snprintf(name, 256, "trained");
     if (!ol_archive_has(file, "job"))
@@ -251,8 +243,6 @@ static ol_status name_of_job(const ol_archive *file, char name[256])
     OL_TRY(ol_archive_read_text(file, "job", &text));
     if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
         snprintf(name, 256, "%s", job->name);
-    ol_job_destroy(job);
-    free(text);
     return OL_OK;
 }
 
@@ -293,7 +283,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file, con
 
 static ol_status read_facts(const ol_archive *file, report_run *run)
 {
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < REPORT_FACTS; i++)
         if (!run->facts[i] && ol_archive_has_attribute(file, "/", report_fact_names[i]))
             OL_TRY(ol_archive_show(file, "/", report_fact_names[i], &run->facts[i]));
     return OL_OK;
@@ -301,28 +291,17 @@ static ol_status read_facts(const ol_archive *file, report_run *run)
 
 ol_status report_read_metrics(ol_report *report, int run, const char *path)
 {
-    ol_archive *file;
-    stored_table scores = {0};
-    report_series series = {0};
-    char *taken = NULL;
-    ol_status status;
+    OL_AUTO_ARCHIVE *file = NULL;
+    OL_AUTO(stored_table_finish) stored_table scores = {0};
+    OL_AUTO(report_series_finish) report_series series = {0};
+    OL_AUTO_FREE char *taken = NULL;
 
     OL_TRY(ol_archive_open(path, &file));
-    status = read_facts(file, &report->runs[run]);
-    if (status == OL_OK)
-        status = read_series(file, &series);
-    if (status == OL_OK)
-        status = read_scores(file, &scores);
-    if (status == OL_OK) {
-        taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
-        status = taken ? add_learners(report, run, file, &scores, &series, taken)
-                       : ol_fail(OL_ENOMEM, "no memory for %zu scores", scores.n);
-    }
-    if (status == OL_OK && scores.n > 0)
-        status = read_predictions(report, run, file, taken);
-    free(taken);
-    stored_table_finish(&scores);
-    finish_series(&series);
-    ol_archive_close(file);
-    return status;
+    OL_TRY(read_facts(file, &report->runs[run]));
+    OL_TRY(read_series(file, &series));
+    OL_TRY(read_scores(file, &scores));
+    taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
+    OL_CHECK(taken, OL_ENOMEM, "no memory for %zu scores", scores.n);
+    OL_TRY(add_learners(report, run, file, &scores, &series, taken));
+    return scores.n > 0 ? read_predictions(report, run, file, taken) : OL_OK;
 }
