@@ -103,6 +103,7 @@
 #define ol_meta_stepper_create ol_meta_stepper_create_f64
 #define ol_meta_stepper_destroy ol_meta_stepper_destroy_f64
 #define ol_meta_stepper_inner_losses ol_meta_stepper_inner_losses_f64
+#define ol_meta_stepper_measure_before ol_meta_stepper_measure_before_f64
 #define ol_meta_stepper_observe ol_meta_stepper_observe_f64
 #define ol_meta_stepper_records ol_meta_stepper_records_f64
 #define ol_model_create ol_model_create_f64
