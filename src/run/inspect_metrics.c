@@ -98,23 +98,27 @@ static ol_status describe_task(const episodes *e, size_t from, int width, size_t
                                ol_text *out)
 {
     const char *task = e->task.items[e->order[from]];
-    double before = 0.0, after = 0.0;
+    double gain = 0.0, after = 0.0;
     size_t to = from, first;
-    int counted = 0;
+    int counted = 0, measured = 0;
     char losses[LOSSES];
 
     while (to < e->n && strcmp(e->task.items[e->order[to]], task) == 0)
         to++;
     first = to - from > LATEST ? to - LATEST : from;
     for (size_t i = first; i < to; i++) {
-        const double loss = e->after[e->order[i]];
+        const double loss = e->after[e->order[i]], begun = e->before[e->order[i]];
         if (!isfinite(loss))
             continue; /* dropped */
-        before += e->before[e->order[i]];
         after += loss;
         counted++;
+        if (isfinite(begun)) { /* not every one is measured */
+            gain += begun - loss;
+            measured++;
+        }
     }
-    losses_text(before / counted, after / counted, losses);
+    losses_text(measured > 0 ? (after / counted) + (gain / measured) : (double)NAN, after / counted,
+                losses);
     *next = to;
     OL_TRY(ol_text_append(out, "  ", 2));
     OL_TRY(ol_text_cell(out, task, width, true));

@@ -11,7 +11,8 @@
 #define STEP_TABLE(X)                                                                              \
     X(STEP_NUMBER, "step", OL_COLUMN_I64, 0, "1", "meta-step", "number of the meta-step, from 1")  \
     X(STEP_LOSS_BEFORE, "loss_before", OL_COLUMN_F64, 0, "nat", "query loss before adaptation",    \
-      "mean over episodes of the query loss at the parameters before the meta-step")               \
+      "mean over episodes of the query loss at the parameters before the meta-step; NaN where "    \
+      "not measured (train.before_every)")                                                         \
     X(STEP_LOSS_AFTER, "loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",       \
       "mean over episodes of the query loss after the inner loop")                                 \
     X(STEP_GRAD_NORM, "grad_norm", OL_COLUMN_F64, 0, "1", "norm of the meta-gradient",             \
@@ -48,7 +49,8 @@
 
 #define EPISODE_TAIL(X)                                                                            \
     X(EPISODE_BEFORE, "query_loss_before", OL_COLUMN_F64, 0, "nat",                                \
-      "query loss before adaptation", "at the parameters before the meta-step")                    \
+      "query loss before adaptation", "at the parameters before the meta-step; NaN where not "     \
+      "measured")                                                                                  \
     X(EPISODE_AFTER, "query_loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",   \
       "after the inner loop")                                                                      \
     X(EPISODE_GRAD_NORM, "grad_norm", OL_COLUMN_F64, 0, "1", "norm of the episode's gradient",     \

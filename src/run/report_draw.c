@@ -72,7 +72,7 @@ static ol_status add_ticks(const axis *y, ol_text *out)
     return OL_OK;
 }
 
-/* Points of a curve, gaps where there is no number. */
+/* Points of a curve, where there is a number. */
 static ol_status add_curve(const axis *x, const axis *y, const report_series *s,
                            const double *values, const char *class, ol_text *out)
 {
@@ -88,7 +88,7 @@ static ol_status add_curve(const axis *x, const axis *y, const report_series *s,
         if (there)
             OL_TRY(ol_text_format(out, "%c%.1f %.1f", pen ? 'L' : 'M', place(x, steps[i]),
                                   place(y, points[i])));
-        pen = there;
+        pen = pen || there;
     }
     return ol_text_format(out, "\"/>\n");
 }

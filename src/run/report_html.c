@@ -7,6 +7,7 @@
 
 #include "outerloop/base/clock.h" /* ol_clock_utc */
 #include "report_parts.h"
+#include "score_book.h" /* ol_score_gain */
 
 static const char style[] =
     ":root{color-scheme:light dark;--paper:#fdfdfb;--ink:#1c1d20;--soft:#62646b;--rule:#dddcd6;"
@@ -404,14 +405,15 @@ static ol_status add_loss_figure(const report_learner *l, double most, ol_text *
 {
     double before, after;
 
-    report_gain(&l->series, &before, &after);
+    ol_score_gain(l->series.n, l->series.before, l->series.after, &before, &after);
     OL_TRY(add(out, "<figure><figcaption>"));
     OL_TRY(report_escape(l->label, out));
-    if (l->inner)
+    if (l->inner && isfinite(before))
         OL_TRY(ol_text_format(out, "<small>at the end %.3f before and %.3f after</small>", before,
                               after));
     else
-        OL_TRY(ol_text_format(out, "<small>at the end %.3f; no inner loop</small>", after));
+        OL_TRY(ol_text_format(out, "<small>at the end %.3f%s</small>", after,
+                              l->inner ? "" : "; no inner loop"));
     OL_TRY(add(out, "</figcaption>\n"));
     OL_TRY(report_draw_loss(l, most, out));
     return add(out, "</figure>\n");

@@ -132,9 +132,6 @@ const char *report_group_of(const ol_report *report, const char *task);
 /* What a part is about, in words. */
 const char *report_part_name(const char *group);
 
-/* Query loss before and after the inner loop, over the last tenth of training; NaN without. */
-void report_gain(const report_series *series, double *before, double *after);
-
 /* The word for the scores of the report: "accuracy", "macro-F1", or both. */
 const char *report_metric_words(const ol_report *report);
 

@@ -7,6 +7,7 @@
 
 #include "outerloop/eval/table.h" /* ol_eval_summarise */
 #include "report_parts.h"
+#include "score_book.h" /* ol_score_gain */
 
 static const report_stat NOTHING = {.mean = (double)NAN,
                                     .low = (double)NAN,
@@ -27,7 +28,7 @@ static ol_status as_learner(const report_learner *l, const char *task, ol_eval_s
                              .before = (double)NAN,
                              .after = (double)NAN};
     if (l->inner)
-        report_gain(&l->series, &out->before, &out->after);
+        ol_score_gain(l->series.n, l->series.before, l->series.after, &out->before, &out->after);
     for (size_t i = 0; i < l->n_scores; i++) {
         const report_score *s = &l->scores[i];
 
@@ -214,21 +215,6 @@ int report_parts(const ol_report *r, const char **parts)
     for (int g = 0; g < r->n_groups; g++)
         parts[n++] = r->groups[g];
     return n;
-}
-
-void report_gain(const report_series *s, double *before, double *after)
-{
-    size_t counted = 0;
-
-    *before = *after = 0.0;
-    for (size_t i = s->n - (s->n + 9) / 10; i < s->n; i++)
-        if (isfinite(s->before[i]) && isfinite(s->after[i])) {
-            *before += s->before[i];
-            *after += s->after[i];
-            counted++;
-        }
-    *before = counted > 0 ? *before / (double)counted : (double)NAN;
-    *after = counted > 0 ? *after / (double)counted : (double)NAN;
 }
 
 const char *report_metric_words(const ol_report *report)

@@ -64,15 +64,20 @@ static ol_status read_scores(const ol_archive *metrics, score_file *f)
     return OL_OK;
 }
 
-/* Mean of the last tenth of a column, over the meta-steps that have a loss. */
-static double mean_of_last(const stored_table *steps, int column)
+void ol_score_gain(size_t n, const double *before, const double *after, double *mean_before,
+                   double *mean_after)
 {
-    mean m = {0};
+    mean all = {0}, gain = {0};
 
-    for (size_t i = steps->n - (steps->n + 9) / 10; i < steps->n; i++)
-        if (isfinite(steps->number[column][i]))
-            count_in(&m, steps->number[column][i]);
-    return mean_value(&m);
+    for (size_t i = n - (n + 9) / 10; i < n; i++) {
+        if (!isfinite(after[i]))
+            continue; /* every episode was dropped */
+        count_in(&all, after[i]);
+        if (isfinite(before[i]))
+            count_in(&gain, before[i] - after[i]);
+    }
+    *mean_after = mean_value(&all);
+    *mean_before = *mean_after + mean_value(&gain);
 }
 
 static ol_status read_training(const ol_archive *metrics, score_file *f)
@@ -86,10 +91,9 @@ static ol_status read_training(const ol_archive *metrics, score_file *f)
     if (steps.n == 0)
         return OL_OK;
     f->seconds = stored_sum(&steps, STEP_SECONDS);
-    if (stored_inner(metrics)) {
-        f->before = mean_of_last(&steps, STEP_LOSS_BEFORE);
-        f->after = mean_of_last(&steps, STEP_LOSS_AFTER);
-    }
+    if (stored_inner(metrics))
+        ol_score_gain(steps.n, steps.number[STEP_LOSS_BEFORE], steps.number[STEP_LOSS_AFTER], &f->before,
+                      &f->after);
     return OL_OK;
 }
 
