@@ -4,16 +4,27 @@
 
 #define COUNT(a) ((int)(sizeof(a) / sizeof *(a)))
 
+/* What both tables begin with. */
+#define KEY_COLUMNS                                                                                \
+    [OL_SCORE_NUMBER] = {"number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 0"},  \
+    [OL_SCORE_STAGE] =                                                                             \
+        {"stage", OL_COLUMN_TEXT,                                                                  \
+         8,       "1",                                                                             \
+         "stage", "eval: in context; pmi: in context, by PMI; adapt: after adaptation steps"},     \
+    [OL_SCORE_LEARNER] = {"learner", OL_COLUMN_TEXT,                                               \
+                          0,         "1",                                                          \
+                          "learner", "untrained, or the arm that trained the model"},              \
+    [OL_SCORE_TASK] = {"task", OL_COLUMN_TEXT, 0, "1", "task", "target task"},                     \
+    [OL_SCORE_SEED] = {"seed", OL_COLUMN_I64, 0, "1", "seed", "seed of the k-shot file"},          \
+    [OL_SCORE_STEPS] = {"adapt_steps",                                                             \
+                        OL_COLUMN_I64,                                                             \
+                        0,                                                                         \
+                        "1",                                                                       \
+                        "adaptation steps",                                                        \
+                        "inner steps taken before scoring; -1 of stage pmi, which takes none"}
+
 static const ol_column score_columns[] = {
-    [OL_SCORE_NUMBER] = {"number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 0"},
-    [OL_SCORE_STAGE] = {"stage", OL_COLUMN_TEXT, 8, "1", "stage",
-                        "eval: in context; pmi: in context, by PMI; adapt: after adaptation steps"},
-    [OL_SCORE_LEARNER] = {"learner", OL_COLUMN_TEXT, 0, "1", "learner",
-                          "untrained, or the arm that trained the model"},
-    [OL_SCORE_TASK] = {"task", OL_COLUMN_TEXT, 0, "1", "task", "target task"},
-    [OL_SCORE_SEED] = {"seed", OL_COLUMN_I64, 0, "1", "seed", "seed of the k-shot file"},
-    [OL_SCORE_STEPS] = {"adapt_steps", OL_COLUMN_I64, 0, "1", "adaptation steps",
-                        "inner steps taken before scoring; -1 of stage pmi, which takes none"},
+    KEY_COLUMNS,
     [OL_SCORE_METRIC] = {"metric", OL_COLUMN_TEXT, 12, "1", "metric",
                          "macro_f1 for classification, else accuracy"},
     [OL_SCORE_SCORE] = {"score", OL_COLUMN_F64, 0, "1", "score", "value of the metric, 0 to 1"},
@@ -40,17 +51,7 @@ static const ol_column score_columns[] = {
 };
 
 static const ol_column prediction_columns[] = {
-    [OL_PREDICTION_NUMBER] = {"number", OL_COLUMN_I64, 0, "1", "number",
-                              "number of the row, from 0"},
-    [OL_PREDICTION_STAGE] =
-        {"stage", OL_COLUMN_TEXT, 8, "1", "stage",
-         "eval: in context; pmi: in context, by PMI; adapt: after adaptation steps"},
-    [OL_PREDICTION_LEARNER] = {"learner", OL_COLUMN_TEXT, 0, "1", "learner",
-                               "untrained, or the arm that trained the model"},
-    [OL_PREDICTION_TASK] = {"task", OL_COLUMN_TEXT, 0, "1", "task", "target task"},
-    [OL_PREDICTION_SEED] = {"seed", OL_COLUMN_I64, 0, "1", "seed", "seed of the k-shot file"},
-    [OL_PREDICTION_STEPS] = {"adapt_steps", OL_COLUMN_I64, 0, "1", "adaptation steps",
-                             "inner steps taken before scoring; -1 of stage pmi, which takes none"},
+    KEY_COLUMNS,
     [OL_PREDICTION_ROW] =
         {"row", OL_COLUMN_I64, 0, "1", "test row",
          "row of the test file, from 0, not counting those that cannot be scored"},
@@ -94,7 +95,6 @@ typedef struct place {
     const ol_eval_scoring *scoring;
 } place;
 
-/* What both tables begin with, in the same columns. */
 static void fill_key(const place *p, ol_cell *cells)
 {
     cells[OL_SCORE_STAGE].text = p->scoring->steps == OL_STEPS_PMI ? "pmi"
