@@ -128,8 +128,6 @@ ol_status ol_learner_episode(const ol_model *model, const ol_learner_spec *spec,
     if (spec->measure_before) {
         report->query_before = ol_task_query_loss(&task, state.theta);
         ol_arena_rewind(ws, mark);
-        OL_CHECK(isfinite(report->query_before), OL_ENONFINITE,
-                 "query loss is %g before the inner loop", report->query_before);
     }
     OL_TRY(spec->learner->episode(&task));
     OL_TRY(check_finite(out));

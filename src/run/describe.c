@@ -7,7 +7,6 @@
 #include <stdio.h>
 
 #include "outerloop/base/log.h"         /* ol_log_info */
-#include "outerloop/comm/ordered_sum.h" /* ol_ordered_sum_bytes */
 #include "outerloop/kernel/products.h"  /* ol_products_describe */
 #include "outerloop/run/memory.h"       /* ol_memory */
 #include "setup.h"

@@ -326,8 +326,6 @@ ol_learner_spec ol_job_learner_spec(const ol_job *job)
     };
 
     if (spec.learner) {
-        /* Without an inner loop the query loss before and after are one number. */
-        spec.measure_before = spec.learner->inner_loop;
         spec.measure_share = job->train.second_order_share && ol_learner_exact(&spec);
     }
     return spec;

@@ -118,25 +118,25 @@ ol_status ol_metrics_episode(ol_metrics *m, int64_t step, const ol_episode_recor
                              const double *support_losses, const char *task)
 {
     const ol_episode_report *r = &record->report;
-    ol_cell *c;
+    ol_cell *c, *tail;
 
     if (!m)
         return OL_OK;
     c = m->cells;
+    tail = c + m->K;
     c[EPISODE_STEP].i = step;
     c[EPISODE_NUMBER].i = record->episode;
     c[EPISODE_TASK].text = task;
     c[EPISODE_RANK].i = record->rank;
     c[EPISODE_DROPPED].i = record->dropped;
-    c += EPISODE_COLUMNS;
     for (int k = 0; k < m->K; k++)
-        (c++)->f = support_losses[k];
-    c[TAIL_BEFORE].f = r->query_before;
-    c[TAIL_AFTER].f = r->query_after;
-    c[TAIL_GRAD_NORM].f = r->grad_norm;
-    c[TAIL_SECOND_ORDER].f = r->second_order;
-    c[TAIL_SECONDS].f = record->seconds;
-    c[TAIL_TOKENS].i = record->tokens;
+        c[EPISODE_SUPPORT + k].f = support_losses[k];
+    tail[EPISODE_BEFORE].f = r->query_before;
+    tail[EPISODE_AFTER].f = r->query_after;
+    tail[EPISODE_GRAD_NORM].f = r->grad_norm;
+    tail[EPISODE_SECOND_ORDER].f = r->second_order;
+    tail[EPISODE_SECONDS].f = record->seconds;
+    tail[EPISODE_TOKENS].i = record->tokens;
     return add(m, OL_TABLE_EPISODE, m->cells);
 }
 
@@ -229,7 +229,7 @@ ol_status ol_metrics_sink(void *metrics, const ol_table_spec *table, ol_cell *ce
     ol_metrics *m = metrics;
     const int t = table == &ol_eval_score_table ? OL_TABLE_SCORE : OL_TABLE_PREDICTION;
 
-    cells[OL_SCORE_NUMBER].i = ol_tables_rows(m->tables, t);
+    cells[SCORE_NUMBER].i = ol_tables_rows(m->tables, t);
     return add(m, t, cells);
 }
 

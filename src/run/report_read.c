@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "report_parts.h"
-#include "stored_table.h"
 
 /* Learners of a file at hand: read from it, or left out as their training was in already. */
 enum { TAKEN = 1, PASSED };
@@ -32,33 +31,13 @@ static const char *report_word(ol_report *report, const char *text)
 }
 
 /* As many rows as the index has: a file that is written to may have longer columns. */
-static ol_status read_series(const ol_archive *file, report_series *s)
+static ol_status read_series(const ol_archive *file, stored_table *series)
 {
-    static const char *const names[SERIES] = {
-        [SERIES_STEP] = "train/step/step",        [SERIES_BEFORE] = "train/step/loss_before",
-        [SERIES_AFTER] = "train/step/loss_after", [SERIES_NORM] = "train/step/grad_norm",
-        [SERIES_SECONDS] = "train/step/seconds",
-    };
-
-    if (!ol_archive_has(file, names[SERIES_STEP]))
-        return OL_OK;
-    OL_TRY(ol_archive_count(file, names[SERIES_STEP], &s->n));
-    for (int c = 0; c < SERIES; c++) {
-        s->of[c] = malloc((s->n + 1) * sizeof(double));
-        OL_CHECK(s->of[c], OL_ENOMEM, "no memory for %zu rows", s->n);
-        for (size_t i = 0; i < s->n; i++)
-            s->of[c][i] = (double)NAN; /* where the file has none of that name */
-        if (ol_archive_has(file, names[c]))
-            OL_TRY(ol_archive_read_f64(file, names[c], s->n, s->of[c]));
-    }
-    return OL_OK;
-}
-
-void report_series_finish(report_series *s)
-{
-    for (int c = 0; c < SERIES; c++)
-        free(s->of[c]);
-    *s = (report_series){0};
+    return stored_table_read(file, &ol_step_table,
+                             STORED(STEP_NUMBER) | STORED(STEP_LOSS_BEFORE) |
+                                 STORED(STEP_LOSS_AFTER) | STORED(STEP_GRAD_NORM) |
+                                 STORED(STEP_SECONDS),
+                             series);
 }
 
 /* The learner of that name in the run, made when it is not there. */
@@ -99,30 +78,19 @@ static ol_status add_training(report_learner *l, int64_t seed, bool *known)
     return OL_OK;
 }
 
-static ol_status read_scores(const ol_archive *file, stored_table *scores)
-{
-    static const int columns[] = {OL_SCORE_LEARNER, OL_SCORE_TASK,    OL_SCORE_SEED,
-                                  OL_SCORE_STEPS,   OL_SCORE_METRIC,  OL_SCORE_SCORE,
-                                  OL_SCORE_UNSEEN,  OL_SCORE_GROUP,   OL_SCORE_CALIBRATION,
-                                  OL_SCORE_CHANCE,  OL_SCORE_MAJORITY};
-
-    return stored_table_read(file, &ol_eval_score_table, columns, sizeof columns / sizeof *columns,
-                             scores);
-}
-
 static ol_status add_score(ol_report *r, report_learner *l, const stored_table *c, size_t i,
                            int64_t training)
 {
-    report_score s = {.task = report_word(r, c->text[OL_SCORE_TASK].items[i]),
+    report_score s = {.task = report_word(r, c->text[SCORE_TASK].items[i]),
                       .group = report_word(r, stored_group(c, i)),
-                      .seed = (int)c->number[OL_SCORE_SEED][i],
-                      .steps = (int)c->number[OL_SCORE_STEPS][i],
+                      .seed = (int)c->number[SCORE_SEED][i],
+                      .steps = (int)c->number[SCORE_STEPS][i],
                       .training = training,
                       .metric = stored_metric(c, i),
-                      .score = c->number[OL_SCORE_SCORE][i],
-                      .chance = c->number[OL_SCORE_CHANCE][i],
-                      .majority = c->number[OL_SCORE_MAJORITY][i],
-                      .calibration = c->number[OL_SCORE_CALIBRATION][i]};
+                      .score = c->number[SCORE_SCORE][i],
+                      .chance = c->number[SCORE_CHANCE][i],
+                      .majority = c->number[SCORE_MAJORITY][i],
+                      .calibration = c->number[SCORE_CALIBRATION][i]};
 
     OL_CHECK(s.task && s.group, OL_ENOMEM, "no memory for a name");
     if ((l->n_scores & (l->n_scores - 1)) == 0) { /* doubles */
@@ -158,12 +126,11 @@ static ol_status count_row(report_learner *l, const char *task, int steps, bool 
 
 static ol_status count_predictions(ol_report *r, int run, const stored_table *t, const char *taken)
 {
-    const char *name = "", *const *learner =
-                               (const char *const *)t->text[OL_PREDICTION_LEARNER].items;
+    const char *name = "", *const *learner = (const char *const *)t->text[PREDICTION_LEARNER].items;
     report_learner *l = NULL;
 
     for (size_t i = 0; i < t->n; i++) {
-        const char *word = report_word(r, t->text[OL_PREDICTION_TASK].items[i]);
+        const char *word = report_word(r, t->text[PREDICTION_TASK].items[i]);
 
         OL_CHECK(word, OL_ENOMEM, "no memory for a name");
         if (!l || strcmp(name, learner[i]) != 0) {
@@ -171,33 +138,32 @@ static ol_status count_predictions(ol_report *r, int run, const stored_table *t,
             name = learner[i];
         }
         if (taken[l - r->learners] == TAKEN)
-            OL_TRY(count_row(l, word, (int)t->number[OL_PREDICTION_STEPS][i],
-                             t->number[OL_PREDICTION_PREDICTED_INDEX][i] ==
-                                 t->number[OL_PREDICTION_GOLD_INDEX][i]));
+            OL_TRY(count_row(l, word, (int)t->number[PREDICTION_STEPS][i],
+                             t->number[PREDICTION_PREDICTED_INDEX][i] ==
+                                 t->number[PREDICTION_GOLD_INDEX][i]));
     }
     return OL_OK;
 }
 
 static ol_status read_predictions(ol_report *r, int run, const ol_archive *file, const char *taken)
 {
-    static const int columns[] = {OL_PREDICTION_LEARNER, OL_PREDICTION_TASK, OL_PREDICTION_STEPS,
-                                  OL_PREDICTION_PREDICTED_INDEX, OL_PREDICTION_GOLD_INDEX};
-    OL_AUTO(stored_table_finish) stored_table table = {0};
+    AUTO_STORED_TABLE table = {0};
 
-    OL_TRY(stored_table_read(file, &ol_eval_prediction_table, columns,
-                             sizeof columns / sizeof *columns, &table));
+    OL_TRY(stored_table_read(file, &ol_eval_prediction_table,
+                             STORED(PREDICTION_LEARNER) | STORED(PREDICTION_TASK) |
+                                 STORED(PREDICTION_STEPS) | STORED(PREDICTION_PREDICTED_INDEX) |
+                                 STORED(PREDICTION_GOLD_INDEX),
+                             &table));
     return count_predictions(r, run, &table, taken);
 }
 
 /* --- a file ----------------------------------------------------------------------------------- */
 
 /* Mean of trainings' seconds, of which n-1 are in already. */
-static void add_seconds(report_learner *l, const report_series *s)
+static void add_seconds(report_learner *l, const stored_table *s)
 {
-    double sum = 0.0;
+    const double sum = stored_sum(s, STEP_SECONDS);
 
-    for (size_t i = 0; i < s->n; i++)
-        sum += s->of[SERIES_SECONDS][i];
     if (s->n > 0)
         l->seconds = l->n_trainings > 1 && isfinite(l->seconds)
                          ? l->seconds + (sum - l->seconds) / l->n_trainings
@@ -215,18 +181,18 @@ static ol_status read_job(const ol_archive *file, report_learner *l)
 }
 
 /* What a learner takes from a file besides scores. */
-static ol_status describe(const ol_archive *file, report_learner *l, report_series *series)
+static ol_status describe(const ol_archive *file, report_learner *l, stored_table *series)
 {
     if (!l->metrics[0])
         OL_TRY(ol_path_format(l->metrics, "%s", ol_archive_path(file)));
     OL_TRY(read_job(file, l));
-    l->inner = l->inner || ol_archive_has(file, "train/episode/support_loss_0");
+    l->inner = l->inner || stored_inner(file);
     if (report_is_start(l))
         return OL_OK;
     add_seconds(l, series);
     if (l->series.n == 0) {
         l->series = *series;
-        *series = (report_series){0};
+        *series = (stored_table){0};
     }
     return OL_OK;
 }
@@ -248,7 +214,7 @@ static ol_status name_of_job(const ol_archive *file, char name[256])
 
 /* All learners that the file scores; those whose training was in already are passed over. */
 static ol_status add_learners(ol_report *r, int run, const ol_archive *file, const stored_table *c,
-                              report_series *series, char *taken)
+                              stored_table *series, char *taken)
 {
     int64_t training = 0;
     char name[256];
@@ -259,7 +225,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file, con
         return OL_OK;
     OL_TRY(name_of_job(file, name));
     for (size_t i = 0; i < (c->n > 0 ? c->n : 1); i++) {
-        const char *learner = c->n > 0 ? c->text[OL_SCORE_LEARNER].items[i] : name;
+        const char *learner = c->n > 0 ? c->text[SCORE_LEARNER].items[i] : name;
         report_learner *l;
         bool known;
 
@@ -274,7 +240,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file, con
     for (size_t i = 0; i < c->n; i++) {
         report_learner *l;
 
-        OL_TRY(find_learner(r, run, c->text[OL_SCORE_LEARNER].items[i], &l));
+        OL_TRY(find_learner(r, run, c->text[SCORE_LEARNER].items[i], &l));
         if (taken[l - r->learners] == TAKEN)
             OL_TRY(add_score(r, l, c, i, training));
     }
@@ -292,14 +258,13 @@ static ol_status read_facts(const ol_archive *file, report_run *run)
 ol_status report_read_metrics(ol_report *report, int run, const char *path)
 {
     OL_AUTO_ARCHIVE *file = NULL;
-    OL_AUTO(stored_table_finish) stored_table scores = {0};
-    OL_AUTO(report_series_finish) report_series series = {0};
+    AUTO_STORED_TABLE scores = {0}, series = {0};
     OL_AUTO_FREE char *taken = NULL;
 
     OL_TRY(ol_archive_open(path, &file));
     OL_TRY(read_facts(file, &report->runs[run]));
     OL_TRY(read_series(file, &series));
-    OL_TRY(read_scores(file, &scores));
+    OL_TRY(stored_table_read(file, &ol_eval_score_table, stored_scores, &scores));
     taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
     OL_CHECK(taken, OL_ENOMEM, "no memory for %zu scores", scores.n);
     OL_TRY(add_learners(report, run, file, &scores, &series, taken));

@@ -7,6 +7,7 @@
 
 #include "outerloop/eval/table.h" /* ol_eval_summarise */
 #include "report_parts.h"
+#include "score_book.h" /* ol_score_gain */
 
 /* A learner as eval takes it; of a task alone where one is named. */
 static ol_status as_learner(const report_learner *l, const char *task, ol_eval_score **scores,
@@ -20,7 +21,8 @@ static ol_status as_learner(const report_learner *l, const char *task, ol_eval_s
                              .before = (double)NAN,
                              .after = (double)NAN};
     if (l->inner)
-        report_gain(&l->series, &out->before, &out->after);
+        ol_score_gain(l->series.n, l->series.number[STEP_LOSS_BEFORE],
+                      l->series.number[STEP_LOSS_AFTER], &out->before, &out->after);
     for (size_t i = 0; i < l->n_scores; i++) {
         const report_score *s = &l->scores[i];
 
@@ -199,21 +201,6 @@ bool report_is_start(const report_learner *learner)
 int report_decimals(const report_stat *stat)
 {
     return isnan(stat->low) || stat->high - stat->low < 0.02 ? 1 : 0;
-}
-
-void report_gain(const report_series *s, double *before, double *after)
-{
-    size_t counted = 0;
-
-    *before = *after = 0.0;
-    for (size_t i = s->n - (s->n + 9) / 10; i < s->n; i++)
-        if (isfinite(s->of[SERIES_BEFORE][i]) && isfinite(s->of[SERIES_AFTER][i])) {
-            *before += s->of[SERIES_BEFORE][i];
-            *after += s->of[SERIES_AFTER][i];
-            counted++;
-        }
-    *before = counted > 0 ? *before / (double)counted : (double)NAN;
-    *after = counted > 0 ? *after / (double)counted : (double)NAN;
 }
 
 const char *report_metric_words(const ol_report *r)

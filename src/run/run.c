@@ -10,6 +10,7 @@
 #include "outerloop/base/log.h"        /* ol_log_* */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
 #include "outerloop/kernel/products.h" /* ol_products_describe */
+#include "outerloop/kernel/rate.h"     /* ol_gemm_pace */
 #include "outerloop/run/memory.h"      /* ol_memory_plan */
 #include "outerloop/run/metrics.h"     /* ol_metrics */
 #include "outerloop/run/scores.h"      /* ol_score_targets */
@@ -298,6 +299,8 @@ static ol_status run(runner *r, score_book *book)
         ol_stop_watch(s->folder.path, NULL);
     OL_TRY(ol_comm_agree(s->comm, ol_memory_plan(s, ol_comm_size(s->comm), &memory)));
     ol_setup_describe(s, &memory);
+    if (s->job->stages & OL_STAGE_TRAIN)
+        OL_TRY(ol_pace_start(s->comm, ol_gemm_pace, &s->pace));
     OL_TRY(run_all(r));
     OL_TRY(ol_comm_agree(s->comm, r->first ? account(r, book) : OL_OK));
     OL_TRY(ol_comm_reduce(s->comm, (double)ol_clock_peak_bytes(), &peak));

@@ -213,6 +213,7 @@ static ol_status save_if_due(trainer *t)
     if (step >= train->steps)
         return OL_OK; /* the last one is on its way */
     OL_TRY(ol_comm_seconds(t->setup->comm, &now));
+    OL_TRY(ol_pace_look(t->setup->comm, now, &t->setup->pace));
     due = due ||
           (train->checkpoint_minutes > 0 && now - t->saved_at >= 60.0 * train->checkpoint_minutes);
     if (!due)
@@ -237,6 +238,16 @@ static ol_status too_many_dropped(trainer *t)
                    l->outer.lr, t->arm->folder.checkpoints);
 }
 
+/* Is the query loss before adaptation asked for in this meta-step, counted from 0? Without an inner
+ * loop it is the one after. */
+static bool measures_before(const trainer *t, int64_t step)
+{
+    const ol_job_train *train = &t->arm->job->train;
+
+    return train->before_every > 0 && ol_learner_steps(&t->learner) > 0 &&
+           (step % train->before_every == 0 || step == train->steps - 1);
+}
+
 static ol_status meta_step(trainer *t)
 {
     const int64_t step = t->mark->step;
@@ -251,6 +262,7 @@ static ol_status meta_step(trainer *t)
     ol_phase_enter(OL_PHASE_WAIT);
     OL_TRY(ol_comm_agree(t->setup->comm, status));
     ol_phase_leave(OL_PHASE_OTHER);
+    ol_meta_stepper_measure_before(t->stepper, measures_before(t, step));
     OL_TRY(ol_meta_step(t->stepper, &outer, step, t->costs, draw, t, &t->setup->state, &report));
     seconds = ol_clock_seconds() - began;
     t->mark->step = step + 1;

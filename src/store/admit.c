@@ -117,7 +117,7 @@ static ol_status read_dataset(const ol_archive *archive, const char *object)
 
 static ol_status read_attributes(const ol_archive *archive, const char *object)
 {
-    OL_AUTO(ol_strings_finish) ol_strings names = {0};
+    OL_AUTO_STRINGS names = {0};
 
     OL_TRY(ol_archive_attributes(archive, object, &names));
     for (size_t i = 0; i < names.n; i++) {
@@ -131,7 +131,7 @@ static ol_status read_attributes(const ol_archive *archive, const char *object)
 /* An object, and all below it. */
 static ol_status read_object(const ol_archive *archive, const char *object)
 {
-    OL_AUTO(ol_strings_finish) ol_strings names = {0};
+    OL_AUTO_STRINGS names = {0};
 
     OL_TRY(read_attributes(archive, object));
     if (!ol_archive_is_group(archive, object))

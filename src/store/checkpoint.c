@@ -399,7 +399,7 @@ ol_status ol_checkpoint_read_file(const ol_checkpoint *checkpoint, const char *n
 
 static ol_status verify_part(const ol_checkpoint *checkpoint, int part)
 {
-    OL_AUTO(ol_strings_finish) ol_strings names = {0};
+    OL_AUTO_STRINGS names = {0};
 
     if (!ol_archive_is_group(checkpoint->archive, groups[part]))
         return OL_OK;

@@ -10,8 +10,7 @@ import subprocess
 
 import h5py
 
-from harness import PROGRAM, check, digests, journal_lines, main, run, start, wait_for
-from test_resume import check_whole, losses
+from harness import PROGRAM, check, check_whole, digests, journal_lines, losses, main, run, start, wait_for
 
 
 def damage(path, at, n=1):

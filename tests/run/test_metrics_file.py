@@ -44,7 +44,7 @@ def test_tables(place):
 
 def test_values(place):
     out = place.path / "out"
-    run(2, place.job(), out, sets=["train.second_order_share=true"])
+    run(2, place.job(), out, sets=["train.second_order_share=true", "train.before_every=1"])
     for name in ("support_loss_0", "support_loss_1", "query_loss_before", "query_loss_after",
                  "grad_norm", "second_order_share", "seconds"):
         values = column(out, f"train/episode/{name}")
@@ -59,6 +59,26 @@ def test_values(place):
     check(after[-1] < after[0], "nothing was learned")
     check(set(column(out, "train/episode/rank")) == {0, 1}, "one rank did it all")
     check(set(column(out, "train/episode/task")) == {"even", "odd", "first", "second"}, "tasks")
+
+
+def test_loss_before(place):
+    """In the first meta-step, the last and each so many-th; a bit of training never hangs on it, and
+    no report stumbles over what is not there."""
+    digests = set()
+    for every, measured in ((0, set()), (4, {1, 5, 9, 11}), (1, set(range(1, 12)))):
+        out = place.path / f"every-{every}"
+        run(1, place.job(), out, sets=[f"train.before_every={every}", "train.steps=11"])
+        steps, before = column(out, "train/step/step"), column(out, "train/step/loss_before")
+        check({s for s, loss in zip(steps, before) if math.isfinite(loss)} == measured,
+              f"every {every}: {before}")
+        episodes = zip(column(out, "train/episode/step"), column(out, "train/episode/query_loss_before"))
+        check(all(math.isfinite(loss) == (s in measured) for s, loss in episodes), "episodes")
+        digests.add(tuple(column(out, "train/step/digest")))
+        for command in (("inspect", out), ("report", out, "--out", place.path / "page.html")):
+            said = subprocess.run([PROGRAM, *command], capture_output=True, text=True)
+            check(said.returncode == 0 and "nan" not in said.stdout.lower(), said.stdout + said.stderr)
+        check("NaN" not in (place.path / "page.html").read_text(), "a page with NaN")
+    check(len(digests) == 1, "other bits where the loss before was measured")
 
 
 def test_learned_rates(place):

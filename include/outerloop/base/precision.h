@@ -48,6 +48,7 @@
 #define ol_gemm_library ol_gemm_library_f64
 #define ol_gemm_nn ol_gemm_nn_f64
 #define ol_gemm_nt ol_gemm_nt_f64
+#define ol_gemm_pace ol_gemm_pace_f64
 #define ol_gemm_rate ol_gemm_rate_f64
 #define ol_gemm_reserve ol_gemm_reserve_f64
 #define ol_gemm_threads ol_gemm_threads_f64
@@ -97,6 +98,7 @@
 #define ol_meta_stepper_create ol_meta_stepper_create_f64
 #define ol_meta_stepper_destroy ol_meta_stepper_destroy_f64
 #define ol_meta_stepper_inner_losses ol_meta_stepper_inner_losses_f64
+#define ol_meta_stepper_measure_before ol_meta_stepper_measure_before_f64
 #define ol_meta_stepper_observe ol_meta_stepper_observe_f64
 #define ol_meta_stepper_records ol_meta_stepper_records_f64
 #define ol_model_create ol_model_create_f64

@@ -18,4 +18,12 @@
  */
 ol_status ol_gemm_rate(int reps, double *gflops);
 
+/**
+ * Mean rate of square products of 384 over a stretch of time: what this thread gets of its
+ * processor just now, where others want it too. To be compared with itself, at another time.
+ * @param seconds  of the stretch; a few of the system's time slices, say 0.02
+ * Errors: OL_ENOMEM. Cost: the seconds, one product more, and 1.7 MiB (f32).
+ */
+ol_status ol_gemm_pace(double seconds, double *gflops);
+
 #endif

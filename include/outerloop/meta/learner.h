@@ -72,7 +72,8 @@ typedef struct ol_learner_spec {
     ol_moments moments;
     ol_storage storage;
     ol_rates rates;      /**< of meta-sgd, which start at adam.lr */
-    bool measure_before; /**< also evaluate the query loss at θ: one forward pass         */
+    bool measure_before; /**< also evaluate the query loss at θ: one forward pass, which decides
+                              nothing: Δ has the same bits without                         */
     bool measure_share; /**< also measure ‖Δ-Δ₁‖/‖Δ₁‖ against the first-order gradient: memory of
                               one more gradient                                             */
     bool (*stop)(void); /**< asked before every inner step, forward, back and in adaptation: true

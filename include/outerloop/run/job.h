@@ -120,6 +120,7 @@ typedef struct ol_job_train {
     int keep_last;          /**< newest checkpoints kept, at least 1                            */
     int keep_every;         /**< checkpoints whose step is a multiple stay too, 0 = none        */
     double log_seconds;     /**< least time between two progress lines off a terminal           */
+    int before_every;       /**< meta-steps; 0 = never: the query loss before adaptation too     */
     bool second_order_share; /**< also record ‖Δ−Δ₁‖/‖Δ₁‖ (a first-order pass more an episode)    */
     bool timers;     /**< where the seconds of meta-steps go, in train/phase             */
     int max_dropped; /**< steps in a row with a dropped episode before the run ends      */

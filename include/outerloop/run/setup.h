@@ -18,6 +18,7 @@
 #include "outerloop/meta/outer.h"   /* ol_state */
 #include "outerloop/run/folder.h"   /* ol_run_folder */
 #include "outerloop/run/job.h"      /* ol_job */
+#include "outerloop/run/pace.h"     /* ol_pace */
 #include "outerloop/run/targets.h"  /* ol_targets */
 
 enum { OL_ROW_NAME = 128 /**< bytes of a row's name */ };
@@ -62,6 +63,7 @@ typedef struct ol_setup {
     char scratch[PATH_MAX]; /**< of a look: folder of its own, "" for none */
     size_t resident_start;  /**< bytes of this process before it read anything of the job      */
     size_t resident_read;   /**< and with tasks, tokenizer and prompts, before the parameters   */
+    ol_pace pace;           /**< of the processors, since training began  */
     bool scored;            /**< there is an eval or adapt stage          */
     bool baseline;          /**< the start is scored beside what was trained from it */
 } ol_setup;

@@ -62,6 +62,7 @@ typedef struct ol_strings {
 
 /** Free the strings. Accepts NULL and a zero struct. */
 void ol_strings_finish(ol_strings *strings);
+#define OL_AUTO_STRINGS OL_AUTO(ol_strings_finish) ol_strings
 
 /* Life of a file. */
 
