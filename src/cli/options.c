@@ -31,7 +31,8 @@ static int whole_number(struct argp_state *state, const ol_cli_option *o, const 
     const long n = strtol(value, &end, 10);
 
     if (end == value || *end != '\0' || n < o->least || n > 1000000000)
-        argp_error(state, "--%s is a whole number of %d or more, not \"%s\"", o->name, o->least,
+        argp_error(state, "--%s is a whole number of %s%d%s, not \"%s\"", o->name,
+                   o->least > 0 ? "at least " : "", o->least, o->least > 0 ? "" : " or more",
                    value);
     return (int)n;
 }
