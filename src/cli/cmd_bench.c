@@ -7,6 +7,7 @@
 #include "outerloop/base/clock.h"
 #include "outerloop/kernel/gemm.h"
 #include "outerloop/kernel/products.h"
+#include "outerloop/kernel/rate.h"
 #include "outerloop/run/bench.h"
 #include "outerloop/run/phases.h"
 
@@ -55,6 +56,19 @@ static ol_status print_phases(const ol_bench_report *report)
     return OL_OK;
 }
 
+/* The cost model beside what was. */
+static void print_foretold(const ol_bench_report *r)
+{
+    const double seconds = r->foretold_flop / (1e9 * OL_RATE_REACHED * r->product_gflops);
+    const double mib = (double)r->foretold_bytes / (1 << 20);
+    const double peak = (double)ol_clock_peak_bytes() / (1 << 20);
+
+    printf("foretold / measured: %.2f / %.2f Gflop (%.2f), %.3f / %.3f s (%.2f), %.0f / %.0f MiB "
+           "(%.2f)\n",
+           1e-9 * r->foretold_flop, 1e-9 * r->flop, r->foretold_flop / r->flop, seconds,
+           r->best_seconds, seconds / r->best_seconds, mib, peak, mib / peak);
+}
+
 static void print(const struct options *o, const ol_bench_report *r)
 {
     const ol_bench_spec *s = &o->spec;
@@ -73,6 +87,7 @@ static void print(const struct options *o, const ol_bench_report *r)
         "\nquery loss %.6f, |meta-gradient| %.6e, scratch %.1f MiB, %.2f forward passes' worth of "
         "products\n",
         r->query_loss, r->grad_norm, (double)r->workspace_bytes / (1 << 20), r->passes);
+    print_foretold(r);
     printf(
         "best_s=%.4f gflops=%.1f sgemm_share=%.3f peak_rss_mib=%.0f sgemm_gflops=%.1f params=%zu "
         "passes=%.2f threads=%d delta_error=%.1e\n",

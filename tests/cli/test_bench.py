@@ -59,6 +59,19 @@ def test_storage_changes_nothing_but_memory():
           result(*many, "--storage", "keep")["scratch"], "recompute saves no memory")
 
 
+def test_what_was_foretold():
+    """The count of products, within a tenth."""
+    size = ("--width", "64", "--heads", "4", "--seq", "64", "--layers", "3", "--reps", "1")
+    for words in ((), ("--order", "1"), ("--steps", "3"), ("--steps", "2", "--storage", "recompute"),
+                  ("--arch", "llama", "--kv-heads", "2"), ("--vocab", "4000", "--labels", "16"),
+                  ("--arch", "llama", "--lora", "4", "--vocab", "2000")):
+        done = bench(*size, *words)
+        found = re.search(r"foretold / measured: (\S+) / (\S+) Gflop", done.stdout)
+        check(found, f"{words}: {done.stdout}{done.stderr}")
+        ratio = float(found[1]) / float(found[2])
+        check(0.9 < ratio < 1.1, f"{words}: foretold / measured {ratio:.3f}")
+
+
 def phases(*words):
     """Seconds and calls of each phase, and the seconds that the episode took."""
     done = bench("--timers", *words)
