@@ -98,21 +98,18 @@ static ol_status sample_costs(const ol_arm *arm, const ol_learner_spec *learner,
 {
     const int steps = arm->job->train.steps, N = arm->job->learner.episodes;
     const int looked = steps < SAMPLED_STEPS ? steps : SAMPLED_STEPS;
-    double *costs = calloc((size_t)N, sizeof *costs);
-    ol_schedule schedule = {0};
-    ol_status status;
+    OL_AUTO_FREE double *costs = calloc((size_t)N, sizeof *costs);
+    OL_AUTO(ol_schedule_finish) ol_schedule schedule = {0};
 
     *out = (sample){0};
     OL_CHECK(costs, OL_ENOMEM, "no memory for %d episodes", N);
-    status = ol_schedule_init(&schedule, N, ranks);
-    for (int i = 0; i < looked && status == OL_OK; i++)
-        status = add_step(arm, learner, (int64_t)i * steps / looked, &schedule, costs, out);
-    ol_schedule_finish(&schedule);
-    free(costs);
+    OL_TRY(ol_schedule_init(&schedule, N, ranks));
+    for (int i = 0; i < looked; i++)
+        OL_TRY(add_step(arm, learner, (int64_t)i * steps / looked, &schedule, costs, out));
     out->span /= looked > 0 ? looked : 1;
     out->tokens /= looked > 0 ? looked : 1;
     out->support /= looked > 0 ? looked : 1;
-    return status;
+    return OL_OK;
 }
 
 /* One meta-step of one episode a rank. *a, *b of (1). */
@@ -239,19 +236,15 @@ static ol_status score_item(ol_setup *setup, const ol_model *model, const ol_eva
                             const ol_eval_target *target, double *seconds)
 {
     const double begin = ol_clock_seconds();
-    ol_arena ws = {0};
+    OL_AUTO(ol_arena_finish) ol_arena ws = {0};
     ol_eval_result result = {0};
-    ol_status status =
-        ol_arena_init(&ws, "evaluation", ol_eval_target_bytes(model, &spec->scoring, target));
 
-    if (status == OL_OK)
-        status = ol_eval_target_score(model, &spec->scoring, target, ol_state_borrow(&setup->state),
-                                      &ws, &result);
-    if (status == OL_OK)
-        ol_eval_result_finish(&result);
-    ol_arena_finish(&ws);
+    OL_TRY(ol_arena_init(&ws, "evaluation", ol_eval_target_bytes(model, &spec->scoring, target)));
+    OL_TRY(ol_eval_target_score(model, &spec->scoring, target, ol_state_borrow(&setup->state), &ws,
+                                &result));
+    ol_eval_result_finish(&result);
     *seconds = ol_clock_seconds() - begin;
-    return status;
+    return OL_OK;
 }
 
 ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *job,

@@ -11,10 +11,11 @@
 /* Learners of a file at hand: read from it, or left out as their training was in already. */
 enum { TAKEN = 1, PASSED };
 
-const char *const report_fact_names[8] = {"version", "git_commit", "created", "run_id",
-                                          "host",    "ranks",      "blas",    "mpi"};
+const char *const report_fact_names[REPORT_FACTS] = {"version", "git_commit", "created", "run_id",
+                                                     "host",    "ranks",      "blas",    "mpi"};
 
-const char *report_word(ol_report *report, const char *text)
+/* The word, kept by the report; NULL without memory. */
+static const char *report_word(ol_report *report, const char *text)
 {
     report_words *w = &report->words;
     char **items;
@@ -33,34 +34,29 @@ const char *report_word(ol_report *report, const char *text)
 /* The columns that a curve is drawn of pass on to the series. */
 static ol_status read_series(const ol_archive *file, report_series *s)
 {
+    static const int columns[SERIES] = {
+        [SERIES_STEP] = STEP_NUMBER,      [SERIES_BEFORE] = STEP_LOSS_BEFORE,
+        [SERIES_AFTER] = STEP_LOSS_AFTER, [SERIES_NORM] = STEP_GRAD_NORM,
+        [SERIES_SECONDS] = STEP_SECONDS,
+    };
     AUTO_STORED_TABLE t = {0};
-    const struct {
-        int column;
-        double **to;
-    } columns[] = {{STEP_NUMBER, &s->step},      {STEP_LOSS_BEFORE, &s->before},
-                   {STEP_LOSS_AFTER, &s->after}, {STEP_GRAD_NORM, &s->norm},
-                   {STEP_SECONDS, &s->seconds},  {STEP_TOKENS, &s->tokens}};
     uint32_t wanted = 0;
 
-    for (int i = 0; i < 6; i++)
-        wanted |= STORED(columns[i].column);
+    for (int i = 0; i < SERIES; i++)
+        wanted |= STORED(columns[i]);
     OL_TRY(stored_table_read(file, &ol_step_table, wanted, &t));
     s->n = t.n;
-    for (int i = 0; i < 6; i++) {
-        *columns[i].to = t.number[columns[i].column];
-        t.number[columns[i].column] = NULL;
+    for (int i = 0; i < SERIES; i++) {
+        s->of[i] = t.number[columns[i]];
+        t.number[columns[i]] = NULL;
     }
     return OL_OK;
 }
 
-static void finish_series(report_series *s)
+void report_series_finish(report_series *s)
 {
-    free(s->step);
-    free(s->before);
-    free(s->after);
-    free(s->norm);
-    free(s->seconds);
-    free(s->tokens);
+    for (int c = 0; c < SERIES; c++)
+        free(s->of[c]);
     *s = (report_series){0};
 }
 
@@ -78,10 +74,9 @@ static ol_status find_learner(ol_report *r, int run, const char *name, report_le
     OL_CHECK(l, OL_ENOMEM, "no memory for a learner");
     r->learners = l;
     l += r->n_learners;
-    *l = (report_learner){
-        .run = run, .name = strdup(name), .seconds = (double)NAN, .cache = report_cache_create()};
+    *l = (report_learner){.run = run, .name = strdup(name), .seconds = (double)NAN};
     r->n_learners++;
-    OL_CHECK(l->name && l->cache, OL_ENOMEM, "no memory for a learner");
+    OL_CHECK(l->name, OL_ENOMEM, "no memory for a learner");
     *out = l;
     return OL_OK;
 }
@@ -190,7 +185,7 @@ static void add_seconds(report_learner *l, const report_series *s)
     double sum = 0.0;
 
     for (size_t i = 0; i < s->n; i++)
-        sum += s->seconds[i];
+        sum += s->of[SERIES_SECONDS][i];
     if (s->n > 0)
         l->seconds = l->n_trainings > 1 && isfinite(l->seconds)
                          ? l->seconds + (sum - l->seconds) / l->n_trainings
@@ -227,8 +222,8 @@ static ol_status describe(const ol_archive *file, report_learner *l, report_seri
 /* The name that a file without scores goes by: the job's. */
 static ol_status name_of_job(const ol_archive *file, char name[256])
 {
-    char *text = NULL;
-    ol_job *job = NULL;
+    OL_AUTO_FREE char *text = NULL;
+    OL_AUTO_JOB *job = NULL;
 
     snprintf(name, 256, "trained");
     if (!ol_archive_has(file, "job"))
@@ -236,8 +231,6 @@ static ol_status name_of_job(const ol_archive *file, char name[256])
     OL_TRY(ol_archive_read_text(file, "job", &text));
     if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
         snprintf(name, 256, "%s", job->name);
-    ol_job_destroy(job);
-    free(text);
     return OL_OK;
 }
 
@@ -278,7 +271,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file, con
 
 static ol_status read_facts(const ol_archive *file, report_run *run)
 {
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < REPORT_FACTS; i++)
         if (!run->facts[i] && ol_archive_has_attribute(file, "/", report_fact_names[i]))
             OL_TRY(ol_archive_show(file, "/", report_fact_names[i], &run->facts[i]));
     return OL_OK;
@@ -286,28 +279,17 @@ static ol_status read_facts(const ol_archive *file, report_run *run)
 
 ol_status report_read_metrics(ol_report *report, int run, const char *path)
 {
-    ol_archive *file;
-    stored_table scores = {0};
-    report_series series = {0};
-    char *taken = NULL;
-    ol_status status;
+    OL_AUTO_ARCHIVE *file = NULL;
+    AUTO_STORED_TABLE scores = {0};
+    OL_AUTO(report_series_finish) report_series series = {0};
+    OL_AUTO_FREE char *taken = NULL;
 
     OL_TRY(ol_archive_open(path, &file));
-    status = read_facts(file, &report->runs[run]);
-    if (status == OL_OK)
-        status = read_series(file, &series);
-    if (status == OL_OK)
-        status = stored_table_read(file, &ol_eval_score_table, stored_scores, &scores);
-    if (status == OL_OK) {
-        taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
-        status = taken ? add_learners(report, run, file, &scores, &series, taken)
-                       : ol_fail(OL_ENOMEM, "no memory for %zu scores", scores.n);
-    }
-    if (status == OL_OK && scores.n > 0)
-        status = read_predictions(report, run, file, taken);
-    free(taken);
-    stored_table_finish(&scores);
-    finish_series(&series);
-    ol_archive_close(file);
-    return status;
+    OL_TRY(read_facts(file, &report->runs[run]));
+    OL_TRY(read_series(file, &series));
+    OL_TRY(stored_table_read(file, &ol_eval_score_table, stored_scores, &scores));
+    taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
+    OL_CHECK(taken, OL_ENOMEM, "no memory for %zu scores", scores.n);
+    OL_TRY(add_learners(report, run, file, &scores, &series, taken));
+    return scores.n > 0 ? read_predictions(report, run, file, taken) : OL_OK;
 }

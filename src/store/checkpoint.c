@@ -146,18 +146,15 @@ static ol_status write_aside(const char *aside, const ol_checkpoint_spec *spec)
 static ol_status flip_bit(const char *aside, const ol_checkpoint_tensor *tensor)
 {
     const size_t n = tensor_elements(tensor) * sizeof *tensor->param;
-    char *bytes, *at;
+    OL_AUTO_FREE char *bytes = NULL;
+    char *at;
     size_t size;
-    ol_status status;
 
     OL_TRY(ol_read_file(aside, &bytes, &size));
     at = memmem(bytes, size, tensor->param, n < 64 ? n : 64);
-    if (at)
-        *at = (char)(*at ^ 0x10);
-    status = at ? ol_write_file(aside, bytes, size)
-                : ol_fail(OL_EIO, "%s: found no byte to change", aside);
-    free(bytes);
-    return status;
+    OL_CHECK(at, OL_EIO, "%s: found no byte to change", aside);
+    *at = (char)(*at ^ 0x10);
+    return ol_write_file(aside, bytes, size);
 }
 
 /* Do to the aside file what the injected fault says. */
@@ -275,17 +272,14 @@ static ol_status open_sealed(const char *path, ol_checkpoint *checkpoint)
 
 ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out)
 {
-    ol_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
-    ol_status status;
+    OL_AUTO_CHECKPOINT *checkpoint = calloc(1, sizeof *checkpoint);
 
     *out = NULL;
     OL_CHECK(checkpoint, OL_ENOMEM, "%s: no memory to open the checkpoint", path);
-    status = open_sealed(path, checkpoint);
-    if (status != OL_OK)
-        ol_checkpoint_close(checkpoint);
-    else
-        *out = checkpoint;
-    return status;
+    OL_TRY(open_sealed(path, checkpoint));
+    *out = checkpoint;
+    checkpoint = NULL;
+    return OL_OK;
 }
 
 void ol_checkpoint_close(ol_checkpoint *checkpoint)
@@ -415,13 +409,10 @@ static ol_status verify_part(const ol_checkpoint *checkpoint, int part)
 
 ol_status ol_checkpoint_verify(const char *path)
 {
-    ol_checkpoint *checkpoint;
-    ol_status status;
+    OL_AUTO_CHECKPOINT *checkpoint = NULL;
 
     OL_TRY(ol_checkpoint_open(path, &checkpoint));
-    status = OL_OK;
-    for (int part = 0; part < PARTS && status == OL_OK; part++)
-        status = verify_part(checkpoint, part);
-    ol_checkpoint_close(checkpoint);
-    return status;
+    for (int part = 0; part < PARTS; part++)
+        OL_TRY(verify_part(checkpoint, part));
+    return OL_OK;
 }

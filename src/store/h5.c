@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "admit.h"
 #include "outerloop/base/file.h" /* ol_utf8_valid */
@@ -178,6 +179,26 @@ ol_status ol_archive_close(ol_archive *archive)
     return status;
 }
 
+ol_status ol_archive_make(const char *path,
+                          ol_status (*fill)(const void *payload, ol_archive *file),
+                          const void *payload)
+{
+    char aside[PATH_MAX];
+    ol_archive *file;
+    ol_status status, closed;
+
+    OL_TRY(ol_path_format(aside, "%s.tmp-%ld", path, (long)getpid()));
+    OL_TRY(ol_archive_create(aside, &file));
+    status = fill(payload, file);
+    closed = ol_archive_close(file);
+    status = status == OL_OK ? closed : status;
+    if (status == OL_OK)
+        status = ol_commit_file(aside, path);
+    if (status != OL_OK)
+        unlink(aside);
+    return status;
+}
+
 const char *ol_archive_path(const ol_archive *archive)
 {
     return archive->path;
@@ -210,18 +231,13 @@ bool ol_h5_is_utf8(const char *text)
     return ol_utf8_valid(text, size) == size;
 }
 
-ol_status ol_h5_unpack(ol_text *packed, size_t n, ol_strings *out)
+ol_status ol_h5_unpack(const ol_text *packed, size_t n, ol_strings *out)
 {
     const size_t head = n * sizeof(char *);
     char *block = malloc(head + packed->size + 1);
 
     *out = (ol_strings){0};
-    if (!block) {
-        const size_t bytes = head + packed->size;
-
-        ol_text_finish(packed);
-        return ol_fail(OL_ENOMEM, "no memory for %zu strings (%zu bytes)", n, bytes);
-    }
+    OL_CHECK(block, OL_ENOMEM, "no memory for %zu strings (%zu bytes)", n, head + packed->size);
     if (packed->size)
         memcpy(block + head, packed->data, packed->size);
     out->items = (char **)(void *)block;
@@ -231,7 +247,6 @@ ol_status ol_h5_unpack(ol_text *packed, size_t n, ol_strings *out)
         out->items[i] = block;
         block += strlen(block) + 1;
     }
-    ol_text_finish(packed);
     return OL_OK;
 }
 
@@ -241,59 +256,4 @@ void ol_strings_finish(ol_strings *strings)
         free(strings->items);
         *strings = (ol_strings){0};
     }
-}
-
-static ol_status pack_variable(char **texts, size_t n, ol_text *packed)
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *text = texts[i] ? texts[i] : "";
-
-        OL_TRY(ol_text_append(packed, text, strlen(text) + 1));
-    }
-    return OL_OK;
-}
-
-static ol_status pack_fixed(const char *texts, size_t size, bool spaces, size_t n, ol_text *packed)
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *text = texts + i * size;
-        size_t length = strnlen(text, size);
-
-        while (spaces && length > 0 && text[length - 1] == ' ')
-            length--;
-        OL_TRY(ol_text_append(packed, text, length));
-        OL_TRY(ol_text_append(packed, "", 1));
-    }
-    return OL_OK;
-}
-
-ol_status ol_h5_read_strings(const ol_archive *archive, const char *object, hid_t from, hid_t type,
-                             hid_t space, ol_h5_reader read, ol_strings *out)
-{
-    const hssize_t count = H5Sget_simple_extent_npoints(space);
-    const bool variable = H5Tis_variable_str(type) > 0;
-    const size_t n = count > 0 ? (size_t)count : 0;
-    const size_t size = variable ? sizeof(char *) : H5Tget_size(type);
-    ol_text packed = {0};
-    char *buffer;
-    ol_status status;
-
-    OL_CHECK(H5Tget_class(type) == H5T_STRING, OL_EDATA, "%s: %s: does not hold text",
-             archive->path, object);
-    buffer = calloc(n + 1, size);
-    OL_CHECK(buffer, OL_ENOMEM, "%s: %s: no memory to read %zu strings", archive->path, object, n);
-    if (n > 0 && read(from, type, buffer) < 0) {
-        free(buffer);
-        return ol_h5_fail(OL_EDATA, archive->path, object, "cannot read the text");
-    }
-    status = variable
-                 ? pack_variable((char **)(void *)buffer, n, &packed)
-                 : pack_fixed(buffer, size, H5Tget_strpad(type) == H5T_STR_SPACEPAD, n, &packed);
-    if (variable && n > 0)
-        H5Dvlen_reclaim(type, space, H5P_DEFAULT, buffer);
-    free(buffer);
-    if (status == OL_OK)
-        return ol_h5_unpack(&packed, n, out);
-    ol_text_finish(&packed);
-    return status;
 }

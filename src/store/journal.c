@@ -13,6 +13,7 @@
 enum { SUM = 16, SUM_TAIL = 8 + SUM + 2 /* ,"sum":"..."} */, MOST_FAULTS = 20 };
 
 static const char sum_key[] = ",\"sum\":\"";
+static const int64_t MOST_ROWS = INT64_C(1) << 53;
 
 /* --- from cells to text ---------------------------------------------------------------------- */
 
@@ -324,7 +325,7 @@ static const char *take_sealed(const char *text, size_t length, ol_line *line, i
     for (at = tail + size; at > tail && strncmp(at, ",\"nth\":", 7) != 0;)
         at--;
     if (sscanf(at, ",\"nth\":%" SCNd64 ",\"line\":%" SCNd64 "%n", &line->nth, number, &end) != 2 ||
-        at[end] != '\0' || line->nth < 0)
+        at[end] != '\0' || line->nth < 0 || line->nth > MOST_ROWS || *number > MOST_ROWS)
         return "was altered: it has no numbers";
     line->body = text;
     line->length = length - (size_t)(tail + size - at);
