@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admit.h"
 #include "outerloop/base/file.h" /* ol_utf8_valid */
 
 #define HAS_FILE_LOCKING                                                                           \
