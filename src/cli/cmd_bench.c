@@ -35,6 +35,7 @@ enum {
     INNER,
     ORDER,
     STORAGE,
+    STORAGE_MIB,
     REPS,
     PRECISION,
     THREADS,
@@ -60,6 +61,20 @@ static int choice(struct argp_state *state, const char *name, const char *value,
     if (strcmp(value, first) != 0 && strcmp(value, second) != 0)
         argp_error(state, "--%s is %s or %s, not \"%s\"", name, first, second, value);
     return strcmp(value, second) == 0;
+}
+
+static const char *const storages[] = {
+    [OL_AUTO] = "auto", [OL_KEEP] = "keep", [OL_RECOMPUTE] = "recompute", NULL};
+
+static void set_storage(struct argp_state *state, const char *value, ol_bench_spec *spec)
+{
+    int kind = 0;
+
+    while (storages[kind] && strcmp(storages[kind], value) != 0)
+        kind++;
+    if (!storages[kind])
+        argp_error(state, "--storage is auto, keep or recompute, not \"%s\"", value);
+    spec->storage = (ol_storage)kind;
 }
 
 static void set_precision(struct argp_state *state, const char *value, struct options *o)
@@ -105,6 +120,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         [BATCH - LAYERS] = {"batch", &s->batch},
         [LABELS - LAYERS] = {"labels", &s->labels},
         [STEPS - LAYERS] = {"steps", &s->steps},
+        [STORAGE_MIB - LAYERS] = {"storage-mib", &s->storage_mib},
         [REPS - LAYERS] = {"reps", &s->reps},
         [THREADS - LAYERS] = {"threads", &o->threads},
     };
@@ -117,7 +133,7 @@ static error_t parse(int key, char *value, struct argp_state *state)
         s->order = 1 + choice(state, "order", value, "1", "2");
         return 0;
     case STORAGE:
-        s->storage = choice(state, "storage", value, "keep", "recompute") ? OL_RECOMPUTE : OL_KEEP;
+        set_storage(state, value, s);
         return 0;
     case PRECISION:
         set_precision(state, value, o);
@@ -147,9 +163,8 @@ static void print(const struct options *o, const ol_bench_report *r)
     const ol_bench_spec *s = &o->spec;
 
     printf("one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts of %d tokens, %s\n",
-           s->steps, s->inner == OL_SGD ? "sgd" : "adamw", s->order,
-           s->storage == OL_KEEP ? "keep" : "recompute", s->batch, s->batch, s->seq,
-           o->f64 ? "f64" : ol_products_describe());
+           s->steps, s->inner == OL_SGD ? "sgd" : "adamw", s->order, storages[s->storage], s->batch,
+           s->batch, s->seq, o->f64 ? "f64" : ol_products_describe());
     printf("model: %s, %d layers, width %d, %d heads, vocabulary %d: %zu parameters trained",
            ol_model_families[s->model.family], s->model.layers, s->model.width, s->model.heads,
            s->model.vocab, r->params);
@@ -189,8 +204,11 @@ int ol_cmd_bench(int argc, char **argv)
         {"steps", STEPS, "N", 0, "inner steps K (1)", 0},
         {"inner", INNER, "sgd|adamw", 0, "inner optimizer (adamw)", 0},
         {"order", ORDER, "1|2", 0, "1 first-order, 2 exact (2)", 0},
-        {"storage", STORAGE, "keep|recompute", 0,
-         "keep the last inner step's activations, or compute them again (keep)", 0},
+        {"storage", STORAGE, "KIND", 0,
+         "activations of which inner steps are kept: auto (the last and what --storage-mib holds), "
+         "keep (the last) or recompute (none) (auto)",
+         0},
+        {"storage-mib", STORAGE_MIB, "N", 0, "memory for those before the last (512)", 0},
         {"reps", REPS, "N", 0, "episodes timed; the best counts (3)", 0},
         {"precision", PRECISION, "KIND", 0,
          "f32 or f64 for all of the computation; bf16, bf16x3 or auto for products of f32 (f32)",

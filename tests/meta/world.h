@@ -60,6 +60,15 @@ static inline ol_learner_spec world_learner(ol_optimizer inner, ol_moments momen
                              .storage = OL_KEEP};
 }
 
+/* Of one inner step. */
+static inline size_t world_tape_bytes(const world *w)
+{
+    ol_arena dry = ol_arena_dry("tape");
+
+    ol_tape_layout(&dry, w->model, ol_batch_extent(&w->episode.support));
+    return dry.peak;
+}
+
 /* What an episode gave. */
 typedef struct outcome {
     ol_status status;
