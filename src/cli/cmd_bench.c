@@ -74,9 +74,8 @@ static void print(const struct options *o, const ol_bench_report *r)
     const ol_bench_spec *s = &o->spec;
 
     printf("one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts of %d tokens, %s\n",
-           s->steps, s->inner == OL_SGD ? "sgd" : "adamw", s->order,
-           s->storage == OL_KEEP ? "keep" : "recompute", s->batch, s->batch, s->seq,
-           o->f64 ? "f64" : ol_products_describe());
+           s->steps, s->inner == OL_SGD ? "sgd" : "adamw", s->order, storages[s->storage], s->batch,
+           s->batch, s->seq, o->f64 ? "f64" : ol_products_describe());
     printf("model: %s, %d layers, width %d, %d heads, vocabulary %d: %zu parameters trained",
            ol_model_families[s->model.family], s->model.layers, s->model.width, s->model.heads,
            s->model.vocab, r->params);
@@ -127,9 +126,12 @@ int ol_cmd_bench(int argc, char **argv)
         {"steps", 0, "N", "inner steps K (1)", .count = &s->steps, .least = 1},
         {"inner", 0, "sgd|adamw", "inner optimizer (adamw)", .choice = &s->inner},
         {"order", 0, "1|2", "1 first-order, 2 exact (2)", .choice = &order},
-        {"storage", 0, "keep|recompute",
-         "keep the last inner step's activations, or compute them again (keep)",
+        {"storage", 0, "auto|keep|recompute",
+         "activations of which inner steps are kept: auto (the last and what --storage-mib holds), "
+         "keep (the last) or recompute (none) (auto)",
          .choice = &s->storage},
+        {"storage-mib", 0, "N", "memory for those before the last (512)", .count = &s->storage_mib,
+         .least = 1},
         {"reps", 0, "N", "episodes timed; the best counts (3)", .count = &s->reps, .least = 1},
         {"precision", 0, "KIND",
          "f32 or f64 for all of the computation; bf16, bf16x3 or auto for products of f32 (f32)",

@@ -112,14 +112,19 @@ double ol_learner_flop(const ol_model *model, const ol_learner_spec *spec,
                        const ol_prompts_size *support, const ol_prompts_size *query)
 {
     const double s = ol_cost_gradient(model, support), q = ol_cost_gradient(model, query);
+    const ol_extent extent = {.prompts = support->prompts,
+                              .tokens = support->tokens,
+                              .longest = support->longest,
+                              .scored = support->scored};
     ol_learner_spec gradients = *spec;
     double flop;
 
     gradients.order = 1;
     flop = spec->learner->evaluations(&gradients, s, q);
     if (ol_learner_exact(spec))
-        flop += spec->steps * ol_cost_product(model, support) +
-                (spec->steps - (spec->storage == OL_KEEP)) * ol_cost_again(model, support);
+        flop +=
+            spec->steps * ol_cost_product(model, support) +
+            (spec->steps - ol_trajectory_kept(model, spec, extent)) * ol_cost_again(model, support);
     return flop + (spec->measure_before ? ol_cost_losses(model, query) : 0);
 }
 

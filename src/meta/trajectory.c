@@ -26,6 +26,45 @@ void ol_inner_declare(const ol_model *model, const ol_learner_spec *spec, ol_con
         ol_contribution_add(out, "v", model->P, OL_MEAN);
 }
 
+static size_t tape_bytes(const ol_model *model, ol_extent support)
+{
+    ol_arena dry = ol_arena_dry("tape");
+
+    ol_tape_layout(&dry, model, support);
+    return dry.peak;
+}
+
+/* Bytes that tapes beside the last step's may take, were there that many steps. */
+static size_t spare_bytes(const ol_learner_spec *spec, size_t tape)
+{
+    const size_t wanted = (size_t)(spec->steps - 1) * tape;
+
+    if (spec->storage != OL_STORAGE_AUTO)
+        return 0;
+    return wanted < spec->storage_bytes ? wanted : spec->storage_bytes;
+}
+
+int ol_trajectory_kept(const ol_model *model, const ol_learner_spec *spec, ol_extent support)
+{
+    const size_t tape = tape_bytes(model, support);
+
+    if (!ol_learner_exact(spec) || spec->storage == OL_STORAGE_RECOMPUTE)
+        return 0;
+    return 1 + (int)(spare_bytes(spec, tape) / tape);
+}
+
+static void lay_tapes(ol_arena *arena, ol_extent support, ol_trajectory *t)
+{
+    t->n_tapes = ol_trajectory_kept(t->model, t->spec, support);
+    t->tapes = ol_arena_take(arena, (size_t)t->n_tapes * sizeof *t->tapes);
+    for (int i = 0; i < t->n_tapes; i++) {
+        ol_tape *tape = ol_tape_layout(arena, t->model, support);
+
+        if (t->tapes)
+            t->tapes[i] = tape;
+    }
+}
+
 ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
                                    const ol_learner_spec *spec, ol_extent support)
 {
@@ -47,17 +86,14 @@ ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
     t.x = ol_arena_reals(arena, P);
     /* With one exact step the moments pass through registers, unless they are carried out. */
     if (adam && (!exact || spec->steps > 1 || carries_v(spec))) {
-        t.m = ol_arena_reals(arena, P);
-        t.v = ol_arena_reals(arena, P);
+        t.m = carries_m(spec) ? NULL : ol_arena_reals(arena, P);
+        t.v = carries_v(spec) ? NULL : ol_arena_reals(arena, P);
     }
     if (exact && adam && spec->steps > 1) {
         t.lm = ol_arena_reals(arena, P);
         t.lv = ol_arena_reals(arena, P);
     }
-    if (exact)
-        t.lg = ol_arena_reals(arena, P);
-    if (exact && spec->storage == OL_KEEP)
-        t.tape = ol_tape_layout(arena, model, support);
+    lay_tapes(arena, support, &t);
     return t;
 }
 
@@ -71,13 +107,16 @@ size_t ol_inner_bytes(const ol_model *model, const ol_learner_spec *spec, ol_ext
                       ol_extent query)
 {
     const bool exact = ol_learner_exact(spec);
+    const size_t tape = tape_bytes(model, support);
     ol_arena dry = ol_arena_dry("episode");
+    const ol_trajectory path = ol_trajectory_layout(&dry, model, spec, support);
 
-    ol_trajectory_layout(&dry, model, spec, support);
+    if (path.n_tapes > 0) /* a smaller support may fill the budget with tapes of more steps */
+        ol_arena_take(&dry, spare_bytes(spec, tape) - (size_t)(path.n_tapes - 1) * tape);
     if (spec->measure_share)
         ol_arena_reals(&dry, ol_learner_size(model, spec));
     return dry.peak + most(ol_objective_bytes(model, support, exact ? OL_PRODUCT : OL_GRADIENT,
-                                              exact && spec->storage == OL_KEEP),
+                                              path.n_tapes > 0),
                            ol_objective_bytes(model, query, OL_GRADIENT, false));
 }
 
@@ -129,35 +168,44 @@ static const ol_real *own_of(const ol_trajectory *t)
     return t->start.theta + t->model->P;
 }
 
-static void carry_out(const ol_trajectory *t, const ol_contribution *out)
+/* θ, and the moments where they run; what is carried runs in the place that it is handed back in. */
+static void start_walk(ol_trajectory *t, const ol_task *task)
 {
-    const size_t bytes = t->model->P * sizeof(ol_real);
+    const size_t P = t->model->P;
 
+    t->start = inner_start(t->spec, task->state);
+    memcpy(t->x, t->start.theta, P * sizeof *t->x);
     if (carries_m(t->spec))
-        memcpy(ol_contribution_part(out, "m"), t->m, bytes);
+        t->m = ol_contribution_part(task->out, "m");
     if (carries_v(t->spec))
-        memcpy(ol_contribution_part(out, "v"), t->v, bytes);
+        t->v = ol_contribution_part(task->out, "v");
+    if (t->m) {
+        copy_or_zero(P, t->start.m, t->m);
+        copy_or_zero(P, t->start.v, t->v);
+    }
+}
+
+/* The tape that is kept of step k, or NULL. */
+static ol_tape *own_tape(const ol_trajectory *t, int k)
+{
+    const int back = t->spec->steps - 1 - k;
+
+    return back < t->n_tapes ? t->tapes[back] : NULL;
 }
 
 ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
 {
     const ol_batch *support = &task->episode->support;
-    const size_t P = t->model->P;
     const int K = t->spec->steps;
     double *losses = task->inner_losses;
 
-    t->start = inner_start(t->spec, task->state);
-    memcpy(t->x, t->start.theta, P * sizeof *t->x);
-    if (t->m) {
-        copy_or_zero(P, t->start.m, t->m);
-        copy_or_zero(P, t->start.v, t->v);
-    }
+    start_walk(t, task);
     for (int k = 0; k < K; k++) {
         ol_real *g = t->g[k < t->K ? k : 0];
 
         OL_TRY(heed_stop(t->spec));
-        losses[k] = ol_objective_grad(t->model, support, t->x, OL_OF_ADAPTED,
-                                      k == K - 1 ? t->tape : NULL, task->ws, g);
+        losses[k] =
+            ol_objective_grad(t->model, support, t->x, OL_OF_ADAPTED, own_tape(t, k), task->ws, g);
         OL_CHECK(isfinite(losses[k]), OL_ENONFINITE, "support loss is %g before inner step %d",
                  losses[k], k);
         const ol_phase was = ol_phase_enter(OL_PHASE_INNER);
@@ -172,7 +220,6 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
         }
         ol_phase_leave(was);
     }
-    carry_out(t, task->out);
     return OL_OK;
 }
 
@@ -191,22 +238,24 @@ static void rewind_to(ol_trajectory *t, int k)
                       NULL, NULL);
 }
 
-/* Back through step k but for its gradient's dependence on θ_k: λg, and what is left of λx. */
+/* Back through step k but for its gradient's dependence on θ_k: λg, in the place of the gradient, which
+ * nobody needs any more, and what is left of λx. */
 static void step_back(ol_trajectory *t, int k, ol_real *l)
 {
     const size_t P = t->model->P;
+    ol_real *lg = t->g[k];
 
     if (t->spec->inner == OL_ADAMW) {
         const ol_adam_path path = path_of(t);
 
-        ol_adam_adjoint(&path, k, l, t->lm, t->lv, t->lg);
+        ol_adam_adjoint(&path, k, l, t->lm, t->lv, lg);
     } else if (t->spec->learner->pullback) {
-        t->spec->learner->pullback(t->model, t->spec, own_of(t), t->g[k], l, t->lg, l + P);
+        t->spec->learner->pullback(t->model, t->spec, own_of(t), t->g[k], l, lg, l + P);
     } else {
         const ol_real rate = (ol_real)-t->spec->adam.lr; /* λg = -α λx */
 
         for (size_t i = 0; i < P; i++)
-            t->lg[i] = rate * l[i];
+            lg[i] = rate * l[i];
     }
 }
 
@@ -215,19 +264,22 @@ ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_a
 {
     const size_t P = t->model->P;
     const int K = t->spec->steps;
+    ol_tape *spare = t->n_tapes > 0 ? t->tapes[0] : NULL; /* free once the last step is behind */
 
     if (t->lm) {
         ol_vector_zero(P, t->lm);
         ol_vector_zero(P, t->lv);
     }
     for (int k = K - 1; k >= 0; k--) {
+        ol_tape *tape = own_tape(t, k);
+
         OL_TRY(heed_stop(t->spec));
         const ol_phase was = ol_phase_enter(OL_PHASE_INNER);
 
         rewind_to(t, k);
         step_back(t, k, l);
         ol_phase_leave(was);
-        ol_objective_hvp(t->model, support, t->x, t->lg, t->tape, ws, l);
+        ol_objective_hvp(t->model, support, t->x, t->g[k], tape ? tape : spare, ws, l);
     }
     return OL_OK;
 }

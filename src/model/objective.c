@@ -10,7 +10,7 @@
 
 /* Reals of a row times rows that go through the model at one time: enough for the products to run
  * near their best rate; more would only cost memory. And its bounds, in rows. */
-enum { CHUNK_REALS = 1 << 18, LEAST_ROWS = 256, MOST_ROWS = 1024 };
+enum { CHUNK_REALS = 1 << 17, LEAST_ROWS = 256, MOST_ROWS = 1024 };
 
 struct ol_tape {
     ol_kept value, bar;

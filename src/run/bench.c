@@ -106,7 +106,8 @@ static ol_status prepare(const ol_bench_spec *spec, workload *w)
                                    .inner = spec->inner,
                                    .adam = OL_ADAM_SPEC_INIT,
                                    .moments = OL_MOMENTS_READ,
-                                   .storage = spec->storage};
+                                   .storage = spec->storage,
+                                   .storage_bytes = (size_t)spec->storage_mib << 20};
     w->learner.adam.weight_decay = 0.01;
     place(&dry, w);
     OL_TRY(ol_arena_init(&w->arena, "model, moments and gradient", dry.peak));

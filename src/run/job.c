@@ -322,6 +322,7 @@ ol_learner_spec ol_job_learner_spec(const ol_job *job)
                  .weight_decay = in->weight_decay},
         .moments = (ol_moments)in->moments,
         .storage = (ol_storage)in->storage,
+        .storage_bytes = (size_t)in->storage_mib << 20,
         .rates = (ol_rates)job->learner.rates.per,
     };
 

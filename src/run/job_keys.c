@@ -17,7 +17,10 @@ static const char *const moments[] = {[OL_MOMENTS_SEPARATE] = "separate",
                                       [OL_MOMENTS_CARRY] = "carry",
                                       [OL_MOMENTS_CARRY_V] = "carry_v",
                                       NULL};
-static const char *const storages[] = {[OL_KEEP] = "keep", [OL_RECOMPUTE] = "recompute", NULL};
+static const char *const storages[] = {[OL_STORAGE_AUTO] = "auto",
+                                       [OL_STORAGE_KEEP] = "keep",
+                                       [OL_STORAGE_RECOMPUTE] = "recompute",
+                                       NULL};
 static const char *const schedules[] = {
     [OL_CONSTANT] = "constant", [OL_LINEAR] = "linear", [OL_COSINE] = "cosine", NULL};
 static const char *const rates[] = {
@@ -149,8 +152,10 @@ static const ol_conf_key keys[] = {
          "decoupled, on matrices only"),
     WORD("learner.inner.moments", learner.inner.moments, "\"carry\"", moments,
          "what both loops share: nothing; read: inner starts from outer; carry: and hands back"),
-    WORD("learner.inner.storage", learner.inner.storage, "\"keep\"", storages,
-         "inner activations: keep is faster, recompute needs less memory; same bits"),
+    WORD("learner.inner.storage", learner.inner.storage, "\"auto\"", storages,
+         "steps whose activations are kept: the last and what storage_mib holds, the last, none; same bits"),
+    INT("learner.inner.storage_mib", learner.inner.storage_mib, "512", 0, 1 << 20, "MiB",
+        "memory of a rank for activations of inner steps before the last, where storage is auto"),
     STRINGS("learner.inner.adapts", learner.inner.adapts, "[]",
             "tensors that the inner loop and adaptation move, by pattern; none = what is trained"),
     REAL("learner.outer.lr", learner.outer.lr, "1e-3", 0, INFINITY, 0, "",

@@ -10,7 +10,7 @@ static bool may_change(const char *path)
     return strncmp(path, "train.", 6) == 0 || strncmp(path, "eval.", 5) == 0 ||
            strncmp(path, "tune.", 5) == 0 || strcmp(path, "name") == 0 ||
            strcmp(path, "output") == 0 || strcmp(path, "stages") == 0 ||
-           strcmp(path, "train_seeds") == 0 || strcmp(path, "learner.inner.storage") == 0;
+           strcmp(path, "train_seeds") == 0 || strncmp(path, "learner.inner.storage", 21) == 0;
 }
 
 /* With or without any, results are in different folders. */

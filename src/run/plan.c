@@ -29,7 +29,7 @@ static bool same_work(const ol_arm *a, const ol_arm *b)
            x->order == y->order && x->episodes == y->episodes && x->support == y->support &&
            x->query == y->query && x->inner.steps == y->inner.steps &&
            x->inner.optimizer == y->inner.optimizer && x->inner.storage == y->inner.storage &&
-           x->inner.moments == y->inner.moments;
+           x->inner.storage_mib == y->inner.storage_mib && x->inner.moments == y->inner.moments;
 }
 
 static ol_status time_training(plan_clock *clock, ol_setup *s, int i, int ranks, ol_plan_part *part)

@@ -53,7 +53,7 @@ bool tune_counts_for(const tune_search *s, const char *path)
     if (s->trained)
         return strncmp(path, "learner.", TUNE_LEARNER) == 0;
     return strncmp(path, "learner.inner.", 14) == 0 && strcmp(path, "learner.inner.steps") != 0 &&
-           strcmp(path, "learner.inner.storage") != 0;
+           strncmp(path, "learner.inner.storage", 21) != 0;
 }
 
 /* All values that count, in a row; and whose warmup is not rescaled. */

@@ -208,7 +208,7 @@ static ol_status read_learner(const ol_archive *a, ol_verify_case *c)
     int word;
 
     *learner = (ol_learner_spec){
-        .learner = ol_learner_find("maml"), .storage = OL_KEEP, .measure_before = true};
+        .learner = ol_learner_find("maml"), .storage = OL_STORAGE_KEEP, .measure_before = true};
     OL_TRY(read_word(a, "/inner", "optimizer", 2, optimizers, &word));
     learner->inner = (ol_optimizer)word;
     OL_TRY(read_word(a, "/inner", "moments", 4, moments, &word));

@@ -52,6 +52,8 @@ static inline int64_t ol_batch_tokens(const ol_batch *batch)
 
 /** What the work of prompts follows from. */
 typedef struct ol_prompts_size {
+    int prompts;
+    int64_t longest; /**< tokens of the longest prompt                  */
     int64_t tokens;
     int64_t squares; /**< Σ over prompts of their length squared        */
     int64_t scored;  /**< scored tokens                                 */
@@ -61,6 +63,8 @@ typedef struct ol_prompts_size {
 /** Add a prompt of that length. */
 static inline void ol_prompts_size_add(ol_prompts_size *size, int64_t length, int64_t scored)
 {
+    size->prompts++;
+    size->longest = length > size->longest ? length : size->longest;
     size->tokens += length;
     size->squares += length * length;
     size->scored += scored;

@@ -24,8 +24,9 @@ typedef struct ol_bench_spec {
     ol_optimizer inner;
     int order;
     ol_storage storage;
-    int reps;    /**< the best of so many            */
-    bool timers; /**< say where its seconds went     */
+    int storage_mib; /**< of OL_STORAGE_AUTO                  */
+    int reps;        /**< the best of so many         */
+    bool timers;     /**< say where its seconds went  */
 } ol_bench_spec;
 
 #define OL_BENCH_SPEC_INIT                                                                         \
@@ -37,7 +38,7 @@ typedef struct ol_bench_spec {
                   .tied = true,                                                                    \
                   .rope_theta = 10000},                                                            \
         .seq = 256, .batch = 4, .labels = 8, .steps = 1, .inner = OL_ADAMW, .order = 2,            \
-        .storage = OL_KEEP, .reps = 3                                                              \
+        .storage = OL_STORAGE_AUTO, .storage_mib = 512, .reps = 3                                  \
     }
 
 typedef struct ol_bench_report {

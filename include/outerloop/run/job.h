@@ -79,6 +79,7 @@ typedef struct ol_job_inner {
     double lr, beta1, beta2, eps, eps_root, weight_decay;
     int moments;            /**< ol_moments: what it shares with outer    */
     int storage;            /**< ol_storage: of the inner primal work     */
+    int storage_mib;        /**< of ol_storage auto                       */
     ol_conf_strings adapts; /**< patterns: what it moves; none: all that is trained */
 } ol_job_inner;
 
