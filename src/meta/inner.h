@@ -67,8 +67,8 @@ ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
  * where they are carried. Errors: OL_ENONFINITE, OL_ESTOPPED. */
 ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task);
 
-/* Walk back: l [O] begins as dq/dθ_K and, behind it, 0, and becomes dq/dθ and dq/d(own). Leaves x at
- * θ_0. Errors: OL_ESTOPPED. */
+/* Walk back: l [O] begins as dq/dθ_K and, behind it, 0, and becomes dq/dθ and dq/d(own). Errors:
+ * OL_ESTOPPED. */
 ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws,
                                  ol_real *l);
 

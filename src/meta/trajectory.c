@@ -218,19 +218,22 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
     return OL_OK;
 }
 
-/* x becomes θ_k. */
-static void rewind_to(ol_trajectory *t, int k)
+/* θ_k: made in x from the gradients before it, but for θ_0, which is there. */
+static const ol_real *rewind_to(ol_trajectory *t, int k)
 {
+    if (k == 0)
+        return t->start.theta;
     if (t->spec->inner == OL_ADAMW) {
         const ol_adam_path path = path_of(t);
 
         ol_adam_replay(&path, k, t->x);
-        return;
+        return t->x;
     }
     memcpy(t->x, t->start.theta, t->model->P * sizeof *t->x);
     for (int j = 0; j < k; j++)
         ol_inner_step(t->model, t->spec, t->n_spans, t->spans, own_of(t), j + 1, t->g[j], t->x,
                       NULL, NULL);
+    return t->x;
 }
 
 /* Back through step k but for its gradient's dependence on θ_k: λg, in the place of the gradient, which
@@ -269,9 +272,8 @@ ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_a
         ol_tape *tape = own_tape(t, k);
 
         OL_TRY(heed_stop(t->spec));
-        rewind_to(t, k);
         step_back(t, k, l);
-        ol_objective_hvp(t->model, support, t->x, t->g[k], tape ? tape : spare, ws, l);
+        ol_objective_hvp(t->model, support, rewind_to(t, k), t->g[k], tape ? tape : spare, ws, l);
     }
     return OL_OK;
 }
