@@ -48,6 +48,20 @@ static ol_status check_launch(int size)
     return OL_OK;
 }
 
+/* A process that nobody launched stays alone: it needs no daemon of MPI's beside it, no look for
+   fabrics (which binds it to a core to time its clock) and none at every core in turn. What is set
+   already stays. */
+static void start_alone(void)
+{
+    static const char *const settings[][2] = {{"OMPI_MCA_ess_singleton_isolated", "1"},
+                                              {"OMPI_MCA_pml", "ob1"},
+                                              {"OMPI_MCA_btl", "self"},
+                                              {"HWLOC_COMPONENTS", "-x86"}};
+
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        setenv(settings[i][0], settings[i][1], 0);
+}
+
 /* Where everyone is, and room for what they answer. */
 static ol_status know_hosts(ol_comm *comm)
 {
@@ -65,6 +79,8 @@ static ol_status start(ol_comm *comm)
 {
     int level;
 
+    if (launched_tasks() == 0 && !getenv("PMIX_RANK") && !getenv("PMI_RANK"))
+        start_alone();
     OL_TRY_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level));
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     OL_TRY_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &comm->handle));
@@ -77,7 +93,8 @@ static ol_status start(ol_comm *comm)
     if (gethostname(comm->host, sizeof comm->host - 1) != 0)
         snprintf(comm->host, sizeof comm->host, "unknown host");
     OL_TRY(check_launch(comm->size));
-    return know_hosts(comm);
+    OL_TRY(know_hosts(comm));
+    return ol_comm_find_groups(comm);
 }
 
 ol_status ol_comm_init(ol_comm **out)
@@ -112,6 +129,7 @@ void ol_comm_destroy(ol_comm *comm)
         return;
     if (comm->handle != MPI_COMM_NULL)
         (void)say_goodbye(comm); /* MPI_Finalize waits for all, without a watch */
+    ol_comm_leave_groups(comm);
     if (comm->handle != MPI_COMM_NULL)
         MPI_Comm_free(&comm->handle);
     if (comm->watch != MPI_COMM_NULL)
@@ -133,6 +151,11 @@ int ol_comm_rank(const ol_comm *comm)
 int ol_comm_size(const ol_comm *comm)
 {
     return comm->size;
+}
+
+int ol_comm_sharing(const ol_comm *comm)
+{
+    return comm->sharing.size;
 }
 
 const char *ol_comm_host(const ol_comm *comm)

@@ -59,6 +59,9 @@ typedef struct ol_trajectory {
     ol_real *lm, *lv; /* [P] adjoints of the moments, or NULL                      */
 } ol_trajectory;
 
+/* Inner steps whose tapes are kept, for a support of that extent: the last ones. */
+int ol_trajectory_tapes(const ol_model *model, const ol_learner_spec *spec, ol_extent support);
+
 /* Lay out the trajectory of `spec`. */
 ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
                                    const ol_learner_spec *spec, ol_extent support);

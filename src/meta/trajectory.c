@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "inner.h"
+#include "outerloop/base/phase.h" /* ol_phase_enter */
 #include "outerloop/meta/outer.h" /* ol_model_spans */
 
 /* True when adapted first (second) moments are handed back to the outer loop. */
@@ -43,9 +44,10 @@ static size_t spare_bytes(const ol_learner_spec *spec, size_t tape)
     return wanted < spec->storage_bytes ? wanted : spec->storage_bytes;
 }
 
-/* Steps whose tapes are kept. */
-static int kept_steps(const ol_learner_spec *spec, size_t tape)
+int ol_trajectory_tapes(const ol_model *model, const ol_learner_spec *spec, ol_extent support)
 {
+    const size_t tape = tape_bytes(model, support);
+
     if (!ol_learner_exact(spec) || spec->storage == OL_RECOMPUTE)
         return 0;
     return 1 + (int)(spare_bytes(spec, tape) / tape);
@@ -53,7 +55,7 @@ static int kept_steps(const ol_learner_spec *spec, size_t tape)
 
 static void lay_tapes(ol_arena *arena, ol_extent support, ol_trajectory *t)
 {
-    t->n_tapes = kept_steps(t->spec, tape_bytes(t->model, support));
+    t->n_tapes = ol_trajectory_tapes(t->model, t->spec, support);
     t->tapes = ol_arena_take(arena, (size_t)t->n_tapes * sizeof *t->tapes);
     for (int i = 0; i < t->n_tapes; i++) {
         ol_tape *tape = ol_tape_layout(arena, t->model, support);
@@ -206,6 +208,8 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
             ol_objective_grad(t->model, support, t->x, OL_OF_ADAPTED, own_tape(t, k), task->ws, g);
         OL_CHECK(isfinite(losses[k]), OL_ENONFINITE, "support loss is %g before inner step %d",
                  losses[k], k);
+        const ol_phase was = ol_phase_enter(OL_PHASE_INNER);
+
         if (t->m || t->spec->inner == OL_SGD) {
             ol_inner_step(t->model, t->spec, t->n_spans, t->spans, own_of(t), t->start.t + k + 1, g,
                           t->x, t->m, t->v);
@@ -214,6 +218,7 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
 
             ol_adam_replay(&path, k + 1, t->x);
         }
+        ol_phase_leave(was);
     }
     return OL_OK;
 }
@@ -272,8 +277,13 @@ ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_a
         ol_tape *tape = own_tape(t, k);
 
         OL_TRY(heed_stop(t->spec));
+        const ol_phase was = ol_phase_enter(OL_PHASE_INNER);
+
         step_back(t, k, l);
-        ol_objective_hvp(t->model, support, rewind_to(t, k), t->g[k], tape ? tape : spare, ws, l);
+        const ol_real *x = rewind_to(t, k);
+
+        ol_phase_leave(was);
+        ol_objective_hvp(t->model, support, x, t->g[k], tape ? tape : spare, ws, l);
     }
     return OL_OK;
 }

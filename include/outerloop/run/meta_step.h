@@ -6,8 +6,9 @@
  * it is a list of vectors, each with a sum of its own.
  *
  * Episodes are put in order of predicted cost, the dearest first (ties by number); position p goes
- * to rank p mod size. Contributions are added in that order whatever the number of ranks
- * (comm/ordered_sum.h), so a run gives the same bits on 1, 2, 3 or 4 ranks.
+ * to rank p mod size. Contributions are added up exactly (comm/exact_sum.h), so a run gives the same
+ * bits on any number of ranks. The ranks of a node wait for each other after each of their episodes,
+ * nodes for each other at the end of the meta-step: there what failed on any rank becomes everyone's.
  *
  * An episode whose losses are not finite is dropped by common vote: the mean is then over the
  * others, on every rank alike.
