@@ -69,6 +69,9 @@ static void print_foretold(const ol_bench_report *r)
            r->best_seconds, seconds / r->best_seconds, mib, peak, mib / peak);
 }
 
+static const char *const storages[] = {
+    [OL_AUTO] = "auto", [OL_KEEP] = "keep", [OL_RECOMPUTE] = "recompute"};
+
 static void print(const struct options *o, const ol_bench_report *r)
 {
     const ol_bench_spec *s = &o->spec;
@@ -127,8 +130,8 @@ int ol_cmd_bench(int argc, char **argv)
         {"inner", 0, "sgd|adamw", "inner optimizer (adamw)", .choice = &s->inner},
         {"order", 0, "1|2", "1 first-order, 2 exact (2)", .choice = &order},
         {"storage", 0, "auto|keep|recompute",
-         "activations of which inner steps are kept: auto (the last and what --storage-mib holds), "
-         "keep (the last) or recompute (none) (auto)",
+         "inner steps whose activations are kept: the last and what --storage-mib holds, the last, "
+         "none (auto)",
          .choice = &s->storage},
         {"storage-mib", 0, "N", "memory for those before the last (512)", .count = &s->storage_mib,
          .least = 1},

@@ -59,19 +59,19 @@ typedef struct ol_trajectory {
     ol_real *lm, *lv; /* [P] adjoints of the moments, or NULL                      */
 } ol_trajectory;
 
+/* Inner steps whose tapes are kept, for a support of that extent: the last ones. */
+int ol_trajectory_tapes(const ol_model *model, const ol_learner_spec *spec, ol_extent support);
+
 /* Lay out the trajectory of `spec`. */
 ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
                                    const ol_learner_spec *spec, ol_extent support);
-
-/* Inner steps of an episode with that support whose tapes are kept. */
-int ol_trajectory_kept(const ol_model *model, const ol_learner_spec *spec, ol_extent support);
 
 /* Walk the support of a task forward: x becomes θ_K, and the adapted moments go to the contribution
  * where they are carried. Errors: OL_ENONFINITE, OL_ESTOPPED. */
 ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task);
 
-/* Walk back: l [O] begins as dq/dθ_K and, behind it, 0, and becomes dq/dθ and dq/d(own). Leaves x at
- * θ_0. Errors: OL_ESTOPPED. */
+/* Walk back: l [O] begins as dq/dθ_K and, behind it, 0, and becomes dq/dθ and dq/d(own). Errors:
+ * OL_ESTOPPED. */
 ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws,
                                  ol_real *l);
 

@@ -122,9 +122,9 @@ double ol_learner_flop(const ol_model *model, const ol_learner_spec *spec,
     gradients.order = 1;
     flop = spec->learner->evaluations(&gradients, s, q);
     if (ol_learner_exact(spec))
-        flop +=
-            spec->steps * ol_cost_product(model, support) +
-            (spec->steps - ol_trajectory_kept(model, spec, extent)) * ol_cost_again(model, support);
+        flop += spec->steps * ol_cost_product(model, support) +
+                (spec->steps - ol_trajectory_tapes(model, spec, extent)) *
+                    ol_cost_again(model, support);
     return flop + (spec->measure_before ? ol_cost_losses(model, query) : 0);
 }
 

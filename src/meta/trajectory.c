@@ -44,7 +44,7 @@ static size_t spare_bytes(const ol_learner_spec *spec, size_t tape)
     return wanted < spec->storage_bytes ? wanted : spec->storage_bytes;
 }
 
-int ol_trajectory_kept(const ol_model *model, const ol_learner_spec *spec, ol_extent support)
+int ol_trajectory_tapes(const ol_model *model, const ol_learner_spec *spec, ol_extent support)
 {
     const size_t tape = tape_bytes(model, support);
 
@@ -55,7 +55,7 @@ int ol_trajectory_kept(const ol_model *model, const ol_learner_spec *spec, ol_ex
 
 static void lay_tapes(ol_arena *arena, ol_extent support, ol_trajectory *t)
 {
-    t->n_tapes = ol_trajectory_kept(t->model, t->spec, support);
+    t->n_tapes = ol_trajectory_tapes(t->model, t->spec, support);
     t->tapes = ol_arena_take(arena, (size_t)t->n_tapes * sizeof *t->tapes);
     for (int i = 0; i < t->n_tapes; i++) {
         ol_tape *tape = ol_tape_layout(arena, t->model, support);
@@ -223,19 +223,22 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
     return OL_OK;
 }
 
-/* x becomes θ_k. */
-static void rewind_to(ol_trajectory *t, int k)
+/* θ_k: made in x from the gradients before it, but for θ_0, which is there. */
+static const ol_real *rewind_to(ol_trajectory *t, int k)
 {
+    if (k == 0)
+        return t->start.theta;
     if (t->spec->inner == OL_ADAMW) {
         const ol_adam_path path = path_of(t);
 
         ol_adam_replay(&path, k, t->x);
-        return;
+        return t->x;
     }
     memcpy(t->x, t->start.theta, t->model->P * sizeof *t->x);
     for (int j = 0; j < k; j++)
         ol_inner_step(t->model, t->spec, t->n_spans, t->spans, own_of(t), j + 1, t->g[j], t->x,
                       NULL, NULL);
+    return t->x;
 }
 
 /* Back through step k but for its gradient's dependence on θ_k: λg, in the place of the gradient, which
@@ -276,10 +279,11 @@ ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_a
         OL_TRY(heed_stop(t->spec));
         const ol_phase was = ol_phase_enter(OL_PHASE_INNER);
 
-        rewind_to(t, k);
         step_back(t, k, l);
+        const ol_real *x = rewind_to(t, k);
+
         ol_phase_leave(was);
-        ol_objective_hvp(t->model, support, t->x, t->g[k], tape ? tape : spare, ws, l);
+        ol_objective_hvp(t->model, support, x, t->g[k], tape ? tape : spare, ws, l);
     }
     return OL_OK;
 }

@@ -151,7 +151,6 @@
 #define ol_trajectory_backward ol_trajectory_backward_f64
 #define ol_trajectory_first_order ol_trajectory_first_order_f64
 #define ol_trajectory_forward ol_trajectory_forward_f64
-#define ol_trajectory_kept ol_trajectory_kept_f64
 #define ol_trajectory_layout ol_trajectory_layout_f64
 #define ol_vector_axpy ol_vector_axpy_f64
 #define ol_vector_distance ol_vector_distance_f64
