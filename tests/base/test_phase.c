@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The stopwatch: every second is in one phase, and in the right one. */
-#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -48,25 +47,24 @@ static void nested(void)
  * phases longer. */
 static void test_nothing_is_lost_or_counted_twice(void **state)
 {
+    const double before = ol_clock_seconds();
     double begin, passed;
     ol_phase_times times;
 
     (void)state;
     ol_phase_start();
-    ol_phase_read();
     begin = ol_clock_seconds();
     work(0.001);
     nested();
-    times = ol_phase_read();
     passed = ol_clock_seconds() - begin;
+    times = ol_phase_read();
     ol_phase_stop();
     assert_true(times.seconds[OL_PHASE_FORWARD] >= 0.002);
     assert_true(times.seconds[OL_PHASE_BACKWARD] >= 0.012);
     assert_true(times.seconds[OL_PHASE_OTHER] >= 0.001);
     assert_int_equal(times.calls[OL_PHASE_FORWARD], 1);
     assert_int_equal(times.calls[OL_PHASE_BACKWARD], 3);
-    assert_true(sum(&times) <= passed + 1e-4 && sum(&times) >= 0.015);
-    assert_true(fabs(sum(&times) - passed) < 1e-4 + 0.01 * passed);
+    assert_true(sum(&times) > passed - 1e-9 && sum(&times) < ol_clock_seconds() - before + 1e-9);
 }
 
 /* Reading in the midst of a phase cuts it in two. */

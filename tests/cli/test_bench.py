@@ -89,7 +89,7 @@ def test_timers_account_for_every_second():
         table, seconds = phases(*size, "--storage", storage)
         all_of_it = table.pop("all")[0]
         check(abs(sum(s for s, _ in table.values()) - all_of_it) < 1e-3, f"sum: {table} {all_of_it}")
-        check(abs(all_of_it - seconds) < 1e-3 + 0.02 * seconds, f"{table} of {seconds} s")
+        check(seconds - 1e-3 < all_of_it < 1.1 * seconds + 5e-3, f"{table} of {seconds} s")
         check(table["hvp"][1] == 2 and table["recompute"][1] == again, f"{storage}: {table}")
         check(table["forward"][1] == table["backward"][1] == 3, f"a chunk a gradient: {table}")
         check(table["other"][0] < 0.5 * all_of_it, f"{table}")

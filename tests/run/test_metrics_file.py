@@ -114,8 +114,8 @@ def test_learned_rates(place):
 def test_timers(place):
     """Where the seconds of meta-steps went: nothing twice, nothing lost; and no bit is another."""
     out, plain = place.path / "out", place.path / "plain"
-    sets = ['stages=["train"]', "train.steps=8", "train.checkpoint_every=4", "learner.inner.storage=recompute",
-            "train.before_every=1"]
+    sets = ['stages=["train"]', "train.steps=8", "train.checkpoint_every=4", "train.before_every=5",
+            "learner.inner.storage=recompute"]
     said = run(2, place.job(), out, sets=[*sets, "train.timers=true"]).stderr
     run(1, place.job(), plain, sets=sets)
     check(digests(out) == digests(plain), "timers change what is learned")
@@ -131,13 +131,14 @@ def test_timers(place):
         counted = {name: n for name, (_, n, _) in row.items()}
         # 4 episodes of 2 inner steps, and a draw and its forecast of cost each rank
         check((counted["forward"], counted["hvp"], counted["recompute"]) == (12, 8, 8), f"{step}: {counted}")
-        check(counted["measure"] == 4 and counted["draw"] == 4 + 2, f"{step}: {counted}")
+        check(counted["measure"] == (4 if step in (1, 6, 8) else 0), f"{step}: {counted}")
+        check(counted["draw"] == 4 + 2, f"{step}: {counted}")
         check(counted["checkpoint"] == (2 if step % 4 == 0 else 0), f"{step}: {counted}")
     own = column(out, "train/step/seconds")  # of rank 0, without checkpoint and metrics
     total = sum(seconds)
     outside = sum(row["checkpoint"][2] + row["metrics"][2] for row in by_step)
     check(sum(own) <= total * 1.01, f"{sum(own)} of {total}")
-    check(sum(own) + outside >= 0.8 * total, f"{sum(own)} and {outside} of {total}")
+    check(sum(own) + outside >= 0.7 * total, f"{sum(own)} and {outside} of {total}")
     check("where the time of meta-steps went" in said and "slowest s  rank" in said, said)
 
 
