@@ -9,6 +9,7 @@
 #include "inner.h"
 #include "outerloop/base/phase.h" /* ol_phase_enter */
 #include "outerloop/meta/outer.h" /* ol_model_spans */
+#include "outerloop/model/cost.h" /* ol_cost_gradient */
 
 /* The learners; adding one adds a row here and a file. */
 static const ol_learner *const learners[] = {
@@ -105,6 +106,21 @@ size_t ol_learner_bytes(const ol_model *model, const ol_learner_spec *spec, ol_e
 
     ol_arena_take(&dry, (size_t)query.prompts * sizeof(double));
     return dry.peak + spec->learner->bytes(model, spec, support, query);
+}
+
+double ol_learner_flop(const ol_model *model, const ol_learner_spec *spec,
+                       const ol_prompts_size *support, const ol_prompts_size *query)
+{
+    const double s = ol_cost_gradient(model, support), q = ol_cost_gradient(model, query);
+    ol_learner_spec gradients = *spec;
+    double flop;
+
+    gradients.order = 1;
+    flop = spec->learner->evaluations(&gradients, s, q);
+    if (ol_learner_exact(spec))
+        flop += spec->steps * ol_cost_product(model, support) +
+                (spec->steps - (spec->storage == OL_KEEP)) * ol_cost_again(model, support);
+    return flop + (spec->measure_before ? ol_cost_losses(model, query) : 0);
 }
 
 /* A contribution with one element that is not finite would be everybody's. */

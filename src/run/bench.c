@@ -44,6 +44,7 @@ typedef struct workload {
     ol_state state;
     ol_contribution out;
     double *inner_losses;
+    size_t resident; /* bytes of this process at the beginning */
 } workload;
 
 static void place(ol_arena *arena, workload *w)
@@ -163,7 +164,7 @@ static ol_status time_episodes(const ol_bench_spec *spec, workload *w, ol_episod
                                ol_bench_report *report)
 {
     for (int r = 0; r < spec->reps; r++) {
-        const double flops = ol_gemm_flops();
+        const double flops = ol_gemm_flops(), narrow = ol_gemm_flops_bf16();
         double begin, seconds;
         ol_phase_times phases;
 
@@ -177,7 +178,8 @@ static ol_status time_episodes(const ol_bench_spec *spec, workload *w, ol_episod
             report->best_seconds = seconds;
             report->phases = phases;
             report->gflops = 1e-9 * (ol_gemm_flops() - flops) / seconds;
-            report->passes = ol_gemm_flops() - flops;
+            report->flop = ol_gemm_flops() - flops;
+            report->bf16_share = (ol_gemm_flops_bf16() - narrow) / report->flop;
         }
     }
     return OL_OK;
@@ -185,20 +187,25 @@ static ol_status time_episodes(const ol_bench_spec *spec, workload *w, ol_episod
 
 static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report *report)
 {
+    const ol_prompts_size support = ol_batch_size(&w->episode.support);
+    const ol_prompts_size query = ol_batch_size(&w->episode.query);
     ol_episode_report episode;
     ol_status status;
 
-    *report = (ol_bench_report){.params = w->model->P,
-                                .frozen_bytes = w->model->frozen_bytes,
-                                .best_seconds = INFINITY,
-                                .workspace_bytes = w->scratch.size};
+    *report = (ol_bench_report){
+        .params = w->model->P,
+        .foretold_flop = ol_learner_flop(w->model, &w->learner, &support, &query),
+        .foretold_bytes = w->resident + w->arena.size + w->scratch.size + w->model->frozen_bytes,
+        .frozen_bytes = w->model->frozen_bytes,
+        .best_seconds = INFINITY,
+        .workspace_bytes = w->scratch.size};
     OL_TRY(ol_gemm_rate(PRODUCT_REPS, &report->product_gflops));
     if (spec->timers)
         ol_phase_start();
     status = time_episodes(spec, w, &episode, report);
     ol_phase_stop();
     OL_TRY(status);
-    report->passes /= forward_flops(w);
+    report->passes = report->flop / forward_flops(w);
     report->query_loss = episode.query_after;
     report->grad_norm = episode.grad_norm;
     return ol_products_used() == OL_PRODUCTS_F32 ? OL_OK : compare_products(w, report);
@@ -206,7 +213,7 @@ static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report
 
 ol_status ol_bench(const ol_bench_spec *spec, ol_bench_report *report)
 {
-    workload w = {0};
+    workload w = {.resident = ol_clock_resident_bytes()};
     ol_status status = prepare(spec, &w);
 
     if (status == OL_OK)

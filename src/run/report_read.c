@@ -6,15 +6,15 @@
 #include <string.h>
 
 #include "report_parts.h"
-#include "stored_table.h"
 
 /* Learners of a file at hand: read from it, or left out as their training was in already. */
 enum { TAKEN = 1, PASSED };
 
-const char *const report_fact_names[8] = {"version", "git_commit", "created", "run_id",
-                                          "host",    "ranks",      "blas",    "mpi"};
+const char *const report_fact_names[REPORT_FACTS] = {"version", "git_commit", "created", "run_id",
+                                                     "host",    "ranks",      "blas",    "mpi"};
 
-const char *report_word(ol_report *report, const char *text)
+/* The word, kept by the report; NULL without memory. */
+static const char *report_word(ol_report *report, const char *text)
 {
     report_words *w = &report->words;
     char **items;
@@ -30,38 +30,14 @@ const char *report_word(ol_report *report, const char *text)
     return items[w->n] ? items[w->n++] : NULL;
 }
 
-/* The columns that a curve is drawn of pass on to the series. */
-static ol_status read_series(const ol_archive *file, report_series *s)
+/* As many rows as the index has: a file that is written to may have longer columns. */
+static ol_status read_series(const ol_archive *file, stored_table *series)
 {
-    AUTO_STORED_TABLE t = {0};
-    const struct {
-        int column;
-        double **to;
-    } columns[] = {{STEP_NUMBER, &s->step},      {STEP_LOSS_BEFORE, &s->before},
-                   {STEP_LOSS_AFTER, &s->after}, {STEP_GRAD_NORM, &s->norm},
-                   {STEP_SECONDS, &s->seconds},  {STEP_TOKENS, &s->tokens}};
-    uint32_t wanted = 0;
-
-    for (int i = 0; i < 6; i++)
-        wanted |= STORED(columns[i].column);
-    OL_TRY(stored_table_read(file, &ol_step_table, wanted, &t));
-    s->n = t.n;
-    for (int i = 0; i < 6; i++) {
-        *columns[i].to = t.number[columns[i].column];
-        t.number[columns[i].column] = NULL;
-    }
-    return OL_OK;
-}
-
-static void finish_series(report_series *s)
-{
-    free(s->step);
-    free(s->before);
-    free(s->after);
-    free(s->norm);
-    free(s->seconds);
-    free(s->tokens);
-    *s = (report_series){0};
+    return stored_table_read(file, &ol_step_table,
+                             STORED(STEP_NUMBER) | STORED(STEP_LOSS_BEFORE) |
+                                 STORED(STEP_LOSS_AFTER) | STORED(STEP_GRAD_NORM) |
+                                 STORED(STEP_SECONDS),
+                             series);
 }
 
 /* The learner of that name in the run, made when it is not there. */
@@ -78,10 +54,9 @@ static ol_status find_learner(ol_report *r, int run, const char *name, report_le
     OL_CHECK(l, OL_ENOMEM, "no memory for a learner");
     r->learners = l;
     l += r->n_learners;
-    *l = (report_learner){
-        .run = run, .name = strdup(name), .seconds = (double)NAN, .cache = report_cache_create()};
+    *l = (report_learner){.run = run, .name = strdup(name), .seconds = (double)NAN};
     r->n_learners++;
-    OL_CHECK(l->name && l->cache, OL_ENOMEM, "no memory for a learner");
+    OL_CHECK(l->name, OL_ENOMEM, "no memory for a learner");
     *out = l;
     return OL_OK;
 }
@@ -185,12 +160,10 @@ static ol_status read_predictions(ol_report *r, int run, const ol_archive *file,
 /* --- a file ----------------------------------------------------------------------------------- */
 
 /* Mean of trainings' seconds, of which n-1 are in already. */
-static void add_seconds(report_learner *l, const report_series *s)
+static void add_seconds(report_learner *l, const stored_table *s)
 {
-    double sum = 0.0;
+    const double sum = stored_sum(s, STEP_SECONDS);
 
-    for (size_t i = 0; i < s->n; i++)
-        sum += s->seconds[i];
     if (s->n > 0)
         l->seconds = l->n_trainings > 1 && isfinite(l->seconds)
                          ? l->seconds + (sum - l->seconds) / l->n_trainings
@@ -208,7 +181,7 @@ static ol_status read_job(const ol_archive *file, report_learner *l)
 }
 
 /* What a learner takes from a file besides scores. */
-static ol_status describe(const ol_archive *file, report_learner *l, report_series *series)
+static ol_status describe(const ol_archive *file, report_learner *l, stored_table *series)
 {
     if (!l->metrics[0])
         OL_TRY(ol_path_format(l->metrics, "%s", ol_archive_path(file)));
@@ -219,7 +192,7 @@ static ol_status describe(const ol_archive *file, report_learner *l, report_seri
     add_seconds(l, series);
     if (l->series.n == 0) {
         l->series = *series;
-        *series = (report_series){0};
+        *series = (stored_table){0};
     }
     return OL_OK;
 }
@@ -227,8 +200,8 @@ static ol_status describe(const ol_archive *file, report_learner *l, report_seri
 /* The name that a file without scores goes by: the job's. */
 static ol_status name_of_job(const ol_archive *file, char name[256])
 {
-    char *text = NULL;
-    ol_job *job = NULL;
+    OL_AUTO_FREE char *text = NULL;
+    OL_AUTO_JOB *job = NULL;
 
     snprintf(name, 256, "trained");
     if (!ol_archive_has(file, "job"))
@@ -236,14 +209,12 @@ static ol_status name_of_job(const ol_archive *file, char name[256])
     OL_TRY(ol_archive_read_text(file, "job", &text));
     if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
         snprintf(name, 256, "%s", job->name);
-    ol_job_destroy(job);
-    free(text);
     return OL_OK;
 }
 
 /* All learners that the file scores; those whose training was in already are passed over. */
 static ol_status add_learners(ol_report *r, int run, const ol_archive *file, const stored_table *c,
-                              report_series *series, char *taken)
+                              stored_table *series, char *taken)
 {
     int64_t training = 0;
     char name[256];
@@ -278,7 +249,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file, con
 
 static ol_status read_facts(const ol_archive *file, report_run *run)
 {
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < REPORT_FACTS; i++)
         if (!run->facts[i] && ol_archive_has_attribute(file, "/", report_fact_names[i]))
             OL_TRY(ol_archive_show(file, "/", report_fact_names[i], &run->facts[i]));
     return OL_OK;
@@ -286,28 +257,16 @@ static ol_status read_facts(const ol_archive *file, report_run *run)
 
 ol_status report_read_metrics(ol_report *report, int run, const char *path)
 {
-    ol_archive *file;
-    stored_table scores = {0};
-    report_series series = {0};
-    char *taken = NULL;
-    ol_status status;
+    OL_AUTO_ARCHIVE *file = NULL;
+    AUTO_STORED_TABLE scores = {0}, series = {0};
+    OL_AUTO_FREE char *taken = NULL;
 
     OL_TRY(ol_archive_open(path, &file));
-    status = read_facts(file, &report->runs[run]);
-    if (status == OL_OK)
-        status = read_series(file, &series);
-    if (status == OL_OK)
-        status = stored_table_read(file, &ol_eval_score_table, stored_scores, &scores);
-    if (status == OL_OK) {
-        taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
-        status = taken ? add_learners(report, run, file, &scores, &series, taken)
-                       : ol_fail(OL_ENOMEM, "no memory for %zu scores", scores.n);
-    }
-    if (status == OL_OK && scores.n > 0)
-        status = read_predictions(report, run, file, taken);
-    free(taken);
-    stored_table_finish(&scores);
-    finish_series(&series);
-    ol_archive_close(file);
-    return status;
+    OL_TRY(read_facts(file, &report->runs[run]));
+    OL_TRY(read_series(file, &series));
+    OL_TRY(stored_table_read(file, &ol_eval_score_table, stored_scores, &scores));
+    taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
+    OL_CHECK(taken, OL_ENOMEM, "no memory for %zu scores", scores.n);
+    OL_TRY(add_learners(report, run, file, &scores, &series, taken));
+    return scores.n > 0 ? read_predictions(report, run, file, taken) : OL_OK;
 }

@@ -50,7 +50,7 @@ static ol_status predict_costs(trainer *t, int64_t step)
         ol_episode_cost cost;
 
         OL_TRY(ol_sampler_cost(t->arm->sampler, (uint32_t)step, N, n, &cost));
-        t->costs[n] = ol_train_cost(t->arm, &t->learner, &cost);
+        t->costs[n] = ol_learner_flop(t->arm->model, &t->learner, &cost.support, &cost.query);
     }
     return OL_OK;
 }
@@ -361,21 +361,6 @@ static ol_status loop(trainer *t)
     }
     OL_TRY(save(t));
     return record_phases(t);
-}
-
-double ol_train_cost(const ol_arm *arm, const ol_learner_spec *learner, const ol_episode_cost *c)
-{
-    const ol_model_spec *m = &arm->model->spec;
-    const double heads = (double)m->heads * m->head_dim, groups = (double)m->kv_heads * m->head_dim;
-    const double per_token =
-        2 * (double)m->layers * m->width * (2 * heads + 2 * groups + 3.0 * m->hidden);
-    const double per_square = 2 * m->layers * heads;
-    const double support =
-        per_token * (double)c->support_tokens + per_square * (double)c->support_squares;
-    const double query =
-        per_token * (double)c->query_tokens + per_square * (double)c->query_squares;
-
-    return learner->learner->evaluations(learner, support, query);
 }
 
 ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_run_mark *mark)

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "outerloop/base/file.h" /* ol_utf8_valid */
 
@@ -174,6 +175,26 @@ ol_status ol_archive_close(ol_archive *archive)
     else if (archive->failed)
         status = ol_fail(OL_EIO, "%s: cannot write: %s", archive->path, strerror(archive->failed));
     free_archive(archive);
+    return status;
+}
+
+ol_status ol_archive_make(const char *path,
+                          ol_status (*fill)(const void *payload, ol_archive *file),
+                          const void *payload)
+{
+    char aside[PATH_MAX];
+    ol_archive *file;
+    ol_status status, closed;
+
+    OL_TRY(ol_path_format(aside, "%s.tmp-%ld", path, (long)getpid()));
+    OL_TRY(ol_archive_create(aside, &file));
+    status = fill(payload, file);
+    closed = ol_archive_close(file);
+    status = status == OL_OK ? closed : status;
+    if (status == OL_OK)
+        status = ol_commit_file(aside, path);
+    if (status != OL_OK)
+        unlink(aside);
     return status;
 }
 

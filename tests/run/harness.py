@@ -116,15 +116,15 @@ class Place:
         path.write_text(JOB % (self.root, self.root) + more)
         return path
 
-    def undisturbed(self, *sets, more=""):
+    def undisturbed(self, *sets, more="", ranks=0):
         """The folder of a run of this job that nothing happens to, made once for all tests of a file. It is the
         same bits on any number of ranks; look at it, or copy it, and leave it as it is."""
         runs = self.undisturbed_runs
-        if (sets, more) not in runs:
+        if (sets, more, ranks) not in runs:
             out = self.path.parent / f"undisturbed-{len(runs)}"
-            run(0, self.job("undisturbed", more), out, sets=sets)
-            runs[sets, more] = out
-        return runs[sets, more]
+            run(ranks, self.job("undisturbed", more), out, sets=sets)
+            runs[sets, more, ranks] = out
+        return runs[sets, more, ranks]
 
     def clear(self):
         shutil.rmtree(self.path, ignore_errors=True)

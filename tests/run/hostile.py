@@ -88,18 +88,29 @@ def misbehaviour(line, sanitized):
     return None, code
 
 
-def read_file(program, path, prompts, model, sanitized):
-    """Every command on one file: (file, command, why it is wrong or None, exit code)."""
+def meant_for(path):
+    """Commands that a file looks made for, by its name: of metrics, of a checkpoint, of verification."""
+    if path.name.startswith(("m.", "m-")):
+        return "inspect", "inspect --check", "inspect folder", "report"
+    if path.name.startswith("step-"):
+        return "inspect --check", "export", "score model", "start"
+    return "verify", "inspect", "score prompts", "start"
+
+
+def read_file(program, path, prompts, model, sanitized, all_commands):
+    """Commands on one file: (file, command, why it is wrong or None, exit code)."""
     with tempfile.TemporaryDirectory() as work:
         return [(path.name, name, *misbehaviour(line, sanitized))
-                for name, line in commands(program, path, prompts, model, Path(work)).items()]
+                for name, line in commands(program, path, prompts, model, Path(work)).items()
+                if all_commands or name in meant_for(path)]
 
 
-def read_all(program, folder, prompts, model, sanitized=False, tell=print, only=None):
+def read_all(program, folder, prompts, model, sanitized=False, tell=print, only=None, all_commands=True):
     """Readings, those that are wrong as (file, command, why), and those that went well as (file, command)."""
     files = [p for p in sorted(Path(folder).iterdir()) if p.suffix != ".md" and (not only or only in p.name)]
     with ThreadPoolExecutor(4) as pool:
-        done = [r for of_file in pool.map(lambda p: read_file(program, p, prompts, model, sanitized), files)
+        done = [r for of_file in pool.map(
+            lambda p: read_file(program, p, prompts, model, sanitized, all_commands), files)
                 for r in of_file]
     wrong = [r[:3] for r in done if r[2]]
     for reading in wrong:

@@ -199,18 +199,5 @@ def test_resume_goes_on_with_the_arm_that_broke_off(place):
         check(losses(out / arm) == losses(unbroken / arm), f"{arm}: scores differ")
 
 
-def test_stop_while_scoring(place):
-    job, out = place.job(), place.path / "out"
-    sets = ("train.steps=2", "learner.outer.warmup=0")
-    process = start(2, job, out, sets=(*sets, "eval.adapt_steps=[1, 100000]"))
-    wait_for(lambda: (out / "untrained" / "metrics.h5").exists(), process)
-    process.send_signal(signal.SIGUSR1)
-    said, _ = process.communicate(timeout=60)
-    check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
-    run(3, job, out, "--resume", sets=sets)
-    for folder in ("", "untrained"):
-        check(losses(out / folder) == losses(place.undisturbed(*sets) / folder), f"{folder}: scores differ")
-
-
 if __name__ == "__main__":
     main([test for name, test in sorted(globals().items()) if name.startswith("test_")])

@@ -79,6 +79,30 @@ def same_as_alone(place, job, out, sets):
     check(column(out, "train/step/step") == list(range(1, steps + 1)), "train/step has gaps")
 
 
+# Longer than any test: what is done to such a job meets it at work, on a fast machine too.
+FOREVER = ('stages=["train"]', "learner.outer.schedule=constant", "train.steps=1000000")
+
+
+def submit_forever(place, job, out, *more, **env):
+    words = [word for text in (*FOREVER, f"output={out}", *more) for word in ("--set", text)]
+    number = submit(place, job, *words, **env)
+    wait_for(lambda: len(journal_lines(out)) > 50, place, 60)
+    return number
+
+
+def end(number, place, job, out):
+    """Wait until a job that was requeued works again, stop it for good, and look whether all of it is the run of
+    one process without SLURM."""
+    wait_for(lambda: field(number, "Restarts") == "1", place, 60)
+    wait_for(lambda: "going on from" in said(place), place, 60)
+    had = len(journal_lines(out))
+    wait_for(lambda: len(journal_lines(out)) > had, place, 60)
+    slurm("scontrol", "update", f"JobId={number}", "Requeue=0")
+    (out / "STOP").touch()
+    wait_for_end(number, place, state="FAILED", code="85:0")
+    same_as_alone(place, job, out, (*FOREVER[:2], f"train.steps={len(digests(out))}"))
+
+
 def on_two_tasks(place, launcher):
     job, out = place.job(), place.path / "out"
     number = submit(place, job, "--set", f"output={out}", OUTERLOOP_LAUNCHER=launcher)
@@ -99,18 +123,12 @@ def test_mpirun_in_the_batch_step(place):
 
 def stopped_and_requeued(place, launcher):
     """USR1 on the way: saved, requeued, gone on with, and the bits of an unbroken run."""
-    job, out, sets = place.job(), place.path / "out", ("train.steps=1500", 'stages=["train"]')
-    words = [word for text in sets for word in ("--set", text)]
-    number = submit(place, job, *words, "--set", f"output={out}", OUTERLOOP_LAUNCHER=launcher)
-    wait_for(lambda: len(journal_lines(out)) > 50, place, 60)
+    job, out = place.job(), place.path / "out"
+    number = submit_forever(place, job, out, OUTERLOOP_LAUNCHER=launcher)
     slurm("scancel", "--signal=USR1", number)
-    wait_for(lambda: field(number, "Restarts") == "1", place, 60)
-    check(50 < len(journal_lines(out)) < 1500, "it did not stop on the way")
-    wait_for_end(number, place, 180)
+    end(number, place, job, out)
     text = said(place)
-    check("everything is saved" in text and "going on from" in text, text)
-    check("requeued, restart 1" in text, text)
-    same_as_alone(place, job, out, sets)
+    check("everything is saved" in text and "requeued, restart 1" in text, text)
 
 
 def test_stopped_and_requeued_by_srun(place):
@@ -212,15 +230,50 @@ def kill_ranks(number, place, out, more):
 def test_killed_ranks_are_requeued(place):
     """By whoever: the job goes on from its last checkpoint, to the bits of an unbroken run."""
     job, out = place.job(), place.path / "out"
-    sets = ("train.steps=1500", "train.checkpoint_every=100", 'stages=["train"]')
-    words = [word for text in sets for word in ("--set", text)]
-    number = submit(place, job, *words, "--set", f"output={out}")
-    kill_ranks(number, place, out, 250)
-    wait_for(lambda: field(number, "Restarts") == "1", place, 60)
-    wait_for_end(number, place, 180)
-    text = said(place)
-    check("killed by signal 9; requeued, restart 1" in text and "going on from" in text, text)
-    same_as_alone(place, job, out, sets)
+    number = submit_forever(place, job, out, "train.checkpoint_every=20")
+    kill_ranks(number, place, out, 0)
+    end(number, place, job, out)
+    check("killed by signal 9; requeued, restart 1" in said(place), said(place))
+
+
+def processes_of(node):
+    """The daemon of a node, its daemons of steps, and what they run there."""
+    daemon = Path(JOB_ENV["SLURM_CONF"]).with_name(f"slurmd-{node}.pid")
+    found = {int(daemon.read_text())}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"SLURMD_NODENAME={node}\0".encode() in (process / "environ").read_bytes() + b"\0":
+                found.add(int(process.name))
+                above = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if Path(f"/proc/{above}/comm").read_text().startswith("slurmstepd"):
+                    found.add(above)
+        except OSError:
+            pass  # it ended
+    return found
+
+
+def test_a_node_that_dies(place):
+    """All of it falls silent at once, as when its power fails, and SLURM gives it up (which it is told here; by
+    itself it waits for SlurmdTimeout): the job is requeued, and goes on when there are two nodes again."""
+    job, out = place.job(), place.path / "out"
+    number = submit_forever(place, job, out, "train.checkpoint_every=20")
+    dead = processes_of("n2")
+    check(len(dead) >= 3, f"a daemon, a step and a rank, not {dead}")
+    try:
+        for process in dead:
+            os.kill(process, signal.SIGSTOP)
+        slurm("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=dead")
+        wait_for(lambda: field(number, "Restarts") == "1" and field(number, "JobState") == "PENDING", place, 60)
+        check("everything is saved" not in said(place), said(place))
+    finally:
+        for process in dead:
+            os.kill(process, signal.SIGKILL)
+        for folder in ("spool-n2", "tmp-n2"):  # a node comes up empty
+            scratch = Path(JOB_ENV["SLURM_CONF"]).with_name(folder)
+            shutil.rmtree(scratch)
+            scratch.mkdir()
+        subprocess.run(["slurmd", "-N", "n2"], env=JOB_ENV, check=True, timeout=30)
+    end(number, place, job, out)
 
 
 def test_restarts_without_progress_are_capped(place):

@@ -10,6 +10,9 @@
 #include "outerloop/base/real.h"   /* the precision of what follows */
 #include "outerloop/base/status.h" /* ol_status */
 
+/** Of that rate an episode reaches about so much, all of its work counted as products: for plans. */
+#define OL_RATE_REACHED 0.6
+
 /**
  * Best rate of a square product of 768, with the threads in use.
  * @param reps    products timed, at least 1; the best counts

@@ -202,6 +202,13 @@ ol_contribution ol_contribution_layout(ol_arena *arena, const ol_model *model,
 /** The vector of that name, or NULL when the learner has none. */
 ol_real *ol_contribution_part(const ol_contribution *contribution, const char *name);
 
+/**
+ * Floating-point operations of an episode, foretold (model/cost.h): gradients, Hessian-vector products
+ * and what is computed again for them, and the query's loss before where that is measured.
+ */
+double ol_learner_flop(const ol_model *model, const ol_learner_spec *spec,
+                       const ol_prompts_size *support, const ol_prompts_size *query);
+
 /** Scratch bytes of ol_learner_episode for episodes whose sides lie within these extents. */
 size_t ol_learner_bytes(const ol_model *model, const ol_learner_spec *spec, ol_extent support,
                         ol_extent query);

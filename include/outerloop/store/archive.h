@@ -72,6 +72,12 @@ ol_status ol_archive_open(const char *path, ol_archive **out);
 /** Create a file to write, in place of any that is there. @param out *owned by the caller*. */
 ol_status ol_archive_create(const char *path, ol_archive **out);
 
+/** Make a file of what `fill` puts into it: written aside, synced and renamed, so that a file of that
+ *  name is whole or not there. Errors: OL_EIO, those of `fill`. */
+ol_status ol_archive_make(const char *path,
+                          ol_status (*fill)(const void *payload, ol_archive *file),
+                          const void *payload);
+
 /** Close and free. Only after OL_OK is a written file whole. Accepts NULL. */
 ol_status ol_archive_close(ol_archive *archive);
 
