@@ -203,6 +203,7 @@ ol_status ol_metrics_make(void *making, void *answer)
 {
     const ol_making *m = making;
     const ol_table_files *f = m->files;
+    bool grows[OL_MOST_TABLES] = {false};
     ol_lines lines; /* what is not freed here, the child's end frees */
     ol_archive *archive;
 
@@ -215,8 +216,11 @@ ol_status ol_metrics_make(void *making, void *answer)
     OL_TRY(m->had > 0 ? copy(m, &archive) : create(m, &lines, &archive));
     lines.items += m->had;
     lines.n -= (size_t)m->had;
+    for (size_t i = 0; i < lines.n; i++)
+        grows[lines.items[i].table] = true;
     for (int t = 0; t < f->n; t++)
-        OL_TRY(fill_table(archive, f->specs[t], &lines, t));
+        if (grows[t] || m->had == 0)
+            OL_TRY(fill_table(archive, f->specs[t], &lines, t));
     return ol_archive_close(archive);
 }
 
