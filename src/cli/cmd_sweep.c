@@ -16,46 +16,12 @@ struct options {
     bool plan, resume;
 };
 
-enum { KEY_ONLY = 256, KEY_OUT, KEY_PLAN, KEY_RESUME };
-
-static error_t parse(int key, char *value, struct argp_state *state)
+static void check(struct argp_state *state, void *at)
 {
-    struct options *o = state->input;
+    const struct options *o = at;
 
-    switch (key) {
-    case KEY_ONLY:
-        o->only = ol_cli_number(state, "only", value);
-        if (o->only < 1)
-            argp_error(state, "--only is the number of an element, from 1, not \"%s\"", value);
-        return 0;
-    case 'n':
-        o->ranks = ol_cli_number(state, "ranks", value);
-        if (o->ranks < 1)
-            argp_error(state, "--ranks is a whole number of at least 1, not \"%s\"", value);
-        return 0;
-    case KEY_OUT:
-        o->folder = value;
-        return 0;
-    case KEY_PLAN:
-        o->plan = true;
-        return 0;
-    case KEY_RESUME:
-        o->resume = true;
-        return 0;
-    case ARGP_KEY_ARG:
-        if (o->file)
-            argp_error(state, "one sweep at a time: \"%s\" is the second", value);
-        o->file = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (!o->file)
-            argp_error(state, "which sweep? A file with job, output and grid; see --help");
-        if (o->resume && o->only == 0)
-            argp_error(state, "--resume goes on with one element: --only N");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    if (o->resume && o->only == 0)
+        argp_error(state, "--resume goes on with one element: --only N");
 }
 
 static ol_status plan_one(ol_comm *comm, const ol_sweep *s, int i, int ranks)
@@ -151,18 +117,26 @@ static ol_status sweep(ol_comm *comm, void *payload, bool *work_started)
 
 int ol_cmd_sweep(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"only", KEY_ONLY, "N", 0, "run element N here, from 1; with --plan, plan it", 0},
-        {"resume", KEY_RESUME, 0, 0, "go on with element N where it broke off", 0},
-        {"plan", KEY_PLAN, 0, 0, "plan the elements; nothing is written", 0},
-        {"ranks", 'n', "RANKS", 0, "ranks of an element (1, or those of mpirun)", 0},
-        {"out", KEY_OUT, "DIR", 0, "where job files go (`sweep` beside the elements' outputs)", 0},
+    struct options o = {0};
+    const ol_cli_option options[] = {
+        {"only", 0, "N", "run element N here, from 1; with --plan, plan it", .count = &o.only,
+         .least = 1},
+        {"resume", .help = "go on with element N where it broke off", .flag = &o.resume},
+        {"plan", .help = "plan the elements; nothing is written", .flag = &o.plan},
+        {"ranks", 'n', "RANKS", "ranks of an element (1, or those of mpirun)", .count = &o.ranks,
+         .least = 1},
+        {"out", 0, "DIR", "where job files go (`sweep` beside the elements' outputs)",
+         .text = &o.folder},
         {0},
     };
-    static const struct argp argp = {
+    const ol_cli_syntax syntax = {
         .options = options,
-        .parser = parse,
-        .args_doc = "FILE.cfg",
+        .args = "FILE.cfg",
+        .word = &o.file,
+        .thing = "sweep",
+        .which = "A file with job, output and grid; see --help",
+        .check = check,
+        .at = &o,
         .doc = "One job many times, each with other keys: check every element, and write a job "
                "file for each and a script that SLURM runs as an array.\v"
                "A sweep is a file with the job, where results go (%a is the number of an element), "
@@ -174,9 +148,8 @@ int ol_cmd_sweep(int argc, char **argv)
                "             { learner = { inner = { lr = 0.3; }; }; } ) );\n"
                "  seeds = [1, 2, 3];",
     };
-    struct options o = {0};
 
-    ol_cli_parse(&argp, argc, argv, &o);
+    ol_cli_read(&syntax, argc, argv);
     if (o.only > 0 && !o.plan)
         ol_stop_install(); /* as for run */
     return ol_cli_on_ranks(sweep, &o);

@@ -9,34 +9,6 @@
 #include "outerloop/run/package.h" /* ol_package_tokenizer */
 #include "outerloop/text/jsonl.h"
 
-enum { KEY_TOKENIZER = 1 };
-
-static const struct argp_option option_table[] = {
-    {"tokenizer", KEY_TOKENIZER, "DIR|FILE", 0,
-     "folder with tokenizer.json, or with vocab.json and merges.txt; a GGUF file; a checkpoint", 0},
-    {0},
-};
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    const char **tokenizer = state->input;
-
-    switch (key) {
-    case KEY_TOKENIZER:
-        *tokenizer = value;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "unexpected \"%s\"; texts come from standard input", value);
-        return EINVAL;
-    case ARGP_KEY_END:
-        if (!*tokenizer)
-            argp_error(state, "--tokenizer is missing");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
 /* One line in, one line out. @param out  scratch */
 static ol_status convert(ol_tokenizer *tokenizer, long number, const char *line, size_t n,
                          ol_text *out)
@@ -79,20 +51,21 @@ static ol_status convert_all(ol_tokenizer *tokenizer)
 
 int ol_cmd_tokens(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = option_table,
-        .parser = parse,
+    const char *folder = NULL;
+    const ol_cli_option options[] = {OL_CLI_TOKENIZER(&folder), {0}};
+    const ol_cli_syntax syntax = {
+        .options = options,
+        .instead = "; texts come from standard input",
         .doc = "Read JSON lines with a \"text\" from standard input; write a JSON line with its "
                "\"ids\", and with what they decode to, for each.\v"
                "No token for begin or end is added. A line that is not such JSON ends the command "
                "with exit 2 and its number. Example:\n\n"
                "  echo '{\"text\": \"Hello world\"}' | outerloop tokens --tokenizer gpt2",
     };
-    const char *folder = NULL;
     ol_tokenizer *tokenizer = NULL;
     ol_status status;
 
-    ol_cli_parse(&argp, argc, argv, &folder);
+    ol_cli_read(&syntax, argc, argv);
     status = ol_package_tokenizer(folder, &tokenizer);
     if (status == OL_OK)
         status = convert_all(tokenizer);

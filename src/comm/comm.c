@@ -93,7 +93,8 @@ static ol_status start(ol_comm *comm)
     if (gethostname(comm->host, sizeof comm->host - 1) != 0)
         snprintf(comm->host, sizeof comm->host, "unknown host");
     OL_TRY(check_launch(comm->size));
-    return know_hosts(comm);
+    OL_TRY(know_hosts(comm));
+    return ol_comm_find_groups(comm);
 }
 
 ol_status ol_comm_init(ol_comm **out)
@@ -128,6 +129,7 @@ void ol_comm_destroy(ol_comm *comm)
         return;
     if (comm->handle != MPI_COMM_NULL)
         (void)say_goodbye(comm); /* MPI_Finalize waits for all, without a watch */
+    ol_comm_leave_groups(comm);
     if (comm->handle != MPI_COMM_NULL)
         MPI_Comm_free(&comm->handle);
     if (comm->watch != MPI_COMM_NULL)
@@ -149,6 +151,11 @@ int ol_comm_rank(const ol_comm *comm)
 int ol_comm_size(const ol_comm *comm)
 {
     return comm->size;
+}
+
+int ol_comm_sharing(const ol_comm *comm)
+{
+    return comm->sharing.size;
 }
 
 const char *ol_comm_host(const ol_comm *comm)

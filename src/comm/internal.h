@@ -7,10 +7,19 @@
 
 #include "outerloop/comm/comm.h"
 
+/* Ranks that communicate among themselves. */
+typedef struct ol_group {
+    MPI_Comm handle; /* errors returned */
+    int rank, size;  /* in it           */
+} ol_group;
+
 struct ol_comm {
     MPI_Comm handle; /* duplicate of MPI_COMM_WORLD, errors returned */
     int rank, size;
-    double start; /* MPI_Wtime at ol_comm_init */
+    ol_group node;    /* the ranks that share this host's memory                           */
+    ol_group sharing; /* those of them that share out a sum: equally many on every node     */
+    ol_group column;  /* the ranks of the same number in all groups of `sharing`           */
+    double start;     /* MPI_Wtime at ol_comm_init */
     char host[OL_HOST_TEXT];
     char *hosts;                    /* [size][OL_HOST_TEXT] of all ranks           */
     MPI_Comm watch;                 /* news beside the work (wait.c)               */
@@ -36,6 +45,12 @@ ol_status ol_comm_fail(const char *call, int code);
         if (ol_try_mpi_ != MPI_SUCCESS)                                                            \
             return ol_comm_fail(#call, ol_try_mpi_);                                               \
     } while (0)
+
+/* Fill comm->node, sharing and column. Collective. Errors: OL_EMPI, OL_ENOMEM (on all ranks). */
+ol_status ol_comm_find_groups(ol_comm *comm);
+
+/* Give them back. Collective. */
+void ol_comm_leave_groups(ol_comm *comm);
 
 /* Wait for what `call` began. Nobody is waited for longer than ol_comm_watch says.
  * may_sleep: what others do first takes long, not the message itself. Errors: OL_EMPI. */

@@ -20,9 +20,8 @@ enum {
 
 struct ol_node_block {
     ol_comm *comm;
-    MPI_Comm node;  /* the ranks of this node, the filler is its rank 0          */
     MPI_Win window; /* MPI_WIN_NULL: the pages are this process's own            */
-    int rank, size; /* of the node                                               */
+    int rank, size; /* of the node; the filler is its rank 0                     */
     size_t page;    /* bytes                                                     */
     size_t bytes;   /* whole pages                                               */
     char *at;       /* on a page boundary; NULL before there is any memory       */
@@ -114,7 +113,8 @@ static ol_status open_window(ol_node_block *block, size_t bytes, char **base)
     MPI_Aint size = block->rank == 0 ? (MPI_Aint)bytes : 0;
     int unit;
 
-    OL_TRY_MPI(MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, block->node, base, &block->window));
+    OL_TRY_MPI(MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, block->comm->node.handle, base,
+                                       &block->window));
     OL_TRY_MPI(MPI_Win_set_errhandler(block->window, MPI_ERRORS_RETURN));
     OL_TRY_MPI(MPI_Win_lock_all(MPI_MODE_NOCHECK, block->window)); /* MPI_Win_sync wants it */
     OL_TRY_MPI(MPI_Win_shared_query(block->window, 0, &size, &unit, base));
@@ -129,19 +129,15 @@ static void close_window(ol_node_block *block)
     }
 }
 
-/* Who shares this node; and on its filler, whether MPI can open even a small window. */
-static ol_status find_node(ol_node_block *block, const char *what, size_t bytes)
+/* Whether so many bytes can be asked for; and on the filler of ranks that share, whether MPI can open
+   even a small window. */
+static ol_status check_size(ol_node_block *block, const char *what, size_t bytes)
 {
     OL_CHECK(bytes <= PTRDIFF_MAX / 2, OL_ENOMEM,
              "no memory for the %s: %zu bytes (%.2f GiB) asked for on a node", what, bytes,
              gib(bytes));
     block->page = (size_t)sysconf(_SC_PAGESIZE);
     block->bytes = (bytes / block->page + (bytes % block->page || !bytes)) * block->page;
-    OL_TRY_MPI(MPI_Comm_split_type(block->comm->handle, MPI_COMM_TYPE_SHARED, block->comm->rank,
-                                   MPI_INFO_NULL, &block->node));
-    MPI_Comm_set_errhandler(block->node, MPI_ERRORS_RETURN);
-    OL_TRY_MPI(MPI_Comm_rank(block->node, &block->rank));
-    OL_TRY_MPI(MPI_Comm_size(block->node, &block->size));
     return block->size > 1 && block->rank == 0 ? check_likely_folder(what) : OL_OK;
 }
 
@@ -205,7 +201,7 @@ static ol_status place(ol_node_block *block, const char *what)
 
 static ol_status build(ol_node_block *block, const char *what, size_t bytes)
 {
-    OL_TRY(ol_comm_agree(block->comm, find_node(block, what, bytes)));
+    OL_TRY(ol_comm_agree(block->comm, check_size(block, what, bytes)));
     OL_TRY(ol_comm_agree(block->comm, find_room(block, what)));
     return ol_comm_agree(block->comm, place(block, what));
 }
@@ -217,7 +213,8 @@ ol_status ol_node_block_create(ol_comm *comm, const char *what, size_t bytes, ol
 
     *out = NULL;
     if (block)
-        *block = (ol_node_block){.comm = comm, .node = MPI_COMM_NULL, .window = MPI_WIN_NULL};
+        *block = (ol_node_block){
+            .comm = comm, .rank = comm->node.rank, .size = comm->node.size, .window = MPI_WIN_NULL};
     status = ol_comm_agree(comm, status);
     if (status == OL_OK)
         status = build(block, what, bytes);
@@ -262,7 +259,5 @@ void ol_node_block_destroy(ol_node_block *block)
         close_window(block);
     } else if (block->at)
         munmap(block->at, block->bytes);
-    if (block->node != MPI_COMM_NULL)
-        MPI_Comm_free(&block->node);
     free(block);
 }

@@ -97,28 +97,28 @@ static ol_status grow_pack(ol_schedule *schedule, ol_comm *comm, size_t bytes)
 ol_status ol_schedule_gather(ol_schedule *schedule, ol_comm *comm, int width, double *rows)
 {
     const size_t row = (size_t)width, ranks = (size_t)schedule->size;
+    const size_t mine = row * (size_t)schedule->rounds; /* rows of a rank, in order of rounds */
     double *all;
 
     assert(comm->size == schedule->size && width >= 1);
     if (schedule->size == 1)
         return OL_OK;
-    OL_TRY(grow_pack(schedule, comm, (ranks + 1) * row * sizeof *rows));
-    all = schedule->pack + row;
+    OL_TRY(grow_pack(schedule, comm, (ranks + 1) * mine * sizeof *rows));
+    all = schedule->pack + mine;
+    memset(schedule->pack, 0, mine * sizeof *rows);
     for (int round = 0; round < schedule->rounds; round++) {
         const int own = ol_schedule_episode(schedule, comm->rank, round);
 
         if (own >= 0)
-            memcpy(schedule->pack, rows + (size_t)own * row, row * sizeof *rows);
-        else
-            memset(schedule->pack, 0, row * sizeof *rows);
-        OL_TRY_SMALL(comm, MPI_Iallgather, schedule->pack, width, MPI_DOUBLE, all, width,
-                     MPI_DOUBLE, comm->handle);
-        for (int r = 0; r < schedule->size; r++) {
-            const int n = ol_schedule_episode(schedule, r, round);
+            memcpy(schedule->pack + (size_t)round * row, rows + (size_t)own * row,
+                   row * sizeof *rows);
+    }
+    OL_TRY_SMALL(comm, MPI_Iallgather, schedule->pack, (int)mine, MPI_DOUBLE, all, (int)mine,
+                 MPI_DOUBLE, comm->handle);
+    for (int n = 0; n < schedule->N; n++) {
+        const size_t p = (size_t)schedule->position[n], r = p % ranks, round = p / ranks;
 
-            if (n >= 0)
-                memcpy(rows + (size_t)n * row, all + (size_t)r * row, row * sizeof *rows);
-        }
+        memcpy(rows + (size_t)n * row, all + r * mine + round * row, row * sizeof *rows);
     }
     return OL_OK;
 }

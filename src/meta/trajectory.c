@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "inner.h"
+#include "outerloop/base/phase.h" /* ol_phase_enter */
 #include "outerloop/meta/outer.h" /* ol_model_spans */
 
 /* True when adapted first (second) moments are handed back to the outer loop. */
@@ -159,6 +160,8 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
                                       k == K - 1 ? t->tape : NULL, task->ws, g);
         OL_CHECK(isfinite(losses[k]), OL_ENONFINITE, "support loss is %g before inner step %d",
                  losses[k], k);
+        const ol_phase was = ol_phase_enter(OL_PHASE_INNER);
+
         if (t->m || t->spec->inner == OL_SGD) {
             ol_inner_step(t->model, t->spec, t->n_spans, t->spans, own_of(t), t->start.t + k + 1, g,
                           t->x, t->m, t->v);
@@ -167,6 +170,7 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
 
             ol_adam_replay(&path, k + 1, t->x);
         }
+        ol_phase_leave(was);
     }
     carry_out(t, task->out);
     return OL_OK;
@@ -218,8 +222,11 @@ ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_a
     }
     for (int k = K - 1; k >= 0; k--) {
         OL_TRY(heed_stop(t->spec));
+        const ol_phase was = ol_phase_enter(OL_PHASE_INNER);
+
         rewind_to(t, k);
         step_back(t, k, l);
+        ol_phase_leave(was);
         ol_objective_hvp(t->model, support, t->x, t->lg, t->tape, ws, l);
     }
     return OL_OK;

@@ -6,10 +6,9 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "outerloop/base/log.h"         /* ol_log_info */
-#include "outerloop/comm/ordered_sum.h" /* ol_ordered_sum_bytes */
-#include "outerloop/kernel/products.h"  /* ol_products_describe */
-#include "outerloop/run/memory.h"       /* ol_memory */
+#include "outerloop/base/log.h"        /* ol_log_info */
+#include "outerloop/kernel/products.h" /* ol_products_describe */
+#include "outerloop/run/memory.h"      /* ol_memory */
 #include "setup.h"
 
 static const double MOST_SLOPE = 10; /* of an inner step, where nothing is moved yet */

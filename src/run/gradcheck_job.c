@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* gradcheck of a job: what its f64 build is given comes from a setup in f32. */
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -137,12 +136,6 @@ static ol_status check_all(ol_setup *s, const ol_gradcheck_plan *plan, FILE *out
     return conclude(&tally, s->job, out);
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *at)
-{
-    (void)info, (void)kind, (void)at;
-    return remove(path);
-}
-
 ol_status ol_gradcheck_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
                            const ol_gradcheck_plan *plan, FILE *out)
 {
@@ -165,11 +158,11 @@ ol_status ol_gradcheck_job(ol_comm *comm, const char *path, const char *const *s
     all[n_sets + 1] = "stages=[\"train\"]";
     status = ol_job_read(path, all, n_sets + 2, &job);
     if (status == OL_OK)
-        status = ol_setup_create(comm, job, false, &setup);
+        status = ol_setup_create(comm, job, false, false, &setup);
     if (status == OL_OK)
         status = check_all(setup, plan, out);
     ol_setup_destroy(setup);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+    ol_remove_all(folder);
     free(all);
     return status;
 }

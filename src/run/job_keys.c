@@ -193,8 +193,13 @@ static const ol_conf_key keys[] = {
         "checkpoints at multiples of this stay as well; 0 = none"),
     REAL("train.log_seconds", train.log_seconds, "10.0", 0, INFINITY, 0, "s",
          "least time between two progress lines, off a terminal"),
+    INT("train.before_every", train.before_every, "10", 0, MANY, "meta-steps",
+        "the query loss before adaptation is measured in the first, the last and each so many-th; "
+        "0 = never"),
     {"train.second_order_share", OL_CONF_BOOL, AT(train.second_order_share), "false", 0, 0, 0,
      NULL, "", "also record how much of the gradient is second order; costs a first-order pass"},
+    {"train.timers", OL_CONF_BOOL, AT(train.timers), "false", 0, 0, 0, NULL, "",
+     "also record where the seconds of each meta-step go, in train/phase, and say it at the end"},
     INT("train.max_dropped", train.max_dropped, "3", 1, MANY, "meta-steps",
         "steps in a row with an episode dropped for NaN before the run ends"),
 

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/run/memory.h"
 
-#include "outerloop/base/clock.h"       /* ol_clock_peak_bytes */
-#include "outerloop/comm/ordered_sum.h" /* ol_ordered_sum_bytes */
-#include "outerloop/run/scores.h"       /* ol_scores_spec */
+#include "outerloop/base/clock.h"     /* ol_clock_peak_bytes */
+#include "outerloop/comm/exact_sum.h" /* ol_exact_sum_bytes */
+#include "outerloop/run/scores.h"     /* ol_scores_spec */
 
 enum {
     PACK_DEPTH = 384, /* rows and reals a row that OpenBLAS packs at most */
@@ -17,16 +17,28 @@ static size_t larger(size_t a, size_t b)
     return a > b ? a : b;
 }
 
-static void plan_training(const ol_arm *arm, int ranks, ol_memory *m)
+/* Ranks that share out a sum: as it is when so many are here, and else of as many to a node as this
+   one has cores for. */
+static int sharing(const ol_setup *s, int ranks)
+{
+    const int fit = s->layout.nodes[0].cores / s->job->threads;
+
+    if (ranks == ol_comm_size(s->comm))
+        return ol_comm_sharing(s->comm);
+    return fit < 1 ? 1 : fit < ranks ? fit : ranks;
+}
+
+static void plan_training(const ol_arm *arm, int shared, int nodes, ol_memory *m)
 {
     const ol_learner_spec spec = ol_job_learner_spec(arm->job);
     ol_arena dry = ol_arena_dry("gradients");
     const ol_contribution out = ol_contribution_layout(&dry, arm->model, &spec);
     const size_t episode = ol_learner_bytes(arm->model, &spec, arm->support, arm->query);
-    size_t sums = 0;
+    size_t lengths[OL_PARTS], sums;
 
     for (int p = 0; p < out.n; p++)
-        sums += ol_ordered_sum_bytes(out.parts[p].size, (ol_sum_type)sizeof(ol_real), ranks);
+        lengths[p] = out.parts[p].size;
+    sums = ol_exact_sum_bytes((ol_sum_type)sizeof(ol_real), out.n, lengths, shared, nodes);
     if (dry.peak + sums + episode <= m->gradients + m->sums + m->episode)
         return;
     m->gradients = dry.peak;
@@ -74,6 +86,7 @@ size_t ol_memory_peak(const ol_memory *m)
 ol_status ol_memory_plan(const ol_setup *s, int ranks, ol_memory *out)
 {
     const bool trains = (s->job->stages & OL_STAGE_TRAIN) != 0;
+    const int shared = sharing(s, ranks), nodes = (ranks + shared - 1) / shared;
     ol_memory m = {.libraries = s->resident_start,
                    .data = s->resident_read - s->resident_start,
                    .frozen = s->model->frozen_bytes,
@@ -85,7 +98,7 @@ ol_status ol_memory_plan(const ol_setup *s, int ranks, ol_memory *out)
     m.moments = s->arena.size - m.parameters;
     for (int i = 0; i < s->n_arms; i++) {
         if (trains)
-            plan_training(&s->arms[i], ranks, &m);
+            plan_training(&s->arms[i], shared, nodes, &m);
         if (s->scored && (i == 0 || s->arms[i].targets != s->arms[i - 1].targets))
             OL_TRY(plan_scoring(&s->arms[i], &m));
     }

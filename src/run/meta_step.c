@@ -4,9 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "outerloop/base/clock.h"       /* ol_clock_seconds */
-#include "outerloop/comm/ordered_sum.h" /* ol_ordered_sum_* */
-#include "outerloop/comm/schedule.h"    /* ol_schedule_* */
+#include "outerloop/base/clock.h"     /* ol_clock_seconds */
+#include "outerloop/base/phase.h"     /* ol_phase_enter */
+#include "outerloop/comm/exact_sum.h" /* ol_exact_sum_* */
+#include "outerloop/comm/schedule.h"  /* ol_schedule_* */
 
 /* What ranks tell each other about an episode; the support losses follow. */
 enum {
@@ -32,10 +33,10 @@ struct ol_meta_stepper {
     ol_arena vectors; /* out and spans */
     ol_arena scratch; /* of an episode */
     ol_contribution out;
-    ol_ordered_sum *sums[OL_PARTS]; /* [out.n]            */
-    ol_span *spans;                 /* [model->n_params]  */
-    double *rows;                   /* [N, width]         */
-    ol_episode_record *records;     /* [N]                */
+    ol_exact_sum *sum;          /* of out's vectors   */
+    ol_span *spans;             /* [model->n_params]  */
+    double *rows;               /* [N, width]         */
+    ol_episode_record *records; /* [N]                */
     ol_episode episode;
     ol_episode_observer *observer;
     void *observer_payload;
@@ -64,12 +65,13 @@ static ol_status allocate(ol_meta_stepper *s, ol_extent support, ol_extent query
     return OL_OK;
 }
 
-static ol_status make_sums(ol_meta_stepper *s)
+static ol_status make_sum(ol_meta_stepper *s)
 {
+    size_t lengths[OL_PARTS];
+
     for (int i = 0; i < s->out.n; i++)
-        OL_TRY(ol_ordered_sum_create(s->comm, s->out.parts[i].size, (ol_sum_type)sizeof(ol_real),
-                                     &s->sums[i]));
-    return OL_OK;
+        lengths[i] = s->out.parts[i].size;
+    return ol_exact_sum_create(s->comm, (ol_sum_type)sizeof(ol_real), s->out.n, lengths, &s->sum);
 }
 
 ol_status ol_meta_stepper_create(ol_comm *comm, const ol_model *model, int N,
@@ -93,7 +95,7 @@ ol_status ol_meta_stepper_create(ol_comm *comm, const ol_model *model, int N,
     }
     status = ol_comm_agree(comm, status);
     if (status == OL_OK)
-        status = make_sums(s);
+        status = make_sum(s);
     if (status != OL_OK) {
         ol_meta_stepper_destroy(s);
         return status;
@@ -106,8 +108,7 @@ void ol_meta_stepper_destroy(ol_meta_stepper *s)
 {
     if (!s)
         return;
-    for (int i = 0; i < OL_PARTS; i++)
-        ol_ordered_sum_destroy(s->sums[i]);
+    ol_exact_sum_destroy(s->sum);
     ol_schedule_finish(&s->schedule);
     ol_arena_finish(&s->vectors);
     ol_arena_finish(&s->scratch);
@@ -154,7 +155,11 @@ static ol_status run_episode(ol_meta_stepper *s, int64_t step, int n, ol_episode
 
     ol_batch_clear(&s->episode.support);
     ol_batch_clear(&s->episode.query);
-    OL_TRY(source(payload, step, n, &s->episode));
+    const ol_phase was = ol_phase_enter(OL_PHASE_DRAW);
+
+    status = source(payload, step, n, &s->episode);
+    ol_phase_leave(was);
+    OL_TRY(status);
     for (int k = 0; k < s->K; k++)
         row[INNER_LOSSES + k] = NAN;
     status = ol_learner_episode(s->model, &s->learner, &s->episode, state, &s->scratch, &s->out,
@@ -169,40 +174,45 @@ static ol_status run_episode(ol_meta_stepper *s, int64_t step, int n, ol_episode
     return OL_OK;
 }
 
+/* The episodes of this rank, round by round with the others of its node. Own failures. */
 static ol_status all_episodes(ol_meta_stepper *s, int64_t step, ol_episode_source *source,
                               void *payload, ol_state_view state, double *comm_seconds)
 {
     const int rank = ol_comm_rank(s->comm);
+    const void *vectors[OL_PARTS];
+    ol_status status = OL_OK;
+    bool go_on = true;
 
-    for (int round = 0; round < s->schedule.rounds; round++) {
+    for (int i = 0; i < s->out.n; i++)
+        vectors[i] = s->out.parts[i].vector;
+    for (int round = 0; round < s->schedule.rounds && go_on; round++) {
         const int n = ol_schedule_episode(&s->schedule, rank, round);
         bool dropped = false;
-        ol_status status = OL_OK;
 
         if (n >= 0)
             status = run_episode(s, step, n, source, payload, state, &dropped);
         const double begin = ol_clock_seconds();
-        const bool take = n >= 0 && !dropped;
 
-        OL_TRY(ol_comm_agree(s->comm, status));
-        for (int i = 0; i < s->out.n; i++)
-            OL_TRY(ol_ordered_sum_add(s->sums[i], take ? s->out.parts[i].vector : NULL));
+        ol_phase_enter(OL_PHASE_SUM);
+        status = ol_exact_sum_round(s->sum, status, n >= 0 && !dropped ? vectors : NULL, &go_on);
+        ol_phase_leave(OL_PHASE_OTHER);
         *comm_seconds += ol_clock_seconds() - begin;
     }
-    return OL_OK;
+    return status;
 }
 
 /* Means (or sums) over the episodes kept, the same bits on every rank; they replace the
  * contributions. */
-static ol_status finish_sums(ol_meta_stepper *s, int kept)
+static ol_status finish_sum(ol_meta_stepper *s, int kept)
 {
-    for (int i = 0; i < s->out.n; i++) {
-        const ol_part *part = &s->out.parts[i];
+    double scales[OL_PARTS];
+    void *out[OL_PARTS];
 
-        OL_TRY(ol_ordered_sum_finish(s->sums[i], part->reduction == OL_MEAN ? 1.0 / kept : 1.0,
-                                     part->vector));
+    for (int i = 0; i < s->out.n; i++) {
+        scales[i] = s->out.parts[i].reduction == OL_MEAN ? 1.0 / kept : 1.0;
+        out[i] = s->out.parts[i].vector;
     }
-    return OL_OK;
+    return ol_exact_sum_finish(s->sum, scales, out);
 }
 
 /* Records and means by episode number, from the gathered rows. */
@@ -247,23 +257,33 @@ ol_status ol_meta_step(ol_meta_stepper *s, const ol_outer_spec *outer, int64_t s
                        ol_state *state, ol_step_report *report)
 {
     double comm_seconds = 0, begin;
+    ol_status status;
 
     *report = (ol_step_report){.episodes = s->N};
     ol_schedule_plan(&s->schedule, costs);
-    for (int i = 0; i < s->out.n; i++)
-        ol_ordered_sum_begin(s->sums[i]);
-    OL_TRY(all_episodes(s, step, source, payload, ol_state_borrow(state), &comm_seconds));
+    ol_exact_sum_begin(s->sum);
+    status = all_episodes(s, step, source, payload, ol_state_borrow(state), &comm_seconds);
     begin = ol_clock_seconds();
+    ol_phase_enter(OL_PHASE_WAIT);
+    OL_TRY(ol_comm_agree(s->comm, status));
+    ol_phase_enter(OL_PHASE_SUM);
     OL_TRY(ol_schedule_gather(&s->schedule, s->comm, s->width, s->rows));
     summarise(s, report);
     if (report->dropped < s->N)
-        OL_TRY(finish_sums(s, s->N - report->dropped));
+        OL_TRY(finish_sum(s, s->N - report->dropped));
     comm_seconds += ol_clock_seconds() - begin;
+    ol_phase_enter(OL_PHASE_OUTER);
     if (report->dropped < s->N)
         report->grad_norm =
             s->learner.learner->outer(s->model, &s->learner, outer, s->spans, &s->out, state);
+    ol_phase_leave(OL_PHASE_OTHER);
     report->comm_seconds = comm_seconds;
     return OL_OK;
+}
+
+void ol_meta_stepper_measure_before(ol_meta_stepper *stepper, bool measure)
+{
+    stepper->learner.measure_before = measure;
 }
 
 const ol_episode_record *ol_meta_stepper_records(const ol_meta_stepper *stepper)

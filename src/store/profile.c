@@ -25,17 +25,6 @@ enum {
 
 static const uint64_t PLENTY = 64 << 20;
 
-uint64_t ol_profile_number(const uint8_t *at, int bytes)
-{
-    uint64_t value = 0;
-
-    for (int i = bytes; i-- > 0;)
-        value = value << 8 | at[i];
-    return value;
-}
-
-#define NUMBER(at, bytes) ol_profile_number((at), (bytes))
-
 const uint8_t *ol_profile_at(const ol_profile *p, uint64_t address, uint64_t n)
 {
     return address <= p->size && n <= p->size - address ? p->bytes + address : NULL;

@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "outerloop/base/status.h"
+#include "tensor_file.h" /* ol_little_number */
 
 /**
  * Check a whole file. Local; touches nothing but its bytes.
@@ -87,7 +88,7 @@ typedef struct ol_profile_bytes {
 } ol_profile_bytes;
 
 /* Little-endian number of 1 to 8 bytes. */
-uint64_t ol_profile_number(const uint8_t *at, int bytes);
+#define NUMBER(at, bytes) ol_little_number((at), (size_t)(bytes))
 
 /* n bytes at an address of the file, or NULL when they are not all in it. */
 const uint8_t *ol_profile_at(const ol_profile *p, uint64_t address, uint64_t n);

@@ -18,8 +18,6 @@ enum {
     OBJECT_HEAD = 16
 };
 
-#define NUMBER(at, bytes) ol_profile_number((at), (bytes))
-
 static ol_status read_integer(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out,
                               size_t *used)
 {

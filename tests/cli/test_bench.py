@@ -63,6 +63,47 @@ def test_storage_changes_nothing_but_memory():
           result(*many, "--storage", "keep")["scratch"], "recompute saves no memory")
 
 
+def test_what_was_foretold():
+    """The count of products, within a tenth."""
+    size = ("--width", "64", "--heads", "4", "--seq", "64", "--layers", "3", "--reps", "1")
+    for words in ((), ("--order", "1"), ("--steps", "3"), ("--steps", "2", "--storage", "recompute"),
+                  ("--arch", "llama", "--kv-heads", "2"), ("--vocab", "4000", "--labels", "16"),
+                  ("--arch", "llama", "--lora", "4", "--vocab", "2000")):
+        done = bench(*size, *words)
+        found = re.search(r"foretold / measured: (\S+) / (\S+) Gflop", done.stdout)
+        check(found, f"{words}: {done.stdout}{done.stderr}")
+        ratio = float(found[1]) / float(found[2])
+        check(0.9 < ratio < 1.1, f"{words}: foretold / measured {ratio:.3f}")
+
+
+def phases(*words):
+    """Seconds and calls of each phase, and the seconds that the episode took."""
+    done = bench("--timers", *words)
+    check(done.returncode == 0, f"exit {done.returncode}: {done.stderr}")
+    rows = re.findall(r"^(\w+) +([\d.]+) +[\d.]+ %(?: +(\d+))?$", done.stdout, re.M)
+    table = {name: (float(seconds), int(calls or 0)) for name, seconds, calls in rows}
+    return table, float(re.search(r"best_s=(\S+)", done.stdout)[1])
+
+
+def test_timers_account_for_every_second():
+    size = ("--width", "64", "--seq", "64", "--batch", "4", "--steps", "2")
+    for storage, again in (("keep", 1), ("recompute", 2)):
+        table, seconds = phases(*size, "--storage", storage)
+        all_of_it = table.pop("all")[0]
+        check(abs(sum(s for s, _ in table.values()) - all_of_it) < 1e-3, f"sum: {table} {all_of_it}")
+        check(abs(all_of_it - seconds) < 1e-3 + 0.02 * seconds, f"{table} of {seconds} s")
+        check(table["hvp"][1] == 2 and table["recompute"][1] == again, f"{storage}: {table}")
+        check(table["forward"][1] == table["backward"][1] == 3, f"a chunk a gradient: {table}")
+        check(table["other"][0] < 0.5 * all_of_it, f"{table}")
+    check("recompute" not in phases("--steps", "1")[0], "something was kept in vain")
+
+
+def test_timers_change_nothing():
+    with_timers, without = result("--timers"), result()
+    check(with_timers["gradient"] == without["gradient"] and with_timers["loss"] == without["loss"],
+          f"{with_timers} {without}")
+
+
 def test_precisions_agree():
     single, double = result(), result("--precision", "f64")
     check(abs(float(single["gradient"]) / float(double["gradient"]) - 1) < 1e-4,

@@ -11,10 +11,10 @@
 #include "outerloop/base/digest.h"
 #include "outerloop/base/rng.h"
 #include "outerloop/comm/comm.h"
-#include "outerloop/comm/ordered_sum.h"
+#include "outerloop/comm/exact_sum.h"
 #include "outerloop/comm/schedule.h"
 
-enum { N = 11, ODD = 100003, LONG = 4300003 }; /* LONG spans three segments of floats */
+enum { N = 11, ODD = 30011, LONG = 2100003 }; /* LONG spans three segments */
 
 static ol_comm *comm;
 
@@ -33,9 +33,8 @@ static void say(const char *what, const char *value)
         printf("%s %s\n", what, value);
 }
 
-/* Element i of episode n: magnitudes from 1e-12 to 1e12, so that the order of additions shows. Not
-   inlined, or its product would be fused with the addition that check_sum does on it. */
-__attribute__((noinline)) static double element(int n, size_t i)
+/* Element i of episode n: magnitudes from 1e-12 to 1e12, so that the order of additions shows. */
+static double element(int n, size_t i)
 {
     static double powers[25];
     const uint32_t mixed = (uint32_t)(i * 2654435761u) ^ ((uint32_t)n * 40503u);
@@ -55,69 +54,185 @@ static void fill(void *x, ol_sum_type type, size_t count, int n)
             ((double *)x)[i] = element(n, i);
 }
 
-/* Sum over all episodes but the dropped one (-1: none), by schedule. */
-static void sum_episodes(ol_schedule *schedule, ol_sum_type type, size_t count, int dropped,
-                         void *x, void *out)
-{
-    ol_ordered_sum *sum;
+/* Sums side by side, of vectors of these lengths. */
+enum { VECTORS = 3 };
 
-    CHECK(ol_ordered_sum_create(comm, count, type, &sum) == OL_OK);
+typedef struct vectors {
+    ol_sum_type type;
+    size_t lengths[VECTORS];
+    void *x[VECTORS], *out[VECTORS];
+} vectors;
+
+static const double scales[VECTORS] = {1, 1.0 / 3, 1e-3};
+
+static vectors make_vectors(ol_sum_type type, size_t longest)
+{
+    vectors v = {.type = type, .lengths = {longest, 2, longest / 2}};
+
+    for (int i = 0; i < VECTORS; i++) {
+        v.x[i] = malloc(v.lengths[i] * (size_t)type + 1);
+        v.out[i] = malloc(v.lengths[i] * (size_t)type + 1);
+        CHECK(v.x[i] && v.out[i]);
+    }
+    return v;
+}
+
+static void free_vectors(vectors *v)
+{
+    for (int i = 0; i < VECTORS; i++) {
+        free(v->x[i]);
+        free(v->out[i]);
+    }
+}
+
+static void fill_all(vectors *v, int n)
+{
+    for (int i = 0; i < VECTORS; i++)
+        fill(v->x[i], v->type, v->lengths[i], n + i);
+}
+
+/* Sum over all episodes but the dropped one (-1: none), by schedule. */
+static void sum_episodes(ol_schedule *schedule, vectors *v, int dropped)
+{
+    ol_exact_sum *sum;
+    bool go_on = true;
+
+    CHECK(ol_exact_sum_create(comm, v->type, VECTORS, v->lengths, &sum) == OL_OK);
     /* a second turn must not remember the first */
-    for (int turn = count < LONG ? 0 : 1; turn < 2; turn++) {
-        ol_ordered_sum_begin(sum);
+    for (int turn = v->lengths[0] < LONG ? 0 : 1; turn < 2; turn++) {
+        ol_exact_sum_begin(sum);
         for (int round = 0; round < schedule->rounds; round++) {
             const int n = ol_schedule_episode(schedule, ol_comm_rank(comm), round);
+            const bool gives = n >= 0 && n != dropped;
 
             if (n >= 0)
-                fill(x, type, count, n);
-            CHECK(ol_ordered_sum_add(sum, n >= 0 && n != dropped ? x : NULL) == OL_OK);
+                fill_all(v, n);
+            CHECK(ol_exact_sum_round(sum, OL_OK, gives ? (const void *const *)v->x : NULL,
+                                     &go_on) == OL_OK);
+            CHECK(go_on);
         }
-        CHECK(ol_ordered_sum_finish(sum, 1.0 / 3, out) == OL_OK);
+        CHECK(ol_exact_sum_finish(sum, scales, v->out) == OL_OK);
     }
-    ol_ordered_sum_destroy(sum);
+    ol_exact_sum_destroy(sum);
 }
 
-/* What the sum must be, by its definition. */
-static void check_sum(const ol_schedule *schedule, ol_sum_type type, size_t count, int dropped,
-                      const void *out)
+/* What the sums must be: those of one process, in another order. */
+static void check_sums(const vectors *v, int dropped)
 {
-    for (size_t i = 0; i < count; i += 1 + count / 1000) {
-        double s = 0;
+    for (int i = 0; i < VECTORS; i++) {
+        const size_t bytes = v->lengths[i] * (size_t)v->type;
+        void *expected = malloc(bytes + 1);
+        ol_expansion sum;
 
-        for (int p = 0; p < N; p++) {
-            const double x = element(schedule->order[p], i);
-
-            if (schedule->order[p] != dropped)
-                s += type == OL_SUM_F32 ? (double)(float)x : x;
+        CHECK(expected && ol_expansion_init(&sum, v->lengths[i]) == OL_OK);
+        for (int n = N - 1; n >= 0; n--) {
+            fill(v->x[i], v->type, v->lengths[i], n + i);
+            CHECK(n == dropped ||
+                  ol_expansion_add(&sum, 0, v->lengths[i], v->type, v->x[i]) == OL_OK);
         }
-        if (type == OL_SUM_F32)
-            CHECK(((const float *)out)[i] == (float)(1.0 / 3 * s));
-        else
-            CHECK(((const double *)out)[i] == 1.0 / 3 * s);
+        ol_expansion_round(&sum, 0, v->lengths[i], v->type, scales[i], expected);
+        CHECK(memcmp(expected, v->out[i], bytes) == 0);
+        ol_expansion_finish(&sum);
+        free(expected);
     }
 }
 
-static void test_sums(ol_schedule *schedule, ol_sum_type type, size_t count, int dropped)
+/* How the ranks may be spread over nodes; zeros end a list. Long vectors take the first alone. */
+static const struct {
+    int ranks, sharing, nodes[4];
+} spreads[] = {
+    {1, 1, {1}},    {2, 1, {1, 1}}, {2, 2, {2}}, {3, 3, {3}},          {3, 1, {2, 1}},
+    {4, 2, {2, 2}}, {4, 1, {3, 1}}, {4, 4, {4}}, {4, 1, {1, 1, 1, 1}},
+};
+
+static void test_sums(ol_schedule *schedule, ol_sum_type type, size_t longest, int dropped)
 {
-    void *x = malloc(count * (size_t)type + 1), *out = malloc(count * (size_t)type + 1);
+    vectors v = make_vectors(type, longest);
     char digest[OL_DIGEST_TEXT], name[64];
-    ol_comm_stats stats;
-    ol_gathered all;
 
-    CHECK(x && out);
-    sum_episodes(schedule, type, count, dropped, x, out);
-    check_sum(schedule, type, count, dropped, out);
-    ol_digest(out, count * (size_t)type, digest);
-    CHECK(ol_comm_gather(comm, digest, sizeof digest, &all) == OL_OK);
-    for (int r = 0; ol_comm_rank(comm) == 0 && r < ol_comm_size(comm); r++)
-        CHECK(strcmp(all.bytes + all.offsets[r], digest) == 0);
-    ol_gathered_finish(&all);
-    CHECK(ol_comm_reduce(comm, (double)ol_ordered_sum_bytes(count, type, ol_comm_size(comm)),
-                         &stats) == OL_OK);
-    snprintf(name, sizeof name, "sum-f%d-%zu-%d", 8 * (int)type, count, dropped);
+    bool done = false;
+
+    for (size_t s = 0; s < sizeof spreads / sizeof *spreads; s++) {
+        int n = 0;
+
+        if (spreads[s].ranks != ol_comm_size(comm) || (done && longest == LONG))
+            continue;
+        while (n < 4 && spreads[s].nodes[n] > 0)
+            n++;
+        CHECK(ol_comm_pretend_nodes(comm, spreads[s].nodes, n) == OL_OK);
+        CHECK(ol_comm_sharing(comm) == spreads[s].sharing);
+        for (int i = 0; i < VECTORS; i++)
+            memset(v.out[i], 0x55, v.lengths[i] * (size_t)type);
+        sum_episodes(schedule, &v, dropped);
+        if (longest < LONG)
+            check_sums(&v, dropped);
+        done = true;
+    }
+    ol_digest(v.out[0], v.lengths[0] * (size_t)type, digest);
+    snprintf(name, sizeof name, "sum-f%d-%zu-%d", 8 * (int)type, longest, dropped);
     say(name, digest);
-    free(x);
-    free(out);
+    free_vectors(&v);
+}
+
+/* Two nodes of two: what a rank sends does not grow with episodes but in its node. */
+static void test_traffic(void)
+{
+    enum { LENGTH = 1 << 12, ROUNDS = 5 };
+    static float x[LENGTH];
+    const size_t length = LENGTH;
+    const void *vector = x;
+    void *out = x;
+    ol_exact_sum *sum;
+    bool go_on;
+
+    if (ol_comm_size(comm) != 4)
+        return;
+    CHECK(ol_comm_pretend_nodes(comm, (int[]){2, 2}, 2) == OL_OK);
+    CHECK(ol_exact_sum_create(comm, OL_SUM_F32, 1, &length, &sum) == OL_OK);
+    ol_exact_sum_begin(sum);
+    for (int i = 0; i < LENGTH; i++)
+        x[i] = (float)(i + ol_comm_rank(comm));
+    for (int round = 0; round < ROUNDS; round++)
+        CHECK(ol_exact_sum_round(sum, OL_OK, &vector, &go_on) == OL_OK && go_on);
+    CHECK(ol_exact_sum_sent(sum).node == ROUNDS * sizeof x / 2);
+    CHECK(ol_exact_sum_sent(sum).between == 0);
+    CHECK(ol_exact_sum_finish(sum, &(double){1}, &out) == OL_OK);
+    CHECK(ol_exact_sum_sent(sum).node == (ROUNDS + 1) * sizeof x / 2);
+    CHECK(ol_exact_sum_sent(sum).between == (8 + 4) * LENGTH / 2 / 2);
+    for (int i = 0; i < LENGTH; i++)
+        CHECK(x[i] == (float)(ROUNDS * (4 * i + 6)));
+    ol_exact_sum_destroy(sum);
+}
+
+/* A rank that fails ends the rounds of its node; the others go on, and hear of it at the end. */
+static void test_failure_of_a_node(void)
+{
+    const size_t length = 8;
+    const float x[8] = {1};
+    const void *vector = x;
+    const int size = ol_comm_size(comm), rank = ol_comm_rank(comm);
+    const int nodes[] = {size / 2, size - size / 2}; /* an odd size: groups of one rank */
+    const bool ends = size % 2 ? rank == 0 : rank < size / 2;
+    ol_status status = OL_OK;
+    ol_exact_sum *sum;
+    bool go_on = true;
+    int rounds = 0;
+
+    if (size == 1)
+        return;
+    CHECK(ol_comm_pretend_nodes(comm, nodes, 2) == OL_OK);
+    CHECK(ol_exact_sum_create(comm, OL_SUM_F32, 1, &length, &sum) == OL_OK);
+    ol_exact_sum_begin(sum);
+    for (; rounds < 5 && go_on; rounds++) {
+        if (rounds == 2 && rank == 0)
+            status = ol_fail(OL_EIO, "disk is full");
+        status = ol_exact_sum_round(sum, status, &vector, &go_on);
+    }
+    CHECK(go_on == !ends && rounds == (ends ? 3 : 5));
+    CHECK(status == (rank == 0 ? OL_EIO : OL_OK));
+    CHECK(ol_comm_agree(comm, status) == OL_EIO);
+    CHECK(strstr(ol_status_message(), "disk is full") && strstr(ol_status_message(), "rank 0"));
+    ol_exact_sum_destroy(sum);
 }
 
 static void test_episode_rows(ol_schedule *schedule)
@@ -282,6 +397,8 @@ int main(int argc, char **argv)
     test_sums(&schedule, OL_SUM_F32, 2, -1); /* fewer elements than ranks */
     test_sums(&schedule, OL_SUM_F64, 0, -1);
     test_sums(&schedule, OL_SUM_F32, LONG, -1);
+    test_traffic();
+    test_failure_of_a_node();
     test_episode_rows(&schedule);
     test_broadcast();
     test_gather();

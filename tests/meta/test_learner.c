@@ -374,9 +374,6 @@ static void test_not_finite(void **state)
     spec.learner = ol_learner_find("maml");
     w.state.theta[0] = NAN; /* word 0, which every softmax sees */
     failed(&w, &spec, "inner step 0");
-    spec.measure_before = true;
-    failed(&w, &spec, "before the inner loop");
-    spec.measure_before = false;
     spec.learner = ol_learner_find("metaicl");
     failed(&w, &spec, "loss of the prompts");
     world_finish(&w);

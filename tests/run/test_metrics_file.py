@@ -11,15 +11,15 @@ import subprocess
 
 import h5py
 
-from harness import ARMS, PROGRAM, check, column, journal_lines, main, read_to, run, start_held
+from harness import ARMS, PROGRAM, check, column, digests, journal_lines, main, read_to, run, start_held
 
-TABLES = ("train/step", "train/episode", "train/own", "eval/score", "eval/prediction", "data/overlap",
+TABLES = ("train/step", "train/episode", "train/own", "train/phase", "eval/score", "eval/prediction", "data/overlap",
           "data/check", "data/cut")
 
 
 def whole(place):
     """A run of two ranks that most tests look at."""
-    return place.undisturbed("train.second_order_share=true", ranks=2)
+    return place.undisturbed("train.second_order_share=true", "train.before_every=1", ranks=2)
 
 
 def test_tables(place):
@@ -64,6 +64,26 @@ def test_values(place):
     check(set(column(out, "train/episode/task")) == {"even", "odd", "first", "second"}, "tasks")
 
 
+def test_loss_before(place):
+    """In the first meta-step, the last and each so many-th; a bit of training never hangs on it, and
+    no report stumbles over what is not there."""
+    digests = set()
+    for every, measured in ((0, set()), (4, {1, 5, 9, 11}), (1, set(range(1, 12)))):
+        out = place.path / f"every-{every}"
+        run(1, place.job(), out, sets=[f"train.before_every={every}", "train.steps=11"])
+        steps, before = column(out, "train/step/step"), column(out, "train/step/loss_before")
+        check({s for s, loss in zip(steps, before) if math.isfinite(loss)} == measured,
+              f"every {every}: {before}")
+        episodes = zip(column(out, "train/episode/step"), column(out, "train/episode/query_loss_before"))
+        check(all(math.isfinite(loss) == (s in measured) for s, loss in episodes), "episodes")
+        digests.add(tuple(column(out, "train/step/digest")))
+        for command in (("inspect", out), ("report", out, "--out", place.path / "page.html")):
+            said = subprocess.run([PROGRAM, *command], capture_output=True, text=True)
+            check(said.returncode == 0 and "nan" not in said.stdout.lower(), said.stdout + said.stderr)
+        check("NaN" not in (place.path / "page.html").read_text(), "a page with NaN")
+    check(len(digests) == 1, "other bits where the loss before was measured")
+
+
 def test_learned_rates(place):
     """From the inner rate on, in metrics, in the checkpoint by name, and in what `inspect` says."""
     for per, n in (("tensor", 1), ("weight", 16)):
@@ -89,6 +109,35 @@ def test_learned_rates(place):
             check(len(line) == 1 and f"to {most[-1]:.4g}" in line[0], said.stdout + said.stderr)
     run(0, place.job(), place.path / "maml", sets=["train.steps=5", 'stages=["train"]'])
     check(column(place.path / "maml", "train/own/step") == [], "maml has rates")
+
+
+def test_timers(place):
+    """Where the seconds of meta-steps went: nothing twice, nothing lost; and no bit is another."""
+    out, plain = place.path / "out", place.path / "plain"
+    sets = ['stages=["train"]', "train.steps=8", "train.checkpoint_every=4", "learner.inner.storage=recompute"]
+    said = run(2, place.job(), out, sets=[*sets, "train.timers=true"]).stderr
+    run(0, place.job(), plain, sets=sets)
+    check(digests(out) == digests(plain), "timers change what is learned")
+    check(column(plain, "train/phase/step") == [], "phases without being asked for")
+    steps, names, seconds, most, calls = (column(out, f"train/phase/{name}") for name in (
+        "step", "phase", "seconds", "seconds_most", "calls"))
+    kinds = len(set(names))
+    check(steps == [s for s in range(1, 9) for _ in range(kinds)], f"rows: {steps[:30]}")
+    check(all(0 <= s <= m <= 2 * s + 1e-9 for s, m in zip(seconds, most)), "mean and most of two ranks")
+    by_step = [dict(zip(names[i:i + kinds], zip(seconds[i:], calls[i:], most[i:])))
+               for i in range(0, len(names), kinds)]
+    for step, row in enumerate(by_step, 1):
+        counted = {name: n for name, (_, n, _) in row.items()}
+        # 4 episodes of 2 inner steps, and a draw and its forecast of cost each rank
+        check((counted["forward"], counted["hvp"], counted["recompute"]) == (12, 8, 8), f"{step}: {counted}")
+        check(counted["measure"] == 4 and counted["draw"] == 4 + 2, f"{step}: {counted}")
+        check(counted["checkpoint"] == (2 if step % 4 == 0 else 0), f"{step}: {counted}")
+    own = column(out, "train/step/seconds")  # of rank 0, without checkpoint and metrics
+    total = sum(seconds)
+    outside = sum(row["checkpoint"][2] + row["metrics"][2] for row in by_step)
+    check(sum(own) <= total * 1.01, f"{sum(own)} of {total}")
+    check(sum(own) + outside >= 0.8 * total, f"{sum(own)} and {outside} of {total}")
+    check("where the time of meta-steps went" in said and "slowest s  rank" in said, said)
 
 
 def test_scores_follow_from_predictions(place):

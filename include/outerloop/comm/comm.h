@@ -47,6 +47,10 @@ int ol_comm_rank(const ol_comm *comm);
 /** Number of ranks. */
 int ol_comm_size(const ol_comm *comm);
 
+/** Ranks that share out a sum through memory (exact_sum.h): those of a node, or where nodes have
+ *  different numbers of ranks, groups of as many as divides all of these numbers. */
+int ol_comm_sharing(const ol_comm *comm);
+
 /** Name of the host of this rank. Borrowed. */
 const char *ol_comm_host(const ol_comm *comm);
 
@@ -72,7 +76,7 @@ typedef struct ol_comm_extreme {
 } ol_comm_extreme;
 
 /** Least, greatest and sum of a number over ranks; NaN loses against any number. For logs: the sum
- *  depends on the number of ranks (sums that must not are in ordered_sum.h). */
+ *  depends on the number of ranks (sums that must not are in exact_sum.h). */
 typedef struct ol_comm_stats {
     ol_comm_extreme min, max;
     double sum;
@@ -157,6 +161,13 @@ void ol_comm_tell_stop(ol_comm *comm);
 /** End all ranks at once: only for the command line, when one rank cannot go on and the others may
  *  be waiting for it. Does not return. */
 void ol_comm_abort(ol_comm *comm, int exit_code) __attribute__((noreturn));
+
+/**
+ * For tests and simulations: sum as if the ranks were on nodes of so many ranks each, in order (they are
+ * on those nodes, or a part of them). @param sizes  [n] that add up to the number of ranks
+ * Collective. Errors: OL_EMPI, OL_ENOMEM.
+ */
+ol_status ol_comm_pretend_nodes(ol_comm *comm, const int *sizes, int n);
 
 /**
  * For tests: from now on this rank's OL_OK becomes a failure at each ol_comm_agree with

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file outerloop/comm/schedule.h
- * Which rank does which episode of a meta-step, and in which order their results are added.
+ * Which rank does which episode of a meta-step.
  *
  *   (1) position p = 0 .. N-1: episodes by predicted cost, dearest first, ties by number
  *   (2) position p is done by rank p % size in round p / size
  *
- * The positions do not depend on the number of ranks; sums in their order (ordered_sum.h) have
- * the same bits on any. In each round a rank has at most one episode, and as costs fall along the
- * positions those of one round are alike, so little is waited for.
+ * In each round a rank has at most one episode, and as costs fall along the positions those of one
+ * round are alike. Rounds matter within a node only, whose ranks add up their vectors after each
+ * (exact_sum.h): they wait for the dearest of theirs, and for other nodes at the end alone. Results
+ * do not depend on the order, as sums are exact.
  *
  * Local but for ol_schedule_gather.
  */
@@ -24,7 +25,7 @@ typedef struct ol_schedule {
     int *order;       /**< [N] episode at position p                                        */
     int *position;    /**< [N] position of episode n                                        */
     double imbalance; /**< (3) Σ_rounds max cost · size / Σ cost, 1 is perfect: predicted time over
-                           that of evenly spread work                                       */
+                           that of evenly spread work, at most (of a single node)                                       */
     double *sorted_costs; /**< [N] cost at position p                                      */
     double *pack;         /**< scratch of ol_schedule_gather, grown as needed              */
     size_t pack_bytes;
@@ -50,7 +51,8 @@ int ol_schedule_rank(const ol_schedule *schedule, int episode);
  * Give every rank the numbers of every episode (losses, norms, seconds), to be summed by episode
  * number: the same bits on any number of ranks.
  * @param rows  [N, width]; on entry the rows of own episodes are set, on return all are
- * Collective. Errors: OL_EMPI, OL_ENOMEM (on all ranks; only when width grows).
+ * Collective, one message of a rank's rows. Errors: OL_EMPI, OL_ENOMEM (on all ranks; only when width
+ * grows).
  */
 ol_status ol_schedule_gather(ol_schedule *schedule, ol_comm *comm, int width, double *rows);
 

@@ -72,7 +72,8 @@ typedef struct ol_learner_spec {
     ol_moments moments;
     ol_storage storage;
     ol_rates rates;      /**< of meta-sgd, which start at adam.lr */
-    bool measure_before; /**< also evaluate the query loss at θ: one forward pass         */
+    bool measure_before; /**< also evaluate the query loss at θ: one forward pass, which decides
+                              nothing: Δ has the same bits without                         */
     bool measure_share; /**< also measure ‖Δ-Δ₁‖/‖Δ₁‖ against the first-order gradient: memory of
                               one more gradient                                             */
     bool (*stop)(void); /**< asked before every inner step, forward, back and in adaptation: true
@@ -200,6 +201,13 @@ ol_contribution ol_contribution_layout(ol_arena *arena, const ol_model *model,
 
 /** The vector of that name, or NULL when the learner has none. */
 ol_real *ol_contribution_part(const ol_contribution *contribution, const char *name);
+
+/**
+ * Floating-point operations of an episode, foretold (model/cost.h): gradients, Hessian-vector products
+ * and what is computed again for them, and the query's loss before where that is measured.
+ */
+double ol_learner_flop(const ol_model *model, const ol_learner_spec *spec,
+                       const ol_prompts_size *support, const ol_prompts_size *query);
 
 /** Scratch bytes of ol_learner_episode for episodes whose sides lie within these extents. */
 size_t ol_learner_bytes(const ol_model *model, const ol_learner_spec *spec, ol_extent support,

@@ -6,8 +6,9 @@
  * it is a list of vectors, each with a sum of its own.
  *
  * Episodes are put in order of predicted cost, the dearest first (ties by number); position p goes
- * to rank p mod size. Contributions are added in that order whatever the number of ranks
- * (comm/ordered_sum.h), so a run gives the same bits on 1, 2, 3 or 4 ranks.
+ * to rank p mod size. Contributions are added up exactly (comm/exact_sum.h), so a run gives the same
+ * bits on any number of ranks. The ranks of a node wait for each other after each of their episodes,
+ * nodes for each other at the end of the meta-step: there what failed on any rank becomes everyone's.
  *
  * An episode whose losses are not finite is dropped by common vote: the mean is then over the
  * others, on every rank alike.
@@ -36,7 +37,7 @@ typedef struct ol_episode_record {
 typedef struct ol_step_report {
     int episodes;        /**< N                                       */
     int dropped;         /**< of them                                 */
-    double query_before; /**< mean over the episodes kept             */
+    double query_before; /**< mean over the episodes kept; NaN when not measured */
     double query_after;  /**< mean over the episodes kept             */
     double grad_norm;    /**< ‖G‖ before clipping                     */
     int64_t tokens;      /**< of all episodes                         */
@@ -72,6 +73,10 @@ void ol_meta_stepper_destroy(ol_meta_stepper *stepper);
 ol_status ol_meta_step(ol_meta_stepper *stepper, const ol_outer_spec *outer, int64_t step,
                        const double *costs, ol_episode_source *source, void *payload,
                        ol_state *state, ol_step_report *report);
+
+/** Whether the episodes of the meta-steps from now on measure their query loss before adaptation too,
+ *  which at first is as the learner's spec has it: a forward pass that changes no bit of the state. */
+void ol_meta_stepper_measure_before(ol_meta_stepper *stepper, bool measure);
 
 /** Records of the last meta-step on every rank, in order of episode number: [N], borrowed. */
 const ol_episode_record *ol_meta_stepper_records(const ol_meta_stepper *stepper);
