@@ -90,10 +90,10 @@ static void print(const struct options *o, const ol_bench_report *r)
     print_foretold(r);
     printf(
         "best_s=%.4f gflops=%.1f sgemm_share=%.3f peak_rss_mib=%.0f sgemm_gflops=%.1f params=%zu "
-        "passes=%.2f threads=%d delta_error=%.1e\n",
+        "passes=%.2f threads=%d bf16_share=%.3f delta_error=%.1e\n",
         r->best_seconds, r->gflops, r->gflops / r->product_gflops,
         (double)ol_clock_peak_bytes() / (1 << 20), r->product_gflops, r->params, r->passes,
-        o->threads, r->delta_error);
+        o->threads, r->bf16_share, r->delta_error);
 }
 
 int ol_cmd_bench(int argc, char **argv)
@@ -144,7 +144,8 @@ int ol_cmd_bench(int argc, char **argv)
         .doc = "Time one episode's meta-gradient on random tokens, in this process.\v"
                "The last line holds pairs: best_s (seconds), gflops (of matrix products), "
                "sgemm_share (of this core's rate for one large product, measured in the same run), "
-               "peak_rss_mib (peak memory), delta_error (of the meta-gradient, against products in "
+               "peak_rss_mib (peak memory), bf16_share (of the flop of products, made in "
+               "bfloat16), delta_error (of the meta-gradient, against products in "
                "f32).",
     };
     ol_bench_report report;

@@ -13,18 +13,15 @@ typedef struct check_options {
 /* A broken folder is what was asked about: the answer is on standard output, and the exit code 1. */
 static ol_status check(check_options *o, ol_tokenizer *tokenizer)
 {
-    ol_text text = {0};
+    OL_AUTO_TEXT text = {0};
     int faults = 0;
-    ol_status status;
 
     o->spec.tokenizer = tokenizer;
-    status = ol_data_check(&o->spec, &text, &faults);
-    if (status == OL_OK && text.data)
+    OL_TRY(ol_data_check(&o->spec, &text, &faults));
+    if (text.data)
         ol_log_print(text.data, text.size);
-    ol_text_finish(&text);
-    if (status == OL_OK && faults > 0)
-        status = ol_fail(OL_ECHECK, "%s: %d fault%s", o->spec.root, faults, faults > 1 ? "s" : "");
-    return status;
+    OL_CHECK(faults == 0, OL_ECHECK, "%s: %d fault%s", o->spec.root, faults, faults > 1 ? "s" : "");
+    return OL_OK;
 }
 
 int ol_cmd_data_check(int argc, char **argv)

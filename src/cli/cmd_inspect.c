@@ -15,30 +15,23 @@ struct options {
 
 static ol_status inspect_one(const char *path, ol_inspect_how how)
 {
-    ol_text text = {0};
+    OL_AUTO_TEXT text = {0};
     const ol_status status = ol_inspect(path, how, &text);
 
     if (text.size > 0 && (status == OL_OK || status == OL_ECHECK))
         ol_log_print(text.data, text.size);
-    fflush(stdout);
-    ol_text_finish(&text);
     return status;
 }
 
 static ol_status compare(const struct options *o)
 {
-    ol_report *report;
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO(ol_report_drop) ol_report *report = NULL;
+    OL_AUTO_TEXT text = {0};
 
     OL_TRY(ol_report_open(o->paths.items, (int)o->paths.n, &report));
-    status = ol_report_brief(report, ol_log_columns(STDOUT_FILENO), &text);
-    if (status == OL_OK)
-        ol_log_print(text.data, text.size);
-    fflush(stdout);
-    ol_text_finish(&text);
-    ol_report_close(report);
-    return status;
+    OL_TRY(ol_report_brief(report, ol_log_columns(STDOUT_FILENO), &text));
+    ol_log_print(text.data, text.size);
+    return OL_OK;
 }
 
 /* The first failure decides the exit code; the other paths are looked at all the same. */

@@ -18,56 +18,44 @@ struct options {
 /* The plan itself, or a script with the plan in front. */
 static ol_status answer(const struct options *o, const ol_plan *plan, ol_text *out)
 {
-    char *job = realpath(o->job.path, NULL), *here = realpath(".", NULL);
-    char *program = realpath("/proc/self/exe", NULL);
-    const char **arguments = calloc(2 * o->job.sets.n + 1, sizeof *arguments);
+    OL_AUTO_FREE char *job = realpath(o->job.path, NULL), *here = realpath(".", NULL);
+    OL_AUTO_FREE char *program = realpath("/proc/self/exe", NULL);
+    OL_AUTO_FREE const char **arguments = calloc(2 * o->job.sets.n + 1, sizeof *arguments);
     ol_slurm_spec spec = {.name = plan->name,
                           .program = program,
                           .folder = here,
                           .job = job,
                           .arguments = arguments,
                           .n = 2 * o->job.sets.n};
-    ol_text words = {0};
-    ol_status status = job && here && program && arguments
-                           ? OL_OK
-                           : ol_fail(OL_ENOMEM, "no memory for a batch script");
+    OL_AUTO_TEXT words = {0};
 
-    for (size_t i = 0; i < o->job.sets.n && status == OL_OK; i++) {
+    if (!o->script)
+        return ol_plan_text(plan, out);
+    OL_CHECK(job && here && program && arguments, OL_ENOMEM, "no memory for a batch script");
+    for (size_t i = 0; i < o->job.sets.n; i++) {
         arguments[2 * i] = "--set";
         arguments[2 * i + 1] = o->job.sets.items[i];
     }
-    if (status == OL_OK)
-        status = ol_plan_text(plan, o->script ? &words : out);
-    if (status == OL_OK && o->script) {
-        ol_slurm_size(plan, &spec);
-        spec.comment = words.data;
-        status = ol_slurm_script(&spec, out);
-    }
-    ol_text_finish(&words);
-    free(arguments);
-    free(program);
-    free(here);
-    free(job);
-    return status;
+    OL_TRY(ol_plan_text(plan, &words));
+    ol_slurm_size(plan, &spec);
+    spec.comment = words.data;
+    return ol_slurm_script(&spec, out);
 }
 
 static ol_status plan(ol_comm *comm, void *payload, bool *work_started)
 {
     const struct options *o = payload;
-    ol_plan made = {0};
-    ol_text text = {0};
-    ol_status status = ol_plan_job(comm, o->job.path, o->job.sets.items, o->job.sets.n, o->resume,
-                                   o->ranks > 0 ? o->ranks : ol_comm_size(comm), &made);
+    OL_AUTO(ol_plan_finish) ol_plan made = {0};
+    OL_AUTO_TEXT text = {0};
 
     (void)work_started;
-    if (status == OL_OK && ol_comm_rank(comm) == 0) {
-        status = answer(o, &made, &text);
-        if (status == OL_OK)
-            fputs(text.data, stdout);
-    }
-    ol_text_finish(&text);
-    ol_plan_finish(&made);
-    return status;
+    OL_TRY(ol_plan_job(comm, o->job.path, o->job.sets.items, o->job.sets.n, o->resume,
+                       o->ranks > 0 ? o->ranks : ol_comm_size(comm), &made));
+    if (ol_comm_rank(comm) != 0)
+        return OL_OK;
+    OL_TRY(answer(o, &made, &text));
+    fputs(text.data, stdout);
+    return OL_OK;
 }
 
 int ol_cmd_plan(int argc, char **argv)

@@ -18,21 +18,18 @@ struct options {
 static ol_status write_document(const ol_report *report, const char *path,
                                 ol_status (*make)(const ol_report *, ol_text *))
 {
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO_TEXT text = {0};
 
     if (!path)
         return OL_OK;
-    status = make(report, &text);
-    if (status == OL_OK && strcmp(path, "-") == 0) {
+    OL_TRY(make(report, &text));
+    if (strcmp(path, "-") == 0) {
         ol_log_print(text.data, text.size);
-    } else if (status == OL_OK) {
-        status = ol_write_file(path, text.data ? text.data : "", text.size);
-        if (status == OL_OK)
-            printf("wrote %s\n", path);
+        return OL_OK;
     }
-    ol_text_finish(&text);
-    return status;
+    OL_TRY(ol_write_file(path, text.data, text.size));
+    printf("wrote %s\n", path);
+    return OL_OK;
 }
 
 /* results.json in the folder of the page, unless a name is given. */
@@ -75,28 +72,19 @@ static bool to_stdout(const struct options *o)
 
 static ol_status report_runs(const struct options *o)
 {
-    ol_report *report;
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO(ol_report_drop) ol_report *report = NULL;
+    OL_AUTO_TEXT text = {0};
 
     OL_TRY(ol_report_open(o->runs.items, (int)o->runs.n, &report));
-    status = to_stdout(o) ? OL_OK : ol_report_text(report, ol_log_columns(STDOUT_FILENO), &text);
-    if (status == OL_OK && text.size > 0)
+    if (!to_stdout(o)) {
+        OL_TRY(ol_report_text(report, ol_log_columns(STDOUT_FILENO), &text));
         ol_log_print(text.data, text.size);
-    ol_text_finish(&text);
-    if (status == OL_OK)
-        status = write_document(report, o->html, ol_report_html);
-    if (status == OL_OK)
-        status = write_json(report, o);
-    if (status == OL_OK)
-        status = write_document(report, o->csv, ol_report_csv);
-    if (status == OL_OK)
-        status = write_document(report, o->latex, ol_report_latex);
-    if (status == OL_OK)
-        status = write_samples(report, o->samples);
-    fflush(stdout);
-    ol_report_close(report);
-    return status;
+    }
+    OL_TRY(write_document(report, o->html, ol_report_html));
+    OL_TRY(write_json(report, o));
+    OL_TRY(write_document(report, o->csv, ol_report_csv));
+    OL_TRY(write_document(report, o->latex, ol_report_latex));
+    return write_samples(report, o->samples);
 }
 
 int ol_cmd_report(int argc, char **argv)

@@ -27,33 +27,32 @@ static ol_status score(const struct score_options *o, const ol_score_spec *spec)
     return OL_OK;
 }
 
+/* With its block, which is its own. */
+static void drop_model(ol_model **model)
+{
+    if (*model)
+        free((void *)(uintptr_t)(*model)->block);
+    ol_model_destroy(*model);
+}
+
 /* A checkpoint: its weights are read here, in float32 as they are stored. */
 static ol_status score_checkpoint(const struct score_options *o)
 {
     ol_score_spec spec = o->spec;
-    ol_job *job = NULL;
-    ol_model *model = NULL;
-    float *theta = NULL;
+    OL_AUTO_JOB *job = NULL;
+    OL_AUTO(drop_model) ol_model *model = NULL;
+    OL_AUTO_FREE float *theta = NULL;
     ol_trained_spec trained;
-    ol_status status;
 
     OL_CHECK(!spec.adapter, OL_EUSAGE,
              "--adapter goes with a model folder or GGUF file; a checkpoint brings its own");
-    status = ol_snapshot_load(o->model, &job, &model, &theta);
-    if (status == OL_OK) {
-        trained = ol_job_trained(job);
-        trained.frozen_bf16 = false;
-        spec.model = model;
-        spec.trained = &trained;
-        spec.theta = theta;
-        status = score(o, &spec);
-    }
-    if (model)
-        free((void *)(uintptr_t)model->block);
-    free(theta);
-    ol_model_destroy(model);
-    ol_job_destroy(job);
-    return status;
+    OL_TRY(ol_snapshot_load(o->model, &job, &model, &theta));
+    trained = ol_job_trained(job);
+    trained.frozen_bf16 = false;
+    spec.model = model;
+    spec.trained = &trained;
+    spec.theta = theta;
+    return score(o, &spec);
 }
 
 int ol_cmd_score(int argc, char **argv)

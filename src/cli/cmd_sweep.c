@@ -28,18 +28,15 @@ static ol_status plan_one(ol_comm *comm, const ol_sweep *s, int i, int ranks)
 {
     size_t n;
     const char *const *sets = ol_sweep_sets(s, i, &n);
-    ol_plan plan;
-    ol_text text = {0};
-    ol_status status = ol_plan_job(comm, s->job, sets, n, true, ranks, &plan);
+    OL_AUTO(ol_plan_finish) ol_plan plan = {0};
+    OL_AUTO_TEXT text = {0};
 
-    if (status == OL_OK && ol_comm_rank(comm) == 0) {
-        status = ol_plan_text(&plan, &text);
-        if (status == OL_OK)
-            printf("%selement %d of %d: %s", i > 0 ? "\n" : "", i + 1, s->conf.n, text.data);
-    }
-    ol_text_finish(&text);
-    ol_plan_finish(&plan);
-    return status;
+    OL_TRY(ol_plan_job(comm, s->job, sets, n, true, ranks, &plan));
+    if (ol_comm_rank(comm) != 0)
+        return OL_OK;
+    OL_TRY(ol_plan_text(&plan, &text));
+    printf("%selement %d of %d: %s", i > 0 ? "\n" : "", i + 1, s->conf.n, text.data);
+    return OL_OK;
 }
 
 static ol_status plan_elements(ol_comm *comm, const struct options *o, const ol_sweep *s, int ranks)
@@ -70,17 +67,16 @@ static ol_status write_all(ol_comm *comm, const ol_sweep *s, int ranks)
 {
     size_t n;
     const char *const *sets = ol_sweep_sets(s, s->dearest, &n);
-    char *program = realpath("/proc/self/exe", NULL);
-    ol_plan plan;
-    ol_status status = ol_plan_job(comm, s->job, sets, n, true, ranks, &plan);
+    OL_AUTO_FREE char *program = realpath("/proc/self/exe", NULL);
+    OL_AUTO(ol_plan_finish) ol_plan plan = {0};
+    ol_status status = OL_OK;
 
-    if (status == OL_OK && ol_comm_rank(comm) == 0) {
+    OL_TRY(ol_plan_job(comm, s->job, sets, n, true, ranks, &plan));
+    if (ol_comm_rank(comm) == 0) {
         status = ol_sweep_write(s, &plan, program ? program : "outerloop");
         if (status == OL_OK)
             tell(s, ranks);
     }
-    free(program);
-    ol_plan_finish(&plan);
     return ol_comm_agree(comm, status);
 }
 
@@ -97,22 +93,15 @@ static ol_status sweep(ol_comm *comm, void *payload, bool *work_started)
 {
     const struct options *o = payload;
     const int ranks = o->ranks > 0 ? o->ranks : ol_comm_size(comm);
-    ol_sweep s;
     const bool alone = o->plan || o->only > 0; /* its own start checks the rest */
-    ol_status status = ol_sweep_read(comm, o->file, o->folder, alone ? 0 : ranks, &s);
+    OL_AUTO(ol_sweep_finish) ol_sweep s = {0};
 
-    OL_TRY(status);
-    if (o->only > s.conf.n)
-        status =
-            ol_fail(OL_EUSAGE, "%s: there is no element %d: it has %d", o->file, o->only, s.conf.n);
-    else if (o->plan)
-        status = plan_elements(comm, o, &s, ranks);
-    else if (o->only > 0)
-        status = run_one(comm, o, &s, work_started);
-    else
-        status = write_all(comm, &s, ranks);
-    ol_sweep_finish(&s);
-    return status;
+    OL_TRY(ol_sweep_read(comm, o->file, o->folder, alone ? 0 : ranks, &s));
+    OL_CHECK(o->only <= s.conf.n, OL_EUSAGE, "%s: there is no element %d: it has %d", o->file,
+             o->only, s.conf.n);
+    return o->plan       ? plan_elements(comm, o, &s, ranks)
+           : o->only > 0 ? run_one(comm, o, &s, work_started)
+                         : write_all(comm, &s, ranks);
 }
 
 int ol_cmd_sweep(int argc, char **argv)

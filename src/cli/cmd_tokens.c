@@ -13,15 +13,11 @@
 static ol_status convert(ol_tokenizer *tokenizer, long number, const char *line, size_t n,
                          ol_text *out)
 {
-    char reason[512];
     ol_status status;
 
     out->size = 0;
     status = ol_jsonl_tokens(tokenizer, line, n, out);
-    if (status != OL_OK) {
-        snprintf(reason, sizeof reason, "%s", ol_status_message());
-        return ol_fail(status, "standard input, line %ld: %s", number, reason);
-    }
+    OL_CHECK(status == OL_OK, status, "standard input, line %ld: %s", number, ol_status_message());
     OL_CHECK(fwrite(out->data, 1, out->size, stdout) == out->size, OL_EIO,
              "standard output, line %ld: %s", number, strerror(errno));
     return OL_OK;
@@ -29,24 +25,16 @@ static ol_status convert(ol_tokenizer *tokenizer, long number, const char *line,
 
 static ol_status convert_all(ol_tokenizer *tokenizer)
 {
-    ol_status status = OL_OK;
-    ol_text out = {0};
-    char *line = NULL;
+    OL_AUTO_TEXT out = {0};
+    OL_AUTO_FREE char *line = NULL;
     size_t capacity = 0;
     ssize_t n;
 
-    for (long number = 1; status == OL_OK && (n = getline(&line, &capacity, stdin)) > 0; number++) {
-        if (line[n - 1] == '\n')
-            n--;
-        status = convert(tokenizer, number, line, (size_t)n, &out);
-    }
-    if (status == OL_OK && ferror(stdin))
-        status = ol_fail(OL_EDATA, "standard input: %s", strerror(errno));
-    if (fflush(stdout) != 0 && status == OL_OK)
-        status = ol_fail(OL_EIO, "standard output: %s", strerror(errno));
-    free(line);
-    ol_text_finish(&out);
-    return status;
+    for (long number = 1; (n = getline(&line, &capacity, stdin)) > 0; number++)
+        OL_TRY(convert(tokenizer, number, line, (size_t)(line[n - 1] == '\n' ? n - 1 : n), &out));
+    OL_CHECK(!ferror(stdin), OL_EDATA, "standard input: %s", strerror(errno));
+    OL_CHECK(fflush(stdout) == 0, OL_EIO, "standard output: %s", strerror(errno));
+    return OL_OK;
 }
 
 int ol_cmd_tokens(int argc, char **argv)

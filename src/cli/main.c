@@ -82,6 +82,7 @@ int ol_cli_exit(ol_status status, bool work_started)
 
 int ol_cli_finish(ol_status status, bool work_started)
 {
+    fflush(stdout);
     if (status != OL_OK)
         ol_log_error("%s", ol_status_message());
     if (status != OL_OK && getenv("OUTERLOOP_TRACE"))

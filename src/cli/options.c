@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "outerloop/base/text.h" /* ol_text */
 
 enum { MOST = 32 /* options of a command */, LONG = 256 /* keys of those without a letter */ };
 
@@ -30,9 +31,23 @@ static int whole_number(struct argp_state *state, const ol_cli_option *o, const 
     const long n = strtol(value, &end, 10);
 
     if (end == value || *end != '\0' || n < o->least || n > 1000000000)
-        argp_error(state, "--%s is a whole number of %d or more, not \"%s\"", o->name, o->least,
+        argp_error(state, "--%s is a whole number of %s%d%s, not \"%s\"", o->name,
+                   o->least > 0 ? "at least " : "", o->least, o->least > 0 ? "" : " or more",
                    value);
     return (int)n;
+}
+
+/* "--option is a, b or c", of "a|b|c". */
+static void refuse(struct argp_state *state, const ol_cli_option *o, const char *value)
+{
+    OL_AUTO_TEXT words = {0};
+
+    for (const char *at = o->value; *at; at++) {
+        const char *comma = strchr(at + 1, '|') ? ", " : " or ";
+
+        (void)!(*at == '|' ? ol_text_format(&words, "%s", comma) : ol_text_append(&words, at, 1));
+    }
+    argp_error(state, "--%s is %s, not \"%s\"", o->name, words.data, value);
 }
 
 /* The number of the word in "a|b|c". */
@@ -50,7 +65,7 @@ static unsigned choice_of(struct argp_state *state, const ol_cli_option *o, cons
             break;
         at += length + 1;
     }
-    argp_error(state, "--%s is one of %s, not \"%s\"", o->name, o->value, value);
+    refuse(state, o, value);
     return 0;
 }
 

@@ -94,31 +94,52 @@ static ol_status grow_pack(ol_schedule *schedule, ol_comm *comm, size_t bytes)
         comm, pack ? OL_OK : ol_fail(OL_ENOMEM, "no memory to gather episodes (%zu bytes)", bytes));
 }
 
+/* Lay out this rank's number and its rows in order of rounds. */
+static void pack_rows(const ol_schedule *schedule, int rank, size_t row, const double *rows)
+{
+    double *to = schedule->pack;
+
+    *to++ = rank;
+    memset(to, 0, (size_t)schedule->rounds * row * sizeof *rows);
+    for (int round = 0; round < schedule->rounds; round++, to += row) {
+        const int n = ol_schedule_episode(schedule, rank, round);
+
+        if (n >= 0)
+            memcpy(to, rows + (size_t)n * row, row * sizeof *rows);
+    }
+}
+
+/* Put what a rank packed where it belongs. */
+static void unpack_rows(const ol_schedule *schedule, const double *from, size_t row, double *rows)
+{
+    const int rank = (int)*from++;
+
+    for (int round = 0; round < schedule->rounds; round++, from += row) {
+        const int n = ol_schedule_episode(schedule, rank, round);
+
+        if (n >= 0)
+            memcpy(rows + (size_t)n * row, from, row * sizeof *rows);
+    }
+}
+
 ol_status ol_schedule_gather(ol_schedule *schedule, ol_comm *comm, int width, double *rows)
 {
-    const size_t row = (size_t)width, ranks = (size_t)schedule->size;
-    const size_t mine = row * (size_t)schedule->rounds; /* rows of a rank, in order of rounds */
-    double *all;
+    const size_t row = (size_t)width, mine = 1 + row * (size_t)schedule->rounds;
+    const size_t shared = (size_t)comm->sharing.size, ranks = (size_t)schedule->size;
+    double *group, *all;
 
     assert(comm->size == schedule->size && width >= 1);
     if (schedule->size == 1)
         return OL_OK;
-    OL_TRY(grow_pack(schedule, comm, (ranks + 1) * mine * sizeof *rows));
-    all = schedule->pack + mine;
-    memset(schedule->pack, 0, mine * sizeof *rows);
-    for (int round = 0; round < schedule->rounds; round++) {
-        const int own = ol_schedule_episode(schedule, comm->rank, round);
-
-        if (own >= 0)
-            memcpy(schedule->pack + (size_t)round * row, rows + (size_t)own * row,
-                   row * sizeof *rows);
-    }
-    OL_TRY_SMALL(comm, MPI_Iallgather, schedule->pack, (int)mine, MPI_DOUBLE, all, (int)mine,
-                 MPI_DOUBLE, comm->handle);
-    for (int n = 0; n < schedule->N; n++) {
-        const size_t p = (size_t)schedule->position[n], r = p % ranks, round = p / ranks;
-
-        memcpy(rows + (size_t)n * row, all + r * mine + round * row, row * sizeof *rows);
-    }
+    OL_TRY(grow_pack(schedule, comm, (1 + shared + ranks) * mine * sizeof *rows));
+    group = schedule->pack + mine;
+    all = group + shared * mine;
+    pack_rows(schedule, comm->rank, row, rows);
+    OL_TRY_SMALL(comm, MPI_Iallgather, schedule->pack, (int)mine, MPI_DOUBLE, group, (int)mine,
+                 MPI_DOUBLE, comm->sharing.handle);
+    OL_TRY_SMALL(comm, MPI_Iallgather, group, (int)(shared * mine), MPI_DOUBLE, all,
+                 (int)(shared * mine), MPI_DOUBLE, comm->column.handle);
+    for (size_t r = 0; r < ranks; r++)
+        unpack_rows(schedule, all + r * mine, row, rows);
     return OL_OK;
 }

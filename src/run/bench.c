@@ -164,7 +164,7 @@ static ol_status time_episodes(const ol_bench_spec *spec, workload *w, ol_episod
                                ol_bench_report *report)
 {
     for (int r = 0; r < spec->reps; r++) {
-        const double flops = ol_gemm_flops();
+        const double flops = ol_gemm_flops(), narrow = ol_gemm_flops_bf16();
         double begin, seconds;
         ol_phase_times phases;
 
@@ -179,6 +179,7 @@ static ol_status time_episodes(const ol_bench_spec *spec, workload *w, ol_episod
             report->phases = phases;
             report->gflops = 1e-9 * (ol_gemm_flops() - flops) / seconds;
             report->flop = ol_gemm_flops() - flops;
+            report->bf16_share = (ol_gemm_flops_bf16() - narrow) / report->flop;
         }
     }
     return OL_OK;

@@ -140,19 +140,17 @@ ol_status ol_gradcheck_job(ol_comm *comm, const char *path, const char *const *s
                            const ol_gradcheck_plan *plan, FILE *out)
 {
     char folder[] = "/tmp/outerloop-gradcheck-XXXXXX", output[64];
-    const char **all = calloc(n_sets + 2, sizeof *all);
+    OL_AUTO_FREE const char **all = calloc(n_sets + 2, sizeof *all);
     ol_setup *setup = NULL;
     ol_job *job = NULL;
     ol_status status;
 
     OL_CHECK(all, OL_ENOMEM, "no memory for %zu settings", n_sets);
-    if (ol_comm_size(comm) > 1 || !mkdtemp(folder)) {
-        free(all);
-        return ol_comm_size(comm) > 1
-                   ? ol_fail(OL_EUSAGE, "gradcheck is the work of one process: without mpirun")
-                   : ol_fail(OL_EIO, "%s: no folder can be made", folder);
-    }
-    memcpy(all, sets, n_sets * sizeof *all);
+    OL_CHECK(ol_comm_size(comm) == 1, OL_EUSAGE,
+             "gradcheck is the work of one process: without mpirun");
+    OL_CHECK(mkdtemp(folder), OL_EIO, "%s: no folder can be made", folder);
+    if (n_sets > 0)
+        memcpy(all, sets, n_sets * sizeof *all);
     snprintf(output, sizeof output, "output=%s/run", folder);
     all[n_sets] = output;
     all[n_sets + 1] = "stages=[\"train\"]";
@@ -163,6 +161,5 @@ ol_status ol_gradcheck_job(ol_comm *comm, const char *path, const char *const *s
         status = check_all(setup, plan, out);
     ol_setup_destroy(setup);
     ol_remove_all(folder);
-    free(all);
     return status;
 }

@@ -187,9 +187,9 @@ static void check_job(const ol_job *job, ol_conf_mistakes *mistakes)
 /* An arm's name is a folder beside the files of a run, and a row beside "untrained". */
 static bool usable_name(const char *name)
 {
-    static const char *const taken[] = {"checkpoints", "job.cfg",    "log.txt",
-                                        "suite",       "metrics.h5", "metrics.jsonl",
-                                        "untrained",   "STOP",       "tune"};
+    static const char *const taken[] = {"checkpoints", "job.cfg",       "log.txt",   "suite",
+                                        "metrics.h5",  "metrics.jsonl", "untrained", "STOP",
+                                        "tune",        "start"};
 
     if (!isalnum((unsigned char)name[0]) || strlen(name) > 64)
         return false;

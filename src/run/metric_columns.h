@@ -49,7 +49,8 @@
 
 #define EPISODE_TAIL(X)                                                                            \
     X(EPISODE_BEFORE, "query_loss_before", OL_COLUMN_F64, 0, "nat",                                \
-      "query loss before adaptation", "at the parameters before the meta-step; NaN where not "     \
+      "query loss before adaptation",                                                              \
+      "at the parameters before the meta-step; NaN where not "                                     \
       "measured")                                                                                  \
     X(EPISODE_AFTER, "query_loss_after", OL_COLUMN_F64, 0, "nat", "query loss after adaptation",   \
       "after the inner loop")                                                                      \

@@ -73,14 +73,14 @@ static ol_status add_ticks(const axis *y, ol_text *out)
 }
 
 /* Points of a curve, where there is a number. */
-static ol_status add_curve(const axis *x, const axis *y, const report_series *s,
+static ol_status add_curve(const axis *x, const axis *y, const stored_table *s,
                            const double *values, const char *class, ol_text *out)
 {
     double points[POINTS], steps[POINTS];
     const int n = report_thin(s->n, values, POINTS, points);
     bool pen = false;
 
-    report_thin(s->n, s->of[SERIES_STEP], POINTS, steps);
+    report_thin(s->n, s->number[STEP_NUMBER], POINTS, steps);
     OL_TRY(ol_text_format(out, "<path class=\"%s\" d=\"", class));
     for (int i = 0; i < n; i++) {
         const bool there = isfinite(points[i]) && (!y->logarithmic || points[i] > 0.0);
@@ -93,9 +93,9 @@ static ol_status add_curve(const axis *x, const axis *y, const report_series *s,
     return ol_text_format(out, "\"/>\n");
 }
 
-static axis steps_axis(const report_series *s)
+static axis steps_axis(const stored_table *s)
 {
-    const double first = s->of[SERIES_STEP][0], last = s->of[SERIES_STEP][s->n - 1];
+    const double first = s->number[STEP_NUMBER][0], last = s->number[STEP_NUMBER][s->n - 1];
 
     return (axis){
         .low = first, .high = last > first ? last : first + 1.0, .at_low = LEFT, .at_high = RIGHT};
@@ -124,8 +124,9 @@ ol_status report_draw_loss(const report_learner *l, double most, ol_text *out)
 
     OL_TRY(begin(&x, &y, "loss", l->label, out));
     if (l->inner)
-        OL_TRY(add_curve(&x, &y, &l->series, l->series.of[SERIES_BEFORE], "line before", out));
-    OL_TRY(add_curve(&x, &y, &l->series, l->series.of[SERIES_AFTER], "line after", out));
+        OL_TRY(
+            add_curve(&x, &y, &l->series, l->series.number[STEP_LOSS_BEFORE], "line before", out));
+    OL_TRY(add_curve(&x, &y, &l->series, l->series.number[STEP_LOSS_AFTER], "line after", out));
     return ol_text_format(out, "</svg>\n");
 }
 
@@ -133,7 +134,7 @@ ol_status report_draw_norm(const report_learner *l, ol_text *out)
 {
     const axis x = steps_axis(&l->series);
     double points[POINTS], least = (double)INFINITY, most = 0.0;
-    const int n = report_thin(l->series.n, l->series.of[SERIES_NORM], POINTS, points);
+    const int n = report_thin(l->series.n, l->series.number[STEP_GRAD_NORM], POINTS, points);
 
     for (int i = 0; i < n; i++)
         if (isfinite(points[i]) && points[i] > 0.0) {
@@ -148,7 +149,7 @@ ol_status report_draw_norm(const report_learner *l, ol_text *out)
                     .logarithmic = true};
 
     OL_TRY(begin(&x, &y, "norm of the meta-gradient", l->label, out));
-    OL_TRY(add_curve(&x, &y, &l->series, l->series.of[SERIES_NORM], "line after", out));
+    OL_TRY(add_curve(&x, &y, &l->series, l->series.number[STEP_GRAD_NORM], "line after", out));
     return ol_text_format(out, "</svg>\n");
 }
 

@@ -7,6 +7,7 @@
 
 #include "outerloop/base/clock.h" /* ol_clock_utc */
 #include "report_parts.h"
+#include "score_book.h" /* ol_score_gain */
 
 static const char style[] =
     ":root{color-scheme:light dark;--paper:#fdfdfb;--ink:#1c1d20;--soft:#62646b;--rule:#dddcd6;"
@@ -331,11 +332,12 @@ static double most_loss(const ol_report *r)
     double most = 0.0;
 
     for (int i = 0; i < r->n_learners; i++) {
-        const report_series *s = &r->learners[i].series;
+        const stored_table *s = &r->learners[i].series;
         double points[140];
 
-        for (int c = r->learners[i].inner ? SERIES_BEFORE : SERIES_AFTER; c <= SERIES_AFTER; c++)
-            for (int p = s->n > 0 ? report_thin(s->n, s->of[c], 140, points) : 0; p-- > 0;)
+        for (int c = r->learners[i].inner ? STEP_LOSS_BEFORE : STEP_LOSS_AFTER;
+             c <= STEP_LOSS_AFTER; c++)
+            for (int p = s->n > 0 ? report_thin(s->n, s->number[c], 140, points) : 0; p-- > 0;)
                 most = points[p] > most ? points[p] : most;
     }
     return most > 0.0 ? 1.05 * most : 1.0;
@@ -343,13 +345,15 @@ static double most_loss(const ol_report *r)
 
 static ol_status add_loss_figure(const report_learner *l, double most, ol_text *out)
 {
+    const stored_table *s = &l->series;
     double before, after;
 
-    report_gain(&l->series, &before, &after);
+    ol_score_gain(s->n, s->number[STEP_LOSS_BEFORE], s->number[STEP_LOSS_AFTER], &before, &after);
     OL_TRY(report_put(out, "<figure><figcaption>", l->label, "<small>at the end "));
-    OL_TRY(l->inner && isfinite(before)
-               ? ol_text_format(out, "%.3f before and %.3f after", before, after)
-               : ol_text_format(out, "%.3f%s", after, l->inner ? "" : "; no inner loop"));
+    if (l->inner && isfinite(before))
+        OL_TRY(ol_text_format(out, "%.3f before and %.3f after", before, after));
+    else
+        OL_TRY(ol_text_format(out, "%.3f%s", after, l->inner ? "" : "; no inner loop"));
     OL_TRY(add(out, "</small></figcaption>\n"));
     OL_TRY(report_draw_loss(l, most, out));
     return add(out, "</figure>\n");

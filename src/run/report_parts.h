@@ -10,6 +10,7 @@
 #include "outerloop/run/job.h"    /* ol_job    */
 #include "outerloop/run/report.h"
 #include "outerloop/store/archive.h"
+#include "stored_table.h"
 
 /* Texts that live as long as the report, each once. */
 typedef struct report_words {
@@ -33,14 +34,6 @@ typedef struct report_tally {
     int64_t rows, right;
 } report_tally;
 
-/* Columns of train/step, and what files call them. */
-enum { SERIES_STEP, SERIES_BEFORE, SERIES_AFTER, SERIES_NORM, SERIES_SECONDS, SERIES };
-
-typedef struct report_series {
-    size_t n;
-    double *of[SERIES]; /* [n] */
-} report_series;
-
 typedef struct report_learner {
     int run; /* number of its run */
     char *name, *label;
@@ -49,8 +42,8 @@ typedef struct report_learner {
     size_t n_scores;
     report_tally *tallies; /* [n_tallies] */
     int n_tallies;
-    report_series series; /* of its first training; empty where there was none */
-    int64_t *trainings;   /* [n_trainings] seeds */
+    stored_table series; /* train/step of its first training; empty where there was none */
+    int64_t *trainings;  /* [n_trainings] seeds */
     int n_trainings;
     double seconds; /* of training, mean over trainings; NaN where there was none */
     bool inner;     /* has an inner loop */
@@ -110,8 +103,6 @@ struct ol_report {
 /* Add the learners of a metrics file to the run at hand. */
 ol_status report_read_metrics(ol_report *report, int run, const char *path);
 
-void report_series_finish(report_series *series);
-
 /* --- numbers (report_stats.c): the only place that calls upon the statistics of `eval` -------- */
 
 /* List what the scores are about, and work all statistics out. */
@@ -143,9 +134,6 @@ ol_status report_final_table(const ol_report *report, int width, ol_text *out);
 
 /* Decimals that a percentage deserves: one where its interval is below ±1 or there is none. */
 int report_decimals(const report_stat *stat);
-
-/* Query loss before and after the inner loop, over the last tenth of training; NaN without. */
-void report_gain(const report_series *series, double *before, double *after);
 
 /* The word for the scores of the report: "accuracy", "macro-F1", or both. */
 const char *report_metric_words(const ol_report *report);

@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "report_parts.h"
-#include "stored_table.h"
 
 /* Learners of a file at hand: read from it, or left out as their training was in already. */
 enum { TAKEN = 1, PASSED };
@@ -31,33 +30,14 @@ static const char *report_word(ol_report *report, const char *text)
     return items[w->n] ? items[w->n++] : NULL;
 }
 
-/* The columns that a curve is drawn of pass on to the series. */
-static ol_status read_series(const ol_archive *file, report_series *s)
+/* As many rows as the index has: a file that is written to may have longer columns. */
+static ol_status read_series(const ol_archive *file, stored_table *series)
 {
-    static const int columns[SERIES] = {
-        [SERIES_STEP] = STEP_NUMBER,      [SERIES_BEFORE] = STEP_LOSS_BEFORE,
-        [SERIES_AFTER] = STEP_LOSS_AFTER, [SERIES_NORM] = STEP_GRAD_NORM,
-        [SERIES_SECONDS] = STEP_SECONDS,
-    };
-    AUTO_STORED_TABLE t = {0};
-    uint32_t wanted = 0;
-
-    for (int i = 0; i < SERIES; i++)
-        wanted |= STORED(columns[i]);
-    OL_TRY(stored_table_read(file, &ol_step_table, wanted, &t));
-    s->n = t.n;
-    for (int i = 0; i < SERIES; i++) {
-        s->of[i] = t.number[columns[i]];
-        t.number[columns[i]] = NULL;
-    }
-    return OL_OK;
-}
-
-void report_series_finish(report_series *s)
-{
-    for (int c = 0; c < SERIES; c++)
-        free(s->of[c]);
-    *s = (report_series){0};
+    return stored_table_read(file, &ol_step_table,
+                             STORED(STEP_NUMBER) | STORED(STEP_LOSS_BEFORE) |
+                                 STORED(STEP_LOSS_AFTER) | STORED(STEP_GRAD_NORM) |
+                                 STORED(STEP_SECONDS),
+                             series);
 }
 
 /* The learner of that name in the run, made when it is not there. */
@@ -180,12 +160,10 @@ static ol_status read_predictions(ol_report *r, int run, const ol_archive *file,
 /* --- a file ----------------------------------------------------------------------------------- */
 
 /* Mean of trainings' seconds, of which n-1 are in already. */
-static void add_seconds(report_learner *l, const report_series *s)
+static void add_seconds(report_learner *l, const stored_table *s)
 {
-    double sum = 0.0;
+    const double sum = stored_sum(s, STEP_SECONDS);
 
-    for (size_t i = 0; i < s->n; i++)
-        sum += s->of[SERIES_SECONDS][i];
     if (s->n > 0)
         l->seconds = l->n_trainings > 1 && isfinite(l->seconds)
                          ? l->seconds + (sum - l->seconds) / l->n_trainings
@@ -203,7 +181,7 @@ static ol_status read_job(const ol_archive *file, report_learner *l)
 }
 
 /* What a learner takes from a file besides scores. */
-static ol_status describe(const ol_archive *file, report_learner *l, report_series *series)
+static ol_status describe(const ol_archive *file, report_learner *l, stored_table *series)
 {
     if (!l->metrics[0])
         OL_TRY(ol_path_format(l->metrics, "%s", ol_archive_path(file)));
@@ -214,7 +192,7 @@ static ol_status describe(const ol_archive *file, report_learner *l, report_seri
     add_seconds(l, series);
     if (l->series.n == 0) {
         l->series = *series;
-        *series = (report_series){0};
+        *series = (stored_table){0};
     }
     return OL_OK;
 }
@@ -236,7 +214,7 @@ static ol_status name_of_job(const ol_archive *file, char name[256])
 
 /* All learners that the file scores; those whose training was in already are passed over. */
 static ol_status add_learners(ol_report *r, int run, const ol_archive *file, const stored_table *c,
-                              report_series *series, char *taken)
+                              stored_table *series, char *taken)
 {
     int64_t training = 0;
     char name[256];
@@ -280,8 +258,7 @@ static ol_status read_facts(const ol_archive *file, report_run *run)
 ol_status report_read_metrics(ol_report *report, int run, const char *path)
 {
     OL_AUTO_ARCHIVE *file = NULL;
-    AUTO_STORED_TABLE scores = {0};
-    OL_AUTO(report_series_finish) report_series series = {0};
+    AUTO_STORED_TABLE scores = {0}, series = {0};
     OL_AUTO_FREE char *taken = NULL;
 
     OL_TRY(ol_archive_open(path, &file));

@@ -9,7 +9,6 @@
 #include "outerloop/data/target.h" /* ol_target */
 #include "outerloop/run/package.h" /* ol_package_tokenizer */
 #include "report_parts.h"
-#include "stored_table.h"
 
 /* eval/prediction, with the column that is of lists. */
 typedef struct predictions {
@@ -36,14 +35,14 @@ static void finish_predictions(predictions *p)
 
 static ol_status read_predictions(const char *metrics, predictions *p)
 {
-    const uint32_t columns =
+    const uint32_t wanted =
         STORED(PREDICTION_LEARNER) | STORED(PREDICTION_TASK) | STORED(PREDICTION_SEED) |
         STORED(PREDICTION_STEPS) | STORED(PREDICTION_ROW) | STORED(PREDICTION_PREDICTED_INDEX) |
-        STORED(PREDICTION_GOLD) | STORED(PREDICTION_PREDICTED) | STORED(PREDICTION_GOLD_INDEX);
+        STORED(PREDICTION_GOLD_INDEX) | STORED(PREDICTION_PREDICTED) | STORED(PREDICTION_GOLD);
     OL_AUTO_ARCHIVE *file = NULL;
 
     OL_TRY(ol_archive_open(metrics, &file));
-    OL_TRY(stored_table_read(file, &ol_eval_prediction_table, columns, &p->table));
+    OL_TRY(stored_table_read(file, &ol_eval_prediction_table, wanted, &p->table));
     if (p->table.n == 0)
         return OL_OK;
     OL_TRY(ol_archive_read_lists(file, "eval/prediction/option_losses", &p->losses));

@@ -21,7 +21,8 @@ static ol_status as_learner(const report_learner *l, const char *task, ol_eval_s
                              .before = (double)NAN,
                              .after = (double)NAN};
     if (l->inner)
-        report_gain(&l->series, &out->before, &out->after);
+        ol_score_gain(l->series.n, l->series.number[STEP_LOSS_BEFORE],
+                      l->series.number[STEP_LOSS_AFTER], &out->before, &out->after);
     for (size_t i = 0; i < l->n_scores; i++) {
         const report_score *s = &l->scores[i];
 
@@ -200,11 +201,6 @@ bool report_is_start(const report_learner *learner)
 int report_decimals(const report_stat *stat)
 {
     return isnan(stat->low) || stat->high - stat->low < 0.02 ? 1 : 0;
-}
-
-void report_gain(const report_series *s, double *before, double *after)
-{
-    ol_score_gain(s->n, s->of[SERIES_BEFORE], s->of[SERIES_AFTER], before, after);
 }
 
 const char *report_metric_words(const ol_report *r)

@@ -92,8 +92,8 @@ static ol_status read_training(const ol_archive *metrics, score_file *f)
         return OL_OK;
     f->seconds = stored_sum(&steps, STEP_SECONDS);
     if (stored_inner(metrics))
-        ol_score_gain(steps.n, steps.number[STEP_LOSS_BEFORE], steps.number[STEP_LOSS_AFTER], &f->before,
-                      &f->after);
+        ol_score_gain(steps.n, steps.number[STEP_LOSS_BEFORE], steps.number[STEP_LOSS_AFTER],
+                      &f->before, &f->after);
     return OL_OK;
 }
 

@@ -17,18 +17,6 @@
 
 enum { SUITE_SEED = 1 }; /* one suite for all jobs, so that their results compare */
 
-/* Names that stand for something else in the job's folder. */
-static ol_status check_arm_name(const char *name)
-{
-    static const char *const taken[] = {"untrained", "start", "suite", "checkpoints"};
-
-    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-        OL_CHECK(strcmp(name, taken[i]) != 0, OL_EUSAGE,
-                 "arms: an arm cannot be called \"%s\", the job's folder has another use for it",
-                 name);
-    return OL_OK;
-}
-
 static ol_status list_arms(ol_setup *s)
 {
     char untrained[PATH_MAX];
@@ -43,8 +31,6 @@ static ol_status list_arms(ol_setup *s)
     OL_TRY(ol_run_folder_name(untrained, &s->untrained));
     for (int i = 0; i < s->n_arms; i++) {
         s->arms[i].job = ol_job_arm(s->job, i);
-        if (s->job->n_arms > 0)
-            OL_TRY(check_arm_name(s->arms[i].job->name));
         OL_TRY(ol_run_folder_name(s->arms[i].job->output, &s->arms[i].folder));
     }
     return OL_OK;

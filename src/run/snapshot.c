@@ -40,9 +40,8 @@ static ol_status list_tensors(const ol_model *model, const ol_job *job, ol_tenso
     return OL_OK;
 }
 
-/* The tensors of a state for a checkpoint; `tensors` keeps their names. Both are the caller's. */
-static ol_status place_tensors(const ol_model *model, const ol_job *job, const ol_state *state,
-                               ol_tensor **tensors, ol_checkpoint_tensor **out, int *n)
+ol_status ol_snapshot_tensors(const ol_model *model, const ol_job *job, const ol_state *state,
+                              ol_tensor **tensors, ol_checkpoint_tensor **out, int *n)
 {
     OL_TRY(list_tensors(model, job, tensors, n));
     *out = calloc((size_t)*n, sizeof **out);
@@ -54,8 +53,8 @@ static ol_status place_tensors(const ol_model *model, const ol_job *job, const o
                                            .rank = p->cols ? 2 : 1,
                                            .dims = {p->rows, p->cols},
                                            .param = state->theta + p->offset,
-                                           .m = state->m + p->offset,
-                                           .v = state->v + p->offset};
+                                           .m = state->m ? state->m + p->offset : NULL,
+                                           .v = state->v ? state->v + p->offset : NULL};
     }
     return OL_OK;
 }
@@ -105,7 +104,7 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
     OL_AUTO_FREE ol_checkpoint_tensor *placed = NULL;
     OL_AUTO_FREE ol_tensor *tensors = NULL;
 
-    OL_TRY(place_tensors(model, job, state, &tensors, &placed, &spec.n_tensors));
+    OL_TRY(ol_snapshot_tensors(model, job, state, &tensors, &placed, &spec.n_tensors));
     spec.tensors = placed;
     return ol_checkpoint_write(folder, &spec, path);
 }

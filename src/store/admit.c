@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "admit.h"
+#include "h5.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -8,7 +8,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include "h5.h"
 #include "outerloop/base/child.h"
 #include "outerloop/base/file.h" /* ol_stat_input */
 #include "profile.h"

@@ -10,7 +10,6 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "admit.h"
 #include "h5.h"
 #include "outerloop/base/digest.h"
 #include "outerloop/base/size.h"

@@ -5,7 +5,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "admit.h"
 #include "outerloop/base/file.h" /* ol_utf8_valid */
 
 #define HAS_FILE_LOCKING                                                                           \

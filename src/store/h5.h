@@ -35,6 +35,13 @@ ol_status ol_h5_fail_in(const ol_archive *archive, const char *object, const cha
             return ol_h5_fail_in((archive), (object), (what));                                     \
     } while (0)
 
+/* What a file must pass before HDF5 reads it in this process; archive.h tells the whole defence. One
+   that passed and was not written to since passes again at once. Errors: OL_EDATA, OL_ENOMEM. */
+ol_status ol_admit(const char *path);
+
+/* Remember that this process itself has just written and closed the file. */
+void ol_admit_own(const char *path);
+
 /* Open an existing file to read without asking whether it may be (ol_admit): in a child that finds
    that out. */
 ol_status ol_h5_open_to_read(const char *path, ol_archive **out);

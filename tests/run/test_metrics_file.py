@@ -114,7 +114,8 @@ def test_learned_rates(place):
 def test_timers(place):
     """Where the seconds of meta-steps went: nothing twice, nothing lost; and no bit is another."""
     out, plain = place.path / "out", place.path / "plain"
-    sets = ['stages=["train"]', "train.steps=8", "train.checkpoint_every=4", "learner.inner.storage=recompute"]
+    sets = ['stages=["train"]', "train.steps=8", "train.checkpoint_every=4", "learner.inner.storage=recompute",
+            "train.before_every=1"]
     said = run(2, place.job(), out, sets=[*sets, "train.timers=true"]).stderr
     run(0, place.job(), plain, sets=sets)
     check(digests(out) == digests(plain), "timers change what is learned")

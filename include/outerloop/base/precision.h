@@ -49,6 +49,7 @@
 #define ol_frozen_put_part ol_frozen_put_part_f64
 #define ol_gelu ol_gelu_f64
 #define ol_gemm_flops ol_gemm_flops_f64
+#define ol_gemm_flops_bf16 ol_gemm_flops_bf16_f64
 #define ol_gemm_library ol_gemm_library_f64
 #define ol_gemm_nn ol_gemm_nn_f64
 #define ol_gemm_nt ol_gemm_nt_f64

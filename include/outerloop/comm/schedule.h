@@ -51,7 +51,7 @@ int ol_schedule_rank(const ol_schedule *schedule, int episode);
  * Give every rank the numbers of every episode (losses, norms, seconds), to be summed by episode
  * number: the same bits on any number of ranks.
  * @param rows  [N, width]; on entry the rows of own episodes are set, on return all are
- * Collective, one message of a rank's rows. Errors: OL_EMPI, OL_ENOMEM (on all ranks; only when width
+ * Collective: one message in the node and one between nodes. Errors: OL_EMPI, OL_ENOMEM (on all ranks; only when width
  * grows).
  */
 ol_status ol_schedule_gather(ol_schedule *schedule, ol_comm *comm, int width, double *rows);

@@ -43,8 +43,9 @@ typedef struct ol_bench_spec {
 typedef struct ol_bench_report {
     size_t params;       /**< P                                                            */
     size_t frozen_bytes; /**< of the frozen tensors                                        */
-    double passes; /**< matrix products of an episode, in those of one forward pass of a side */
-    double flop;   /**< of the products of an episode, counted                       */
+    double passes;     /**< matrix products of an episode, in those of one forward pass of a side */
+    double flop;       /**< of the products of an episode, counted                       */
+    double bf16_share; /**< of it, in bfloat16                                            */
     double foretold_flop;  /**< the same by ol_learner_flop                                  */
     size_t foretold_bytes; /**< resident at the beginning, and all that was laid out since   */
     double best_seconds;   /**< of one episode                                               */

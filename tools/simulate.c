@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The communication of meta-steps, as train.c and meta_step.c do it, by ranks that sleep where they would
+ * compute. tools/simulate compiles it with the comm room for SimGrid; it runs under mpirun too.
+ *
+ * usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS NODE ADD_NS
+ *   EPISODES of a rank a meta-step, of SECONDS each, give or take SPREAD of it (standard deviation);
+ *   VECTORS of ELEMENTS floats each; NODE ranks a node (0: as MPI says); an addition takes ADD_NS.
+ * The last line, of rank 0:
+ *   ranks= node= step_s= comm_s= node_bytes= between_bytes=
+ *     seconds of a meta-step and of its communication and additions, of the slowest rank, mean over steps
+ *     after the first; bytes sent by the rank that sends most, in its node and to others.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "outerloop/base/clock.h"
+#include "outerloop/base/rng.h"
+#include "outerloop/comm/exact_sum.h"
+#include "outerloop/comm/schedule.h"
+
+enum { MOST_VECTORS = 8, WIDTH = 12 }; /* numbers that travel with an episode */
+
+typedef struct job {
+    int steps, episodes, vectors, node;
+    double seconds, spread, add_seconds;
+    size_t elements;
+    ol_comm *comm;
+    ol_schedule schedule;
+    ol_exact_sum *sum;
+    double *costs, *rows;
+    void *x[MOST_VECTORS];
+} job;
+
+/* What a meta-step took; of a rank. */
+typedef struct cost {
+    double step, comm;
+    ol_exact_sum_traffic sent;
+} cost;
+
+static void compute(double seconds)
+{
+    const struct timespec time = {(time_t)seconds, (long)(fmod(seconds, 1) * 1e9)};
+
+    nanosleep(&time, NULL);
+}
+
+/* Seconds of an episode: the same on any number of ranks. */
+static double episode_seconds(const job *j, int step, int n)
+{
+    ol_rng rng = ol_rng_stream(1, OL_RNG_FAULT, (uint32_t)step, (uint32_t)n);
+    double twelve = 0;
+
+    for (int i = 0; i < 12; i++)
+        twelve += ol_rng_uniform(&rng);
+    return fmax(0, j->seconds * (1 + j->spread * (twelve - 6)));
+}
+
+static ol_status rounds(job *j, int step, double *comm_seconds)
+{
+    ol_status status = OL_OK;
+    bool go_on = true;
+
+    for (int round = 0; round < j->schedule.rounds && go_on; round++) {
+        const int n = ol_schedule_episode(&j->schedule, ol_comm_rank(j->comm), round);
+        double begin;
+
+        if (n >= 0)
+            compute(episode_seconds(j, step, n));
+        begin = ol_clock_seconds();
+        status =
+            ol_exact_sum_round(j->sum, status, n >= 0 ? (const void *const *)j->x : NULL, &go_on);
+        compute((double)j->vectors * (double)j->elements * j->add_seconds);
+        *comm_seconds += ol_clock_seconds() - begin;
+    }
+    return status;
+}
+
+/* As ol_meta_step. */
+static ol_status meta_step(job *j, int step, cost *c)
+{
+    static const double scales[MOST_VECTORS] = {1, 1, 1, 1, 1, 1, 1, 1};
+    const int sharing = ol_comm_sharing(j->comm), nodes = ol_comm_size(j->comm) / sharing;
+    double begin;
+    ol_status status;
+
+    ol_schedule_plan(&j->schedule, j->costs);
+    ol_exact_sum_begin(j->sum);
+    status = rounds(j, step, &c->comm);
+    begin = ol_clock_seconds();
+    OL_TRY(ol_comm_agree(j->comm, status));
+    OL_TRY(ol_schedule_gather(&j->schedule, j->comm, WIDTH, j->rows));
+    OL_TRY(ol_exact_sum_finish(j->sum, scales, j->x));
+    compute((double)j->vectors * (double)j->elements / sharing * (nodes - 1) / nodes *
+            j->add_seconds);
+    c->comm += ol_clock_seconds() - begin;
+    c->sent = ol_exact_sum_sent(j->sum);
+    return OL_OK;
+}
+
+/* A turn of the training loop: the meta-step, and what ranks agree on around it. */
+static ol_status turn(job *j, int step, cost *c)
+{
+    const double began = ol_clock_seconds();
+    double now;
+    bool stop;
+
+    OL_TRY(ol_comm_any(j->comm, false, &stop));
+    OL_TRY(ol_comm_agree(j->comm, OL_OK));
+    OL_TRY(meta_step(j, step, c));
+    OL_TRY(ol_comm_agree(j->comm, OL_OK));
+    OL_TRY(ol_comm_seconds(j->comm, &now));
+    c->step += ol_clock_seconds() - began;
+    return OL_OK;
+}
+
+static ol_status prepare(job *j)
+{
+    const int size = ol_comm_size(j->comm), N = size * j->episodes;
+    size_t lengths[MOST_VECTORS];
+    ol_status status = OL_OK;
+
+    if (j->node > 0) {
+        const int n = (size + j->node - 1) / j->node;
+        int *sizes = calloc((size_t)n, sizeof *sizes);
+
+        for (int i = 0; sizes && i < n; i++)
+            sizes[i] = i < n - 1 ? j->node : size - (n - 1) * j->node;
+        if (sizes)
+            OL_TRY(ol_comm_pretend_nodes(j->comm, sizes, n));
+        free(sizes);
+    }
+    j->costs = calloc((size_t)N, sizeof *j->costs);
+    j->rows = calloc((size_t)N * WIDTH, sizeof *j->rows);
+    if (!j->costs || !j->rows)
+        status = ol_fail(OL_ENOMEM, "no memory for %d episodes", N);
+    for (int i = 0; i < j->vectors && status == OL_OK; i++) {
+        lengths[i] = j->elements;
+        j->x[i] = calloc(j->elements, sizeof(float));
+        if (!j->x[i])
+            status = ol_fail(OL_ENOMEM, "no memory for vectors");
+    }
+    if (status == OL_OK)
+        status = ol_schedule_init(&j->schedule, N, size);
+    OL_TRY(ol_comm_agree(j->comm, status));
+    return ol_exact_sum_create(j->comm, OL_SUM_F32, j->vectors, lengths, &j->sum);
+}
+
+static ol_status run(job *j)
+{
+    ol_comm_stats step, comm, node, between;
+    cost c = {0};
+
+    OL_TRY(prepare(j));
+    for (int s = 0; s <= j->steps; s++) {
+        if (s <= 1)
+            c = (cost){0};
+        OL_TRY(turn(j, s, &c));
+    }
+    OL_TRY(ol_comm_reduce(j->comm, c.step / j->steps, &step));
+    OL_TRY(ol_comm_reduce(j->comm, c.comm / j->steps, &comm));
+    OL_TRY(ol_comm_reduce(j->comm, (double)c.sent.node, &node));
+    OL_TRY(ol_comm_reduce(j->comm, (double)c.sent.between, &between));
+    if (ol_comm_rank(j->comm) == 0)
+        printf("ranks=%d node=%d step_s=%.6f comm_s=%.6f node_bytes=%.0f between_bytes=%.0f\n",
+               ol_comm_size(j->comm), ol_comm_sharing(j->comm), step.max.value, comm.max.value,
+               node.max.value, between.max.value);
+    return OL_OK;
+}
+
+int main(int argc, char **argv)
+{
+    job j = {0};
+    ol_status status;
+
+    if (argc != 9) {
+        fprintf(stderr,
+                "usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS NODE ADD_NS\n");
+        return 2;
+    }
+    j.steps = atoi(argv[1]);
+    j.episodes = atoi(argv[2]);
+    j.seconds = atof(argv[3]);
+    j.spread = atof(argv[4]);
+    j.vectors = atoi(argv[5]);
+    j.elements = (size_t)atof(argv[6]);
+    j.node = atoi(argv[7]);
+    j.add_seconds = 1e-9 * atof(argv[8]);
+    if (j.steps < 1 || j.episodes < 1 || j.vectors < 1 || j.vectors > MOST_VECTORS)
+        return 2;
+    status = ol_comm_init(&j.comm);
+    if (status == OL_OK)
+        status = run(&j);
+    if (status != OL_OK)
+        fprintf(stderr, "simulate: %s\n", ol_status_message());
+    ol_exact_sum_destroy(j.sum);
+    ol_schedule_finish(&j.schedule);
+    for (int i = 0; i < j.vectors; i++)
+        free(j.x[i]);
+    free(j.costs);
+    free(j.rows);
+    ol_comm_destroy(j.comm);
+    return status == OL_OK ? 0 : 1;
+}
