@@ -18,7 +18,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-SECONDS, PATIENCE, MEMORY = 5.0, 60.0, 512 << 20  # of computing; of waiting, also for a busy machine
+SECONDS, PATIENCE, MEMORY = 5.0, 300.0, 512 << 20  # of computing; of waiting, also for a busy machine
 CONTROL = re.compile(rb"[\x00-\x08\x0b-\x1f\x7f]|\xc2[\x80-\x9f]")
 
 
@@ -47,6 +47,7 @@ def run(line, env, out):
     """Exit code (None: it had to be killed), seconds of computing, bytes at the peak; with those of its children."""
     process = subprocess.Popen([str(a) for a in line], stdout=out, stderr=subprocess.STDOUT,
                                stdin=subprocess.DEVNULL, env=env)
+    resource.prlimit(process.pid, resource.RLIMIT_CPU, (int(4 * SECONDS), int(4 * SECONDS)))
     end = time.monotonic() + PATIENCE
     while True:
         pid, status, used = os.wait4(process.pid, os.WNOHANG)

@@ -117,7 +117,7 @@ def test_timers(place):
     sets = ['stages=["train"]', "train.steps=8", "train.checkpoint_every=4", "train.before_every=5",
             "learner.inner.storage=recompute"]
     said = run(2, place.job(), out, sets=[*sets, "train.timers=true"]).stderr
-    run(1, place.job(), plain, sets=sets)
+    run(0, place.job(), plain, sets=sets)
     check(digests(out) == digests(plain), "timers change what is learned")
     check(column(plain, "train/phase/step") == [], "phases without being asked for")
     steps, names, seconds, most, calls = (column(out, f"train/phase/{name}") for name in (
