@@ -70,7 +70,7 @@ static void print_foretold(const ol_bench_report *r)
 }
 
 static const char *const storages[] = {
-    [OL_AUTO] = "auto", [OL_KEEP] = "keep", [OL_RECOMPUTE] = "recompute"};
+    [OL_STORAGE_AUTO] = "auto", [OL_STORAGE_KEEP] = "keep", [OL_STORAGE_RECOMPUTE] = "recompute"};
 
 static void print(const struct options *o, const ol_bench_report *r)
 {
