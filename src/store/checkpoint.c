@@ -18,7 +18,7 @@
 static const int64_t MOST_STEPS = INT64_C(1) << 53; /* as many as a double counts */
 
 enum {
-    VERSION = 2,
+    VERSION = 3,
     SPARE_BYTES = 1 << 20, /* headers, attributes, and some air for the file system */
     FILES = OL_CHECKPOINT_V + 1,
     PARTS
