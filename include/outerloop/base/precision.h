@@ -152,6 +152,7 @@
 #define ol_trajectory_first_order ol_trajectory_first_order_f64
 #define ol_trajectory_forward ol_trajectory_forward_f64
 #define ol_trajectory_layout ol_trajectory_layout_f64
+#define ol_trajectory_tapes ol_trajectory_tapes_f64
 #define ol_vector_axpy ol_vector_axpy_f64
 #define ol_vector_distance ol_vector_distance_f64
 #define ol_vector_dot ol_vector_dot_f64
