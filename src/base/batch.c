@@ -73,6 +73,20 @@ void ol_batch_finish(ol_batch *batch)
     *batch = (ol_batch){0};
 }
 
+ol_prompts_size ol_batch_size(const ol_batch *batch)
+{
+    ol_prompts_size size = {0};
+
+    for (int b = 0; b < batch->B; b++) {
+        int64_t scored = 0;
+
+        for (int64_t i = batch->offsets[b] + 1; i < batch->offsets[b + 1]; i++)
+            scored += batch->loss_mask[i];
+        ol_prompts_size_add(&size, batch->offsets[b + 1] - batch->offsets[b], scored);
+    }
+    return size;
+}
+
 int64_t ol_batch_longest(const ol_batch *batch)
 {
     int64_t longest = 0;

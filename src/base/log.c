@@ -56,11 +56,15 @@ void ol_log_print(char *text, size_t size)
     fwrite(text, 1, size, stdout);
 }
 
-void ol_log_keep(const char *text)
+void ol_log_result(char *text, size_t size, const char *kept)
 {
+    putchar('\n');
+    ol_log_print(text, size);
+    putchar('\n');
+    fflush(stdout);
     if (!file)
         return;
-    fputs(text, file);
+    fprintf(file, "\n%s\n", kept);
     fflush(file);
 }
 

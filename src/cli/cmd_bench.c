@@ -7,7 +7,9 @@
 #include "outerloop/base/clock.h"
 #include "outerloop/kernel/gemm.h"
 #include "outerloop/kernel/products.h"
+#include "outerloop/kernel/rate.h"
 #include "outerloop/run/bench.h"
+#include "outerloop/run/phases.h"
 
 /* The f64 build of the same function; precision.h names it. */
 ol_status ol_bench_f64(const ol_bench_spec *spec, ol_bench_report *report);
@@ -19,51 +21,9 @@ struct options {
     ol_products products; /* of f32 */
 };
 
-enum {
-    LAYERS = 256,
-    WIDTH,
-    HEADS,
-    KV_HEADS,
-    HEAD_DIM,
-    HIDDEN,
-    VOCAB,
-    LORA,
-    SEQ,
-    BATCH,
-    LABELS,
-    STEPS,
-    INNER,
-    ORDER,
-    STORAGE,
-    REPS,
-    PRECISION,
-    THREADS,
-    ARCH,
-    FROZEN,
-    UNTIED
-};
-
-static int count(struct argp_state *state, const char *name, const char *value)
+static void read_precision(struct argp_state *state, const char *value, void *at)
 {
-    char *end;
-    const long n = strtol(value, &end, 10);
-
-    if (end == value || *end || n < 1 || n > 1 << 28)
-        argp_error(state, "--%s takes a whole number of at least 1, not \"%s\"", name, value);
-    return (int)n;
-}
-
-/* 0 for the first word, 1 for the second. */
-static int choice(struct argp_state *state, const char *name, const char *value, const char *first,
-                  const char *second)
-{
-    if (strcmp(value, first) != 0 && strcmp(value, second) != 0)
-        argp_error(state, "--%s is %s or %s, not \"%s\"", name, first, second, value);
-    return strcmp(value, second) == 0;
-}
-
-static void set_precision(struct argp_state *state, const char *value, struct options *o)
-{
+    struct options *o = at;
     int kind = 0;
 
     o->f64 = strcmp(value, "f64") == 0;
@@ -74,7 +34,7 @@ static void set_precision(struct argp_state *state, const char *value, struct op
     o->products = o->f64 ? OL_PRODUCTS_F32 : (ol_products)kind;
 }
 
-static int family(struct argp_state *state, const char *value)
+static void read_family(struct argp_state *state, const char *value, void *at)
 {
     int f = 0;
 
@@ -82,74 +42,43 @@ static int family(struct argp_state *state, const char *value)
         f++;
     if (!ol_model_families[f])
         argp_error(state, "--arch is gpt2, llama, qwen2 or qwen3, not \"%s\"", value);
-    return f;
+    *(int *)at = f;
 }
 
-static error_t parse(int key, char *value, struct argp_state *state)
+static ol_status print_phases(const ol_bench_report *report)
 {
-    struct options *o = state->input;
-    ol_bench_spec *s = &o->spec;
-    const struct {
-        const char *name;
-        int *at;
-    } counts[] = {
-        [LAYERS - LAYERS] = {"layers", &s->model.layers},
-        [WIDTH - LAYERS] = {"width", &s->model.width},
-        [HEADS - LAYERS] = {"heads", &s->model.heads},
-        [KV_HEADS - LAYERS] = {"kv-heads", &s->model.kv_heads},
-        [HEAD_DIM - LAYERS] = {"head-dim", &s->model.head_dim},
-        [HIDDEN - LAYERS] = {"hidden", &s->model.hidden},
-        [VOCAB - LAYERS] = {"vocab", &s->model.vocab},
-        [LORA - LAYERS] = {"lora", &s->lora},
-        [SEQ - LAYERS] = {"seq", &s->seq},
-        [BATCH - LAYERS] = {"batch", &s->batch},
-        [LABELS - LAYERS] = {"labels", &s->labels},
-        [STEPS - LAYERS] = {"steps", &s->steps},
-        [REPS - LAYERS] = {"reps", &s->reps},
-        [THREADS - LAYERS] = {"threads", &o->threads},
-    };
+    ol_phase_row rows[OL_PHASES];
+    OL_AUTO_TEXT text = {0};
 
-    switch (key) {
-    case INNER:
-        s->inner = choice(state, "inner", value, "sgd", "adamw") ? OL_ADAMW : OL_SGD;
-        return 0;
-    case ORDER:
-        s->order = 1 + choice(state, "order", value, "1", "2");
-        return 0;
-    case STORAGE:
-        s->storage = choice(state, "storage", value, "keep", "recompute") ? OL_RECOMPUTE : OL_KEEP;
-        return 0;
-    case PRECISION:
-        set_precision(state, value, o);
-        return 0;
-    case ARCH:
-        s->model.family = family(state, value);
-        return 0;
-    case FROZEN:
-        s->frozen_bf16 = choice(state, "frozen", value, "f32", "bf16");
-        return 0;
-    case UNTIED:
-        s->model.tied = false;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "unexpected \"%s\"", value);
-        return EINVAL;
-    default:
-        if (key < LAYERS || key > THREADS)
-            return ARGP_ERR_UNKNOWN;
-        *counts[key - LAYERS].at = count(state, counts[key - LAYERS].name, value);
-        return 0;
-    }
+    ol_phases_own(&report->phases, rows);
+    OL_TRY(ol_phases_text(rows, 1, &text));
+    printf("%s\n", text.data);
+    return OL_OK;
 }
+
+/* The cost model beside what was. */
+static void print_foretold(const ol_bench_report *r)
+{
+    const double seconds = r->foretold_flop / (1e9 * OL_RATE_REACHED * r->product_gflops);
+    const double mib = (double)r->foretold_bytes / (1 << 20);
+    const double peak = (double)ol_clock_peak_bytes() / (1 << 20);
+
+    printf("foretold / measured: %.2f / %.2f Gflop (%.2f), %.3f / %.3f s (%.2f), %.0f / %.0f MiB "
+           "(%.2f)\n",
+           1e-9 * r->foretold_flop, 1e-9 * r->flop, r->foretold_flop / r->flop, seconds,
+           r->best_seconds, seconds / r->best_seconds, mib, peak, mib / peak);
+}
+
+static const char *const storages[] = {
+    [OL_STORAGE_AUTO] = "auto", [OL_STORAGE_KEEP] = "keep", [OL_STORAGE_RECOMPUTE] = "recompute"};
 
 static void print(const struct options *o, const ol_bench_report *r)
 {
     const ol_bench_spec *s = &o->spec;
 
     printf("one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts of %d tokens, %s\n",
-           s->steps, s->inner == OL_SGD ? "sgd" : "adamw", s->order,
-           s->storage == OL_KEEP ? "keep" : "recompute", s->batch, s->batch, s->seq,
-           o->f64 ? "f64" : ol_products_describe());
+           s->steps, s->inner == OL_SGD ? "sgd" : "adamw", s->order, storages[s->storage], s->batch,
+           s->batch, s->seq, o->f64 ? "f64" : ol_products_describe());
     printf("model: %s, %d layers, width %d, %d heads, vocabulary %d: %zu parameters trained",
            ol_model_families[s->model.family], s->model.layers, s->model.width, s->model.heads,
            s->model.vocab, r->params);
@@ -160,62 +89,83 @@ static void print(const struct options *o, const ol_bench_report *r)
         "\nquery loss %.6f, |meta-gradient| %.6e, scratch %.1f MiB, %.2f forward passes' worth of "
         "products\n",
         r->query_loss, r->grad_norm, (double)r->workspace_bytes / (1 << 20), r->passes);
+    print_foretold(r);
     printf(
         "best_s=%.4f gflops=%.1f sgemm_share=%.3f peak_rss_mib=%.0f sgemm_gflops=%.1f params=%zu "
-        "passes=%.2f threads=%d delta_error=%.1e\n",
+        "passes=%.2f threads=%d bf16_share=%.3f delta_error=%.1e\n",
         r->best_seconds, r->gflops, r->gflops / r->product_gflops,
         (double)ol_clock_peak_bytes() / (1 << 20), r->product_gflops, r->params, r->passes,
-        o->threads, r->delta_error);
+        o->threads, r->bf16_share, r->delta_error);
 }
 
 int ol_cmd_bench(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"layers", LAYERS, "N", 0, "blocks of the model (4)", 0},
-        {"width", WIDTH, "N", 0, "width (256)", 0},
-        {"heads", HEADS, "N", 0, "attention heads (8)", 0},
-        {"arch", ARCH, "FAMILY", 0, "gpt2, llama, qwen2 or qwen3 (gpt2)", 0},
-        {"kv-heads", KV_HEADS, "N", 0, "groups of keys and values (as many as heads)", 0},
-        {"head-dim", HEAD_DIM, "N", 0, "size of a head (width/heads)", 0},
-        {"hidden", HIDDEN, "N", 0, "width of the network (gpt2: 4 width, else 8/3 width)", 0},
-        {"untied", UNTIED, NULL, 0, "a head of its own rather than the embedding", 0},
-        {"lora", LORA, "RANK", 0, "train an adapter of that rank on q and v, the rest being frozen",
-         0},
-        {"frozen", FROZEN, "f32|bf16", 0, "how frozen weights are stored (f32)", 0},
-        {"vocab", VOCAB, "N", 0, "vocabulary (8192)", 0},
-        {"seq", SEQ, "N", 0, "tokens of input of a prompt (256)", 0},
-        {"batch", BATCH, "N", 0, "prompts of the support and of the query batch (4)", 0},
-        {"labels", LABELS, "N", 0, "scored tokens of a prompt (8)", 0},
-        {"steps", STEPS, "N", 0, "inner steps K (1)", 0},
-        {"inner", INNER, "sgd|adamw", 0, "inner optimizer (adamw)", 0},
-        {"order", ORDER, "1|2", 0, "1 first-order, 2 exact (2)", 0},
-        {"storage", STORAGE, "keep|recompute", 0,
-         "keep the last inner step's activations, or compute them again (keep)", 0},
-        {"reps", REPS, "N", 0, "episodes timed; the best counts (3)", 0},
-        {"precision", PRECISION, "KIND", 0,
+    struct options o = {.spec = OL_BENCH_SPEC_INIT, .threads = 1};
+    ol_bench_spec *const s = &o.spec;
+    ol_model_spec *const m = &s->model;
+    unsigned order = (unsigned)s->order - 1;
+    unsigned frozen = 0;
+    bool untied = false;
+    const ol_cli_option options[] = {
+        {"layers", 0, "N", "blocks of the model (4)", .count = &m->layers, .least = 1},
+        {"width", 0, "N", "width (256)", .count = &m->width, .least = 1},
+        {"heads", 0, "N", "attention heads (8)", .count = &m->heads, .least = 1},
+        {"arch", 0, "FAMILY", "gpt2, llama, qwen2 or qwen3 (gpt2)", .read = read_family,
+         .at = &m->family},
+        {"kv-heads", 0, "N", "groups of keys and values (as many as heads)", .count = &m->kv_heads,
+         .least = 1},
+        {"head-dim", 0, "N", "size of a head (width/heads)", .count = &m->head_dim, .least = 1},
+        {"hidden", 0, "N", "width of the network (gpt2: 4 width, else 8/3 width)",
+         .count = &m->hidden, .least = 1},
+        {"untied", .help = "a head of its own rather than the embedding", .flag = &untied},
+        {"lora", 0, "RANK", "train an adapter of that rank on q and v, the rest being frozen",
+         .count = &s->lora, .least = 1},
+        {"frozen", 0, "f32|bf16", "how frozen weights are stored (f32)", .choice = &frozen},
+        {"vocab", 0, "N", "vocabulary (8192)", .count = &m->vocab, .least = 1},
+        {"seq", 0, "N", "tokens of input of a prompt (256)", .count = &s->seq, .least = 1},
+        {"batch", 0, "N", "prompts of the support and of the query batch (4)", .count = &s->batch,
+         .least = 1},
+        {"labels", 0, "N", "scored tokens of a prompt (8)", .count = &s->labels, .least = 1},
+        {"steps", 0, "N", "inner steps K (1)", .count = &s->steps, .least = 1},
+        {"inner", 0, "sgd|adamw", "inner optimizer (adamw)", .choice = &s->inner},
+        {"order", 0, "1|2", "1 first-order, 2 exact (2)", .choice = &order},
+        {"storage", 0, "auto|keep|recompute",
+         "inner steps whose activations are kept: the last and what --storage-mib holds, the last, "
+         "none (auto)",
+         .choice = &s->storage},
+        {"storage-mib", 0, "N", "memory for those before the last (512)", .count = &s->storage_mib,
+         .least = 1},
+        {"reps", 0, "N", "episodes timed; the best counts (3)", .count = &s->reps, .least = 1},
+        {"precision", 0, "KIND",
          "f32 or f64 for all of the computation; bf16, bf16x3 or auto for products of f32 (f32)",
-         0},
-        {"threads", THREADS, "N", 0, "BLAS threads (1)", 0},
+         .read = read_precision, .at = &o},
+        {"threads", 0, "N", "BLAS threads (1)", .count = &o.threads, .least = 1},
+        {"timers", .help = "also say where the seconds of the best episode went",
+         .flag = &s->timers},
         {0},
     };
-    static const struct argp argp = {
+    const ol_cli_syntax syntax = {
         .options = options,
-        .parser = parse,
         .doc = "Time one episode's meta-gradient on random tokens, in this process.\v"
                "The last line holds pairs: best_s (seconds), gflops (of matrix products), "
                "sgemm_share (of this core's rate for one large product, measured in the same run), "
-               "peak_rss_mib (peak memory), delta_error (of the meta-gradient, against products in "
+               "peak_rss_mib (peak memory), bf16_share (of the flop of products, made in "
+               "bfloat16), delta_error (of the meta-gradient, against products in "
                "f32).",
     };
-    struct options o = {.spec = OL_BENCH_SPEC_INIT, .threads = 1};
     ol_bench_report report;
     ol_status status;
 
-    ol_cli_parse(&argp, argc, argv, &o);
+    ol_cli_read(&syntax, argc, argv);
+    s->order = (int)order + 1;
+    s->frozen_bf16 = frozen == 1;
+    m->tied = !untied;
     ol_gemm_threads(o.threads);
     status = ol_products_use(o.products);
     if (status == OL_OK)
-        status = o.f64 ? ol_bench_f64(&o.spec, &report) : ol_bench(&o.spec, &report);
+        status = o.f64 ? ol_bench_f64(s, &report) : ol_bench(s, &report);
+    if (status == OL_OK && s->timers)
+        status = print_phases(&report);
     if (status == OL_OK)
         print(&o, &report);
     return ol_cli_finish(status, false);

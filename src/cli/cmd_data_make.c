@@ -1,13 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "command.h"
 #include "outerloop/data/make.h"
-
-enum { KEY_TASK = 1, KEY_OUT, KEY_SETTING, KEY_FROM, KEY_TRAIN, KEY_SHOTS, KEY_SEEDS, KEY_TEST };
 
 enum { MOST_SEEDS = 64 };
 
@@ -16,20 +13,9 @@ typedef struct make_options {
     int seeds[MOST_SEEDS];
 } make_options;
 
-static const struct argp_option option_table[] = {
-    {"task", KEY_TASK, "NAME", 0, "what to call it", 0},
-    {"out", KEY_OUT, "ROOT", 0, "task folder to make, or to add to", 0},
-    {"setting", KEY_SETTING, "S", 0, "setting to make or to extend (the task's name)", 0},
-    {"train-from", KEY_FROM, "S", 0, "a new setting trains on the tasks of this one (none)", 0},
-    {"train", KEY_TRAIN, NULL, 0, "make a training task (a target)", 0},
-    {"shots", KEY_SHOTS, "K", 0, "rows of a k-shot file (16)", 0},
-    {"seeds", KEY_SEEDS, "A,B,...", 0, "one k-shot file each (100,13,21,42,87)", 0},
-    {"test", KEY_TEST, "N", 0, "rows of the test file (half of all)", 0},
-    {0},
-};
-
-static void read_seeds(struct argp_state *state, make_options *o, const char *value)
+static void read_seeds(struct argp_state *state, const char *value, void *into)
 {
+    make_options *o = into;
     const char *at = value;
 
     o->spec.n_seeds = 0;
@@ -47,61 +33,6 @@ static void read_seeds(struct argp_state *state, make_options *o, const char *va
         if (*end == '\0')
             return;
         at = end + 1;
-    }
-}
-
-static void end_options(struct argp_state *state, ol_make_spec *spec)
-{
-    if (!spec->file)
-        argp_error(state, "which file? One of rows, .tsv or .jsonl");
-    if (!spec->task)
-        argp_error(state, "--task is missing");
-    if (!spec->root || !*spec->root)
-        argp_error(state, "--out is missing");
-    if (!spec->setting)
-        spec->setting = spec->task;
-}
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    make_options *o = state->input;
-    ol_make_spec *spec = &o->spec;
-
-    switch (key) {
-    case KEY_TASK:
-        spec->task = value;
-        return 0;
-    case KEY_OUT:
-        spec->root = value;
-        return 0;
-    case KEY_SETTING:
-        spec->setting = value;
-        return 0;
-    case KEY_FROM:
-        spec->train_from = value;
-        return 0;
-    case KEY_TRAIN:
-        spec->train = true;
-        return 0;
-    case KEY_SHOTS:
-        spec->shots = ol_cli_number(state, "shots", value);
-        return 0;
-    case KEY_SEEDS:
-        read_seeds(state, o, value);
-        return 0;
-    case KEY_TEST:
-        spec->test = ol_cli_number(state, "test", value);
-        return 0;
-    case ARGP_KEY_ARG:
-        if (spec->file)
-            argp_error(state, "one file at a time: \"%s\" is the second", value);
-        spec->file = value;
-        return 0;
-    case ARGP_KEY_END:
-        end_options(state, spec);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
     }
 }
 
@@ -126,10 +57,29 @@ static void describe(const ol_make_spec *spec, const ol_made *made)
 
 int ol_cmd_data_make(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = option_table,
-        .parser = parse,
-        .args_doc = "FILE.tsv|FILE.jsonl",
+    make_options o = {.spec = {.shots = 16, .n_seeds = 5}, .seeds = {100, 13, 21, 42, 87}};
+    ol_make_spec *const spec = &o.spec;
+    const ol_cli_option options[] = {
+        {"task", 0, "NAME", "what to call it", .text = &spec->task, .needed = true},
+        {"out", 0, "ROOT", "task folder to make, or to add to", .text = &spec->root,
+         .needed = true},
+        {"setting", 0, "S", "setting to make or to extend (the task's name)",
+         .text = &spec->setting},
+        {"train-from", 0, "S", "a new setting trains on the tasks of this one (none)",
+         .text = &spec->train_from},
+        {"train", .help = "make a training task (a target)", .flag = &spec->train},
+        {"shots", 0, "K", "rows of a k-shot file (16)", .count = &spec->shots},
+        {"seeds", 0, "A,B,...", "one k-shot file each (100,13,21,42,87)", .read = read_seeds,
+         .at = &o},
+        {"test", 0, "N", "rows of the test file (half of all)", .count = &spec->test},
+        {0},
+    };
+    const ol_cli_syntax syntax = {
+        .options = options,
+        .args = "FILE.tsv|FILE.jsonl",
+        .word = &spec->file,
+        .thing = "file",
+        .which = "One of rows, .tsv or .jsonl",
         .doc =
             "Make a task in MetaICL's layout of your own rows.\v"
             "A .tsv has a row a line: input, output, and a further column for each option where "
@@ -139,14 +89,15 @@ int ol_cmd_data_make(int argc, char **argv)
             "Nothing is overwritten. Example:\n\n"
             "  outerloop data make mail.tsv --task mail --out tasks --train-from hr_to_lr",
     };
-    make_options o = {.spec = {.shots = 16, .n_seeds = 5}, .seeds = {100, 13, 21, 42, 87}};
     ol_made made;
     ol_status status;
 
-    o.spec.seeds = o.seeds;
-    ol_cli_parse(&argp, argc, argv, &o);
-    status = ol_task_make(&o.spec, &made);
+    spec->seeds = o.seeds;
+    ol_cli_read(&syntax, argc, argv);
+    if (!spec->setting)
+        spec->setting = spec->task;
+    status = ol_task_make(spec, &made);
     if (status == OL_OK)
-        describe(&o.spec, &made);
+        describe(spec, &made);
     return ol_cli_finish(status, false);
 }

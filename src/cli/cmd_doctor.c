@@ -6,22 +6,6 @@
 #include "outerloop/comm/comm.h"
 #include "outerloop/run/doctor.h"
 
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    const char **folder = state->input;
-
-    switch (key) {
-    case 'o':
-        *folder = value;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "unexpected \"%s\"; the folder is --output DIR", value);
-        return EINVAL;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
 static int finish(const ol_doctor_tally *tally, bool first)
 {
     if (first)
@@ -57,13 +41,14 @@ static int examine(const char *folder)
 
 int ol_cmd_doctor(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"output", 'o', "DIR", 0, "where results will go (runs)", 0},
+    const char *folder = "runs";
+    const ol_cli_option options[] = {
+        {"output", 'o', "DIR", "where results will go (runs)", .text = &folder},
         {0},
     };
-    static const struct argp argp = {
+    const ol_cli_syntax syntax = {
         .options = options,
-        .parser = parse,
+        .instead = "; the folder is --output DIR",
         .doc =
             "Look for what would hinder a run: MPI started as it was built, ranks against cores, "
             "binding, products of a rank alone and of all together, memory and its limits, "
@@ -73,8 +58,7 @@ int ol_cmd_doctor(int argc, char **argv)
             "warning or fault, with what to do. Exit 1 where there is a fault.\n\n"
             "  mpirun -n 4 outerloop doctor --output runs",
     };
-    const char *folder = "runs";
 
-    ol_cli_parse(&argp, argc, argv, &folder);
+    ol_cli_read(&syntax, argc, argv);
     return examine(folder);
 }

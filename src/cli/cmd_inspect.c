@@ -9,69 +9,41 @@
 #include "outerloop/run/report.h"
 
 struct options {
-    const char **paths; /* [argc], more than there can be */
-    int n;
-    ol_inspect_how how;
+    ol_cli_words paths;
+    bool check, rebuild;
 };
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    struct options *o = state->input;
-
-    switch (key) {
-    case 'c':
-        o->how = OL_INSPECT_CHECK;
-        return 0;
-    case 'b':
-        o->how = OL_INSPECT_REBUILD;
-        return 0;
-    case ARGP_KEY_ARG:
-        o->paths[o->n++] = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (o->n == 0)
-            argp_error(state, "which path? A run folder, a checkpoint or a metrics file");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
 
 static ol_status inspect_one(const char *path, ol_inspect_how how)
 {
-    ol_text text = {0};
+    OL_AUTO_TEXT text = {0};
     const ol_status status = ol_inspect(path, how, &text);
 
     if (text.size > 0 && (status == OL_OK || status == OL_ECHECK))
         ol_log_print(text.data, text.size);
-    fflush(stdout);
-    ol_text_finish(&text);
     return status;
 }
 
 static ol_status compare(const struct options *o)
 {
-    ol_report *report;
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO(ol_report_drop) ol_report *report = NULL;
+    OL_AUTO_TEXT text = {0};
 
-    OL_TRY(ol_report_open(o->paths, o->n, &report));
-    status = ol_report_brief(report, ol_log_columns(STDOUT_FILENO), &text);
-    if (status == OL_OK)
-        ol_log_print(text.data, text.size);
-    fflush(stdout);
-    ol_text_finish(&text);
-    ol_report_close(report);
-    return status;
+    OL_TRY(ol_report_open(o->paths.items, (int)o->paths.n, &report));
+    OL_TRY(ol_report_brief(report, ol_log_columns(STDOUT_FILENO), &text));
+    ol_log_print(text.data, text.size);
+    return OL_OK;
 }
 
 /* The first failure decides the exit code; the other paths are looked at all the same. */
 static int inspect_each(const struct options *o)
 {
+    const ol_inspect_how how = o->rebuild ? OL_INSPECT_REBUILD
+                               : o->check ? OL_INSPECT_CHECK
+                                          : OL_INSPECT_LOOK;
     int code = OL_EXIT_DONE;
 
-    for (int i = 0; i < o->n; i++) {
-        const int ended = ol_cli_finish(inspect_one(o->paths[i], o->how), false);
+    for (size_t i = 0; i < o->paths.n; i++) {
+        const int ended = ol_cli_finish(inspect_one(o->paths.items[i], how), false);
 
         code = code == OL_EXIT_DONE ? ended : code;
     }
@@ -80,19 +52,22 @@ static int inspect_each(const struct options *o)
 
 int ol_cmd_inspect(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"check", 'c', 0, 0, "read everything and compare every checksum and digest", 0},
-        {"rebuild", 'b', 0, 0,
-         "mend metrics.jsonl, whose lost rows metrics.h5 may have, and make metrics.h5 anew; "
-         "damaged "
-         "files are kept under the name that is told",
-         0},
+    struct options o = {0};
+    const ol_cli_option options[] = {
+        {"check", 'c', .help = "read everything and compare every checksum and digest",
+         .flag = &o.check},
+        {"rebuild", 'b',
+         .help = "mend metrics.jsonl, whose lost rows metrics.h5 may have, and make metrics.h5 "
+                 "anew; damaged files are kept under the name that is told",
+         .flag = &o.rebuild},
         {0},
     };
-    static const struct argp argp = {
+    const ol_cli_syntax syntax = {
         .options = options,
-        .parser = parse,
-        .args_doc = "PATH\nRUN RUN...",
+        .args = "PATH\nRUN RUN...",
+        .words = &o.paths,
+        .thing = "path",
+        .which = "A run folder, a checkpoint or a metrics file",
         .doc =
             "Say what a run folder, a checkpoint or a metrics file holds; of several runs, in "
             "which keys of their jobs they differ, and how their scores do.\v"
@@ -102,16 +77,13 @@ int ol_cmd_inspect(int argc, char **argv)
             "found damage and named it, or --rebuild could not bring all rows back, 2 not a file "
             "of ours.",
     };
-    struct options o = {.paths = calloc((size_t)argc, sizeof(char *))};
     int code;
 
-    if (!o.paths)
-        return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
-    ol_cli_parse(&argp, argc, argv, &o);
-    if (o.how != OL_INSPECT_LOOK)
+    ol_cli_read(&syntax, argc, argv);
+    if (o.check || o.rebuild || o.paths.n == 1)
         code = inspect_each(&o);
     else
-        code = ol_cli_finish(o.n > 1 ? compare(&o) : inspect_one(o.paths[0], o.how), false);
-    free(o.paths);
+        code = ol_cli_finish(compare(&o), false);
+    free(o.paths.items);
     return code;
 }

@@ -15,162 +15,40 @@
 typedef struct prompts_options {
     ol_target_spec target;
     const char *tokenizer, *out;
-    bool has_seed, has_shots, has_variant;
 } prompts_options;
 
-enum {
-    KEY_DATA = 1,
-    KEY_TASK,
-    KEY_SEED,
-    KEY_K,
-    KEY_VARIANT,
-    KEY_TOKENIZER,
-    KEY_OUT,
-    KEY_ROWS,
-    KEY_MAX_TOKENS,
-    KEY_MAX_EXAMPLE
-};
+/* What goes into the file. */
+typedef struct contents {
+    const prompts_options *options;
+    const ol_target *target;
+    const ol_batch *batch;
+    const int32_t *options_per_row;
+} contents;
 
-static const struct argp_option option_table[] = {
-    {"data", KEY_DATA, "ROOT", 0, "task folders in MetaICL's layout", 0},
-    {"task", KEY_TASK, "TASK", 0, "name of the target task", 0},
-    {"seed", KEY_SEED, "S", 0, "which of its k-shot files", 0},
-    {"k", KEY_K, "K", 0, "demonstrations a prompt; 0 for none", 0},
-    {"variant", KEY_VARIANT, "direct|channel", 0, "what is scored: the output or the input", 0},
-    {"tokenizer", KEY_TOKENIZER, "DIR|FILE", 0,
-     "folder with tokenizer.json, or with vocab.json and merges.txt; a GGUF file; a checkpoint", 0},
-    {"out", KEY_OUT, "FILE.h5", 0, "file to write", 0},
-    {"rows", KEY_ROWS, "N", 0, "the first N test rows only (all)", 0},
-    {"max-tokens", KEY_MAX_TOKENS, "N", 0, "most tokens of a prompt (1024)", 0},
-    {"max-tokens-per-example", KEY_MAX_EXAMPLE, "N", 0, "most tokens of an example (256)", 0},
-    {0},
-};
-
-static void need(struct argp_state *state, bool given, const char *option)
+static ol_status fill(const void *payload, ol_archive *file)
 {
-    if (!given)
-        argp_error(state, "--%s is missing", option);
-}
-
-static void need_all(struct argp_state *state, const prompts_options *o)
-{
-    need(state, o->target.root, "data");
-    need(state, o->target.task, "task");
-    need(state, o->has_seed, "seed");
-    need(state, o->has_shots, "k");
-    need(state, o->has_variant, "variant");
-    need(state, o->tokenizer, "tokenizer");
-    need(state, o->out, "out");
-}
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    prompts_options *o = state->input;
-
-    switch (key) {
-    case KEY_DATA:
-        o->target.root = value;
-        return 0;
-    case KEY_TASK:
-        o->target.task = value;
-        return 0;
-    case KEY_SEED:
-        o->target.seed = ol_cli_number(state, "seed", value);
-        o->has_seed = true;
-        return 0;
-    case KEY_K:
-        o->target.shots = ol_cli_number(state, "k", value);
-        o->has_shots = true;
-        return 0;
-    case KEY_VARIANT:
-        if (ol_variant_parse(value, &o->target.variant) != OL_OK)
-            argp_error(state, "--%s", ol_status_message());
-        o->has_variant = true;
-        return 0;
-    case KEY_TOKENIZER:
-        o->tokenizer = value;
-        return 0;
-    case KEY_OUT:
-        o->out = value;
-        return 0;
-    case KEY_ROWS:
-        o->target.rows = ol_cli_number(state, "rows", value);
-        return 0;
-    case KEY_MAX_TOKENS:
-        o->target.max_tokens = ol_cli_number(state, "max-tokens", value);
-        return 0;
-    case KEY_MAX_EXAMPLE:
-        o->target.max_tokens_per_example = ol_cli_number(state, "max-tokens-per-example", value);
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "unexpected \"%s\"", value);
-        return EINVAL;
-    case ARGP_KEY_END:
-        need_all(state, o);
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-static ol_status write_arrays(ol_archive *file, const ol_batch *batch, int rows,
-                              const int32_t *options_per_row)
-{
-    const int64_t tokens = ol_batch_tokens(batch), offsets = batch->B + 1, n_rows = rows;
+    const contents *c = payload;
+    const ol_target_spec *spec = &c->options->target;
+    const ol_batch *batch = c->batch;
+    const int64_t tokens = ol_batch_tokens(batch), offsets = batch->B + 1,
+                  rows = ol_target_rows(c->target);
 
     OL_TRY(ol_archive_write_i32(file, "tokens", 1, &tokens, batch->tokens));
     OL_TRY(ol_archive_write_i64(file, "offsets", 1, &offsets, batch->offsets));
     OL_TRY(ol_archive_write_u8(file, "loss_mask", 1, &tokens, batch->loss_mask));
-    return ol_archive_write_i32(file, "options_per_row", 1, &n_rows, options_per_row);
-}
-
-static ol_status write_attributes(ol_archive *file, const prompts_options *o,
-                                  const ol_target *target)
-{
+    OL_TRY(ol_archive_write_i32(file, "options_per_row", 1, &rows, c->options_per_row));
     OL_TRY(ol_archive_set_text(file, "/", "format", "outerloop-prompts"));
     OL_TRY(ol_archive_set_i64(file, "/", "version", 1));
-    OL_TRY(ol_archive_set_text(file, "/", "task", o->target.task));
-    OL_TRY(ol_archive_set_i64(file, "/", "seed", o->target.seed));
-    OL_TRY(ol_archive_set_i64(file, "/", "k", o->target.shots));
-    OL_TRY(ol_archive_set_text(file, "/", "method", ol_variant_name(o->target.variant)));
-    OL_TRY(ol_archive_set_i64(file, "/", "rows", ol_target_rows(target)));
-    OL_TRY(ol_archive_set_i64(file, "/", "is_classification", ol_target_is_classification(target)));
-    OL_TRY(ol_archive_set_text(file, "/", "metric", ol_target_metric(target)));
-    OL_TRY(ol_archive_set_i64(file, "/", "max_tokens", o->target.max_tokens));
-    return ol_archive_set_i64(file, "/", "max_tokens_per_example",
-                              o->target.max_tokens_per_example);
-}
-
-/* Written aside and renamed, so that a file of that name is whole or not there. */
-static ol_status write_file(const prompts_options *o, const ol_target *target,
-                            const ol_batch *batch, const int32_t *options_per_row)
-{
-    char aside[PATH_MAX];
-    ol_archive *file;
-    ol_status status, closed;
-
-    OL_TRY(ol_path_format(aside, "%s.tmp-%ld", o->out, (long)getpid()));
-    OL_TRY(ol_archive_create(aside, &file));
-    status = write_arrays(file, batch, ol_target_rows(target), options_per_row);
-    if (status == OL_OK)
-        status = write_attributes(file, o, target);
-    closed = ol_archive_close(file);
-    status = status == OL_OK ? closed : status;
-    if (status == OL_OK)
-        status = ol_commit_file(aside, o->out);
-    if (status != OL_OK)
-        unlink(aside);
-    return status;
-}
-
-/* Build every prompt, and count those of each row. */
-static ol_status build(ol_target *target, ol_batch *batch, int32_t *options_per_row)
-{
-    for (int row = 0; row < ol_target_rows(target); row++) {
-        options_per_row[row] = ol_target_options(target, row);
-        OL_TRY(ol_target_row_prompts(target, row, batch));
-    }
-    return OL_OK;
+    OL_TRY(ol_archive_set_text(file, "/", "task", spec->task));
+    OL_TRY(ol_archive_set_i64(file, "/", "seed", spec->seed));
+    OL_TRY(ol_archive_set_i64(file, "/", "k", spec->shots));
+    OL_TRY(ol_archive_set_text(file, "/", "method", ol_variant_name(spec->variant)));
+    OL_TRY(ol_archive_set_i64(file, "/", "rows", rows));
+    OL_TRY(
+        ol_archive_set_i64(file, "/", "is_classification", ol_target_is_classification(c->target)));
+    OL_TRY(ol_archive_set_text(file, "/", "metric", ol_target_metric(c->target)));
+    OL_TRY(ol_archive_set_i64(file, "/", "max_tokens", spec->max_tokens));
+    return ol_archive_set_i64(file, "/", "max_tokens_per_example", spec->max_tokens_per_example);
 }
 
 /* Print bytes; what is no UTF-8 (a cap can cut a character in two) becomes a question mark. */
@@ -195,49 +73,40 @@ static ol_status print_first(const ol_tokenizer *tokenizer, const prompts_option
 {
     const int64_t n = batch->offsets[1];
     int64_t scored = 0;
-    ol_text before = {0}, after = {0};
-    ol_status status;
+    OL_AUTO_TEXT before = {0}, after = {0};
 
     while (scored < n && !batch->loss_mask[scored])
         scored++;
-    status = ol_tokenizer_decode(tokenizer, batch->tokens, (size_t)scored, &before);
-    if (status == OL_OK)
-        status =
-            ol_tokenizer_decode(tokenizer, batch->tokens + scored, (size_t)(n - scored), &after);
-    if (status == OL_OK) {
-        printf("%s: %d rows, %d prompts, %lld tokens, the longest %lld -> %s\n", o->target.task,
-               ol_target_rows(target), batch->B, (long long)ol_batch_tokens(batch),
-               (long long)ol_batch_longest(batch), o->out);
-        printf("The first prompt: %lld tokens, %lld of them scored, which stand between [[ and "
-               "]]; option \"%s\", right is \"%s\".\n",
-               (long long)n, (long long)(n - scored), ol_target_option(target, 0, 0),
-               ol_target_option(target, 0, ol_target_gold(target, 0)));
-        printf("--------\n");
-        print_bytes(before.data ? before.data : "", before.size);
-        printf("[[");
-        print_bytes(after.data, after.size);
-        printf("]]\n--------\n");
-    }
-    ol_text_finish(&before);
-    ol_text_finish(&after);
-    return status;
+    OL_TRY(ol_tokenizer_decode(tokenizer, batch->tokens, (size_t)scored, &before));
+    OL_TRY(ol_tokenizer_decode(tokenizer, batch->tokens + scored, (size_t)(n - scored), &after));
+    printf("%s: %d rows, %d prompts, %lld tokens, the longest %lld -> %s\n", o->target.task,
+           ol_target_rows(target), batch->B, (long long)ol_batch_tokens(batch),
+           (long long)ol_batch_longest(batch), o->out);
+    printf("The first prompt: %lld tokens, %lld of them scored, which stand between [[ and "
+           "]]; option \"%s\", right is \"%s\".\n",
+           (long long)n, (long long)(n - scored), ol_target_option(target, 0, 0),
+           ol_target_option(target, 0, ol_target_gold(target, 0)));
+    printf("--------\n");
+    print_bytes(before.data ? before.data : "", before.size);
+    printf("[[");
+    print_bytes(after.data, after.size);
+    printf("]]\n--------\n");
+    return OL_OK;
 }
 
 static ol_status make_prompts(const prompts_options *o, ol_tokenizer *tokenizer, ol_target *target)
 {
-    int32_t *options_per_row = calloc((size_t)ol_target_rows(target), sizeof *options_per_row);
-    ol_batch batch = {0};
-    ol_status status;
+    OL_AUTO_FREE int32_t *options_per_row =
+        calloc((size_t)ol_target_rows(target), sizeof *options_per_row);
+    OL_AUTO(ol_batch_finish) ol_batch batch = {0};
 
     OL_CHECK(options_per_row, OL_ENOMEM, "no memory for %d rows", ol_target_rows(target));
-    status = build(target, &batch, options_per_row);
-    if (status == OL_OK)
-        status = write_file(o, target, &batch, options_per_row);
-    if (status == OL_OK)
-        status = print_first(tokenizer, o, target, &batch);
-    free(options_per_row);
-    ol_batch_finish(&batch);
-    return status;
+    for (int row = 0; row < ol_target_rows(target); row++) {
+        options_per_row[row] = ol_target_options(target, row);
+        OL_TRY(ol_target_row_prompts(target, row, &batch));
+    }
+    OL_TRY(ol_archive_make(o->out, fill, &(contents){o, target, &batch, options_per_row}));
+    return print_first(tokenizer, o, target, &batch);
 }
 
 static void warn_skipped(const ol_target *target)
@@ -252,9 +121,25 @@ static void warn_skipped(const ol_target *target)
 
 int ol_cmd_prompts(int argc, char **argv)
 {
-    static const struct argp argp = {
-        .options = option_table,
-        .parser = parse,
+    prompts_options o = {.target = {.max_tokens = 1024, .max_tokens_per_example = 256}};
+    ol_target_spec *const t = &o.target;
+    const ol_cli_option options[] = {
+        {"data", 0, "ROOT", "task folders in MetaICL's layout", .text = &t->root, .needed = true},
+        {"task", 0, "TASK", "name of the target task", .text = &t->task, .needed = true},
+        {"seed", 0, "S", "which of its k-shot files", .count = &t->seed, .needed = true},
+        {"k", 0, "K", "demonstrations a prompt; 0 for none", .count = &t->shots, .needed = true},
+        {"variant", 0, "direct|channel", "what is scored: the output or the input",
+         .choice = &t->variant, .needed = true},
+        OL_CLI_TOKENIZER(&o.tokenizer),
+        {"out", 0, "FILE.h5", "file to write", .text = &o.out, .needed = true},
+        {"rows", 0, "N", "the first N test rows only (all)", .count = &t->rows},
+        {"max-tokens", 0, "N", "most tokens of a prompt (1024)", .count = &t->max_tokens},
+        {"max-tokens-per-example", 0, "N", "most tokens of an example (256)",
+         .count = &t->max_tokens_per_example},
+        {0},
+    };
+    const ol_cli_syntax syntax = {
+        .options = options,
         .doc = "Write the prompts of a target task exactly as they are scored, and print the "
                "first.\v"
                "One prompt per test row and option: tokens[offsets[i] .. offsets[i+1]-1], with "
@@ -263,15 +148,14 @@ int ol_cmd_prompts(int argc, char **argv)
                "  outerloop prompts --data tasks --task sst2 --seed 13 --k 4 --variant direct "
                "--tokenizer gpt2 --out prompts.h5",
     };
-    prompts_options o = {.target = {.max_tokens = 1024, .max_tokens_per_example = 256}};
     ol_tokenizer *tokenizer = NULL;
     ol_target *target = NULL;
     ol_status status;
 
-    ol_cli_parse(&argp, argc, argv, &o);
+    ol_cli_read(&syntax, argc, argv);
     status = ol_package_tokenizer(o.tokenizer, &tokenizer);
     if (status == OL_OK)
-        status = ol_target_create(&o.target, tokenizer, &target);
+        status = ol_target_create(t, tokenizer, &target);
     if (status == OL_OK) {
         warn_skipped(target);
         status = make_prompts(&o, tokenizer, target);

@@ -5,39 +5,22 @@
 #include "outerloop/base/file.h"
 #include "outerloop/run/job.h"
 
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    const char **path = state->input;
-
-    switch (key) {
-    case 'o':
-        *path = value;
-        return 0;
-    case ARGP_KEY_ARG:
-        argp_error(state, "unexpected \"%s\"", value);
-        return EINVAL;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
 int ol_cmd_reference(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"out", 'o', "FILE", 0, "write to FILE, not to standard output", 0},
+    const char *path = NULL;
+    const ol_cli_option options[] = {
+        {"out", 'o', "FILE", "write to FILE, not to standard output", .text = &path},
         {0},
     };
-    static const struct argp argp = {
+    const ol_cli_syntax syntax = {
         .options = options,
-        .parser = parse,
         .doc = "Print every key of a job file with its default, type, range and meaning, as a job "
                "file.",
     };
-    const char *path = NULL;
     ol_text text = {0};
     ol_status status;
 
-    ol_cli_parse(&argp, argc, argv, &path);
+    ol_cli_read(&syntax, argc, argv);
     status = ol_job_reference(&text);
     if (status == OL_OK && path)
         status = ol_write_file(path, text.data, text.size);

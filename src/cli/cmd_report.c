@@ -10,64 +10,26 @@
 #include "outerloop/run/report.h"
 
 struct options {
-    const char **runs; /* [argc], more than there can be */
-    int n_runs;
+    ol_cli_words runs;
     const char *html, *json, *csv, *latex, *samples;
 };
-
-enum { KEY_OUT = 'o', KEY_JSON = 256, KEY_CSV, KEY_LATEX, KEY_SAMPLES };
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    struct options *o = state->input;
-
-    switch (key) {
-    case KEY_OUT:
-        o->html = value;
-        return 0;
-    case KEY_JSON:
-        o->json = value;
-        return 0;
-    case KEY_CSV:
-        o->csv = value;
-        return 0;
-    case KEY_LATEX:
-        o->latex = value;
-        return 0;
-    case KEY_SAMPLES:
-        o->samples = value;
-        return 0;
-    case ARGP_KEY_ARG:
-        o->runs[o->n_runs++] = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (o->n_runs == 0)
-            argp_error(state, "which run? The output folder of one, or of several");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
 
 /* A document into a file; "-" is standard output. */
 static ol_status write_document(const ol_report *report, const char *path,
                                 ol_status (*make)(const ol_report *, ol_text *))
 {
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO_TEXT text = {0};
 
     if (!path)
         return OL_OK;
-    status = make(report, &text);
-    if (status == OL_OK && strcmp(path, "-") == 0) {
+    OL_TRY(make(report, &text));
+    if (strcmp(path, "-") == 0) {
         ol_log_print(text.data, text.size);
-    } else if (status == OL_OK) {
-        status = ol_write_file(path, text.data ? text.data : "", text.size);
-        if (status == OL_OK)
-            printf("wrote %s\n", path);
+        return OL_OK;
     }
-    ol_text_finish(&text);
-    return status;
+    OL_TRY(ol_write_file(path, text.data, text.size));
+    printf("wrote %s\n", path);
+    return OL_OK;
 }
 
 /* results.json in the folder of the page, unless a name is given. */
@@ -110,46 +72,41 @@ static bool to_stdout(const struct options *o)
 
 static ol_status report_runs(const struct options *o)
 {
-    ol_report *report;
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO(ol_report_drop) ol_report *report = NULL;
+    OL_AUTO_TEXT text = {0};
 
-    OL_TRY(ol_report_open(o->runs, o->n_runs, &report));
-    status = to_stdout(o) ? OL_OK : ol_report_text(report, ol_log_columns(STDOUT_FILENO), &text);
-    if (status == OL_OK && text.size > 0)
+    OL_TRY(ol_report_open(o->runs.items, (int)o->runs.n, &report));
+    if (!to_stdout(o)) {
+        OL_TRY(ol_report_text(report, ol_log_columns(STDOUT_FILENO), &text));
         ol_log_print(text.data, text.size);
-    ol_text_finish(&text);
-    if (status == OL_OK)
-        status = write_document(report, o->html, ol_report_html);
-    if (status == OL_OK)
-        status = write_json(report, o);
-    if (status == OL_OK)
-        status = write_document(report, o->csv, ol_report_csv);
-    if (status == OL_OK)
-        status = write_document(report, o->latex, ol_report_latex);
-    if (status == OL_OK)
-        status = write_samples(report, o->samples);
-    fflush(stdout);
-    ol_report_close(report);
-    return status;
+    }
+    OL_TRY(write_document(report, o->html, ol_report_html));
+    OL_TRY(write_json(report, o));
+    OL_TRY(write_document(report, o->csv, ol_report_csv));
+    OL_TRY(write_document(report, o->latex, ol_report_latex));
+    return write_samples(report, o->samples);
 }
 
 int ol_cmd_report(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"out", KEY_OUT, "FILE.html", 0,
-         "write a page that stands alone, and results.json beside it", 0},
-        {"json", KEY_JSON, "FILE", 0, "write results with lm-evaluation-harness's keys", 0},
-        {"csv", KEY_CSV, "FILE", 0, "write the tables as CSV", 0},
-        {"latex", KEY_LATEX, "FILE", 0, "write the tables as LaTeX", 0},
-        {"samples", KEY_SAMPLES, "FOLDER", 0,
-         "write every prediction with its prompts, as samples_LEARNER_TASK.jsonl", 0},
+    struct options o = {0};
+    const ol_cli_option options[] = {
+        {"out", 'o', "FILE.html", "write a page that stands alone, and results.json beside it",
+         .text = &o.html},
+        {"json", 0, "FILE", "write results with lm-evaluation-harness's keys", .text = &o.json},
+        {"csv", 0, "FILE", "write the tables as CSV", .text = &o.csv},
+        {"latex", 0, "FILE", "write the tables as LaTeX", .text = &o.latex},
+        {"samples", 0, "FOLDER",
+         "write every prediction with its prompts, as samples_LEARNER_TASK.jsonl",
+         .text = &o.samples},
         {0},
     };
-    static const struct argp argp = {
+    const ol_cli_syntax syntax = {
         .options = options,
-        .parser = parse,
-        .args_doc = "RUN...",
+        .args = "RUN...",
+        .words = &o.runs,
+        .thing = "run",
+        .which = "The output folder of one, or of several",
         .doc = "Tell what runs came to: curves of training, scores of each task, differences "
                "between learners, and the final table.\v"
                "RUN is the output folder of a job, the folder of an arm, or a metrics.h5; several "
@@ -157,13 +114,10 @@ int ol_cmd_report(int argc, char **argv)
                "docs/results-in-python.md, installed as " OL_DOC
                "/docs/results-in-python.md, has recipes for what is not in here.",
     };
-    struct options o = {.runs = calloc((size_t)argc, sizeof(char *))};
     int code;
 
-    if (!o.runs)
-        return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
-    ol_cli_parse(&argp, argc, argv, &o);
+    ol_cli_read(&syntax, argc, argv);
     code = ol_cli_finish(report_runs(&o), false);
-    free(o.runs);
+    free(o.runs.items);
     return code;
 }

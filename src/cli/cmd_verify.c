@@ -13,35 +13,12 @@
 /* The f64 build of the same function; precision.h names it. */
 ol_status ol_verify_file_f64(ol_comm *comm, const char *path);
 
+enum { F32, F64, BF16 };
+
 struct options {
-    const char **files; /* [argc], more than there can be */
-    int n_files;
-    bool f64, bf16;
+    ol_cli_words files;
+    unsigned precision; /* F32, F64, BF16 */
 };
-
-static error_t parse(int key, char *value, struct argp_state *state)
-{
-    struct options *o = state->input;
-
-    switch (key) {
-    case 'p':
-        o->f64 = strcmp(value, "f64") == 0;
-        o->bf16 = strcmp(value, "bf16") == 0;
-        if (!o->f64 && !o->bf16 && strcmp(value, "f32") != 0)
-            argp_error(state, "--precision is f32 or f64, or another that --help has, not \"%s\"",
-                       value);
-        return 0;
-    case ARGP_KEY_ARG:
-        o->files[o->n_files++] = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (o->n_files == 0)
-            argp_error(state, "which verification file? At least one FILE.h5");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
 
 /* Verify all files; the first failure is the result, but a check that does not hold does not keep
  * the other files from being verified. */
@@ -49,9 +26,9 @@ static int verify_all(ol_comm *comm, const struct options *o)
 {
     int code = OL_EXIT_DONE;
 
-    for (int i = 0; i < o->n_files && (code == OL_EXIT_DONE || code == OL_EXIT_FAILED); i++) {
-        const ol_status status =
-            o->f64 ? ol_verify_file_f64(comm, o->files[i]) : ol_verify_file(comm, o->files[i]);
+    for (size_t i = 0; i < o->files.n && (code == OL_EXIT_DONE || code == OL_EXIT_FAILED); i++) {
+        const ol_status status = o->precision == F64 ? ol_verify_file_f64(comm, o->files.items[i])
+                                                     : ol_verify_file(comm, o->files.items[i]);
 
         if (status == OL_OK)
             continue;
@@ -65,15 +42,19 @@ static int verify_all(ol_comm *comm, const struct options *o)
 
 int ol_cmd_verify(int argc, char **argv)
 {
-    static const struct argp_option options[] = {
-        {"precision", 'p', "f32|f64|bf16", 0,
-         "of the computation; bf16: f32 with all products in bfloat16 (f32)", 0},
+    struct options o = {0};
+    const ol_cli_option options[] = {
+        {"precision", 'p', "f32|f64|bf16",
+         "of the computation; bf16: f32 with all products in bfloat16 (f32)",
+         .choice = &o.precision},
         {0},
     };
-    static const struct argp argp = {
+    const ol_cli_syntax syntax = {
         .options = options,
-        .parser = parse,
-        .args_doc = "FILE.h5...",
+        .args = "FILE.h5...",
+        .words = &o.files,
+        .thing = "verification file",
+        .which = "At least one FILE.h5",
         .doc = "Recompute the meta-step of each verification file and compare: one line per "
                "quantity with its relative error. Alone, or under mpirun.\v"
                "Tolerance: f64 1e-9; f32 ten times the file's float32_error, at least 1e-5; bf16 "
@@ -81,16 +62,13 @@ int ol_cmd_verify(int argc, char **argv)
                "it is there to measure. "
                "Exit 1 when a quantity is past it.",
     };
-    struct options o = {.files = calloc((size_t)argc, sizeof(char *))};
     ol_comm *comm = NULL;
     ol_status status;
     int code;
 
-    if (!o.files)
-        return ol_cli_finish(ol_fail(OL_ENOMEM, "no memory for the command line"), false);
-    ol_cli_parse(&argp, argc, argv, &o);
-    status = ol_products_use(o.bf16 ? OL_PRODUCTS_BF16 : OL_PRODUCTS_F32);
-    ol_products_all(o.bf16);
+    ol_cli_read(&syntax, argc, argv);
+    status = ol_products_use(o.precision == BF16 ? OL_PRODUCTS_BF16 : OL_PRODUCTS_F32);
+    ol_products_all(o.precision == BF16);
     if (status == OL_OK)
         status = ol_comm_init(&comm);
     if (status == OL_OK) {
@@ -101,6 +79,6 @@ int ol_cmd_verify(int argc, char **argv)
         code = ol_cli_finish(status, false);
     }
     ol_comm_destroy(comm);
-    free(o.files);
+    free(o.files.items);
     return code;
 }

@@ -6,9 +6,9 @@
 #ifndef OL_CLI_COMMAND_H
 #define OL_CLI_COMMAND_H
 
-#include <argp.h>
 #include <stdbool.h>
 
+#include "options.h"
 #include "outerloop/base/status.h"
 #include "outerloop/comm/comm.h" /* ol_comm */
 
@@ -40,17 +40,8 @@ typedef ol_status (*ol_cli_work)(ol_comm *comm, void *payload, bool *work_starte
    Returns the exit code. */
 int ol_cli_on_ranks(ol_cli_work work, void *payload);
 
-/* argp_parse; under a launcher only the first process speaks, so that a mistake is told once. */
-void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input);
-
 /* Is this the first process of a launcher, or the only one? Before MPI is up. */
 bool ol_cli_is_first(void);
-
-/* For a parser of argp: the one job file of a command line. ARGP_ERR_UNKNOWN for other keys. */
-error_t ol_cli_parse_job(int key, const char *value, struct argp_state *state, const char **job);
-
-/* For a parser of argp: the value of --option as a whole number of 0 or more, or the end. */
-int ol_cli_number(struct argp_state *state, const char *option, const char *value);
 
 int ol_cmd_bench(int argc, char **argv);
 int ol_cmd_data_check(int argc, char **argv);

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include <fcntl.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -83,6 +82,7 @@ int ol_cli_exit(ol_status status, bool work_started)
 
 int ol_cli_finish(ol_status status, bool work_started)
 {
+    fflush(stdout);
     if (status != OL_OK)
         ol_log_error("%s", ol_status_message());
     if (status != OL_OK && getenv("OUTERLOOP_TRACE"))
@@ -103,63 +103,6 @@ bool ol_cli_is_first(void)
             return atoi(rank) == 0;
     }
     return true;
-}
-
-static bool parsing;
-
-/* mpirun ends all when one leaves: the others give the first one time to say why. */
-static void let_the_first_speak(void)
-{
-    if (parsing)
-        usleep(300 * 1000);
-}
-
-void ol_cli_parse(const struct argp *argp, int argc, char **argv, void *input)
-{
-    const int out = ol_cli_is_first() ? -1 : dup(STDOUT_FILENO), err = dup(STDERR_FILENO);
-    const int nowhere = open("/dev/null", O_WRONLY);
-
-    if (out >= 0 && nowhere >= 0) {
-        dup2(nowhere, STDOUT_FILENO);
-        dup2(nowhere, STDERR_FILENO);
-        parsing = atexit(let_the_first_speak) == 0;
-    }
-    argp_parse(argp, argc, argv, 0, NULL, input); /* leaves the program on a mistake */
-    parsing = false;
-    if (out >= 0) {
-        dup2(out, STDOUT_FILENO);
-        dup2(err, STDERR_FILENO);
-        close(out);
-    }
-    close(err);
-    close(nowhere);
-}
-
-error_t ol_cli_parse_job(int key, const char *value, struct argp_state *state, const char **job)
-{
-    switch (key) {
-    case ARGP_KEY_ARG:
-        if (*job)
-            argp_error(state, "one job file at a time: \"%s\" is the second", value);
-        *job = value;
-        return 0;
-    case ARGP_KEY_END:
-        if (!*job)
-            argp_error(state, "which job file? For example %s", ol_cli_example());
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
-}
-
-int ol_cli_number(struct argp_state *state, const char *option, const char *value)
-{
-    char *end;
-    const long n = strtol(value, &end, 10);
-
-    if (end == value || *end != '\0' || n < 0 || n > 1000000000)
-        argp_error(state, "--%s is a whole number of 0 or more, not \"%s\"", option, value);
-    return (int)n;
 }
 
 /* How many words of the command line are the name of that command: 1 or 2, or 0 for none. */

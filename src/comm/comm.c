@@ -48,6 +48,20 @@ static ol_status check_launch(int size)
     return OL_OK;
 }
 
+/* A process that nobody launched stays alone: it needs no daemon of MPI's beside it, no look for
+   fabrics (which binds it to a core to time its clock) and none at every core in turn. What is set
+   already stays. */
+static void start_alone(void)
+{
+    static const char *const settings[][2] = {{"OMPI_MCA_ess_singleton_isolated", "1"},
+                                              {"OMPI_MCA_pml", "ob1"},
+                                              {"OMPI_MCA_btl", "self"},
+                                              {"HWLOC_COMPONENTS", "-x86"}};
+
+    for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
+        setenv(settings[i][0], settings[i][1], 0);
+}
+
 /* Where everyone is, and room for what they answer. */
 static ol_status know_hosts(ol_comm *comm)
 {
@@ -65,6 +79,8 @@ static ol_status start(ol_comm *comm)
 {
     int level;
 
+    if (launched_tasks() == 0 && !getenv("PMIX_RANK") && !getenv("PMI_RANK"))
+        start_alone();
     OL_TRY_MPI(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &level));
     MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN);
     OL_TRY_MPI(MPI_Comm_dup(MPI_COMM_WORLD, &comm->handle));

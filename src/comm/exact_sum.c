@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "outerloop/base/phase.h" /* ol_phase_enter */
 
 /* What a rank says before a round. */
 enum { NOTHING, GIVES, FAILED };
@@ -248,11 +249,13 @@ static ol_status add_vector(ol_exact_sum *sum, int i, const char *x)
 static ol_status hear_round(ol_exact_sum *sum, char mine, bool *any, bool *go_on)
 {
     const ol_group *node = &sum->comm->sharing;
+    const ol_phase was = ol_phase_enter(OL_PHASE_WAIT);
 
     sum->said[node->rank] = mine;
     if (node->size > 1)
         OL_TRY_SMALL(sum->comm, MPI_Iallgather, &mine, 1, MPI_CHAR, sum->said, 1, MPI_CHAR,
                      node->handle);
+    ol_phase_leave(was);
     *any = memchr(sum->said, GIVES, (size_t)node->size) != NULL;
     *go_on = memchr(sum->said, FAILED, (size_t)node->size) == NULL;
     return OL_OK;

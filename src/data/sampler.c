@@ -436,8 +436,8 @@ ol_status ol_sampler_cost(const ol_sampler *sampler, uint32_t step, int N, int n
         const int64_t length = (int64_t)ol_prompt_length(&s->prompt, before, &target);
 
         ol_cut_prompt(&out->cut, before + target.n_lead + target.n_tail, (size_t)length);
-        *(i < s->support ? &out->support_tokens : &out->query_tokens) += length;
-        *(i < s->support ? &out->support_squares : &out->query_squares) += length * length;
+        ol_prompts_size_add(i < s->support ? &out->support : &out->query, length,
+                            (int64_t)target.n_tail);
     }
     ol_episode_rows_finish(&rows);
     return OL_OK;

@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -385,14 +384,6 @@ static bool is_this_suite(const char *root, uint64_t seed)
     return same;
 }
 
-static int remove_entry(const char *path, const struct stat *st, int flag, struct FTW *ftw)
-{
-    (void)st;
-    (void)flag;
-    (void)ftw;
-    return remove(path);
-}
-
 /* One sync for all files, then the name. Another process may have been first with the same. */
 static ol_status commit(const char *aside, const char *root, uint64_t seed)
 {
@@ -406,7 +397,7 @@ static ol_status commit(const char *aside, const char *root, uint64_t seed)
     if (rename(aside, root) == 0)
         return OL_OK;
     if (is_this_suite(root, seed)) {
-        nftw(aside, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        ol_remove_all(aside);
         return OL_OK;
     }
     return ol_fail(OL_EIO, "%s: cannot rename to %s: %s", aside, root, strerror(errno));
@@ -431,6 +422,6 @@ ol_status ol_suite_write(const char *root, uint64_t seed)
     if (status == OL_OK)
         status = commit(aside, root, seed);
     if (status != OL_OK)
-        nftw(aside, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
+        ol_remove_all(aside);
     return status;
 }

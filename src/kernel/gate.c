@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/kernel/gate.h"
 
-#include <string.h>
-
 #include "outerloop/kernel/vmath.h" /* ol_vmath_exp */
+
+/* 2a, c and u' of gate.h */
+#define GELU_2A ((ol_real)1.5957691216057308)
+#define GELU_C ((ol_real)0.044715)
+#define GELU_U1(x) (GELU_2A * (1 + 3 * GELU_C * (x) * (x)))
 
 enum { BLOCK = 512 }; /* elements whose slopes are there at one time */
 
@@ -14,21 +17,26 @@ typedef struct slopes {
 
 static const ol_real zeros[BLOCK];
 
-static void gelu_slopes(size_t n, const ol_real *x, slopes *s)
+/* e = e^-u, of which all the rest is made: σ = 1/(1+e). */
+static void gelu_exp(size_t n, const ol_real *x, ol_real *e)
 {
-    const ol_real a2 = (ol_real)1.5957691216057308, c = (ol_real)0.044715; /* 2√(2/π) */
-    ol_real *e = s->f;
-
     for (size_t i = 0; i < n; i++)
-        e[i] = -a2 * (x[i] + c * x[i] * x[i] * x[i]);
+        e[i] = -GELU_2A * (x[i] + GELU_C * x[i] * x[i] * x[i]);
     ol_vmath_exp(n, e, e);
-    for (size_t i = 0; i < n; i++) {
-        const ol_real sigma = 1 / (1 + e[i]), slope = sigma * (1 - sigma);
-        const ol_real u1 = a2 * (1 + 3 * c * x[i] * x[i]), u2 = 6 * a2 * c * x[i];
+}
 
-        s->f[i] = x[i] * sigma;
-        s->d[i] = sigma + x[i] * slope * u1;
-        s->dd[i] = slope * (2 * u1 + x[i] * (u2 + (1 - 2 * sigma) * u1 * u1));
+/* First derivatives, and the second where dd is not NULL. */
+static void gelu_slopes(size_t n, const ol_real *x, const ol_real *e, ol_real *d, ol_real *dd)
+{
+    for (size_t i = 0; i < n; i++) {
+        const ol_real sigma = 1 / (1 + e[i]);
+
+        d[i] = sigma + x[i] * sigma * (1 - sigma) * GELU_U1(x[i]);
+    }
+    for (size_t i = 0; i < n && dd; i++) {
+        const ol_real sigma = 1 / (1 + e[i]), u1 = GELU_U1(x[i]), u2 = 6 * GELU_2A * GELU_C * x[i];
+
+        dd[i] = sigma * (1 - sigma) * (2 * u1 + x[i] * (u2 + (1 - 2 * sigma) * u1 * u1));
     }
 }
 
@@ -98,12 +106,13 @@ static void gelu_forward(ol_pass pass, const ol_call *c)
         const piece p = piece_of(c, at, elements(c));
         const size_t n = p.n;
 
-        gelu_slopes(n, p.x[0].v, &s);
+        gelu_exp(n, p.x[0].v, s.f);
         if (pass & OL_PRIMAL)
-            memcpy(p.y.v, s.f, n * sizeof *p.y.v); /* (1) */
+            PUT(0, p.y.v, p.x[0].v[i] / (1 + s.f[i])); /* (1) */
         if (pass & OL_TANGENT) {
             const ol_real *x_dot = or_zeros(p.x[0].dot);
 
+            gelu_slopes(n, p.x[0].v, s.f, s.d, NULL);
             PUT(0, p.y.dot, s.d[i] * x_dot[i]); /* (3) */
         }
     }
@@ -117,7 +126,8 @@ static void gelu_backward(ol_pass pass, const ol_call *c)
         const piece p = piece_of(c, at, elements(c));
         const size_t n = p.n;
 
-        gelu_slopes(n, p.x[0].v, &s);
+        gelu_exp(n, p.x[0].v, s.f);
+        gelu_slopes(n, p.x[0].v, s.f, s.d, pass & OL_TANGENT ? s.dd : NULL);
         if ((pass & OL_PRIMAL) && p.x_bar[0].v)
             PUT(p.keep[0], p.x_bar[0].v, p.y_bar.v[i] * s.d[i]); /* (2) */
         if ((pass & OL_TANGENT) && p.x_bar[0].dot) {

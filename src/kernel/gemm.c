@@ -14,7 +14,7 @@
 #define GEMM cblas_sgemm
 #endif
 
-static double flops;
+static double flops, narrow; /* in all, and of them in bfloat16 */
 
 /* By bfloat16 products, where they are in use and gain. */
 static bool multiplied(bool a_turned, int m, int n, int k, ol_real alpha, ol_mat a, ol_factor b,
@@ -44,8 +44,10 @@ static void product(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k,
                     ol_mat a, ol_mat b, ol_real beta, ol_mat_out c)
 {
     flops += 2.0 * m * n * k;
-    if (multiplied(ta == CblasTrans, m, n, k, alpha, a, factor_of(b, tb == CblasTrans), beta, c))
+    if (multiplied(ta == CblasTrans, m, n, k, alpha, a, factor_of(b, tb == CblasTrans), beta, c)) {
+        narrow += 2.0 * m * n * k;
         return;
+    }
     GEMM(CblasRowMajor, ta, tb, m, n, k, alpha, a.at, a.ld, b.at, b.ld, beta, c.at, c.ld);
 }
 
@@ -71,12 +73,18 @@ bool ol_gemm_with_bf16(bool turned, int m, int n, int k, ol_real alpha, ol_mat a
                     beta, c))
         return false;
     flops += 2.0 * m * n * k;
+    narrow += 2.0 * m * n * k;
     return true;
 }
 
 double ol_gemm_flops(void)
 {
     return flops;
+}
+
+double ol_gemm_flops_bf16(void)
+{
+    return narrow;
 }
 
 void ol_gemm_threads(int threads)

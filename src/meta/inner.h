@@ -3,8 +3,8 @@
  * @file inner.h (private to meta)
  * What the files of the learners share: an episode at hand, and the trajectory of an inner loop.
  *
- * Stored of a trajectory: the gradient of every step (K vectors of P), and under OL_KEEP the tape of
- * the last one. Parameters and moments in between are walked again from θ and the gradients, which
+ * Stored of a trajectory: the gradient of every step (K vectors of P), and the tapes of the last ones,
+ * as many as the spec's storage says. Parameters and moments in between are walked again from θ and the gradients, which
  * costs a pass over memory and gives the same bits.
  */
 #ifndef OUTERLOOP_META_INNER_H
@@ -50,13 +50,17 @@ typedef struct ol_trajectory {
     const ol_span *spans; /* [n_spans] of what the inner loop moves                    */
     ol_state_view start;  /* θ and the moments the inner optimizer starts from; NULL = 0 */
     int K;                /* steps whose gradients are stored                          */
-    ol_real **g;          /* [K][P]                                                    */
-    ol_tape *tape;        /* of the last step, or NULL                                 */
-    ol_real *x;           /* [P] θ_k                                                   */
-    ol_real *m, *v;       /* [P] running moments, or NULL when they are not needed     */
-    ol_real *lm, *lv;     /* [P] adjoints of the moments, or NULL                      */
-    ol_real *lg;          /* [P] adjoint of a gradient, or NULL                        */
+    ol_real **g;          /* [K][P]; on the way back each becomes its adjoint          */
+    int n_tapes;
+    ol_tape **tapes;  /* [n_tapes] of the last step, of the one before it, ...     */
+    ol_real *x;       /* [P] θ_k                                                   */
+    ol_real *m, *v;   /* [P] running moments, or NULL when they are not needed; once it
+                             walks, the contribution's own where they are carried      */
+    ol_real *lm, *lv; /* [P] adjoints of the moments, or NULL                      */
 } ol_trajectory;
+
+/* Inner steps whose tapes are kept, for a support of that extent: the last ones. */
+int ol_trajectory_tapes(const ol_model *model, const ol_learner_spec *spec, ol_extent support);
 
 /* Lay out the trajectory of `spec`. */
 ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
@@ -66,8 +70,8 @@ ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
  * where they are carried. Errors: OL_ENONFINITE, OL_ESTOPPED. */
 ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task);
 
-/* Walk back: l [O] begins as dq/dθ_K and, behind it, 0, and becomes dq/dθ and dq/d(own). Leaves x at
- * θ_0. Errors: OL_ESTOPPED. */
+/* Walk back: l [O] begins as dq/dθ_K and, behind it, 0, and becomes dq/dθ and dq/d(own). Errors:
+ * OL_ESTOPPED. */
 ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws,
                                  ol_real *l);
 

@@ -7,7 +7,9 @@
 #include <string.h>
 
 #include "inner.h"
+#include "outerloop/base/phase.h" /* ol_phase_enter */
 #include "outerloop/meta/outer.h" /* ol_model_spans */
+#include "outerloop/model/cost.h" /* ol_cost_gradient */
 
 /* The learners; adding one adds a row here and a file. */
 static const ol_learner *const learners[] = {
@@ -87,9 +89,11 @@ double ol_task_query_loss(const ol_task *task, const ol_real *theta)
 {
     const ol_batch *query = &task->episode->query;
     double *losses = ol_arena_take(task->ws, (size_t)query->B * sizeof *losses);
+    const ol_phase was = ol_phase_enter(OL_PHASE_MEASURE);
     double sum = 0;
 
     ol_objective_losses(task->model, query, theta, task->ws, losses);
+    ol_phase_leave(was);
     for (int b = 0; b < query->B; b++)
         sum += losses[b];
     return sum / query->B;
@@ -102,6 +106,26 @@ size_t ol_learner_bytes(const ol_model *model, const ol_learner_spec *spec, ol_e
 
     ol_arena_take(&dry, (size_t)query.prompts * sizeof(double));
     return dry.peak + spec->learner->bytes(model, spec, support, query);
+}
+
+double ol_learner_flop(const ol_model *model, const ol_learner_spec *spec,
+                       const ol_prompts_size *support, const ol_prompts_size *query)
+{
+    const double s = ol_cost_gradient(model, support), q = ol_cost_gradient(model, query);
+    const ol_extent extent = {.prompts = support->prompts,
+                              .tokens = support->tokens,
+                              .longest = support->longest,
+                              .scored = support->scored};
+    ol_learner_spec gradients = *spec;
+    double flop;
+
+    gradients.order = 1;
+    flop = spec->learner->evaluations(&gradients, s, q);
+    if (ol_learner_exact(spec))
+        flop += spec->steps * ol_cost_product(model, support) +
+                (spec->steps - ol_trajectory_tapes(model, spec, extent)) *
+                    ol_cost_again(model, support);
+    return flop + (spec->measure_before ? ol_cost_losses(model, query) : 0);
 }
 
 /* A contribution with one element that is not finite would be everybody's. */
@@ -125,8 +149,6 @@ ol_status ol_learner_episode(const ol_model *model, const ol_learner_spec *spec,
     if (spec->measure_before) {
         report->query_before = ol_task_query_loss(&task, state.theta);
         ol_arena_rewind(ws, mark);
-        OL_CHECK(isfinite(report->query_before), OL_ENONFINITE,
-                 "query loss is %g before the inner loop", report->query_before);
     }
     OL_TRY(spec->learner->episode(&task));
     OL_TRY(check_finite(out));

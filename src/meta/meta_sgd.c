@@ -95,13 +95,13 @@ static void pullback(const ol_model *model, const ol_learner_spec *spec, const o
 
         if (!param->adapts)
             continue;
-        for (size_t j = 0; j < n && lg; j++)
-            lg[at + j] = -rate[j * stride] * lx[at + j]; /* (2) */
         if (spec->rates == OL_RATES_TENSOR)
             *rate_bar -= (ol_real)ol_vector_dot(n, g + at, lx + at); /* (3) */
         else
             for (size_t j = 0; j < n; j++)
                 rate_bar[j] -= g[at + j] * lx[at + j]; /* (3) */
+        for (size_t j = 0; j < n && lg; j++)
+            lg[at + j] = -rate[j * stride] * lx[at + j]; /* (2); lg may be g */
         rate += rates_of(spec, param);
         rate_bar += rates_of(spec, param);
     }

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "inner.h"
+#include "outerloop/base/phase.h" /* ol_phase_enter */
 #include "outerloop/meta/outer.h" /* ol_model_spans */
 
 /* True when adapted first (second) moments are handed back to the outer loop. */
@@ -23,6 +24,45 @@ void ol_inner_declare(const ol_model *model, const ol_learner_spec *spec, ol_con
         ol_contribution_add(out, "m", model->P, OL_MEAN);
     if (carries_v(spec))
         ol_contribution_add(out, "v", model->P, OL_MEAN);
+}
+
+static size_t tape_bytes(const ol_model *model, ol_extent support)
+{
+    ol_arena dry = ol_arena_dry("tape");
+
+    ol_tape_layout(&dry, model, support);
+    return dry.peak;
+}
+
+/* Bytes that tapes beside the last step's may take, were there that many steps. */
+static size_t spare_bytes(const ol_learner_spec *spec, size_t tape)
+{
+    const size_t wanted = (size_t)(spec->steps - 1) * tape;
+
+    if (spec->storage != OL_STORAGE_AUTO)
+        return 0;
+    return wanted < spec->storage_bytes ? wanted : spec->storage_bytes;
+}
+
+int ol_trajectory_tapes(const ol_model *model, const ol_learner_spec *spec, ol_extent support)
+{
+    const size_t tape = tape_bytes(model, support);
+
+    if (!ol_learner_exact(spec) || spec->storage == OL_STORAGE_RECOMPUTE)
+        return 0;
+    return 1 + (int)(spare_bytes(spec, tape) / tape);
+}
+
+static void lay_tapes(ol_arena *arena, ol_extent support, ol_trajectory *t)
+{
+    t->n_tapes = ol_trajectory_tapes(t->model, t->spec, support);
+    t->tapes = ol_arena_take(arena, (size_t)t->n_tapes * sizeof *t->tapes);
+    for (int i = 0; i < t->n_tapes; i++) {
+        ol_tape *tape = ol_tape_layout(arena, t->model, support);
+
+        if (t->tapes)
+            t->tapes[i] = tape;
+    }
 }
 
 ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
@@ -46,17 +86,14 @@ ol_trajectory ol_trajectory_layout(ol_arena *arena, const ol_model *model,
     t.x = ol_arena_reals(arena, P);
     /* With one exact step the moments pass through registers, unless they are carried out. */
     if (adam && (!exact || spec->steps > 1 || carries_v(spec))) {
-        t.m = ol_arena_reals(arena, P);
-        t.v = ol_arena_reals(arena, P);
+        t.m = carries_m(spec) ? NULL : ol_arena_reals(arena, P);
+        t.v = carries_v(spec) ? NULL : ol_arena_reals(arena, P);
     }
     if (exact && adam && spec->steps > 1) {
         t.lm = ol_arena_reals(arena, P);
         t.lv = ol_arena_reals(arena, P);
     }
-    if (exact)
-        t.lg = ol_arena_reals(arena, P);
-    if (exact && spec->storage == OL_KEEP)
-        t.tape = ol_tape_layout(arena, model, support);
+    lay_tapes(arena, support, &t);
     return t;
 }
 
@@ -70,13 +107,16 @@ size_t ol_inner_bytes(const ol_model *model, const ol_learner_spec *spec, ol_ext
                       ol_extent query)
 {
     const bool exact = ol_learner_exact(spec);
+    const size_t tape = tape_bytes(model, support);
     ol_arena dry = ol_arena_dry("episode");
+    const ol_trajectory path = ol_trajectory_layout(&dry, model, spec, support);
 
-    ol_trajectory_layout(&dry, model, spec, support);
+    if (path.n_tapes > 0) /* a smaller support may fill the budget with tapes of more steps */
+        ol_arena_take(&dry, spare_bytes(spec, tape) - (size_t)(path.n_tapes - 1) * tape);
     if (spec->measure_share)
         ol_arena_reals(&dry, ol_learner_size(model, spec));
     return dry.peak + most(ol_objective_bytes(model, support, exact ? OL_PRODUCT : OL_GRADIENT,
-                                              exact && spec->storage == OL_KEEP),
+                                              path.n_tapes > 0),
                            ol_objective_bytes(model, query, OL_GRADIENT, false));
 }
 
@@ -128,37 +168,48 @@ static const ol_real *own_of(const ol_trajectory *t)
     return t->start.theta + t->model->P;
 }
 
-static void carry_out(const ol_trajectory *t, const ol_contribution *out)
+/* θ, and the moments where they run; what is carried runs in the place that it is handed back in. */
+static void start_walk(ol_trajectory *t, const ol_task *task)
 {
-    const size_t bytes = t->model->P * sizeof(ol_real);
+    const size_t P = t->model->P;
 
+    t->start = inner_start(t->spec, task->state);
+    memcpy(t->x, t->start.theta, P * sizeof *t->x);
     if (carries_m(t->spec))
-        memcpy(ol_contribution_part(out, "m"), t->m, bytes);
+        t->m = ol_contribution_part(task->out, "m");
     if (carries_v(t->spec))
-        memcpy(ol_contribution_part(out, "v"), t->v, bytes);
+        t->v = ol_contribution_part(task->out, "v");
+    if (t->m) {
+        copy_or_zero(P, t->start.m, t->m);
+        copy_or_zero(P, t->start.v, t->v);
+    }
+}
+
+/* The tape that is kept of step k, or NULL. */
+static ol_tape *own_tape(const ol_trajectory *t, int k)
+{
+    const int back = t->spec->steps - 1 - k;
+
+    return back < t->n_tapes ? t->tapes[back] : NULL;
 }
 
 ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
 {
     const ol_batch *support = &task->episode->support;
-    const size_t P = t->model->P;
     const int K = t->spec->steps;
     double *losses = task->inner_losses;
 
-    t->start = inner_start(t->spec, task->state);
-    memcpy(t->x, t->start.theta, P * sizeof *t->x);
-    if (t->m) {
-        copy_or_zero(P, t->start.m, t->m);
-        copy_or_zero(P, t->start.v, t->v);
-    }
+    start_walk(t, task);
     for (int k = 0; k < K; k++) {
         ol_real *g = t->g[k < t->K ? k : 0];
 
         OL_TRY(heed_stop(t->spec));
-        losses[k] = ol_objective_grad(t->model, support, t->x, OL_OF_ADAPTED,
-                                      k == K - 1 ? t->tape : NULL, task->ws, g);
+        losses[k] =
+            ol_objective_grad(t->model, support, t->x, OL_OF_ADAPTED, own_tape(t, k), task->ws, g);
         OL_CHECK(isfinite(losses[k]), OL_ENONFINITE, "support loss is %g before inner step %d",
                  losses[k], k);
+        const ol_phase was = ol_phase_enter(OL_PHASE_INNER);
+
         if (t->m || t->spec->inner == OL_SGD) {
             ol_inner_step(t->model, t->spec, t->n_spans, t->spans, own_of(t), t->start.t + k + 1, g,
                           t->x, t->m, t->v);
@@ -167,42 +218,47 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
 
             ol_adam_replay(&path, k + 1, t->x);
         }
+        ol_phase_leave(was);
     }
-    carry_out(t, task->out);
     return OL_OK;
 }
 
-/* x becomes θ_k. */
-static void rewind_to(ol_trajectory *t, int k)
+/* θ_k: made in x from the gradients before it, but for θ_0, which is there. */
+static const ol_real *rewind_to(ol_trajectory *t, int k)
 {
+    if (k == 0)
+        return t->start.theta;
     if (t->spec->inner == OL_ADAMW) {
         const ol_adam_path path = path_of(t);
 
         ol_adam_replay(&path, k, t->x);
-        return;
+        return t->x;
     }
     memcpy(t->x, t->start.theta, t->model->P * sizeof *t->x);
     for (int j = 0; j < k; j++)
         ol_inner_step(t->model, t->spec, t->n_spans, t->spans, own_of(t), j + 1, t->g[j], t->x,
                       NULL, NULL);
+    return t->x;
 }
 
-/* Back through step k but for its gradient's dependence on θ_k: λg, and what is left of λx. */
+/* Back through step k but for its gradient's dependence on θ_k: λg, in the place of the gradient, which
+ * nobody needs any more, and what is left of λx. */
 static void step_back(ol_trajectory *t, int k, ol_real *l)
 {
     const size_t P = t->model->P;
+    ol_real *lg = t->g[k];
 
     if (t->spec->inner == OL_ADAMW) {
         const ol_adam_path path = path_of(t);
 
-        ol_adam_adjoint(&path, k, l, t->lm, t->lv, t->lg);
+        ol_adam_adjoint(&path, k, l, t->lm, t->lv, lg);
     } else if (t->spec->learner->pullback) {
-        t->spec->learner->pullback(t->model, t->spec, own_of(t), t->g[k], l, t->lg, l + P);
+        t->spec->learner->pullback(t->model, t->spec, own_of(t), t->g[k], l, lg, l + P);
     } else {
         const ol_real rate = (ol_real)-t->spec->adam.lr; /* λg = -α λx */
 
         for (size_t i = 0; i < P; i++)
-            t->lg[i] = rate * l[i];
+            lg[i] = rate * l[i];
     }
 }
 
@@ -211,16 +267,23 @@ ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_a
 {
     const size_t P = t->model->P;
     const int K = t->spec->steps;
+    ol_tape *spare = t->n_tapes > 0 ? t->tapes[0] : NULL; /* free once the last step is behind */
 
     if (t->lm) {
         ol_vector_zero(P, t->lm);
         ol_vector_zero(P, t->lv);
     }
     for (int k = K - 1; k >= 0; k--) {
+        ol_tape *tape = own_tape(t, k);
+
         OL_TRY(heed_stop(t->spec));
-        rewind_to(t, k);
+        const ol_phase was = ol_phase_enter(OL_PHASE_INNER);
+
         step_back(t, k, l);
-        ol_objective_hvp(t->model, support, t->x, t->lg, t->tape, ws, l);
+        const ol_real *x = rewind_to(t, k);
+
+        ol_phase_leave(was);
+        ol_objective_hvp(t->model, support, x, t->g[k], tape ? tape : spare, ws, l);
     }
     return OL_OK;
 }

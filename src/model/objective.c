@@ -3,13 +3,14 @@
 
 #include <assert.h>
 
+#include "outerloop/base/phase.h"    /* ol_phase_enter */
 #include "outerloop/kernel/rotary.h" /* ol_rotary_angles */
 #include "outerloop/kernel/vector.h" /* ol_vector_zero */
 #include "walk.h"
 
 /* Reals of a row times rows that go through the model at one time: enough for the products to run
  * near their best rate; more would only cost memory. And its bounds, in rows. */
-enum { CHUNK_REALS = 1 << 18, LEAST_ROWS = 256, MOST_ROWS = 1024 };
+enum { CHUNK_REALS = 1 << 17, LEAST_ROWS = 256, MOST_ROWS = 1024 };
 
 struct ol_tape {
     ol_kept value, bar;
@@ -189,8 +190,12 @@ double ol_objective_grad(const ol_model *model, const ol_batch *batch, const ol_
     ol_vector_zero(model->P, grad);
     for (int b = 0; b < batch->B;) {
         b = next_chunk(&walk, &chunk, batch, b, tape != NULL);
+        const ol_phase was = ol_phase_enter(OL_PHASE_FORWARD);
+
         ol_walk_forward(OL_PRIMAL, &walk);
+        ol_phase_enter(OL_PHASE_BACKWARD);
         ol_walk_backward(OL_PRIMAL, &walk);
+        ol_phase_leave(was);
         loss += chunk_loss(&chunk, batch->B);
     }
     if (tape)
@@ -213,14 +218,18 @@ void ol_objective_hvp(const ol_model *model, const ol_batch *batch, const ol_rea
         b = next_chunk(&walk, &chunk, batch, b, tape != NULL);
         walk.theta = (ol_dual){(ol_real *)theta, NULL};
         walk.theta_bar = (ol_dual){0}; /* θ_bar itself is not wanted: its products are left out */
+        const ol_phase was = ol_phase_enter(full ? OL_PHASE_PRODUCT : OL_PHASE_RECOMPUTE);
+
         if (!full) {
             ol_walk_forward(OL_PRIMAL, &walk);
             ol_walk_backward(OL_PRIMAL, &walk);
+            ol_phase_enter(OL_PHASE_PRODUCT);
         }
         walk.theta.dot = (ol_real *)u;
         walk.theta_bar.dot = hv;
         ol_walk_forward(OL_TANGENT, &walk);
         ol_walk_backward(OL_TANGENT, &walk);
+        ol_phase_leave(was);
     }
     if (tape)
         tape->full = false; /* θ moves on: whoever comes next fills it again */

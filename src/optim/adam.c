@@ -51,6 +51,17 @@ __attribute__((noinline)) static void advance(step s, size_t n, const ol_real *g
     }
 }
 
+/* (1) and (2) alone. */
+__attribute__((noinline)) static void advance_moments(step s, size_t n, const ol_real *g,
+                                                      ol_real *m, ol_real *v)
+{
+#pragma omp simd
+    for (size_t i = 0; i < n; i++) {
+        m[i] = s.beta1 * m[i] + s.rest1 * g[i];        /* (1) */
+        v[i] = s.beta2 * v[i] + s.rest2 * g[i] * g[i]; /* (2) */
+    }
+}
+
 /* A walk over blocks of at most BLOCK elements that never cross a span. */
 typedef struct cursor {
     int span;
@@ -100,15 +111,22 @@ static void start(size_t n, const ol_real *from, ol_real *to)
         memset(to, 0, n * sizeof *to);
 }
 
-/* x, m and v of one block after k steps of the path. */
+/* m and v of one block after k steps of the path, and x where it is not NULL. */
 static void replay_block(const ol_adam_path *path, const cursor *c, int k, ol_real *x, ol_real *m,
                          ol_real *v)
 {
-    start(c->n, path->x0 + c->at, x);
+    if (x)
+        start(c->n, path->x0 + c->at, x);
     start(c->n, path->m0 ? path->m0 + c->at : NULL, m);
     start(c->n, path->v0 ? path->v0 + c->at : NULL, v);
-    for (int j = 0; j < k; j++)
-        advance(step_at(path->spec, path->t0 + j + 1, c->decay), c->n, path->g[j] + c->at, x, m, v);
+    for (int j = 0; j < k; j++) {
+        const step s = step_at(path->spec, path->t0 + j + 1, c->decay);
+
+        if (x)
+            advance(s, c->n, path->g[j] + c->at, x, m, v);
+        else
+            advance_moments(s, c->n, path->g[j] + c->at, m, v);
+    }
 }
 
 void ol_adam_replay(const ol_adam_path *path, int k, ol_real *x)
@@ -141,12 +159,12 @@ static void adjoint_block(step s, size_t n, const ol_real *m, const ol_real *v, 
 void ol_adam_adjoint(const ol_adam_path *path, int k, ol_real *lx, ol_real *lm, ol_real *lv,
                      ol_real *lg)
 {
-    ol_real x[BLOCK], m[BLOCK], v[BLOCK], own_lm[BLOCK], own_lv[BLOCK];
+    ol_real m[BLOCK], v[BLOCK], own_lm[BLOCK], own_lv[BLOCK];
 
     for (cursor c = {0}; next_block(&c, path->n_spans, path->spans);) {
         const step s = step_at(path->spec, path->t0 + k + 1, c.decay);
 
-        replay_block(path, &c, k + 1, x, m, v);
+        replay_block(path, &c, k + 1, NULL, m, v);
         if (!lm) {
             memset(own_lm, 0, c.n * sizeof *own_lm);
             memset(own_lv, 0, c.n * sizeof *own_lv);

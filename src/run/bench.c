@@ -44,6 +44,7 @@ typedef struct workload {
     ol_state state;
     ol_contribution out;
     double *inner_losses;
+    size_t resident; /* bytes of this process at the beginning */
 } workload;
 
 static void place(ol_arena *arena, workload *w)
@@ -105,7 +106,8 @@ static ol_status prepare(const ol_bench_spec *spec, workload *w)
                                    .inner = spec->inner,
                                    .adam = OL_ADAM_SPEC_INIT,
                                    .moments = OL_MOMENTS_READ,
-                                   .storage = spec->storage};
+                                   .storage = spec->storage,
+                                   .storage_bytes = (size_t)spec->storage_mib << 20};
     w->learner.adam.weight_decay = 0.01;
     place(&dry, w);
     OL_TRY(ol_arena_init(&w->arena, "model, moments and gradient", dry.peak));
@@ -158,29 +160,53 @@ static ol_status compare_products(workload *w, ol_bench_report *report)
     return status;
 }
 
-static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report *report)
+/* The best of the episodes. */
+static ol_status time_episodes(const ol_bench_spec *spec, workload *w, ol_episode_report *episode,
+                               ol_bench_report *report)
 {
-    ol_episode_report episode;
-
-    *report = (ol_bench_report){.params = w->model->P,
-                                .frozen_bytes = w->model->frozen_bytes,
-                                .best_seconds = INFINITY,
-                                .workspace_bytes = w->scratch.size};
-    OL_TRY(ol_gemm_rate(PRODUCT_REPS, &report->product_gflops));
     for (int r = 0; r < spec->reps; r++) {
-        const double flops = ol_gemm_flops(), begin = ol_clock_seconds();
+        const double flops = ol_gemm_flops(), narrow = ol_gemm_flops_bf16();
+        double begin, seconds;
+        ol_phase_times phases;
 
+        ol_phase_read();
+        begin = ol_clock_seconds();
         OL_TRY(ol_learner_episode(w->model, &w->learner, &w->episode, ol_state_borrow(&w->state),
-                                  &w->scratch, &w->out, w->inner_losses, &episode));
-        const double seconds = ol_clock_seconds() - begin;
-
+                                  &w->scratch, &w->out, w->inner_losses, episode));
+        seconds = ol_clock_seconds() - begin;
+        phases = ol_phase_read();
         if (seconds < report->best_seconds) {
             report->best_seconds = seconds;
+            report->phases = phases;
             report->gflops = 1e-9 * (ol_gemm_flops() - flops) / seconds;
-            report->passes = ol_gemm_flops() - flops;
+            report->flop = ol_gemm_flops() - flops;
+            report->bf16_share = (ol_gemm_flops_bf16() - narrow) / report->flop;
         }
     }
-    report->passes /= forward_flops(w);
+    return OL_OK;
+}
+
+static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report *report)
+{
+    const ol_prompts_size support = ol_batch_size(&w->episode.support);
+    const ol_prompts_size query = ol_batch_size(&w->episode.query);
+    ol_episode_report episode;
+    ol_status status;
+
+    *report = (ol_bench_report){
+        .params = w->model->P,
+        .foretold_flop = ol_learner_flop(w->model, &w->learner, &support, &query),
+        .foretold_bytes = w->resident + w->arena.size + w->scratch.size + w->model->frozen_bytes,
+        .frozen_bytes = w->model->frozen_bytes,
+        .best_seconds = INFINITY,
+        .workspace_bytes = w->scratch.size};
+    OL_TRY(ol_gemm_rate(PRODUCT_REPS, &report->product_gflops));
+    if (spec->timers)
+        ol_phase_start();
+    status = time_episodes(spec, w, &episode, report);
+    ol_phase_stop();
+    OL_TRY(status);
+    report->passes = report->flop / forward_flops(w);
     report->query_loss = episode.query_after;
     report->grad_norm = episode.grad_norm;
     return ol_products_used() == OL_PRODUCTS_F32 ? OL_OK : compare_products(w, report);
@@ -188,7 +214,7 @@ static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report
 
 ol_status ol_bench(const ol_bench_spec *spec, ol_bench_report *report)
 {
-    workload w = {0};
+    workload w = {.resident = ol_clock_resident_bytes()};
     ol_status status = prepare(spec, &w);
 
     if (status == OL_OK)

@@ -28,8 +28,8 @@ static ol_status look(const ol_comm *comm, ol_arm *arm, int64_t *support, int64_
             ol_episode_cost cost;
 
             OL_TRY(ol_sampler_cost(arm->sampler, (uint32_t)step, N, n, &cost));
-            *support = cost.support_tokens > *support ? cost.support_tokens : *support;
-            *query = cost.query_tokens > *query ? cost.query_tokens : *query;
+            *support = cost.support.tokens > *support ? cost.support.tokens : *support;
+            *query = cost.query.tokens > *query ? cost.query.tokens : *query;
             ol_cut_add(&arm->cuts[cost.task], &cost.cut);
         }
     return OL_OK;

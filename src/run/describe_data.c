@@ -12,7 +12,7 @@ static const double much = 0.01; /* a share of what is cut that deserves a warni
 
 static void describe_overlap(const ol_setup *s)
 {
-    ol_text text = {0};
+    OL_AUTO_TEXT text = {0};
     char *line, *end;
 
     if (ol_overlap_describe(&s->overlap, &text) != OL_OK || !text.data)
@@ -27,7 +27,6 @@ static void describe_overlap(const ol_setup *s)
         else if (*line)
             ol_log_info("%s", line);
     }
-    ol_text_finish(&text);
 }
 
 static void describe_skipped(const ol_targets *targets)
@@ -120,21 +119,14 @@ static ol_status add_remedy(const cut_list *list, bool prompts, const ol_cut *su
 
 static void warn_of(const cut_list *list, bool prompts, const ol_cut *sum)
 {
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO_TEXT text = {0};
 
-    if (share_of(sum, prompts) <= much)
-        return;
-    status = ol_text_format(
-        &text, "%.3g %% of %s %s to ", 100.0 * share_of(sum, prompts), list->role,
-        prompts ? "prompts lose their first tokens" : "examples lose part of their input");
-    if (status == OL_OK)
-        status = add_remedy(list, prompts, sum, &text);
-    if (status == OL_OK)
-        status = add_worst(list, prompts, &text);
-    if (status == OL_OK)
+    if (share_of(sum, prompts) > much &&
+        ol_text_format(&text, "%.3g %% of %s %s to ", 100.0 * share_of(sum, prompts), list->role,
+                       prompts ? "prompts lose their first tokens"
+                               : "examples lose part of their input") == OL_OK &&
+        add_remedy(list, prompts, sum, &text) == OL_OK && add_worst(list, prompts, &text) == OL_OK)
         ol_log_warn("%s", text.data);
-    ol_text_finish(&text);
 }
 
 /* @return something is cut, or was not looked at */

@@ -6,8 +6,9 @@
 #include <unistd.h>
 
 #include "doctor_parts.h"
-#include "outerloop/kernel/gemm.h" /* ol_gemm_library */
-#include "outerloop/kernel/rate.h" /* ol_gemm_rate */
+#include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
+#include "outerloop/kernel/products.h" /* ol_products_use */
+#include "outerloop/kernel/rate.h"     /* ol_gemm_rate */
 
 enum { REPS = 3 };
 
@@ -149,6 +150,36 @@ static void judge_rates(doctor *d, double alone, const ol_comm_stats *together)
                    together->min.value, together->max.value);
 }
 
+/* What precision = "auto" of a job means: on every rank the same, or bits depend on who makes them. */
+static ol_status look_at_precision(doctor *d)
+{
+    char mine[OL_PRODUCTS_TEXT] = "";
+    const char *all;
+    void *bytes;
+    int other = 0;
+
+    ol_products_use(OL_PRODUCTS_AUTO);
+    strcpy(mine, ol_products_describe());
+    OL_TRY(doctor_collect(d, mine, sizeof mine, &bytes));
+    all = bytes;
+    for (int r = 1; all && r < ol_comm_size(d->comm) && other == 0; r++)
+        if (strcmp(all + (size_t)r * sizeof mine, mine) != 0)
+            other = r;
+    if (other > 0)
+        doctor_say(
+            d, DOCTOR_WARNING,
+            "precision: \"auto\" of a job means %s on rank 0 and %s on rank %d: choose hosts "
+            "with one kind of processor, or precision = \"f32\"",
+            mine, all + (size_t)other * sizeof mine, other);
+    else if (ol_products_used() != OL_PRODUCTS_F32)
+        doctor_say(d, DOCTOR_OK, "precision: \"auto\" of a job means %s", mine);
+    else if (ol_products_use(OL_PRODUCTS_BF16) != OL_OK) /* refused, with the reason */
+        doctor_say(d, DOCTOR_OK, "precision: \"auto\" of a job means %s; %s", mine,
+                   ol_status_message());
+    free(bytes);
+    return ol_products_use(OL_PRODUCTS_F32);
+}
+
 ol_status doctor_products(doctor *d)
 {
     const bool first = first_of_host(d);
@@ -163,10 +194,10 @@ ol_status doctor_products(doctor *d)
     OL_TRY(ol_comm_agree(d->comm, status));
     OL_TRY(ol_comm_reduce(d->comm, alone, &least));
     OL_TRY(ol_comm_reduce(d->comm, together, &all));
-    if (!d->out)
-        return OL_OK;
-    judge_kernel(d);
-    judge_threads(d);
-    judge_rates(d, least.min.value, &all);
-    return OL_OK;
+    if (d->out) {
+        judge_kernel(d);
+        judge_threads(d);
+        judge_rates(d, least.min.value, &all);
+    }
+    return look_at_precision(d);
 }

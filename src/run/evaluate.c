@@ -90,16 +90,12 @@ static ol_status score_item(const ol_model *model, ol_state_view state,
 static ol_status score_share(int rank, const ol_model *model, ol_state_view state,
                              const ol_evaluation_spec *spec, const share *s, int n, ol_text *bytes)
 {
-    ol_arena ws = {0};
-    ol_status status = OL_OK;
+    OL_AUTO(ol_arena_finish) ol_arena ws = {0};
 
-    for (int i = 0; i < n && status == OL_OK; i++) {
-        if (s->owner[s->order[i]] != rank)
-            continue;
-        status = score_item(model, state, spec, s->order[i], &ws, bytes);
-    }
-    ol_arena_finish(&ws);
-    return status;
+    for (int i = 0; i < n; i++)
+        if (s->owner[s->order[i]] == rank)
+            OL_TRY(score_item(model, state, spec, s->order[i], &ws, bytes));
+    return OL_OK;
 }
 
 /* Read the results of one rank into their places. */
@@ -140,13 +136,12 @@ static ol_status unpack_all(const ol_gathered *gathered, int size, share *s, ol_
 /* Bring all results to rank 0. Collective. */
 static ol_status collect(ol_comm *comm, const ol_text *bytes, share *s, ol_evaluation *out)
 {
-    ol_gathered gathered = {0};
+    OL_AUTO(ol_gathered_finish) ol_gathered gathered = {0};
     ol_status status = OL_OK;
 
     OL_TRY(ol_comm_gather(comm, bytes->data, bytes->size, &gathered));
     if (ol_comm_rank(comm) == 0)
         status = unpack_all(&gathered, ol_comm_size(comm), s, out);
-    ol_gathered_finish(&gathered);
     return ol_comm_agree(comm, status);
 }
 
@@ -169,16 +164,14 @@ static ol_status evaluate(ol_comm *comm, const ol_model *model, ol_state_view st
 ol_status ol_evaluate(ol_comm *comm, const ol_model *model, ol_state_view state,
                       const ol_evaluation_spec *spec, ol_evaluation *out)
 {
-    ol_text bytes = {0};
-    share s = {0};
+    OL_AUTO_TEXT bytes = {0};
+    OL_AUTO(share_finish) share s = {0};
     ol_status status;
 
     *out = (ol_evaluation){.n = spec->n_tasks * spec->n_seeds};
     OL_CHECK(out->n > 0, OL_EUSAGE, "nothing to evaluate: %d test tasks, %d seeds", spec->n_tasks,
              spec->n_seeds);
     status = evaluate(comm, model, state, spec, &s, &bytes, out);
-    share_finish(&s);
-    ol_text_finish(&bytes);
     if (status != OL_OK)
         ol_evaluation_finish(out);
     return status;

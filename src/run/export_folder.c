@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/run/export_folder.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,18 +41,16 @@ static void finish(source *s)
 /* Where it comes from, by its own word. */
 static ol_status read_origin(source *s)
 {
-    ol_checkpoint *file = NULL;
-    ol_status status = OL_OK;
+    OL_AUTO_CHECKPOINT *file = NULL;
 
     OL_TRY(ol_snapshot_find(s->order->checkpoint, s->path));
     OL_CHECK(s->path[0], OL_EDATA, "%s: no checkpoint is there", s->order->checkpoint);
     OL_TRY(ol_checkpoint_open(s->path, &file));
     s->step = ol_checkpoint_step(file);
-    memcpy(s->digest, ol_checkpoint_digest(file), strlen(ol_checkpoint_digest(file)) + 1);
-    if (ol_archive_has_attribute(ol_checkpoint_archive(file), "/", "origin"))
-        status = ol_archive_get_text(ol_checkpoint_archive(file), "/", "origin", &s->origin);
-    ol_checkpoint_close(file);
-    return status;
+    snprintf(s->digest, sizeof s->digest, "%s", ol_checkpoint_digest(file));
+    return ol_archive_has_attribute(ol_checkpoint_archive(file), "/", "origin")
+               ? ol_archive_get_text(ol_checkpoint_archive(file), "/", "origin", &s->origin)
+               : OL_OK;
 }
 
 static ol_status read_source(source *s)
@@ -100,33 +99,27 @@ static ol_status write_texts(const source *s)
 static void add_scores(const source *s, const char *up, score_book *book)
 {
     const char *slash = strrchr(s->path, '/');
-    ol_archive *metrics = NULL;
+    OL_AUTO_ARCHIVE *metrics = NULL;
     char path[PATH_MAX];
 
     if (ol_path_format(path, "%.*s/%s/metrics.h5", slash ? (int)(slash - s->path) : 1,
-                       slash ? s->path : ".", up) != OL_OK ||
-        !ol_path_exists(path) || ol_archive_open(path, &metrics) != OL_OK)
-        return;
-    ol_score_book_add(book, metrics);
-    ol_archive_close(metrics);
+                       slash ? s->path : ".", up) == OL_OK &&
+        ol_path_exists(path) && ol_archive_open(path, &metrics) == OL_OK)
+        ol_score_book_add(book, metrics);
 }
 
 /* The table of the run that made it. */
 static ol_status put_results(const source *s, ol_text *card)
 {
     static const char *const places[] = {"../untrained", "../../untrained", ".."};
-    score_book book = {0};
-    ol_text table = {0};
-    ol_status status;
+    OL_AUTO(ol_score_book_finish) score_book book = {0};
+    OL_AUTO_TEXT table = {0};
 
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)
         add_scores(s, places[i], &book);
-    status = ol_score_book_table(&book, OL_TABLE_WIDTH, &table);
-    if (status == OL_OK && table.size > 0)
-        status = ol_text_format(card, "\n## Results\n\n```\n%s```\n", table.data);
-    ol_text_finish(&table);
-    ol_score_book_finish(&book);
-    return status;
+    OL_TRY(ol_score_book_table(&book, OL_TABLE_WIDTH, &table));
+    return table.size > 0 ? ol_text_format(card, "\n## Results\n\n```\n%s```\n", table.data)
+                          : OL_OK;
 }
 
 static ol_status put_job(const source *s, ol_text *card)
@@ -161,13 +154,10 @@ static ol_status put_card(const source *s, ol_text *card)
 
 static ol_status write_card(const source *s)
 {
-    ol_text card = {0};
-    ol_status status = put_card(s, &card);
+    OL_AUTO_TEXT card = {0};
 
-    if (status == OL_OK)
-        status = write_text(s, "README.md", card.data, card.size);
-    ol_text_finish(&card);
-    return status;
+    OL_TRY(put_card(s, &card));
+    return write_text(s, "README.md", card.data, card.size);
 }
 
 /* The base that an adapter goes with, for peft. */
@@ -197,14 +187,11 @@ static ol_status write_folder(const source *s)
 
 ol_status ol_export_folder(const ol_export_order *order, ol_export_report *report)
 {
-    source s = {.order = order};
-    ol_status status = read_source(&s);
+    OL_AUTO(finish) source s = {.order = order};
 
-    if (status == OL_OK)
-        status = write_folder(&s);
-    if (status == OL_OK)
-        *report = (ol_export_report){.adapter = s.adapter,
-                                     .family = ol_model_families[s.model->spec.family]};
-    finish(&s);
-    return status;
+    OL_TRY(read_source(&s));
+    OL_TRY(write_folder(&s));
+    *report =
+        (ol_export_report){.adapter = s.adapter, .family = ol_model_families[s.model->spec.family]};
+    return OL_OK;
 }

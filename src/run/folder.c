@@ -4,7 +4,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,16 +47,12 @@ static bool same_evaluation(const ol_job *job, const ol_job *before)
 static bool is_own(const char *folder, const char *name, const ol_job *job)
 {
     char path[PATH_MAX];
-    ol_checkpoint *file = NULL;
-    bool own;
+    OL_AUTO_CHECKPOINT *file = NULL;
 
-    if (ol_path_format(path, "%s/%s", folder, name) != OL_OK ||
-        ol_checkpoint_open(path, &file) != OL_OK)
-        return false;
-    own = ol_job_same_run(job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file))) ==
-          OL_OK;
-    ol_checkpoint_close(file);
-    return own;
+    return ol_path_format(path, "%s/%s", folder, name) == OL_OK &&
+           ol_checkpoint_open(path, &file) == OL_OK &&
+           ol_job_same_run(job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file))) ==
+               OL_OK;
 }
 
 /* Meta-step of the newest checkpoint by name; 0 when there is none. One of more meta-steps than are
@@ -85,13 +80,12 @@ static int64_t newest_step(const char *checkpoints, const ol_job *job)
 static ol_status compare_jobs(const ol_run_folder *folder, const ol_job *job, const char *text,
                               size_t size, ol_run_claim *claim)
 {
-    ol_job *before = NULL;
+    OL_AUTO_JOB *before = NULL;
 
     OL_TRY(ol_job_same_run(job, folder->job, text, size));
     OL_TRY(ol_job_read_text(folder->job, text, size, &before));
     claim->same_evaluation = same_evaluation(job, before);
     claim->steps = before->train.steps;
-    ol_job_destroy(before);
     claim->step = newest_step(folder->checkpoints, job);
     OL_CHECK(
         !(job->stages & OL_STAGE_TRAIN) || claim->step <= job->train.steps, OL_EUSAGE,
@@ -106,11 +100,10 @@ static ol_status compare_jobs(const ol_run_folder *folder, const ol_job *job, co
 /* The job as a checkpoint has it. *text is the caller's. */
 static ol_status job_of_checkpoint(const char *path, char **text)
 {
-    ol_checkpoint *file = NULL;
+    OL_AUTO_CHECKPOINT *file = NULL;
 
     OL_TRY(ol_checkpoint_open(path, &file));
     *text = strdup(ol_checkpoint_job(file));
-    ol_checkpoint_close(file);
     OL_CHECK(*text, OL_ENOMEM, "%s: no memory for its job", path);
     return OL_OK;
 }
@@ -122,33 +115,21 @@ static const ol_child_limits metrics_limits = {.seconds = 10, .memory = (size_t)
 static ol_status read_metrics_job(void *payload, void *answer)
 {
     const char *path = payload;
-    ol_archive *file = NULL;
-    char *text = NULL;
-    ol_status status;
+    OL_AUTO_ARCHIVE *file = NULL;
+    OL_AUTO_FREE char *text = NULL;
 
     OL_TRY(ol_archive_open(path, &file));
-    status = ol_archive_read_text(file, "job", &text);
-    if (status == OL_OK && strlen(text) >= MOST_TEXT)
-        status = ol_fail(OL_EDATA, "%s: its job is too long", path);
-    if (status == OL_OK)
-        strcpy(answer, text);
-    free(text);
-    ol_archive_close(file);
-    return status;
+    OL_TRY(ol_archive_read_text(file, "job", &text));
+    OL_CHECK(strlen(text) < MOST_TEXT, OL_EDATA, "%s: its job is too long", path);
+    strcpy(answer, text);
+    return OL_OK;
 }
 
 static ol_status job_of_metrics(char *path, char **text)
 {
-    ol_status status;
-
     *text = calloc(1, MOST_TEXT);
     OL_CHECK(*text, OL_ENOMEM, "%s: no memory for its job", path);
-    status = ol_child_run(read_metrics_job, path, metrics_limits, path, *text, MOST_TEXT);
-    if (status != OL_OK) {
-        free(*text);
-        *text = NULL;
-    }
-    return status;
+    return ol_child_run(read_metrics_job, path, metrics_limits, path, *text, MOST_TEXT);
 }
 
 /* The job of the results in a folder, and which file has it. */
@@ -183,29 +164,9 @@ static bool arms_are_ours(const ol_job *job)
 /* Is job.cfg none that can be read? */
 static bool is_damaged(const ol_run_folder *folder)
 {
-    char *text = NULL;
-    size_t size;
-    ol_job *job = NULL;
-    bool damaged = ol_read_file(folder->job, &text, &size) != OL_OK ||
-                   ol_job_read_text(folder->job, text, size, &job) != OL_OK;
+    OL_AUTO_JOB *job = NULL;
 
-    ol_job_destroy(job);
-    free(text);
-    return damaged;
-}
-
-/* Once for a folder, though job and arm both ask where a job has no arms. */
-static void warn_of_restoring(const ol_run_folder *folder, const char *from, const char *reason)
-{
-    static char said[PATH_MAX];
-
-    if (strcmp(said, folder->job) == 0)
-        return;
-    snprintf(said, sizeof said, "%s", folder->job);
-    if (ol_path_exists(folder->job))
-        ol_log_warn("%s is damaged: it is written anew from %s (%s)", folder->job, from, reason);
-    else
-        ol_log_warn("%s is missing: it is written anew from %s", folder->job, from);
+    return ol_job_read_stored(folder->job, &job) != OL_OK;
 }
 
 /* When job.cfg does not say that the folder is the job's: what else there is says so? `reason` is
@@ -213,13 +174,13 @@ static void warn_of_restoring(const ol_run_folder *folder, const char *from, con
 static bool restore_claim(const ol_run_folder *folder, const ol_job *job, bool has_results,
                           const char *reason, ol_run_claim *claim)
 {
-    char from[PATH_MAX] = "", *text = NULL;
+    OL_AUTO_FREE char *text = NULL;
+    char from[PATH_MAX] = "";
     bool ours;
 
     if (has_results) {
         ours = job_of_results(folder, &text, from) == OL_OK &&
                compare_jobs(folder, job, text, strlen(text), claim) == OL_OK;
-        free(text);
     } else {
         ours = job->n_arms > 0 ? arms_are_ours(job) : is_damaged(folder);
         *claim = (ol_run_claim){.same_evaluation = true, .steps = job->train.steps};
@@ -227,28 +188,31 @@ static bool restore_claim(const ol_run_folder *folder, const ol_job *job, bool h
     }
     if (!ours)
         return false;
-    claim->restored = claim->continues = true;
+    claim->continues = true;
     claim->finished = false;
-    warn_of_restoring(folder, from, reason);
+    if (ol_path_exists(folder->job))
+        snprintf(claim->restored, sizeof claim->restored,
+                 "%s is damaged: it is written anew from %s (%s)", folder->job, from, reason);
+    else
+        snprintf(claim->restored, sizeof claim->restored,
+                 "%s is missing: it is written anew from %s", folder->job, from);
     return true;
 }
 
 /* The run in a folder, as its job.cfg tells of it. */
 static ol_status read_claim(const ol_run_folder *folder, const ol_job *job, ol_run_claim *claim)
 {
-    char *text = NULL;
+    OL_AUTO_FREE char *text = NULL;
     size_t size = 0;
-    ol_status status;
 
     OL_CHECK(ol_path_exists(folder->job), OL_EUSAGE,
              "%s: holds results but no job.cfg that tells of which job: choose another folder with "
              "--set output=...",
              folder->path);
     OL_TRY(ol_read_file(folder->job, &text, &size));
-    status = compare_jobs(folder, job, text, size, claim);
-    free(text);
-    claim->continues = status == OL_OK;
-    return status;
+    OL_TRY(compare_jobs(folder, job, text, size, claim));
+    claim->continues = true;
+    return OL_OK;
 }
 
 ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bool resume,
@@ -279,20 +243,11 @@ ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bo
     return ol_fail(status, "%s", reason);
 }
 
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-    (void)st;
-    (void)kind;
-    (void)at;
-    return remove(path);
-}
-
 /* A file, or a folder with all that is in it. */
 static ol_status remove_leftover(void *payload, const char *path)
 {
     (void)payload;
-    OL_CHECK(nftw(path, remove_entry, 16, FTW_DEPTH | FTW_PHYS) == 0 || errno == ENOENT, OL_EIO,
-             "%s: cannot remove: %s", path, strerror(errno));
+    OL_CHECK(ol_remove_all(path), OL_EIO, "%s: cannot remove: %s", path, strerror(errno));
     return OL_OK;
 }
 
@@ -336,15 +291,4 @@ ol_status ol_run_folder_make(const ol_run_folder *folder)
     unlink(probe);
     OL_TRY(sweep(folder->path));
     return sweep(folder->checkpoints);
-}
-
-ol_status ol_run_folder_write_job(const ol_run_folder *folder, const ol_job *job)
-{
-    ol_text text = {0};
-    ol_status status = ol_job_text(job, &text);
-
-    if (status == OL_OK)
-        status = ol_write_file(folder->job, text.data, text.size);
-    ol_text_finish(&text);
-    return status;
 }

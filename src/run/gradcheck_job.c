@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* gradcheck of a job: what its f64 build is given comes from a setup in f32. */
-#include <ftw.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -137,39 +136,30 @@ static ol_status check_all(ol_setup *s, const ol_gradcheck_plan *plan, FILE *out
     return conclude(&tally, s->job, out);
 }
 
-static int remove_one(const char *path, const struct stat *info, int kind, struct FTW *at)
-{
-    (void)info, (void)kind, (void)at;
-    return remove(path);
-}
-
 ol_status ol_gradcheck_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
                            const ol_gradcheck_plan *plan, FILE *out)
 {
     char folder[] = "/tmp/outerloop-gradcheck-XXXXXX", output[64];
-    const char **all = calloc(n_sets + 2, sizeof *all);
+    OL_AUTO_FREE const char **all = calloc(n_sets + 2, sizeof *all);
     ol_setup *setup = NULL;
     ol_job *job = NULL;
     ol_status status;
 
     OL_CHECK(all, OL_ENOMEM, "no memory for %zu settings", n_sets);
-    if (ol_comm_size(comm) > 1 || !mkdtemp(folder)) {
-        free(all);
-        return ol_comm_size(comm) > 1
-                   ? ol_fail(OL_EUSAGE, "gradcheck is the work of one process: without mpirun")
-                   : ol_fail(OL_EIO, "%s: no folder can be made", folder);
-    }
-    memcpy(all, sets, n_sets * sizeof *all);
+    OL_CHECK(ol_comm_size(comm) == 1, OL_EUSAGE,
+             "gradcheck is the work of one process: without mpirun");
+    OL_CHECK(mkdtemp(folder), OL_EIO, "%s: no folder can be made", folder);
+    if (n_sets > 0)
+        memcpy(all, sets, n_sets * sizeof *all);
     snprintf(output, sizeof output, "output=%s/run", folder);
     all[n_sets] = output;
     all[n_sets + 1] = "stages=[\"train\"]";
     status = ol_job_read(path, all, n_sets + 2, &job);
     if (status == OL_OK)
-        status = ol_setup_create(comm, job, false, &setup);
+        status = ol_setup_create(comm, job, false, false, &setup);
     if (status == OL_OK)
         status = check_all(setup, plan, out);
     ol_setup_destroy(setup);
-    nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS);
-    free(all);
+    ol_remove_all(folder);
     return status;
 }

@@ -59,24 +59,8 @@ static ol_status put_job(const char *from, const ol_model_spec *spec, ol_text *o
                           most, most < 256 ? most : 256);
 }
 
-static ol_status place_tensors(const ol_model *model, const float *theta,
-                               ol_checkpoint_tensor **out)
-{
-    *out = calloc((size_t)model->n_params, sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "no memory for a list of %d tensors", model->n_params);
-    for (int i = 0; i < model->n_params; i++) {
-        const ol_param *p = &model->params[i];
-
-        (*out)[i] = (ol_checkpoint_tensor){.name = p->name,
-                                           .rank = p->cols ? 2 : 1,
-                                           .dims = {p->rows, p->cols},
-                                           .param = theta + p->offset};
-    }
-    return OL_OK;
-}
-
-static ol_status write_model(const char *from, const char *out, const ol_model *model,
-                             const float *theta, const char *job, const ol_package *package)
+static ol_status write_model(const char *from, const char *out, const ol_model *model, float *theta,
+                             const char *job, const ol_package *package)
 {
     const ol_checkpoint_note notes[] = {
         {.name = "origin", .kind = OL_NOTE_TEXT, .text = from},
@@ -85,10 +69,10 @@ static ol_status write_model(const char *from, const char *out, const ol_model *
         {.name = "restarts", .kind = OL_NOTE_I64},
     };
     ol_checkpoint_note shape[OL_SHAPE_NOTES];
-    ol_checkpoint_tensor *tensors = NULL;
+    OL_AUTO_FREE ol_checkpoint_tensor *placed = NULL;
+    OL_AUTO_FREE ol_tensor *tensors = NULL;
     ol_checkpoint_spec spec = {.rng = ol_snapshot_rng,
                                .job = job,
-                               .n_tensors = model->n_params,
                                .model = shape,
                                .n_model = ol_snapshot_notes(model, shape),
                                .notes = notes,
@@ -96,39 +80,29 @@ static ol_status write_model(const char *from, const char *out, const ol_model *
                                .files = package->files,
                                .n_files = package->n};
     char run_id[OL_RUN_ID_TEXT];
-    ol_status status = place_tensors(model, theta, &tensors);
 
+    OL_TRY(ol_snapshot_tensors(model, NULL, &(ol_state){.theta = theta}, &tensors, &placed,
+                               &spec.n_tensors));
     ol_run_id_make("import", run_id);
     spec.run_id = run_id;
-    spec.tensors = tensors;
-    if (status == OL_OK)
-        status = ol_checkpoint_write_as(out, &spec);
-    free(tensors);
-    return status;
+    spec.tensors = placed;
+    return ol_checkpoint_write_as(out, &spec);
 }
 
 /* Everything of the source, then the file. */
 static ol_status convert(const char *from, const char *out, const ol_model *model, float *theta)
 {
-    ol_package package = {0};
-    ol_text text = {0};
-    ol_job *job = NULL;
-    ol_status status;
+    OL_AUTO(ol_package_finish) ol_package package = {0};
+    OL_AUTO_TEXT text = {0};
+    OL_AUTO_JOB *job = NULL;
 
     OL_CHECK(theta, OL_ENOMEM, "%s: no memory for a model of %zu values", from, model->P);
-    status = put_job(from, &model->spec, &text);
-    if (status == OL_OK) /* a shape that no job can have is refused before any work */
-        status = ol_job_read_text(from, text.data, text.size, &job);
-    if (status == OL_OK)
-        status = ol_package_read(from, &package);
-    if (status == OL_OK)
-        status = ol_import_weights(from, model, theta, NULL);
-    if (status == OL_OK)
-        status = write_model(from, out, model, theta, text.data, &package);
-    ol_package_finish(&package);
-    ol_text_finish(&text);
-    ol_job_destroy(job);
-    return status;
+    OL_TRY(put_job(from, &model->spec, &text));
+    /* a shape that no job can have is refused before any work */
+    OL_TRY(ol_job_read_text(from, text.data, text.size, &job));
+    OL_TRY(ol_package_read(from, &package));
+    OL_TRY(ol_import_weights(from, model, theta, NULL));
+    return write_model(from, out, model, theta, text.data, &package);
 }
 
 ol_status ol_snapshot_import(const char *from, const char *out, size_t *params)

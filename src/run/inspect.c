@@ -11,9 +11,10 @@
 
 #include "inspect_parts.h"
 #include "outerloop/base/file.h"        /* ol_path_format */
+#include "outerloop/base/digest.h"      /* OL_DIGEST_TEXT */
 #include "outerloop/base/log.h"         /* ol_log_columns */
+#include "outerloop/base/size.h"        /* ol_allocate */
 #include "outerloop/run/job.h"          /* ol_job */
-#include "outerloop/store/check.h"      /* ol_archive_check */
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint */
 #include "outerloop/text/prompt.h"      /* ol_variant_name */
 
@@ -45,6 +46,14 @@ static void size_text(const char *path, char text[24])
         snprintf(text, 24, "%.1f KiB", size / 1024.0);
     else
         snprintf(text, 24, "%.1f MiB", size / (1024.0 * 1024.0));
+}
+
+ol_status ol_inspect_file(ol_text *out, const char *label, const char *path)
+{
+    char size[24];
+
+    size_text(path, size);
+    return ol_inspect_line(out, label, "%s, %s", path, size);
 }
 
 static ol_status describe_learner(const ol_job *job, ol_text *out)
@@ -85,34 +94,34 @@ ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
 static ol_status show_attributes(const ol_archive *archive, const char *object, const char *label,
                                  ol_text *out)
 {
-    ol_strings names = {0};
-    ol_status status = ol_archive_attributes(archive, object, &names);
+    OL_AUTO_STRINGS names = {0};
 
-    if (status == OL_OK)
-        status = ol_text_format(out, "%-12s", label);
-    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
-        char *value = NULL;
-        status = ol_archive_show(archive, object, names.items[i], &value);
-        if (status == OL_OK)
-            status = ol_text_format(out, "%s%s %s", i > 0 ? ", " : "", names.items[i], value);
-        free(value);
+    OL_TRY(ol_archive_attributes(archive, object, &names));
+    OL_TRY(ol_text_format(out, "%-12s", label));
+    for (size_t i = 0; i < names.n; i++) {
+        OL_AUTO_FREE char *value = NULL;
+
+        OL_TRY(ol_archive_show(archive, object, names.items[i], &value));
+        OL_TRY(ol_text_format(out, "%s%s %s", i > 0 ? ", " : "", names.items[i], value));
     }
-    ol_strings_finish(&names);
-    OL_TRY(status);
     return ol_text_append(out, "\n", 1);
+}
+
+void ol_inspect_count(inspection *s, bool whole, const char *broken)
+{
+    s->checked++;
+    if (!whole && s->broken++ == 0 && broken)
+        snprintf(s->first, sizeof s->first, "%.*s", (int)strcspn(broken, "\n"), broken);
 }
 
 ol_status ol_inspect_broken(inspection *s, const char *path)
 {
     const char *reason = ol_status_message();
+    const bool named = strncmp(reason, path, strlen(path)) == 0; /* as the store's messages are */
 
-    s->checked++;
-    if (s->broken++ == 0)
-        snprintf(s->first, sizeof s->first, "%s", reason);
-    /* messages of the store begin with the path */
-    if (strncmp(reason, path, strlen(path)) == 0)
-        return ol_text_format(s->out, "  BROKEN  %s\n", reason);
-    return ol_text_format(s->out, "  BROKEN  %s: %s\n", path, reason);
+    ol_inspect_count(s, false, reason);
+    return ol_text_format(s->out, "  BROKEN  %s%s%s\n", named ? "" : path, named ? "" : ": ",
+                          reason);
 }
 
 /* What the outer parameters of the learner's own are, as the names of their tensors begin: "" where
@@ -137,77 +146,65 @@ typedef struct tally {
 
 static ol_status read_values(const ol_archive *archive, const char *object, size_t n, tally *t)
 {
-    double *values = malloc((n + 1) * sizeof *values);
-    ol_status status = values ? ol_archive_read_f64(archive, object, n, values)
-                              : ol_fail(OL_ENOMEM, "no memory for %zu reals", n);
+    OL_AUTO_FREE double *values = NULL;
 
-    for (size_t i = 0; i < n && status == OL_OK; i++) {
+    OL_TRY(ol_allocate(n, sizeof *values, "reals", (void **)&values));
+    OL_TRY(ol_archive_read_f64(archive, object, n, values));
+    for (size_t i = 0; i < n; i++) {
         t->least = t->reals + (int64_t)i == 0 || values[i] < t->least ? values[i] : t->least;
         t->most = t->reals + (int64_t)i == 0 || values[i] > t->most ? values[i] : t->most;
         t->sum += values[i];
     }
-    free(values);
-    return status;
+    return OL_OK;
 }
 
 /* @param tallies  of the model's tensors, and of the learner's own */
 static ol_status count_tensors(const ol_archive *archive, const char *own, tally tallies[2])
 {
-    ol_strings names = {0};
-    ol_status status = ol_archive_children(archive, "params", &names);
+    const size_t prefix = strlen(own);
+    OL_AUTO_STRINGS names = {0};
 
-    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
+    OL_TRY(ol_archive_children(archive, "params", &names));
+    for (size_t i = 0; i < names.n; i++) {
         const char *name = names.items[i];
-        const size_t prefix = strlen(own);
         const bool is_own = prefix > 0 && strncmp(name, own, prefix) == 0 && name[prefix] == '.';
         char object[PATH_MAX];
-        size_t n = 0;
+        size_t n;
 
-        status = ol_path_format(object, "params/%s", name);
-        if (status == OL_OK)
-            status = ol_archive_count(archive, object, &n);
-        if (status == OL_OK && is_own)
-            status = read_values(archive, object, n, &tallies[1]);
+        OL_TRY(ol_path_format(object, "params/%s", name));
+        OL_TRY(ol_archive_count(archive, object, &n));
+        if (is_own)
+            OL_TRY(read_values(archive, object, n, &tallies[1]));
         tallies[is_own].tensors++;
         tallies[is_own].reals += (int64_t)n;
     }
-    ol_strings_finish(&names);
-    return status;
+    return OL_OK;
 }
 
 /* A checkpoint that `import` made, and the files that came along. */
 static ol_status describe_import(const ol_archive *archive, ol_text *out)
 {
-    ol_strings names = {0};
-    char *origin = NULL;
-    ol_text list = {0};
-    ol_status status;
+    OL_AUTO_STRINGS names = {0};
+    OL_AUTO_FREE char *origin = NULL;
+    OL_AUTO_TEXT list = {0};
 
     OL_TRY(ol_archive_get_text(archive, "/", "origin", &origin));
-    status = ol_inspect_line(out, "imported", "from %s", origin);
-    free(origin);
-    OL_TRY(status);
+    OL_TRY(ol_inspect_line(out, "imported", "from %s", origin));
     if (!ol_archive_is_group(archive, "files"))
         return OL_OK;
     OL_TRY(ol_archive_children(archive, "files", &names));
-    for (size_t i = 0; i < names.n && status == OL_OK; i++)
-        status = ol_text_format(&list, "%s%s", i > 0 ? ", " : "", names.items[i]);
-    if (status == OL_OK)
-        status = ol_inspect_line(out, "files", "%s", list.data ? list.data : "none");
-    ol_text_finish(&list);
-    ol_strings_finish(&names);
-    return status;
+    for (size_t i = 0; i < names.n; i++)
+        OL_TRY(ol_text_format(&list, "%s%s", i > 0 ? ", " : "", names.items[i]));
+    return ol_inspect_line(out, "files", "%s", list.data ? list.data : "none");
 }
 
 static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
 {
     const ol_archive *archive = ol_checkpoint_archive(file);
-    char size[24];
     const char *own = own_of(file);
     tally t[2] = {0};
 
-    size_text(ol_archive_path(archive), size);
-    OL_TRY(ol_inspect_line(s->out, "checkpoint", "%s, %s", ol_archive_path(archive), size));
+    OL_TRY(ol_inspect_file(s->out, "checkpoint", ol_archive_path(archive)));
     OL_TRY(ol_inspect_line(s->out, "step", "%lld meta-steps, %lld optimizer steps",
                            (long long)ol_checkpoint_step(file),
                            (long long)ol_checkpoint_moments_step(file)));
@@ -229,78 +226,86 @@ static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
     return ol_inspect_line(s->out, "digest", "%s", ol_checkpoint_digest(file));
 }
 
-/* With --check, read all of a file that opened; `is_checkpoint` decides how. */
-static ol_status check_file(inspection *s, const ol_archive *archive, bool is_checkpoint)
+static const char *name_of(const char *path)
 {
-    const char *path = ol_archive_path(archive);
-    int datasets = 0;
-    ol_status status;
+    const char *slash = strrchr(path, '/');
 
+    return slash ? slash + 1 : path;
+}
+
+static bool names_checkpoint(const char *name)
+{
+    const size_t n = strlen(name);
+
+    return n > 8 && strncmp(name, "step-", 5) == 0 && strcmp(name + n - 3, ".h5") == 0;
+}
+
+/* What the terminal has room for of it, on the line of a checkpoint. */
+static ol_status add_digest(const char *digest, ol_text *out)
+{
+    const int columns = ol_log_columns(STDOUT_FILENO), room = columns - 31;
+
+    if (columns == 0 || room >= 7 + OL_DIGEST_TEXT)
+        return ol_text_format(out, "digest %s\n", digest);
+    OL_TRY(ol_text_cell(out, digest, room < OL_DIGEST_TEXT ? room : OL_DIGEST_TEXT, true));
+    return ol_text_append(out, "\n", 1);
+}
+
+/* One line for a checkpoint in a folder. */
+static ol_status list_checkpoint(inspection *s, const ol_checkpoint *file)
+{
+    const char *path = ol_archive_path(ol_checkpoint_archive(file));
+    char size[24];
+
+    size_text(path, size);
+    OL_TRY(ol_text_format(s->out, "  %-16s %10s  ", name_of(path), size));
+    return add_digest(ol_checkpoint_digest(file), s->out);
+}
+
+/* A file that was asked for, or one of a folder's: there, a damaged one is said to be so. */
+static ol_status inspect_checkpoint(inspection *s, const char *path, bool listed)
+{
+    OL_AUTO_CHECKPOINT *file = NULL;
+    ol_status status = ol_checkpoint_open(path, &file);
+
+    if (status == OL_EDATA && (s->check || listed))
+        return ol_inspect_broken(s, path);
+    OL_TRY(status);
+    OL_TRY(listed ? list_checkpoint(s, file) : describe_checkpoint(s, file));
     if (!s->check)
         return OL_OK;
-    status = is_checkpoint ? ol_checkpoint_verify(path) : ol_archive_check(archive, &datasets);
+    status = ol_checkpoint_verify(path);
     if (status == OL_EDATA)
         return ol_inspect_broken(s, path);
     OL_TRY(status);
-    s->checked++;
-    return is_checkpoint
-               ? ol_text_format(s->out, "  whole   %s: every digest holds\n", path)
-               : ol_text_format(s->out, "  whole   %s: %d datasets read\n", path, datasets);
-}
-
-static ol_status inspect_checkpoint(inspection *s, const char *path)
-{
-    ol_checkpoint *file;
-    ol_status status = ol_checkpoint_open(path, &file);
-
-    if (status == OL_EDATA && s->check)
-        return ol_inspect_broken(s, path);
-    OL_TRY(status);
-    status = describe_checkpoint(s, file);
-    if (status == OL_OK)
-        status = check_file(s, ol_checkpoint_archive(file), true);
-    ol_checkpoint_close(file);
-    return status;
-}
-
-static ol_status describe_metrics(inspection *s, const ol_archive *archive, score_book *book,
-                                  bool with_job)
-{
-    char *job = NULL, size[24];
-
-    size_text(ol_archive_path(archive), size);
-    OL_TRY(ol_inspect_line(s->out, "metrics", "%s, %s", ol_archive_path(archive), size));
-    if (with_job && ol_archive_has(archive, "job")) {
-        ol_status status = ol_archive_read_text(archive, "job", &job);
-        if (status == OL_OK)
-            status = ol_inspect_job("job", job, s->out);
-        free(job);
-        OL_TRY(status);
-    }
-    return ol_inspect_metrics(archive, book, s->out);
+    ol_inspect_count(s, true, NULL);
+    return ol_text_format(s->out, "  whole   %s: every digest holds\n", path);
 }
 
 /* Any other file of ours: its attributes and what is at its root. */
 static ol_status describe_other(inspection *s, const ol_archive *archive, const char *format)
 {
-    ol_strings names = {0};
-    ol_status status;
+    const char *path = ol_archive_path(archive);
+    OL_AUTO_STRINGS names = {0};
 
-    OL_TRY(ol_inspect_line(s->out, "file", "%s, format %s", ol_archive_path(archive), format));
+    OL_TRY(ol_inspect_line(s->out, "file", "%s, format %s", path, format));
     OL_TRY(show_attributes(archive, "/", "attributes", s->out));
-    status = ol_archive_children(archive, "/", &names);
-    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
+    OL_TRY(ol_archive_children(archive, "/", &names));
+    for (size_t i = 0; i < names.n; i++) {
+        const char *name = names.items[i], *label = i ? "" : "contents";
         size_t n = 0;
-        const bool group = ol_archive_is_group(archive, names.items[i]);
-        if (!group)
-            status = ol_archive_count(archive, names.items[i], &n);
-        if (status == OL_OK && group)
-            status = ol_inspect_line(s->out, i ? "" : "contents", "%s/", names.items[i]);
-        else if (status == OL_OK)
-            status = ol_inspect_line(s->out, i ? "" : "contents", "%s [%zu]", names.items[i], n);
+
+        if (ol_archive_is_group(archive, name)) {
+            OL_TRY(ol_inspect_line(s->out, label, "%s/", name));
+        } else {
+            OL_TRY(ol_archive_count(archive, name, &n));
+            OL_TRY(ol_inspect_line(s->out, label, "%s [%zu]", name, n));
+        }
     }
-    ol_strings_finish(&names);
-    return status;
+    if (!s->check)
+        return OL_OK;
+    ol_inspect_count(s, true, NULL); /* it was read in full when it was opened */
+    return ol_text_format(s->out, "  whole   %s: every dataset read\n", path);
 }
 
 /* The file's own word for what it is: "" when it has none that we know. *owned by the caller*. */
@@ -323,119 +328,31 @@ static bool is_kind(const char *kind, const char *const *known)
     return false;
 }
 
-static ol_status inspect_metrics_file(inspection *s, const ol_archive *archive, score_book *book,
-                                      bool with_job)
-{
-    const ol_status status = describe_metrics(s, archive, book, with_job);
-
-    if (status == OL_EDATA)
-        return ol_inspect_broken(s, ol_archive_path(archive));
-    OL_TRY(status);
-    return check_file(s, archive, false);
-}
-
-static ol_status inspect_archive(inspection *s, const ol_archive *archive, const char *kind,
-                                 score_book *book)
+static ol_status inspect_file(inspection *s, const char *path, score_book *book)
 {
     static const char *const others[] = {"meta-step-verification", "metaicl-parity",
                                          "option-losses",          "outerloop-prompts",
                                          "outerloop-model",        NULL};
-
-    if (strcmp(kind, "outerloop-metrics") == 0)
-        return inspect_metrics_file(s, archive, book, true);
-    if (strcmp(kind, "outerloop-checkpoint") == 0)
-        return inspect_checkpoint(s, ol_archive_path(archive));
-    OL_CHECK(is_kind(kind, others), OL_EDATA,
-             "%s: is an HDF5 file, but not one of this program's; inspect takes run folders, "
-             "checkpoints and metrics files",
-             ol_archive_path(archive));
-    OL_TRY(describe_other(s, archive, kind));
-    return check_file(s, archive, false);
-}
-
-static const char *name_of(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    return slash ? slash + 1 : path;
-}
-
-static bool names_checkpoint(const char *name)
-{
-    const size_t n = strlen(name);
-
-    return n > 8 && strncmp(name, "step-", 5) == 0 && strcmp(name + n - 3, ".h5") == 0;
-}
-
-/* metrics.h5 of a folder, with its journal. @param alone  it was asked for, not its folder */
-static ol_status inspect_tables(inspection *s, const char *path, bool alone, score_book *book,
-                                bool with_job)
-{
-    ol_archive *archive;
-    bool readable;
-    ol_status status;
-
-    OL_TRY(ol_inspect_tables(s, path, alone, &readable));
-    if (!readable)
-        return OL_OK;
-    OL_TRY(ol_archive_open(path, &archive));
-    status = describe_metrics(s, archive, book, with_job);
-    ol_archive_close(archive);
-    return status == OL_EDATA ? ol_inspect_broken(s, path) : status;
-}
-
-static ol_status inspect_file(inspection *s, const char *path, score_book *book)
-{
-    ol_archive *archive;
-    char *kind = NULL;
-    ol_status status;
+    OL_AUTO_ARCHIVE *archive = NULL;
+    OL_AUTO_FREE char *kind = NULL;
 
     if (strcmp(name_of(path), "metrics.h5") == 0)
-        return inspect_tables(s, path, true, book, true);
+        return ol_inspect_tables(s, path, true, true, book);
     OL_CHECK(s->how != OL_INSPECT_REBUILD, OL_EUSAGE,
              "%s: only a run folder, or its metrics.h5, can be rebuilt", path);
     if (ol_checkpoint_is_one(path) || names_checkpoint(name_of(path)))
-        return inspect_checkpoint(s, path); /* which checks it before HDF5 sees it */
+        return inspect_checkpoint(s, path, false); /* which checks it before HDF5 sees it */
     OL_TRY(ol_archive_open(path, &archive));
-    status = kind_of(archive, &kind);
-    if (status == OL_OK)
-        status = inspect_archive(s, archive, kind, book);
-    free(kind);
-    ol_archive_close(archive);
-    return status;
-}
-
-/* What the terminal has room for of it, on the line of a checkpoint. */
-static ol_status add_digest(const char *digest, ol_text *out)
-{
-    const int columns = ol_log_columns(STDOUT_FILENO), room = columns - 31;
-
-    if (columns == 0 || room >= 7 + OL_DIGEST_TEXT)
-        return ol_text_format(out, "digest %s\n", digest);
-    OL_TRY(ol_text_cell(out, digest, room < OL_DIGEST_TEXT ? room : OL_DIGEST_TEXT, true));
-    return ol_text_append(out, "\n", 1);
-}
-
-/* One line for a checkpoint in a folder; a damaged one is said to be so. */
-static ol_status list_checkpoint(inspection *s, const char *path)
-{
-    const char *name = name_of(path);
-    ol_checkpoint *file;
-    char size[24];
-    ol_status status;
-
-    size_text(path, size);
-    status = ol_checkpoint_open(path, &file);
-    if (status == OL_EDATA)
-        return ol_inspect_broken(s, path);
-    OL_TRY(status);
-    status = ol_text_format(s->out, "  %-16s %10s  ", name, size);
-    if (status == OL_OK)
-        status = add_digest(ol_checkpoint_digest(file), s->out);
-    if (status == OL_OK)
-        status = check_file(s, ol_checkpoint_archive(file), true);
-    ol_checkpoint_close(file);
-    return status;
+    OL_TRY(kind_of(archive, &kind));
+    if (strcmp(kind, "outerloop-metrics") == 0)
+        return ol_inspect_tables(s, path, true, true, book);
+    if (strcmp(kind, "outerloop-checkpoint") == 0)
+        return inspect_checkpoint(s, path, false);
+    OL_CHECK(is_kind(kind, others), OL_EDATA,
+             "%s: is an HDF5 file, but not one of this program's; inspect takes run folders, "
+             "checkpoints and metrics files",
+             path);
+    return describe_other(s, archive, kind);
 }
 
 static int is_checkpoint_name(const struct dirent *entry)
@@ -461,7 +378,7 @@ static ol_status list_checkpoints(inspection *s, const char *folder)
         if (status == OL_OK)
             status = ol_path_format(path, "%s/checkpoints/%s", folder, entries[i]->d_name);
         if (status == OL_OK)
-            status = list_checkpoint(s, path);
+            status = inspect_checkpoint(s, path, true);
         free(entries[i]);
     }
     free(entries);
@@ -471,15 +388,13 @@ static ol_status list_checkpoints(inspection *s, const char *folder)
 /* The resolved job of a folder, parsed; NULL when it has none or one that cannot be read. */
 static ol_job *read_job(const char *path)
 {
-    char *text;
+    OL_AUTO_FREE char *text = NULL;
     size_t size;
     ol_job *job = NULL;
 
-    if (ol_read_file(path, &text, &size) != OL_OK)
+    if (ol_read_file(path, &text, &size) != OL_OK ||
+        ol_job_read_text(path, text, size, &job) != OL_OK)
         return NULL;
-    if (ol_job_read_text(path, text, size, &job) != OL_OK)
-        job = NULL;
-    free(text);
     return job;
 }
 
@@ -489,7 +404,7 @@ static ol_status inspect_run(inspection *s, const char *folder, score_book *book
     char path[PATH_MAX];
 
     OL_TRY(ol_path_format(path, "%s/metrics.h5", folder));
-    OL_TRY(inspect_tables(s, path, false, book, with_job));
+    OL_TRY(ol_inspect_tables(s, path, false, with_job, book));
     return list_checkpoints(s, folder);
 }
 
@@ -575,19 +490,13 @@ static ol_status conclude(const inspection *s)
 ol_status ol_inspect(const char *path, ol_inspect_how how, ol_text *out)
 {
     inspection s = {.how = how, .check = how == OL_INSPECT_CHECK, .out = out};
-    score_book book = {0};
-    ol_status status;
+    OL_AUTO(ol_score_book_finish) score_book book = {0};
 
     OL_CHECK(ol_path_exists(path), OL_EDATA, "%s: there is no such file or folder", path);
-    if (ol_path_is_folder(path))
-        status = inspect_folder(&s, path, &book);
-    else
-        status = inspect_file(&s, path, &book);
-    if (status == OL_OK && book.n > 0)
-        status = ol_text_append(out, "\n", 1);
-    if (status == OL_OK)
-        status = ol_score_book_table(&book, ol_log_columns(STDOUT_FILENO), out);
-    ol_score_book_finish(&book);
-    OL_TRY(status);
+    OL_TRY(ol_path_is_folder(path) ? inspect_folder(&s, path, &book)
+                                   : inspect_file(&s, path, &book));
+    if (book.n > 0)
+        OL_TRY(ol_text_append(out, "\n", 1));
+    OL_TRY(ol_score_book_table(&book, ol_log_columns(STDOUT_FILENO), out));
     return conclude(&s);
 }

@@ -9,6 +9,7 @@
 #include "inspect_parts.h"
 #include "outerloop/base/clock.h" /* ol_clock_duration */
 #include "outerloop/base/log.h"   /* ol_log_columns */
+#include "outerloop/base/size.h"  /* ol_allocate */
 
 enum {
     LATEST = 10, /* episodes of a task that its summary is the mean of */
@@ -16,49 +17,6 @@ enum {
     TASK = 36,   /* columns of a task's name, most  */
     NUMBERS = 30 /* of what stands beside it        */
 };
-
-/* Columns of train/step. */
-typedef struct steps {
-    size_t n;
-    double *step, *before, *after, *seconds, *tokens, *dropped;
-} steps;
-
-static void finish_steps(steps *s)
-{
-    free(s->step);
-    free(s->before);
-    free(s->after);
-    free(s->seconds);
-    free(s->tokens);
-    free(s->dropped);
-}
-
-/* A numeric column of n rows, owned by the caller. */
-static ol_status read_column(const ol_archive *metrics, const char *object, size_t n, double **out)
-{
-    *out = calloc(n + 1, sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "no memory for %zu rows", n);
-    return ol_archive_read_f64(metrics, object, n, *out);
-}
-
-static ol_status read_steps(const ol_archive *metrics, steps *s)
-{
-    OL_TRY(read_column(metrics, "train/step/step", s->n, &s->step));
-    OL_TRY(read_column(metrics, "train/step/loss_before", s->n, &s->before));
-    OL_TRY(read_column(metrics, "train/step/loss_after", s->n, &s->after));
-    OL_TRY(read_column(metrics, "train/step/seconds", s->n, &s->seconds));
-    OL_TRY(read_column(metrics, "train/step/tokens", s->n, &s->tokens));
-    return read_column(metrics, "train/step/dropped", s->n, &s->dropped);
-}
-
-static double sum(const double *x, size_t n)
-{
-    double total = 0.0;
-
-    for (size_t i = 0; i < n; i++)
-        total += x[i];
-    return total;
-}
 
 /* "4.8210 -> 4.7102"; one number where nothing was adapted, or before was not measured. */
 static void losses_text(double before, double after, char text[LOSSES])
@@ -69,71 +27,60 @@ static void losses_text(double before, double after, char text[LOSSES])
         snprintf(text, LOSSES, "%.4f -> %.4f", before, after);
 }
 
-static ol_status describe_steps(const steps *s, ol_text *out)
-{
-    const size_t last = s->n - 1;
-    const double seconds = sum(s->seconds, s->n), tokens = sum(s->tokens, s->n);
-    char time[32], first[LOSSES], end[LOSSES];
-
-    ol_clock_duration(seconds, time);
-    OL_TRY(ol_inspect_line(out, "training", "%zu meta-steps, the last is %.0f; %s; %.0f tokens/s",
-                           s->n, s->step[last], time, seconds > 0.0 ? tokens / seconds : 0.0));
-    losses_text(s->before[0], s->after[0], first);
-    losses_text(s->before[last], s->after[last], end);
-    OL_TRY(ol_inspect_line(out, "loss", "%s nats at step %.0f, %s at step %.0f", first, s->step[0],
-                           end, s->step[last]));
-    if (sum(s->dropped, s->n) > 0.0)
-        OL_TRY(ol_inspect_line(out, "dropped", "%.0f episodes whose loss was not finite",
-                               sum(s->dropped, s->n)));
-    return OL_OK;
-}
-
 static ol_status inspect_steps(const ol_archive *metrics, ol_text *out)
 {
-    steps s = {0};
-    ol_status status;
+    AUTO_STORED_TABLE t = {0};
+    const double *step, *before, *after;
+    char time[32], first[LOSSES], end[LOSSES];
+    double seconds, dropped;
+    size_t last;
 
-    OL_TRY(ol_archive_count(metrics, "train/step/step", &s.n));
-    if (s.n == 0)
+    OL_TRY(stored_table_read(metrics, &ol_step_table,
+                             STORED(STEP_NUMBER) | STORED(STEP_LOSS_BEFORE) |
+                                 STORED(STEP_LOSS_AFTER) | STORED(STEP_SECONDS) |
+                                 STORED(STEP_TOKENS) | STORED(STEP_DROPPED),
+                             &t));
+    if (t.n == 0)
         return OL_OK;
-    status = read_steps(metrics, &s);
-    if (status == OL_OK)
-        status = describe_steps(&s, out);
-    finish_steps(&s);
-    return status;
+    last = t.n - 1;
+    step = t.number[STEP_NUMBER];
+    before = t.number[STEP_LOSS_BEFORE];
+    after = t.number[STEP_LOSS_AFTER];
+    seconds = stored_sum(&t, STEP_SECONDS);
+    dropped = stored_sum(&t, STEP_DROPPED);
+    ol_clock_duration(seconds, time);
+    OL_TRY(ol_inspect_line(out, "training", "%zu meta-steps, the last is %.0f; %s; %.0f tokens/s",
+                           t.n, step[last], time,
+                           seconds > 0.0 ? stored_sum(&t, STEP_TOKENS) / seconds : 0.0));
+    losses_text(before[0], after[0], first);
+    losses_text(before[last], after[last], end);
+    OL_TRY(ol_inspect_line(out, "loss", "%s nats at step %.0f, %s at step %.0f", first, step[0],
+                           end, step[last]));
+    if (dropped > 0.0)
+        OL_TRY(ol_inspect_line(out, "dropped", "%.0f episodes whose loss was not finite", dropped));
+    return OL_OK;
 }
 
 /* The learner's own outer parameters after the last meta-step. */
 static ol_status inspect_own(const ol_archive *metrics, ol_text *out)
 {
-    static const char *const columns[] = {"train/own/least", "train/own/mean", "train/own/most"};
-    ol_strings name = {0};
-    double last[3] = {0}, *values = NULL;
-    size_t n;
-    ol_status status = OL_OK;
+    AUTO_STORED_TABLE t = {0};
 
-    OL_TRY(ol_archive_count(metrics, "train/own/step", &n));
-    if (n == 0)
+    OL_TRY(stored_table_read(
+        metrics, &ol_own_table,
+        STORED(OWN_NAME) | STORED(OWN_LEAST) | STORED(OWN_MEAN) | STORED(OWN_MOST), &t));
+    if (t.n == 0)
         return OL_OK;
-    for (int i = 0; i < 3 && status == OL_OK; i++) {
-        status = read_column(metrics, columns[i], n, &values);
-        last[i] = status == OL_OK ? values[n - 1] : 0;
-        free(values);
-    }
-    if (status == OL_OK)
-        status = ol_archive_read_names(metrics, "train/own/name", &name);
-    if (status == OL_OK && name.n > 0)
-        status = ol_inspect_line(out, name.items[0], "from %.4g to %.4g, mean %.4g", last[0],
-                                 last[2], last[1]);
-    ol_strings_finish(&name);
-    return status;
+    return ol_inspect_line(out, t.text[OWN_NAME].items[0], "from %.4g to %.4g, mean %.4g",
+                           t.number[OWN_LEAST][t.n - 1], t.number[OWN_MOST][t.n - 1],
+                           t.number[OWN_MEAN][t.n - 1]);
 }
 
 /* Columns of train/episode. */
 typedef struct episodes {
     size_t n;
     ol_strings task;
-    double *before, *after;
+    const double *before, *after;
     size_t *order; /* rows by task, then number */
 } episodes;
 
@@ -151,23 +98,27 @@ static ol_status describe_task(const episodes *e, size_t from, int width, size_t
                                ol_text *out)
 {
     const char *task = e->task.items[e->order[from]];
-    double before = 0.0, after = 0.0;
+    double gain = 0.0, after = 0.0;
     size_t to = from, first;
-    int counted = 0;
+    int counted = 0, measured = 0;
     char losses[LOSSES];
 
     while (to < e->n && strcmp(e->task.items[e->order[to]], task) == 0)
         to++;
     first = to - from > LATEST ? to - LATEST : from;
     for (size_t i = first; i < to; i++) {
-        const double loss = e->after[e->order[i]];
+        const double loss = e->after[e->order[i]], begun = e->before[e->order[i]];
         if (!isfinite(loss))
             continue; /* dropped */
-        before += e->before[e->order[i]];
         after += loss;
         counted++;
+        if (isfinite(begun)) { /* not every one is measured */
+            gain += begun - loss;
+            measured++;
+        }
     }
-    losses_text(before / counted, after / counted, losses);
+    losses_text(measured > 0 ? (after / counted) + (gain / measured) : (double)NAN, after / counted,
+                losses);
     *next = to;
     OL_TRY(ol_text_append(out, "  ", 2));
     OL_TRY(ol_text_cell(out, task, width, true));
@@ -182,21 +133,10 @@ static int name_width(void)
     return columns == 0 || room > TASK ? TASK : room > 10 ? room : 10;
 }
 
-static ol_status describe_episodes(const ol_archive *metrics, episodes *e, ol_text *out)
+static ol_status describe_episodes(const episodes *e, ol_text *out)
 {
     const int width = name_width();
 
-    OL_TRY(read_column(metrics, "train/episode/query_loss_before", e->n, &e->before));
-    OL_TRY(read_column(metrics, "train/episode/query_loss_after", e->n, &e->after));
-    OL_TRY(ol_archive_read_names(metrics, "train/episode/task", &e->task));
-    OL_CHECK(e->task.n == e->n, OL_EDATA,
-             "%s: train/episode has columns of unequal length; run with --resume to repair it",
-             ol_archive_path(metrics));
-    e->order = calloc(e->n, sizeof *e->order);
-    OL_CHECK(e->order, OL_ENOMEM, "no memory for %zu episodes", e->n);
-    for (size_t i = 0; i < e->n; i++)
-        e->order[i] = i;
-    qsort_r(e->order, e->n, sizeof *e->order, compare_rows, e);
     OL_TRY(ol_text_format(out, "\n"));
     OL_TRY(ol_text_wrap(out,
                         "query loss before -> after the inner loop, mean of a task's latest 10 "
@@ -211,27 +151,28 @@ static ol_status describe_episodes(const ol_archive *metrics, episodes *e, ol_te
 
 static ol_status inspect_episodes(const ol_archive *metrics, ol_text *out)
 {
-    episodes e = {0};
-    ol_status status;
+    AUTO_STORED_TABLE t = {0};
+    OL_AUTO_FREE size_t *order = NULL;
+    episodes e;
 
-    OL_TRY(ol_archive_count(metrics, "train/episode/episode", &e.n));
-    if (e.n == 0)
+    OL_TRY(stored_table_read(metrics, &ol_episode_table,
+                             STORED(EPISODE_TASK) | STORED(EPISODE_BEFORE) | STORED(EPISODE_AFTER),
+                             &t));
+    if (t.n == 0)
         return OL_OK;
-    status = describe_episodes(metrics, &e, out);
-    ol_strings_finish(&e.task);
-    free(e.before);
-    free(e.after);
-    free(e.order);
-    return status;
+    OL_TRY(ol_allocate(t.n, sizeof *order, "episodes", (void **)&order));
+    for (size_t i = 0; i < t.n; i++)
+        order[i] = i;
+    e = (episodes){t.n, t.text[EPISODE_TASK], t.number[EPISODE_BEFORE], t.number[EPISODE_AFTER],
+                   order};
+    qsort_r(order, t.n, sizeof *order, compare_rows, &e);
+    return describe_episodes(&e, out);
 }
 
 ol_status ol_inspect_metrics(const ol_archive *metrics, score_book *book, ol_text *out)
 {
-    if (ol_archive_is_group(metrics, "train/step"))
-        OL_TRY(inspect_steps(metrics, out));
-    if (ol_archive_is_group(metrics, "train/own"))
-        OL_TRY(inspect_own(metrics, out));
-    if (ol_archive_is_group(metrics, "train/episode"))
-        OL_TRY(inspect_episodes(metrics, out));
+    OL_TRY(inspect_steps(metrics, out));
+    OL_TRY(inspect_own(metrics, out));
+    OL_TRY(inspect_episodes(metrics, out));
     return ol_score_book_add(book, metrics);
 }

@@ -17,17 +17,24 @@ typedef struct inspection {
     char first[512]; /* message of the first of them */
 } inspection;
 
-/* Remember that a file is damaged, with the message of the failure at hand, and go on. */
+/* Count a file that was read in full. @param broken  what is wrong, unless it is whole: a line of it
+   is kept, of the first such file; or NULL */
+void ol_inspect_count(inspection *s, bool whole, const char *broken);
+
+/* Say and count that a file is damaged, with the message of the failure at hand, and go on. */
 ol_status ol_inspect_broken(inspection *s, const char *path);
 
-/* The metrics of a folder, metrics.h5 and its journal, as the inspection's `how` says.
-   @param alone     the file was asked for, not its folder: a journal need not be there
-   @param readable  set where metrics.h5 may be opened here */
-ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool *readable);
+/* A metrics file and its journal, as the inspection's `how` says; then what they hold.
+   @param alone  the file was asked for, not its folder: a journal need not be there */
+ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool with_job,
+                            score_book *book);
 
 /* Append a line "label      value". */
 ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
+
+/* The line of a file: its path and size. */
+ol_status ol_inspect_file(ol_text *out, const char *label, const char *path);
 
 /* Append what a job text says in a few lines. */
 ol_status ol_inspect_job(const char *name, const char *text, ol_text *out);

@@ -23,6 +23,11 @@ static ol_status job_text(const char *path, char **text)
     return OL_OK;
 }
 
+static void drop_tables(ol_metric_tables **tables)
+{
+    ol_metric_tables_destroy(*tables);
+}
+
 /* The tables of a job; NULL when it cannot be read. */
 static ol_status tables_of(const char *text, ol_metric_tables **tables)
 {
@@ -30,7 +35,6 @@ static ol_status tables_of(const char *text, ol_metric_tables **tables)
     ol_learner_spec learner;
     ol_status status;
 
-    *tables = NULL;
     if (!text || ol_job_read_text("job", text, strlen(text), &job) != OL_OK)
         return OL_OK;
     learner = ol_job_learner_spec(job);
@@ -51,14 +55,6 @@ static ol_status add_lines(ol_text *out, const char *word, const ol_text *text)
     return OL_OK;
 }
 
-/* Count a file, and keep the first thing that is wrong. */
-static void count(inspection *s, bool whole, const ol_text *broken)
-{
-    s->checked++;
-    if (!whole && s->broken++ == 0 && broken->data)
-        snprintf(s->first, sizeof s->first, "%.*s", (int)strcspn(broken->data, "\n"), broken->data);
-}
-
 static ol_status check(inspection *s, const char *path, bool alone, const ol_metric_tables *tables,
                        ol_tables_report *r)
 {
@@ -69,8 +65,8 @@ static ol_status check(inspection *s, const char *path, bool alone, const ol_met
     if (!s->check && r->metrics)
         return OL_OK;
     if (compares && (r->journal || !alone))
-        count(s, r->journal, &r->broken);
-    count(s, r->metrics, &r->broken);
+        ol_inspect_count(s, r->journal, r->broken.data);
+    ol_inspect_count(s, r->metrics, r->broken.data);
     if (!(alone && compares && !r->journal && r->metrics && r->rows == 0))
         OL_TRY(add_lines(s->out, "BROKEN", &r->broken));
     OL_TRY(add_lines(s->out, "note", &r->notes));
@@ -95,31 +91,42 @@ static ol_status rebuild(inspection *s, const char *path, const char *job,
     OL_TRY(add_lines(s->out, "found", &r->broken));
     OL_TRY(add_lines(s->out, "note", &r->notes));
     OL_TRY(ol_text_format(s->out, "  rebuilt %s: %lld rows\n", path, (long long)r->rows));
-    count(s, r->lost == 0, &r->broken);
+    ol_inspect_count(s, r->lost == 0, r->broken.data);
     return OL_OK;
 }
 
-ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool *readable)
+static ol_status describe(inspection *s, const char *path, bool with_job, score_book *book)
 {
-    ol_tables_report report = {0};
-    ol_metric_tables *tables = NULL;
-    char *job = NULL, journal[PATH_MAX];
+    OL_AUTO_ARCHIVE *archive = NULL;
+    OL_AUTO_FREE char *job = NULL;
+
+    OL_TRY(ol_archive_open(path, &archive));
+    OL_TRY(ol_inspect_file(s->out, "metrics", path));
+    if (with_job && ol_archive_has(archive, "job")) {
+        OL_TRY(ol_archive_read_text(archive, "job", &job));
+        OL_TRY(ol_inspect_job("job", job, s->out));
+    }
+    return ol_inspect_metrics(archive, book, s->out);
+}
+
+ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool with_job,
+                            score_book *book)
+{
+    OL_AUTO(ol_tables_report_finish) ol_tables_report report = {0};
+    OL_AUTO(drop_tables) ol_metric_tables *tables = NULL;
+    OL_AUTO_FREE char *job = NULL;
+    char journal[PATH_MAX];
     ol_status status;
 
-    *readable = false;
     OL_TRY(ol_path_format(journal, "%.*s.jsonl", (int)strlen(path) - 3, path));
     if (!ol_path_exists(path) && !(ol_path_exists(journal) && s->how != OL_INSPECT_LOOK))
         return OL_OK;
-    status = job_text(path, &job);
-    if (status == OL_OK)
-        status = tables_of(job, &tables);
-    if (status == OL_OK && s->how == OL_INSPECT_REBUILD)
-        status = rebuild(s, path, job, tables, &report);
-    else if (status == OL_OK)
-        status = check(s, path, alone, tables, &report);
-    *readable = status == OL_OK && (report.metrics || s->how == OL_INSPECT_REBUILD);
-    ol_tables_report_finish(&report);
-    ol_metric_tables_destroy(tables);
-    free(job);
-    return status;
+    OL_TRY(job_text(path, &job));
+    OL_TRY(tables_of(job, &tables));
+    OL_TRY(s->how == OL_INSPECT_REBUILD ? rebuild(s, path, job, tables, &report)
+                                        : check(s, path, alone, tables, &report));
+    if (!report.metrics && s->how != OL_INSPECT_REBUILD)
+        return OL_OK;
+    status = describe(s, path, with_job, book);
+    return status == OL_EDATA ? ol_inspect_broken(s, path) : status;
 }

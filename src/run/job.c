@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "job_keys.h"
+#include "outerloop/base/file.h"    /* ol_read_file */
 #include "outerloop/run/snapshot.h" /* ol_snapshot_shape */
 #include "outerloop/text/prompt.h"  /* OL_DIRECT */
 
@@ -81,15 +82,12 @@ static ol_status resolve(ol_job *job, const char *path)
 bool ol_job_is_preset(const ol_job *job, const char *path)
 {
     const size_t key = ol_conf_find(ol_job_keys, path);
-    ol_text value = {0};
     const char *preset = ol_job_keys.keys[key].preset;
-    const bool read = ol_conf_value(ol_job_keys, key, job, &value) == OL_OK;
-    const bool same = read && (strcmp(value.data, preset) == 0 ||
-                               (ol_job_keys.keys[key].type == OL_CONF_REAL &&
-                                strtod(value.data, NULL) == strtod(preset, NULL)));
+    OL_AUTO_TEXT value = {0};
 
-    ol_text_finish(&value);
-    return same;
+    return ol_conf_value(ol_job_keys, key, job, &value) == OL_OK &&
+           (strcmp(value.data, preset) == 0 || (ol_job_keys.keys[key].type == OL_CONF_REAL &&
+                                                strtod(value.data, NULL) == strtod(preset, NULL)));
 }
 
 static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
@@ -189,9 +187,9 @@ static void check_job(const ol_job *job, ol_conf_mistakes *mistakes)
 /* An arm's name is a folder beside the files of a run, and a row beside "untrained". */
 static bool usable_name(const char *name)
 {
-    static const char *const taken[] = {"checkpoints", "job.cfg",    "log.txt",
-                                        "suite",       "metrics.h5", "metrics.jsonl",
-                                        "untrained",   "STOP",       "tune"};
+    static const char *const taken[] = {"checkpoints", "job.cfg",       "log.txt",   "suite",
+                                        "metrics.h5",  "metrics.jsonl", "untrained", "STOP",
+                                        "tune",        "start"};
 
     if (!isalnum((unsigned char)name[0]) || strlen(name) > 64)
         return false;
@@ -274,11 +272,10 @@ ol_status ol_job_cell(const ol_job *job, const char *grid, size_t i, ol_job **ce
 static ol_status check_cells(const ol_job *job, ol_conf_mistakes *mistakes)
 {
     for (size_t i = 0; i < ol_job_cells(job); i++) {
-        ol_job *cell;
+        OL_AUTO_JOB *cell = NULL;
 
         OL_TRY(ol_job_cell(job, job->tune.grid, i, &cell));
         check_learner(cell, place(job, "tune.grid"), mistakes);
-        ol_job_destroy(cell);
     }
     return OL_OK;
 }
@@ -325,12 +322,11 @@ ol_learner_spec ol_job_learner_spec(const ol_job *job)
                  .weight_decay = in->weight_decay},
         .moments = (ol_moments)in->moments,
         .storage = (ol_storage)in->storage,
+        .storage_bytes = (size_t)in->storage_mib << 20,
         .rates = (ol_rates)job->learner.rates.per,
     };
 
     if (spec.learner) {
-        /* Without an inner loop the query loss before and after are one number. */
-        spec.measure_before = spec.learner->inner_loop;
         spec.measure_share = job->train.second_order_share && ol_learner_exact(&spec);
     }
     return spec;
@@ -443,41 +439,47 @@ static ol_status complete(ol_job *job, const char *path)
     return ol_conf_report(&mistakes, path);
 }
 
-/* Hand over a job that was read, or destroy what there is of it. */
-static ol_status finish_read(ol_status status, ol_job *made, const char *path, ol_job **job)
-{
-    if (status == OL_OK)
-        status = complete(made, path);
-    if (status != OL_OK) {
-        ol_job_destroy(made);
-        made = NULL;
-    }
-    *job = made;
-    return status;
-}
-
 ol_status ol_job_read(const char *path, const char *const *sets, size_t n_sets, ol_job **job)
 {
-    ol_job *made = calloc(1, sizeof *made);
+    OL_AUTO_JOB *made = calloc(1, sizeof *made);
     ol_conf *conf = NULL;
     ol_status status;
 
+    *job = NULL;
     OL_CHECK(made, OL_ENOMEM, "no memory for a job");
     status = ol_conf_read(ol_job_keys, path, sets, n_sets, made, &conf);
     made->conf = conf;
-    return finish_read(status, made, path, job);
+    OL_TRY(status);
+    OL_TRY(complete(made, path));
+    *job = made;
+    made = NULL;
+    return OL_OK;
 }
 
 ol_status ol_job_read_text(const char *name, const char *text, size_t size, ol_job **job)
 {
-    ol_job *made = calloc(1, sizeof *made);
+    OL_AUTO_JOB *made = calloc(1, sizeof *made);
     ol_conf *conf = NULL;
     ol_status status;
 
+    *job = NULL;
     OL_CHECK(made, OL_ENOMEM, "no memory for a job");
     status = ol_conf_read_text(ol_job_keys, name, text, size, NULL, 0, made, &conf);
     made->conf = conf;
-    return finish_read(status, made, name, job);
+    OL_TRY(status);
+    OL_TRY(complete(made, name));
+    *job = made;
+    made = NULL;
+    return OL_OK;
+}
+
+ol_status ol_job_read_stored(const char *path, ol_job **job)
+{
+    OL_AUTO_FREE char *text = NULL;
+    size_t size;
+
+    OL_TRY(ol_read_file(path, &text, &size));
+    return ol_job_read_text(path, text, size, job);
 }
 
 void ol_job_destroy(ol_job *job)
@@ -525,17 +527,23 @@ ol_status ol_job_text(const ol_job *job, ol_text *text)
     return ol_conf_write(ol_job_keys, job, job->conf, text);
 }
 
+ol_status ol_job_write(const ol_job *job, const char *path)
+{
+    OL_AUTO_TEXT text = {0};
+
+    OL_TRY(ol_job_text(job, &text));
+    return ol_write_file(path, text.data, text.size);
+}
+
 ol_status ol_job_digest(const ol_job *job, char digest[OL_DIGEST_TEXT])
 {
-    ol_text text = {0};
-    ol_status status = ol_conf_write(ol_job_keys, job, NULL, &text);
+    OL_AUTO_TEXT text = {0};
 
-    for (int i = 0; i < job->n_arms && status == OL_OK; i++)
-        status = ol_conf_write(ol_job_keys, job->arms[i], NULL, &text);
-    if (status == OL_OK)
-        ol_digest(text.data, text.size, digest);
-    ol_text_finish(&text);
-    return status;
+    OL_TRY(ol_conf_write(ol_job_keys, job, NULL, &text));
+    for (int i = 0; i < job->n_arms; i++)
+        OL_TRY(ol_conf_write(ol_job_keys, job->arms[i], NULL, &text));
+    ol_digest(text.data, text.size, digest);
+    return OL_OK;
 }
 
 ol_status ol_job_reference(ol_text *text)

@@ -17,7 +17,10 @@ static const char *const moments[] = {[OL_MOMENTS_SEPARATE] = "separate",
                                       [OL_MOMENTS_CARRY] = "carry",
                                       [OL_MOMENTS_CARRY_V] = "carry_v",
                                       NULL};
-static const char *const storages[] = {[OL_KEEP] = "keep", [OL_RECOMPUTE] = "recompute", NULL};
+static const char *const storages[] = {[OL_STORAGE_AUTO] = "auto",
+                                       [OL_STORAGE_KEEP] = "keep",
+                                       [OL_STORAGE_RECOMPUTE] = "recompute",
+                                       NULL};
 static const char *const schedules[] = {
     [OL_CONSTANT] = "constant", [OL_LINEAR] = "linear", [OL_COSINE] = "cosine", NULL};
 static const char *const rates[] = {
@@ -149,8 +152,10 @@ static const ol_conf_key keys[] = {
          "decoupled, on matrices only"),
     WORD("learner.inner.moments", learner.inner.moments, "\"carry\"", moments,
          "what both loops share: nothing; read: inner starts from outer; carry: and hands back"),
-    WORD("learner.inner.storage", learner.inner.storage, "\"keep\"", storages,
-         "inner activations: keep is faster, recompute needs less memory; same bits"),
+    WORD("learner.inner.storage", learner.inner.storage, "\"auto\"", storages,
+         "steps whose activations are kept: the last and what storage_mib holds, the last, none; same bits"),
+    INT("learner.inner.storage_mib", learner.inner.storage_mib, "512", 0, 1 << 20, "MiB",
+        "memory of a rank for activations of inner steps before the last, where storage is auto"),
     STRINGS("learner.inner.adapts", learner.inner.adapts, "[]",
             "tensors that the inner loop and adaptation move, by pattern; none = what is trained"),
     REAL("learner.outer.lr", learner.outer.lr, "1e-3", 0, INFINITY, 0, "",
@@ -193,8 +198,13 @@ static const ol_conf_key keys[] = {
         "checkpoints at multiples of this stay as well; 0 = none"),
     REAL("train.log_seconds", train.log_seconds, "10.0", 0, INFINITY, 0, "s",
          "least time between two progress lines, off a terminal"),
+    INT("train.before_every", train.before_every, "10", 0, MANY, "meta-steps",
+        "the query loss before adaptation is measured in the first, the last and each so many-th; "
+        "0 = never"),
     {"train.second_order_share", OL_CONF_BOOL, AT(train.second_order_share), "false", 0, 0, 0,
      NULL, "", "also record how much of the gradient is second order; costs a first-order pass"},
+    {"train.timers", OL_CONF_BOOL, AT(train.timers), "false", 0, 0, 0, NULL, "",
+     "also record where the seconds of each meta-step go, in train/phase, and say it at the end"},
     INT("train.max_dropped", train.max_dropped, "3", 1, MANY, "meta-steps",
         "steps in a row with an episode dropped for NaN before the run ends"),
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "outerloop/base/clock.h"     /* ol_clock_seconds */
+#include "outerloop/base/phase.h"     /* ol_phase_enter */
 #include "outerloop/comm/exact_sum.h" /* ol_exact_sum_* */
 #include "outerloop/comm/schedule.h"  /* ol_schedule_* */
 
@@ -154,7 +155,11 @@ static ol_status run_episode(ol_meta_stepper *s, int64_t step, int n, ol_episode
 
     ol_batch_clear(&s->episode.support);
     ol_batch_clear(&s->episode.query);
-    OL_TRY(source(payload, step, n, &s->episode));
+    const ol_phase was = ol_phase_enter(OL_PHASE_DRAW);
+
+    status = source(payload, step, n, &s->episode);
+    ol_phase_leave(was);
+    OL_TRY(status);
     for (int k = 0; k < s->K; k++)
         row[INNER_LOSSES + k] = NAN;
     status = ol_learner_episode(s->model, &s->learner, &s->episode, state, &s->scratch, &s->out,
@@ -188,7 +193,9 @@ static ol_status all_episodes(ol_meta_stepper *s, int64_t step, ol_episode_sourc
             status = run_episode(s, step, n, source, payload, state, &dropped);
         const double begin = ol_clock_seconds();
 
+        ol_phase_enter(OL_PHASE_SUM);
         status = ol_exact_sum_round(s->sum, status, n >= 0 && !dropped ? vectors : NULL, &go_on);
+        ol_phase_leave(OL_PHASE_OTHER);
         *comm_seconds += ol_clock_seconds() - begin;
     }
     return status;
@@ -257,17 +264,26 @@ ol_status ol_meta_step(ol_meta_stepper *s, const ol_outer_spec *outer, int64_t s
     ol_exact_sum_begin(s->sum);
     status = all_episodes(s, step, source, payload, ol_state_borrow(state), &comm_seconds);
     begin = ol_clock_seconds();
+    ol_phase_enter(OL_PHASE_WAIT);
     OL_TRY(ol_comm_agree(s->comm, status));
+    ol_phase_enter(OL_PHASE_SUM);
     OL_TRY(ol_schedule_gather(&s->schedule, s->comm, s->width, s->rows));
     summarise(s, report);
     if (report->dropped < s->N)
         OL_TRY(finish_sum(s, s->N - report->dropped));
     comm_seconds += ol_clock_seconds() - begin;
+    ol_phase_enter(OL_PHASE_OUTER);
     if (report->dropped < s->N)
         report->grad_norm =
             s->learner.learner->outer(s->model, &s->learner, outer, s->spans, &s->out, state);
+    ol_phase_leave(OL_PHASE_OTHER);
     report->comm_seconds = comm_seconds;
     return OL_OK;
+}
+
+void ol_meta_stepper_measure_before(ol_meta_stepper *stepper, bool measure)
+{
+    stepper->learner.measure_before = measure;
 }
 
 const ol_episode_record *ol_meta_stepper_records(const ol_meta_stepper *stepper)

@@ -24,7 +24,7 @@ static void choose_rows(int64_t step, bool scores, int64_t last[OL_TABLES])
 {
     for (int t = 0; t < OL_TABLES; t++)
         last[t] = -1;
-    last[OL_TABLE_STEP] = last[OL_TABLE_EPISODE] = last[OL_TABLE_OWN] = step;
+    last[OL_TABLE_STEP] = last[OL_TABLE_EPISODE] = last[OL_TABLE_OWN] = last[OL_TABLE_PHASE] = step;
     last[OL_TABLE_SCORE] = last[OL_TABLE_PREDICTION] = scores ? INT64_MAX : -1;
 }
 
@@ -118,25 +118,25 @@ ol_status ol_metrics_episode(ol_metrics *m, int64_t step, const ol_episode_recor
                              const double *support_losses, const char *task)
 {
     const ol_episode_report *r = &record->report;
-    ol_cell *c;
+    ol_cell *c, *tail;
 
     if (!m)
         return OL_OK;
     c = m->cells;
+    tail = c + m->K;
     c[EPISODE_STEP].i = step;
     c[EPISODE_NUMBER].i = record->episode;
     c[EPISODE_TASK].text = task;
     c[EPISODE_RANK].i = record->rank;
     c[EPISODE_DROPPED].i = record->dropped;
-    c += EPISODE_COLUMNS;
     for (int k = 0; k < m->K; k++)
-        (c++)->f = support_losses[k];
-    c[TAIL_BEFORE].f = r->query_before;
-    c[TAIL_AFTER].f = r->query_after;
-    c[TAIL_GRAD_NORM].f = r->grad_norm;
-    c[TAIL_SECOND_ORDER].f = r->second_order;
-    c[TAIL_SECONDS].f = record->seconds;
-    c[TAIL_TOKENS].i = record->tokens;
+        c[EPISODE_SUPPORT + k].f = support_losses[k];
+    tail[EPISODE_BEFORE].f = r->query_before;
+    tail[EPISODE_AFTER].f = r->query_after;
+    tail[EPISODE_GRAD_NORM].f = r->grad_norm;
+    tail[EPISODE_SECOND_ORDER].f = r->second_order;
+    tail[EPISODE_SECONDS].f = record->seconds;
+    tail[EPISODE_TOKENS].i = record->tokens;
     return add(m, OL_TABLE_EPISODE, m->cells);
 }
 
@@ -159,6 +159,23 @@ ol_status ol_metrics_own(ol_metrics *m, int64_t step, const char *name, size_t n
     };
 
     return add(m, OL_TABLE_OWN, cells);
+}
+
+ol_status ol_metrics_phases(ol_metrics *m, int64_t step, const ol_phase_row *rows)
+{
+    for (int p = 0; p < OL_PHASES && m; p++) {
+        const ol_cell cells[] = {
+            [PHASE_STEP] = {.i = step},
+            [PHASE_NAME] = {.text = ol_phase_names[p]},
+            [PHASE_SECONDS] = {.f = rows[p].seconds},
+            [PHASE_MOST] = {.f = rows[p].most},
+            [PHASE_RANK] = {.i = rows[p].slowest},
+            [PHASE_CALLS] = {.i = rows[p].calls},
+        };
+
+        OL_TRY(add(m, OL_TABLE_PHASE, cells));
+    }
+    return OL_OK;
 }
 
 ol_status ol_metrics_overlap(ol_metrics *m, const ol_overlap *overlap)
@@ -212,7 +229,7 @@ ol_status ol_metrics_sink(void *metrics, const ol_table_spec *table, ol_cell *ce
     ol_metrics *m = metrics;
     const int t = table == &ol_eval_score_table ? OL_TABLE_SCORE : OL_TABLE_PREDICTION;
 
-    cells[OL_SCORE_NUMBER].i = ol_tables_rows(m->tables, t);
+    cells[SCORE_NUMBER].i = ol_tables_rows(m->tables, t);
     return add(m, t, cells);
 }
 

@@ -8,12 +8,10 @@
 #include "outerloop/model/import.h" /* ol_import_is_model */
 #include "outerloop/run/job.h"      /* ol_job_read_text */
 #include "outerloop/run/snapshot.h" /* ol_snapshot_find */
+#include "snapshot_parts.h"         /* ol_snapshot_job  */
 #include "tokenizer_texts.h"
 
-enum {
-    MOST_STARTS = 8,          /* checkpoints that stand on one another */
-    PACKAGE_BYTES = 256 << 20 /* of a file beside a model              */
-};
+enum { PACKAGE_BYTES = 256 << 20 /* of a file beside a model */ };
 
 static const char *const names[OL_PACKAGE_FILES] = {"config.json",
                                                     "generation_config.json",
@@ -65,50 +63,39 @@ static ol_status read_folder(const char *folder, ol_package *out)
 static ol_status add_made(ol_package *out, const char *name, const ol_gguf *file,
                           ol_status (*make)(const ol_gguf *, ol_text *))
 {
-    ol_text text = {0};
-    const ol_status status = make(file, &text);
+    OL_AUTO_TEXT text = {0};
 
-    if (status == OL_OK)
-        add(out, name, text.data, text.size);
-    else
-        ol_text_finish(&text);
-    return status;
+    OL_TRY(make(file, &text));
+    add(out, name, text.data, text.size);
+    text = (ol_text){0};
+    return OL_OK;
 }
 
 static ol_status read_gguf(const char *path, ol_package *out)
 {
-    ol_gguf *file = NULL;
-    ol_status status;
+    OL_AUTO(ol_gguf_drop) ol_gguf *file = NULL;
 
     OL_TRY(ol_gguf_open(path, &file));
-    status = add_made(out, "tokenizer.json", file, ol_gguf_tokenizer_json);
-    if (status == OL_OK)
-        status = add_made(out, "tokenizer_config.json", file, ol_gguf_tokenizer_config);
-    if (status == OL_OK)
-        status = add_made(out, "config.json", file, ol_gguf_token_ids);
-    ol_gguf_close(file);
-    return status;
+    OL_TRY(add_made(out, "tokenizer.json", file, ol_gguf_tokenizer_json));
+    OL_TRY(add_made(out, "tokenizer_config.json", file, ol_gguf_tokenizer_config));
+    return add_made(out, "config.json", file, ol_gguf_token_ids);
 }
 
 static ol_status read_checkpoint(const char *path, ol_package *out)
 {
-    ol_checkpoint *file = NULL;
-    ol_status status;
+    OL_AUTO_CHECKPOINT *file = NULL;
 
     OL_TRY(ol_checkpoint_open(path, &file));
-    status = OL_OK;
-    for (size_t i = 0; i < OL_PACKAGE_FILES && status == OL_OK; i++) {
+    for (size_t i = 0; i < OL_PACKAGE_FILES; i++) {
         char *data = NULL;
         size_t size = 0;
 
         if (!ol_checkpoint_has_file(file, names[i]))
             continue;
-        status = ol_checkpoint_read_file(file, names[i], &data, &size);
-        if (status == OL_OK)
-            add(out, names[i], data, size);
+        OL_TRY(ol_checkpoint_read_file(file, names[i], &data, &size));
+        add(out, names[i], data, size);
     }
-    ol_checkpoint_close(file);
-    return status;
+    return OL_OK;
 }
 
 static bool has_tokenizer_files(const char *folder)
@@ -172,25 +159,15 @@ static ol_status place_of_suite(const char *checkpoint, char place[PATH_MAX])
 
 static ol_status place_of_checkpoint(const char *path, int depth, char place[PATH_MAX])
 {
-    ol_checkpoint *file = NULL;
-    ol_job *job = NULL;
-    ol_status status = OL_OK;
-    bool own;
+    OL_AUTO_CHECKPOINT *file = NULL;
+    OL_AUTO_JOB *job = NULL;
 
     OL_TRY(ol_checkpoint_open(path, &file));
-    own = ol_archive_is_group(ol_checkpoint_archive(file), "files");
-    if (own)
-        status = ol_path_format(place, "%s", path);
-    else
-        status =
-            ol_job_read_text(path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file)), &job);
-    if (job)
-        status = place_of_job(job, depth, place);
-    if (job && status == OL_OK && !place[0])
-        status = place_of_suite(path, place);
-    ol_job_destroy(job);
-    ol_checkpoint_close(file);
-    return status;
+    if (ol_archive_is_group(ol_checkpoint_archive(file), "files"))
+        return ol_path_format(place, "%s", path);
+    OL_TRY(ol_snapshot_job(file, path, &job));
+    OL_TRY(place_of_job(job, depth, place));
+    return place[0] ? OL_OK : place_of_suite(path, place);
 }
 
 /* Where the texts of a model are: a folder with tokenizer files, a GGUF file or a checkpoint that
@@ -200,8 +177,8 @@ static ol_status place_of(const char *path, int depth, char place[PATH_MAX])
     char found[PATH_MAX];
 
     place[0] = '\0';
-    OL_CHECK(depth < MOST_STARTS, OL_EDATA, "%s: it stands on more than %d other checkpoints", path,
-             MOST_STARTS);
+    OL_CHECK(depth < OL_MOST_STARTS, OL_EDATA, "%s: it stands on more than %d other checkpoints",
+             path, OL_MOST_STARTS);
     if (ol_import_is_model(path) || (ol_path_is_folder(path) && has_tokenizer_files(path)))
         return ol_path_format(place, "%s", path);
     OL_TRY(ol_snapshot_find(path, found));
@@ -224,10 +201,8 @@ ol_status ol_package_read(const char *path, ol_package *out)
 ol_status ol_package_of_job(const ol_job *job, const char *root, char path[PATH_MAX])
 {
     path[0] = '\0';
-    if (job->data.tokenizer[0])
-        return ol_path_format(path, "%s", job->data.tokenizer);
-    if (job->model.init == OL_INIT_IMPORT)
-        return ol_path_format(path, "%s", job->model.path);
+    if (job->data.tokenizer[0] || job->model.init == OL_INIT_IMPORT)
+        return place_of_job(job, 0, path);
     if (job->model.init == OL_INIT_CHECKPOINT)
         OL_TRY(place_of(job->model.path, 0, path));
     return ol_path_exists(path) ? OL_OK : ol_path_format(path, "%s/tokenizer", root);
@@ -236,25 +211,21 @@ ol_status ol_package_of_job(const ol_job *job, const char *root, char path[PATH_
 ol_status ol_package_tokenizer(const char *path, ol_tokenizer **out)
 {
     const ol_checkpoint_file *json, *vocab, *merges;
-    ol_package package = {0};
+    OL_AUTO(ol_package_finish) ol_package package = {0};
     char place[PATH_MAX] = "";
-    ol_status status;
 
     *out = NULL;
     if (ol_path_is_folder(path) || ol_gguf_is_one(path) || ol_checkpoint_is_one(path))
         OL_TRY(place_of(path, 0, place));
     if (!place[0] || ol_path_is_folder(place))
         return ol_tokenizer_load(place[0] ? place : path, out); /* which says what is not there */
-    status = ol_package_read(place, &package);
+    OL_TRY(ol_package_read(place, &package));
     json = ol_package_find(&package, "tokenizer.json");
     vocab = ol_package_find(&package, "vocab.json");
     merges = ol_package_find(&package, "merges.txt");
-    if (status == OL_OK && json)
-        status = ol_tokenizer_parse(place, json->data, json->size, out);
-    else if (status == OL_OK)
-        status = vocab && merges ? ol_tokenizer_parse_pair(place, vocab->data, vocab->size,
-                                                           merges->data, merges->size, out)
-                                 : ol_fail(OL_EDATA, "%s: holds no tokenizer", place);
-    ol_package_finish(&package);
-    return status;
+    if (json)
+        return ol_tokenizer_parse(place, json->data, json->size, out);
+    OL_CHECK(vocab && merges, OL_EDATA, "%s: holds no tokenizer", place);
+    return ol_tokenizer_parse_pair(place, vocab->data, vocab->size, merges->data, merges->size,
+                                   out);
 }

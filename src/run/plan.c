@@ -29,7 +29,7 @@ static bool same_work(const ol_arm *a, const ol_arm *b)
            x->order == y->order && x->episodes == y->episodes && x->support == y->support &&
            x->query == y->query && x->inner.steps == y->inner.steps &&
            x->inner.optimizer == y->inner.optimizer && x->inner.storage == y->inner.storage &&
-           x->inner.moments == y->inner.moments;
+           x->inner.storage_mib == y->inner.storage_mib && x->inner.moments == y->inner.moments;
 }
 
 static ol_status time_training(plan_clock *clock, ol_setup *s, int i, int ranks, ol_plan_part *part)
@@ -182,16 +182,14 @@ static ol_status plan_tuning(plan_clock *clock, const ol_job *job, bool resume, 
     static const char *const names[] = {"tuning the start", "tuning"};
 
     for (int trained = 0; trained < 2; trained++) {
+        OL_AUTO_SETUP *setup = NULL;
         ol_job *search = NULL;
-        ol_setup *setup = NULL;
-        ol_status status = ol_comm_agree(clock->comm, ol_tune_job(job, trained > 0, &search));
 
-        if (status == OL_OK && search)
-            status = ol_setup_look(clock->comm, search, resume, &setup);
-        if (status == OL_OK && setup)
-            status = plan_part(clock, setup, names[trained], 1, plan);
-        ol_setup_destroy(setup);
-        OL_TRY(status);
+        OL_TRY(ol_comm_agree(clock->comm, ol_tune_job(job, trained > 0, &search)));
+        if (!search)
+            continue;
+        OL_TRY(ol_setup_create(clock->comm, search, resume, true, &setup));
+        OL_TRY(plan_part(clock, setup, names[trained], 1, plan));
     }
     return OL_OK;
 }
@@ -203,19 +201,18 @@ static int lead(const ol_plan *plan)
     return 60 * (int)ceil(fmax(seconds, LEAD_LEAST) / 60);
 }
 
-/* Takes the setup, so that it is gone when others are made. */
-static ol_status plan_all(plan_clock *clock, const ol_job *job, ol_setup *setup, bool resume,
+/* Lets go of the setup before others are made. */
+static ol_status plan_all(plan_clock *clock, const ol_job *job, ol_setup **setup, bool resume,
                           ol_plan *plan)
 {
     const int seeds = job->train_seeds.n;
-    ol_status status;
 
     snprintf(plan->name, sizeof plan->name, "%s", job->name);
     plan->threads = job->threads;
     plan->gflops = clock->gflops;
-    status = plan_part(clock, setup, "run", seeds > 0 ? seeds : 1, plan);
-    ol_setup_destroy(setup);
-    OL_TRY(status);
+    OL_TRY(plan_part(clock, *setup, "run", seeds > 0 ? seeds : 1, plan));
+    ol_setup_destroy(*setup);
+    *setup = NULL;
     if (ol_tune_wanted(job))
         OL_TRY(plan_tuning(clock, job, resume, plan));
     plan->measured = clock->measured;
@@ -226,19 +223,15 @@ static ol_status plan_all(plan_clock *clock, const ol_job *job, ol_setup *setup,
 ol_status ol_plan_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
                       bool resume, int ranks, ol_plan *out)
 {
-    ol_setup *setup = NULL;
-    ol_job *job = NULL;
+    OL_AUTO_SETUP *setup = NULL;
+    OL_AUTO_JOB *job = NULL;
     plan_clock clock;
     ol_status status;
 
     *out = (ol_plan){.ranks = ranks};
     OL_TRY(ol_run_look(comm, path, sets, n_sets, resume, &job, &setup));
-    status = plan_clock_start(comm, BUDGET, &clock);
-    if (status == OL_OK)
-        status = plan_all(&clock, job, setup, resume, out);
-    else
-        ol_setup_destroy(setup);
-    ol_job_destroy(job);
+    OL_TRY(plan_clock_start(comm, BUDGET, &clock));
+    status = plan_all(&clock, job, &setup, resume, out);
     if (status != OL_OK)
         ol_plan_finish(out);
     return status;

@@ -4,10 +4,9 @@
  *   (1) seconds of a meta-step = a · Σ_rounds max over ranks cost(episode) + b
  *   (2) seconds of scoring     = c · max(Σ cost / ranks, max cost)         over targets
  *
- * Costs are those by which the run itself shares out its work. a and b are measured in one meta-step
- * of one episode a rank, c on a target of median cost; where that would take too long, a and c
- * follow from the count of products and the rate of a large one, of which an episode reaches
- * SHARE. */
+ * Costs are those by which the run itself shares out its work: flop (model/cost.h). a and b are measured
+ * in one meta-step of one episode a rank, c on a target of median cost; where that would take too long,
+ * a and c follow from the rate of a large product, of which an episode reaches OL_RATE_REACHED. */
 #include "plan_parts.h"
 
 #include <math.h>
@@ -16,20 +15,17 @@
 #include "outerloop/base/clock.h"    /* ol_clock_seconds */
 #include "outerloop/comm/schedule.h" /* ol_schedule */
 #include "outerloop/kernel/rate.h"   /* ol_gemm_rate */
+#include "outerloop/model/cost.h"    /* ol_cost_losses */
 #include "outerloop/run/meta_step.h" /* ol_meta_stepper */
 #include "outerloop/run/scores.h"    /* ol_scores_spec */
-#include "outerloop/run/train.h"     /* ol_train_cost */
 
 enum {
     RATE_REPS = 3,
     SAMPLED_STEPS = 64, /* meta-steps whose costs are looked at */
 };
 
-static const double SHARE = 0.6; /* of the rate of a large product */
 static const double AGAIN =
     1.0; /* s: shorter episodes are run twice, for the first touches memory */
-static const double FORWARD = 1.0; /* passes */
-static const double GRADIENT = 3.0;
 
 ol_status plan_clock_start(ol_comm *comm, double budget, plan_clock *clock)
 {
@@ -40,16 +36,6 @@ ol_status plan_clock_start(ol_comm *comm, double budget, plan_clock *clock)
     OL_TRY(ol_comm_reduce(comm, clock->gflops, &rates));
     clock->gflops = rates.min.value;
     return OL_OK;
-}
-
-/* Passes of the model's products that a gradient takes: that of frozen weights is not computed. */
-static double gradient_passes(const ol_model *model)
-{
-    size_t frozen = 0;
-
-    for (int i = 0; i < model->n_frozen; i++)
-        frozen += model->frozen[i].size;
-    return GRADIENT * (0.5 + 0.5 * (double)model->P / (double)(model->P + frozen));
 }
 
 /* Collective: may that much be measured? The same answer on all ranks. */
@@ -94,10 +80,10 @@ static ol_status add_step(const ol_arm *arm, const ol_learner_spec *learner, int
         ol_episode_cost cost;
 
         OL_TRY(ol_sampler_cost(arm->sampler, (uint32_t)step, N, n, &cost));
-        costs[n] = ol_train_cost(arm, learner, &cost);
+        costs[n] = ol_learner_flop(arm->model, learner, &cost.support, &cost.query);
         out->most = fmax(out->most, costs[n]);
-        support += (double)cost.support_tokens;
-        query += (double)cost.query_tokens;
+        support += (double)cost.support.tokens;
+        query += (double)cost.query.tokens;
     }
     ol_schedule_plan(schedule, costs);
     for (int p = 0; p < N; p += schedule->size)
@@ -112,21 +98,18 @@ static ol_status sample_costs(const ol_arm *arm, const ol_learner_spec *learner,
 {
     const int steps = arm->job->train.steps, N = arm->job->learner.episodes;
     const int looked = steps < SAMPLED_STEPS ? steps : SAMPLED_STEPS;
-    double *costs = calloc((size_t)N, sizeof *costs);
-    ol_schedule schedule = {0};
-    ol_status status;
+    OL_AUTO_FREE double *costs = calloc((size_t)N, sizeof *costs);
+    OL_AUTO(ol_schedule_finish) ol_schedule schedule = {0};
 
     *out = (sample){0};
     OL_CHECK(costs, OL_ENOMEM, "no memory for %d episodes", N);
-    status = ol_schedule_init(&schedule, N, ranks);
-    for (int i = 0; i < looked && status == OL_OK; i++)
-        status = add_step(arm, learner, (int64_t)i * steps / looked, &schedule, costs, out);
-    ol_schedule_finish(&schedule);
-    free(costs);
+    OL_TRY(ol_schedule_init(&schedule, N, ranks));
+    for (int i = 0; i < looked; i++)
+        OL_TRY(add_step(arm, learner, (int64_t)i * steps / looked, &schedule, costs, out));
     out->span /= looked > 0 ? looked : 1;
     out->tokens /= looked > 0 ? looked : 1;
     out->support /= looked > 0 ? looked : 1;
-    return status;
+    return OL_OK;
 }
 
 /* One meta-step of one episode a rank. *a, *b of (1). */
@@ -162,7 +145,8 @@ static ol_status run_steps(plan_clock *clock, ol_setup *setup, const ol_arm *arm
         slowest = fmax(slowest, record->seconds);
         status = ol_sampler_cost(arm->sampler, 0, N, n % N, &cost);
         if (status == OL_OK)
-            each = fmax(each, record->seconds / ol_train_cost(arm, learner, &cost));
+            each = fmax(each, record->seconds /
+                                  ol_learner_flop(arm->model, learner, &cost.support, &cost.query));
     }
     free(equal);
     *a = each;
@@ -203,7 +187,7 @@ ol_status plan_training_time(plan_clock *clock, ol_setup *setup, const ol_arm *a
     sample costs;
 
     OL_TRY(ol_comm_agree(clock->comm, sample_costs(arm, &learner, ranks, &costs)));
-    a = gradient_passes(arm->model) / (SHARE * 1e9 * clock->gflops);
+    a = 1 / (OL_RATE_REACHED * 1e9 * clock->gflops);
     OL_TRY(affordable(clock, a * costs.most, &out->measured));
     if (out->measured)
         OL_TRY(measure(clock, setup, arm, &learner, &a, &b));
@@ -232,21 +216,18 @@ static int median_item(const ol_evaluation_spec *spec)
     return 0;
 }
 
-/* Passes of one token, and of an adaptation, by the count of products. */
-static double item_flop(const ol_job *job, const ol_model *model, const ol_evaluation_spec *spec,
+/* Of scoring a target's prompts as often as they are, and of the longest adaptation. */
+static double item_flop(const ol_model *model, const ol_evaluation_spec *spec,
                         const ol_eval_target *target)
 {
     const ol_eval_spec *s = &spec->scoring;
-    const ol_arm arm = {.job = job, .model = (ol_model *)(uintptr_t)model};
-    const ol_learner_spec one = {.learner = ol_learner_find("multitask")};
-    const ol_episode_cost prompts = {.query_tokens = ol_batch_tokens(target->prompts)};
-    double flop = FORWARD * ol_eval_scorings(s) * ol_train_cost(&arm, &one, &prompts);
+    const ol_prompts_size prompts = ol_batch_size(target->prompts);
+    double flop = ol_eval_scorings(s) * ol_cost_losses(model, &prompts);
 
     if (s->n_counts > 0) {
-        const ol_episode_cost support = {.support_tokens = ol_batch_tokens(target->support)};
+        const ol_prompts_size support = ol_batch_size(target->support);
 
-        flop += gradient_passes(model) * s->counts[s->n_counts - 1] *
-                ol_train_cost(&arm, &one, &support);
+        flop += s->counts[s->n_counts - 1] * ol_cost_gradient(model, &support);
     }
     return flop;
 }
@@ -255,19 +236,15 @@ static ol_status score_item(ol_setup *setup, const ol_model *model, const ol_eva
                             const ol_eval_target *target, double *seconds)
 {
     const double begin = ol_clock_seconds();
-    ol_arena ws = {0};
+    OL_AUTO(ol_arena_finish) ol_arena ws = {0};
     ol_eval_result result = {0};
-    ol_status status =
-        ol_arena_init(&ws, "evaluation", ol_eval_target_bytes(model, &spec->scoring, target));
 
-    if (status == OL_OK)
-        status = ol_eval_target_score(model, &spec->scoring, target, ol_state_borrow(&setup->state),
-                                      &ws, &result);
-    if (status == OL_OK)
-        ol_eval_result_finish(&result);
-    ol_arena_finish(&ws);
+    OL_TRY(ol_arena_init(&ws, "evaluation", ol_eval_target_bytes(model, &spec->scoring, target)));
+    OL_TRY(ol_eval_target_score(model, &spec->scoring, target, ol_state_borrow(&setup->state), &ws,
+                                &result));
+    ol_eval_result_finish(&result);
     *seconds = ol_clock_seconds() - begin;
-    return status;
+    return OL_OK;
 }
 
 ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *job,
@@ -286,7 +263,7 @@ ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *jo
     }
     OL_TRY(ol_comm_agree(
         clock->comm, spec.source(spec.payload, item / spec.n_seeds, item % spec.n_seeds, &target)));
-    one = item_flop(job, model, &spec, &target) / (SHARE * 1e9 * clock->gflops);
+    one = item_flop(model, &spec, &target) / (OL_RATE_REACHED * 1e9 * clock->gflops);
     OL_TRY(affordable(clock, one, &can));
     if (can) {
         ol_state_start(model, &learner, setup->theta0, &setup->state);

@@ -73,15 +73,18 @@ void ol_progress_step(ol_progress *p, int64_t done, double before, double after,
     if (isfinite(after)) { /* a step with nothing but dropped episodes has no loss */
         p->weight = forget * p->weight + 1.0;
         p->after = forget * p->after + after;
-        p->before = forget * p->before + (isfinite(before) ? before : after);
+    }
+    if (isfinite(after) && isfinite(before)) {
+        p->weight_gain = forget * p->weight_gain + 1.0;
+        p->gain = forget * p->gain + before - after;
     }
     p->tokens = forget * p->tokens + (double)tokens;
     p->seconds = forget * p->seconds + seconds;
     if (!is_due(p, done))
         return;
-    if (p->weight > 0.0 && isfinite(before))
-        snprintf(losses, sizeof losses, "loss %.3f → %.3f", p->before / p->weight,
-                 p->after / p->weight);
+    if (p->weight_gain > 0.0)
+        snprintf(losses, sizeof losses, "loss %.3f → %.3f",
+                 p->after / p->weight + p->gain / p->weight_gain, p->after / p->weight);
     else if (p->weight > 0.0)
         snprintf(losses, sizeof losses, "loss %.3f", p->after / p->weight);
     rate_text(p->seconds > 0.0 ? p->tokens / p->seconds : 0.0, rate);

@@ -42,16 +42,11 @@ static int compare_entries(const void *a, const void *b, void *job)
 
 static ol_job *read_job(const char *folder)
 {
-    char path[PATH_MAX], *text;
-    size_t size;
+    char path[PATH_MAX];
     ol_job *job = NULL;
 
-    if (ol_path_format(path, "%s/job.cfg", folder) != OL_OK || !ol_path_exists(path) ||
-        ol_read_file(path, &text, &size) != OL_OK)
-        return NULL;
-    if (ol_job_read_text(path, text, size, &job) != OL_OK)
-        job = NULL;
-    free(text);
+    if (ol_path_format(path, "%s/job.cfg", folder) == OL_OK && ol_path_exists(path))
+        (void)!ol_job_read_stored(path, &job);
     return job;
 }
 
@@ -59,7 +54,7 @@ static ol_status read_folder(ol_report *r, int run, const char *folder, int dept
 
 static ol_status read_members(ol_report *r, int run, const char *folder, int depth)
 {
-    ol_job *job = read_job(folder);
+    OL_AUTO_JOB *job = read_job(folder);
     struct dirent **entries = NULL;
     const int n = scandir(folder, &entries, is_plain, NULL);
     ol_status status = OL_OK;
@@ -76,7 +71,6 @@ static ol_status read_members(ol_report *r, int run, const char *folder, int dep
         free(entries[i]);
     }
     free(entries);
-    ol_job_destroy(job);
     return status;
 }
 
@@ -142,6 +136,7 @@ static ol_status make_labels(ol_report *r)
         report_learner *l = &r->learners[i];
         ol_text text = {0};
 
+        l->color = i % 10;
         if (r->n_runs > 1)
             OL_TRY(ol_text_format(&text, "%s/", r->runs[l->run].name));
         OL_TRY(ol_text_format(&text, "%s", l->name));
@@ -150,74 +145,29 @@ static ol_status make_labels(ol_report *r)
     return OL_OK;
 }
 
-/* --- what the scores are about ---------------------------------------------------------------- */
-
-static void add_name(const char **names, int *n, const char *name)
+static ol_status open_runs(const char *const *paths, int n, ol_report *r)
 {
-    for (int i = 0; i < *n; i++)
-        if (names[i] == name) /* words are kept once */
-            return;
-    names[(*n)++] = name;
-}
-
-static void add_count(int *counts, int *n, int steps)
-{
-    int at = 0;
-
-    while (at < *n && ol_steps_before(counts[at], steps))
-        at++;
-    if (at < *n && counts[at] == steps)
-        return;
-    memmove(counts + at + 1, counts + at, (size_t)(*n - at) * sizeof *counts);
-    counts[at] = steps;
-    ++*n;
-}
-
-static ol_status make_lists(ol_report *r)
-{
-    const size_t words = (size_t)r->words.n + 1;
-    size_t scores = 1;
-
-    for (int i = 0; i < r->n_learners; i++)
-        scores += r->learners[i].n_scores;
-    r->tasks = calloc(words, sizeof *r->tasks);
-    r->groups = calloc(words, sizeof *r->groups);
-    r->counts = calloc(scores, sizeof *r->counts);
-    OL_CHECK(r->tasks && r->groups && r->counts, OL_ENOMEM, "no memory for a report");
-    for (int i = 0; i < r->n_learners; i++)
-        for (size_t j = 0; j < r->learners[i].n_scores; j++) {
-            const report_score *s = &r->learners[i].scores[j];
-
-            add_name(r->tasks, &r->n_tasks, s->task);
-            if (*s->group)
-                add_name(r->groups, &r->n_groups, s->group);
-            add_count(r->counts, &r->n_counts, s->steps);
-        }
-    return OL_OK;
+    r->runs = calloc((size_t)n + 1, sizeof *r->runs);
+    OL_CHECK(r->runs, OL_ENOMEM, "no memory for %d runs", n);
+    for (int i = 0; i < n; i++)
+        OL_TRY(read_run(r, paths[i]));
+    OL_TRY(make_labels(r));
+    return report_summarise(r);
 }
 
 ol_status ol_report_open(const char *const *paths, int n, ol_report **out)
 {
     ol_report *r = calloc(1, sizeof *r);
-    ol_status status = OL_OK;
+    ol_status status;
 
     *out = NULL;
     OL_CHECK(r, OL_ENOMEM, "no memory for a report");
-    r->runs = calloc((size_t)n + 1, sizeof *r->runs);
-    if (!r->runs)
-        status = ol_fail(OL_ENOMEM, "no memory for %d runs", n);
-    for (int i = 0; i < n && status == OL_OK; i++)
-        status = read_run(r, paths[i]);
+    status = open_runs(paths, n, r);
     if (status == OL_OK)
-        status = make_labels(r);
-    if (status == OL_OK)
-        status = make_lists(r);
-    if (status != OL_OK) {
+        *out = r;
+    else
         ol_report_close(r);
-        return status;
-    }
-    *out = r;
-    return OL_OK;
+    return status;
 }
 
 static void finish_learner(report_learner *l)
@@ -229,13 +179,7 @@ static void finish_learner(report_learner *l)
     free(l->trainings);
     free(l->job_text);
     ol_job_destroy(l->job);
-    report_cache_destroy(l->cache);
-    free(l->series.step);
-    free(l->series.before);
-    free(l->series.after);
-    free(l->series.norm);
-    free(l->series.seconds);
-    free(l->series.tokens);
+    stored_table_finish(&l->series);
 }
 
 void ol_report_close(ol_report *r)
@@ -248,15 +192,16 @@ void ol_report_close(ol_report *r)
         free(r->runs[i].path);
         free(r->runs[i].name);
         ol_job_destroy(r->runs[i].job);
-        for (int k = 0; k < 8; k++)
+        for (int k = 0; k < REPORT_FACTS; k++)
             free(r->runs[i].facts[k]);
     }
     for (int i = 0; i < r->words.n; i++)
         free(r->words.items[i]);
     free(r->words.items);
-    free(r->tasks);
-    free(r->groups);
+    free(r->scored);
     free(r->counts);
+    free(r->subjects);
+    free(r->stats);
     free(r->learners);
     free(r->runs);
     free(r);

@@ -72,15 +72,15 @@ static ol_status add_ticks(const axis *y, ol_text *out)
     return OL_OK;
 }
 
-/* Points of a curve, gaps where there is no number. */
-static ol_status add_curve(const axis *x, const axis *y, const report_series *s,
+/* Points of a curve, where there is a number. */
+static ol_status add_curve(const axis *x, const axis *y, const stored_table *s,
                            const double *values, const char *class, ol_text *out)
 {
     double points[POINTS], steps[POINTS];
     const int n = report_thin(s->n, values, POINTS, points);
     bool pen = false;
 
-    report_thin(s->n, s->step, POINTS, steps);
+    report_thin(s->n, s->number[STEP_NUMBER], POINTS, steps);
     OL_TRY(ol_text_format(out, "<path class=\"%s\" d=\"", class));
     for (int i = 0; i < n; i++) {
         const bool there = isfinite(points[i]) && (!y->logarithmic || points[i] > 0.0);
@@ -88,14 +88,14 @@ static ol_status add_curve(const axis *x, const axis *y, const report_series *s,
         if (there)
             OL_TRY(ol_text_format(out, "%c%.1f %.1f", pen ? 'L' : 'M', place(x, steps[i]),
                                   place(y, points[i])));
-        pen = there;
+        pen = pen || there;
     }
     return ol_text_format(out, "\"/>\n");
 }
 
-static axis steps_axis(const report_series *s)
+static axis steps_axis(const stored_table *s)
 {
-    const double first = s->step[0], last = s->step[s->n - 1];
+    const double first = s->number[STEP_NUMBER][0], last = s->number[STEP_NUMBER][s->n - 1];
 
     return (axis){
         .low = first, .high = last > first ? last : first + 1.0, .at_low = LEFT, .at_high = RIGHT};
@@ -104,10 +104,9 @@ static axis steps_axis(const report_series *s)
 static ol_status begin(const axis *x, const axis *y, const char *what, const char *name,
                        ol_text *out)
 {
-    OL_TRY(ol_text_format(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s of ", WIDE,
+    OL_TRY(ol_text_format(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s", WIDE,
                           HIGH, what));
-    OL_TRY(report_escape(name, out));
-    OL_TRY(ol_text_format(out, "\">\n"));
+    OL_TRY(report_put(out, " of ", name, "\">\n"));
     OL_TRY(add_ticks(y, out));
     return ol_text_format(out,
                           "<text class=\"tick\" x=\"%d\" y=\"%d\">%.0f</text>"
@@ -125,8 +124,9 @@ ol_status report_draw_loss(const report_learner *l, double most, ol_text *out)
 
     OL_TRY(begin(&x, &y, "loss", l->label, out));
     if (l->inner)
-        OL_TRY(add_curve(&x, &y, &l->series, l->series.before, "line before", out));
-    OL_TRY(add_curve(&x, &y, &l->series, l->series.after, "line after", out));
+        OL_TRY(
+            add_curve(&x, &y, &l->series, l->series.number[STEP_LOSS_BEFORE], "line before", out));
+    OL_TRY(add_curve(&x, &y, &l->series, l->series.number[STEP_LOSS_AFTER], "line after", out));
     return ol_text_format(out, "</svg>\n");
 }
 
@@ -134,7 +134,7 @@ ol_status report_draw_norm(const report_learner *l, ol_text *out)
 {
     const axis x = steps_axis(&l->series);
     double points[POINTS], least = (double)INFINITY, most = 0.0;
-    const int n = report_thin(l->series.n, l->series.norm, POINTS, points);
+    const int n = report_thin(l->series.n, l->series.number[STEP_GRAD_NORM], POINTS, points);
 
     for (int i = 0; i < n; i++)
         if (isfinite(points[i]) && points[i] > 0.0) {
@@ -149,7 +149,7 @@ ol_status report_draw_norm(const report_learner *l, ol_text *out)
                     .logarithmic = true};
 
     OL_TRY(begin(&x, &y, "norm of the meta-gradient", l->label, out));
-    OL_TRY(add_curve(&x, &y, &l->series, l->series.norm, "line after", out));
+    OL_TRY(add_curve(&x, &y, &l->series, l->series.number[STEP_GRAD_NORM], "line after", out));
     return ol_text_format(out, "</svg>\n");
 }
 
@@ -157,41 +157,25 @@ ol_status report_draw_norm(const report_learner *l, ol_text *out)
 
 /* The axis that holds means, intervals and worst seeds of all learners at all counts, so that
    drawings of a group compare. */
-static ol_status dots_axis(const ol_report *r, const char *group, axis *a, double *chance)
+static axis dots_axis(const ol_report *r, int subject, double *chance)
 {
     double low = 1.0, high = 0.0;
 
     *chance = (double)NAN;
-    for (int k = 0; k < r->n_learners * r->n_counts; k++) {
-        report_stat s;
+    for (int k = 0; k < r->n_scored * r->n_counts; k++) {
+        const report_stat *s = report_stat_of(r, k / r->n_counts, k % r->n_counts, subject);
 
-        OL_TRY(report_stat_of(&r->learners[k / r->n_counts], r->counts[k % r->n_counts], group,
-                              NULL, &s));
-        if (isnan(s.mean))
+        if (isnan(s->mean))
             continue;
-        low = fmin(low, fmin(s.worst, isnan(s.low) ? s.mean : s.low));
-        high = fmax(high, isnan(s.high) ? s.mean : s.high);
-        *chance = isnan(s.chance) ? *chance : s.chance;
+        low = fmin(low, fmin(s->worst, isnan(s->low) ? s->mean : s->low));
+        high = fmax(high, isnan(s->high) ? s->mean : s->high);
+        *chance = isnan(s->chance) ? *chance : s->chance;
     }
-    if (!isnan(*chance))
-        low = fmin(low, *chance);
+    low = fmin(low, *chance); /* which leaves it where there is none */
     low = fmax(0.0, floor(10.0 * low - 0.2) / 10.0);
     high = fmin(1.0, ceil(10.0 * high + 0.2) / 10.0);
-    *a = (axis){
+    return (axis){
         .low = low, .high = high > low ? high : low + 0.1, .at_low = NAMES, .at_high = RIGHT - 4};
-    return OL_OK;
-}
-
-/* Bytes of the first `columns` letters. */
-static int cut(const char *text, int columns)
-{
-    int bytes = 0;
-
-    for (int c = 0; text[bytes] && c < columns; c++)
-        do
-            bytes++;
-        while (((unsigned char)text[bytes] & 0xc0) == 0x80);
-    return bytes;
 }
 
 static ol_status add_dot(const axis *a, const char *label, int color, int row, const report_stat *s,
@@ -200,12 +184,11 @@ static ol_status add_dot(const axis *a, const char *label, int color, int row, c
     const double y = TOP + ROW * row + ROW / 2.0;
     char name[80];
 
-    snprintf(name, sizeof name, "%.*s%s", cut(label, 15), label,
-             label[cut(label, 16)] ? "…" : label + cut(label, 15));
-    OL_TRY(ol_text_format(out, "<text class=\"label\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\">",
+    snprintf(name, sizeof name, "%.*s%s", ol_text_fit(label, 15), label,
+             label[ol_text_fit(label, 16)] ? "…" : label + ol_text_fit(label, 15));
+    OL_TRY(ol_text_format(out, "<text class=\"label\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\"",
                           NAMES - 10, y + 4.0));
-    OL_TRY(report_escape(name, out));
-    OL_TRY(ol_text_format(out, "</text>\n"));
+    OL_TRY(report_put(out, ">", name, "</text>\n"));
     if (!isnan(s->low))
         OL_TRY(ol_text_format(out, "<path class=\"bar c%d\" d=\"M%.1f %.1fH%.1f\"/>\n", color,
                               place(a, s->low), y, place(a, s->high)));
@@ -229,34 +212,23 @@ static ol_status add_scale(const axis *a, int rows, ol_text *out)
     return OL_OK;
 }
 
-ol_status report_draw_scores(const ol_report *r, int steps, const char *group, ol_text *out)
+ol_status report_draw_scores(const ol_report *r, int c, int subject, ol_text *out)
 {
-    char title[OL_STEPS_TEXT];
     double chance;
-    int rows = 0;
-    axis a;
+    const axis a = dots_axis(r, subject, &chance);
 
-    ol_steps_name(steps, title);
-    OL_TRY(dots_axis(r, group, &a, &chance));
-    for (int i = 0; i < r->n_learners; i++)
-        rows += r->learners[i].n_scores > 0;
     OL_TRY(ol_text_format(out,
                           "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"scores %s\">\n",
-                          WIDE, TOP + ROW * rows + 24, title));
-    OL_TRY(add_scale(&a, rows, out));
+                          WIDE, TOP + ROW * r->n_scored + 24, r->counts[c].name));
+    OL_TRY(add_scale(&a, r->n_scored, out));
     if (!isnan(chance))
         OL_TRY(ol_text_format(out, "<path class=\"chance\" d=\"M%.1f %dV%d\"/>\n",
-                              place(&a, chance), TOP, TOP + ROW * rows));
-    rows = 0;
-    for (int i = 0; i < r->n_learners; i++) {
-        report_stat s;
+                              place(&a, chance), TOP, TOP + ROW * r->n_scored));
+    for (int l = 0; l < r->n_scored; l++) {
+        const report_stat *s = report_stat_of(r, l, c, subject);
 
-        if (r->learners[i].n_scores == 0)
-            continue;
-        OL_TRY(report_stat_of(&r->learners[i], steps, group, NULL, &s));
-        if (!isnan(s.mean))
-            OL_TRY(add_dot(&a, r->learners[i].label, report_color(i), rows, &s, out));
-        rows++;
+        if (!isnan(s->mean))
+            OL_TRY(add_dot(&a, r->scored[l]->label, r->scored[l]->color, l, s, out));
     }
     return ol_text_format(out, "</svg>\n");
 }

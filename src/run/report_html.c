@@ -7,6 +7,7 @@
 
 #include "outerloop/base/clock.h" /* ol_clock_utc */
 #include "report_parts.h"
+#include "score_book.h" /* ol_score_gain */
 
 static const char style[] =
     ":root{color-scheme:light dark;--paper:#fdfdfb;--ink:#1c1d20;--soft:#62646b;--rule:#dddcd6;"
@@ -58,8 +59,14 @@ static const char *const light[10] = {"#6b7280", "#2563eb", "#c2640a", "#047857"
 static const char *const dark[10] = {"#a3a9b5", "#7aa5ff", "#f0a04b", "#3fc48f", "#ff7d7d",
                                      "#b692ff", "#4fc3dc", "#ff7ab8", "#a5d04f", "#e0a070"};
 
-ol_status report_escape(const char *text, ol_text *out)
+static ol_status add(ol_text *out, const char *text)
 {
+    return ol_text_append(out, text, strlen(text));
+}
+
+ol_status report_put(ol_text *out, const char *before, const char *text, const char *after)
+{
+    OL_TRY(add(out, before));
     for (; *text; text++) {
         const char *entity = *text == '<'   ? "&lt;"
                              : *text == '>' ? "&gt;"
@@ -67,14 +74,9 @@ ol_status report_escape(const char *text, ol_text *out)
                              : *text == '"' ? "&quot;"
                                             : NULL;
 
-        OL_TRY(entity ? ol_text_format(out, "%s", entity) : ol_text_append(out, text, 1));
+        OL_TRY(entity ? add(out, entity) : ol_text_append(out, text, 1));
     }
-    return OL_OK;
-}
-
-static ol_status add(ol_text *out, const char *text)
-{
-    return ol_text_append(out, text, strlen(text));
+    return add(out, after);
 }
 
 static ol_status add_colors(const char *const colors[10], ol_text *out)
@@ -89,10 +91,8 @@ static ol_status add_head(const ol_report *r, ol_text *out)
     OL_TRY(add(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                     "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
                     "<meta name=\"color-scheme\" content=\"light dark\">\n<title>"));
-    for (int i = 0; i < r->n_runs; i++) {
-        OL_TRY(add(out, i > 0 ? ", " : ""));
-        OL_TRY(report_escape(r->runs[i].name, out));
-    }
+    for (int i = 0; i < r->n_runs; i++)
+        OL_TRY(report_put(out, i > 0 ? ", " : "", r->runs[i].name, ""));
     OL_TRY(add(out, "</title>\n<style>\n"));
     OL_TRY(add(out, style));
     OL_TRY(add_colors(light, out));
@@ -116,53 +116,35 @@ static ol_status add_interval(const report_stat *s, ol_text *out)
 /* The learner that is best, and by how much it leads whom, in one sentence. */
 static ol_status add_lead(const ol_report *r, ol_text *out)
 {
-    const int last = r->counts[r->n_counts - 1];
-    const report_learner *best = NULL, *rival = NULL;
-    report_stat b = {.mean = -1.0}, v = {.mean = -1.0}, d;
-    char count[OL_STEPS_TEXT];
+    const int last = r->n_counts - 1, steps = r->counts[last].steps;
+    const report_stat *b = NULL, *v = NULL;
+    int best = 0, rival = 0;
+    report_stat d;
 
-    for (int i = 0; i < r->n_learners; i++) {
-        report_stat s;
+    for (int l = 0; l < r->n_scored; l++) {
+        const report_stat *s = report_stat_of(r, l, last, 0);
 
-        OL_TRY(report_stat_of(&r->learners[i], last, NULL, NULL, &s));
-        if (s.mean > b.mean) {
+        if (!isnan(s->mean) && (!b || s->mean > b->mean)) {
             rival = best, v = b;
-            best = &r->learners[i], b = s;
-        } else if (s.mean > v.mean) {
-            rival = &r->learners[i], v = s;
+            best = l, b = s;
+        } else if (!isnan(s->mean) && (!v || s->mean > v->mean)) {
+            rival = l, v = s;
         }
     }
-    if (!best || !rival)
+    if (!v)
         return OL_OK;
-    ol_steps_name(last, count);
-    OL_TRY(report_difference(best, rival, last, NULL, &d));
-    OL_TRY(ol_text_format(out, "<p>%s%s, <b>", last > 0 ? "After " : "", count));
-    OL_TRY(report_escape(best->label, out));
-    OL_TRY(ol_text_format(out, "</b> scores %.*f and <b>", report_decimals(&b), 100.0 * b.mean));
-    OL_TRY(report_escape(rival->label, out));
-    OL_TRY(ol_text_format(out, "</b>, the next best, %.*f: a difference of %+.*f points",
-                          report_decimals(&v), 100.0 * v.mean, report_decimals(&d),
+    OL_TRY(report_difference(r, best, rival, last, 0, &d));
+    OL_TRY(ol_text_format(out, "<p>%s%s, ", steps > 0 ? "After " : "", r->counts[last].name));
+    OL_TRY(report_put(out, "<b>", r->scored[best]->label, "</b>"));
+    OL_TRY(ol_text_format(out, " scores %.*f and ", report_decimals(b), 100.0 * b->mean));
+    OL_TRY(report_put(out, "<b>", r->scored[rival]->label, "</b>"));
+    OL_TRY(ol_text_format(out, ", the next best, %.*f: a difference of %+.*f points",
+                          report_decimals(v), 100.0 * v->mean, report_decimals(&d),
                           100.0 * d.mean));
     if (!isnan(d.low))
         OL_TRY(add_interval(&d, out));
-    return ol_text_format(out, " over %d unseen task%s, %d seed%s each.</p>\n", b.tasks,
-                          b.tasks == 1 ? "" : "s", b.seeds, b.seeds == 1 ? "" : "s");
-}
-
-/* --- parts ------------------------------------------------------------------------------------ */
-
-static ol_status for_parts(const ol_report *r,
-                           ol_status (*add_one)(const ol_report *, const char *, ol_text *),
-                           ol_text *out)
-{
-    const char **parts = calloc((size_t)r->n_groups + 1, sizeof *parts);
-    const int n = parts ? report_parts(r, parts) : 0;
-    ol_status status = parts ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a page");
-
-    for (int i = 0; i < n && status == OL_OK; i++)
-        status = add_one(r, parts[i], out);
-    free(parts);
-    return status;
+    return ol_text_format(out, " over %d unseen task%s, %d seed%s each.</p>\n", b->tasks,
+                          b->tasks == 1 ? "" : "s", b->seeds, b->seeds == 1 ? "" : "s");
 }
 
 /* --- scores ----------------------------------------------------------------------------------- */
@@ -180,115 +162,77 @@ static ol_status add_cell(const report_stat *s, double best, ol_text *out)
     return ol_text_format(out, "<br><small>worst %.*f</small></td>", decimals, 100.0 * s->worst);
 }
 
-static ol_status best_of(const ol_report *r, int steps, const char *group, double *best)
-{
-    *best = -1.0;
-    for (int i = 0; i < r->n_learners; i++) {
-        report_stat s;
-
-        OL_TRY(report_stat_of(&r->learners[i], steps, group, NULL, &s));
-        *best = s.mean > *best ? s.mean : *best;
-    }
-    return OL_OK;
-}
-
-static ol_status add_learner_row(const ol_report *r, const report_learner *l, const char *group,
-                                 ol_text *out)
+static ol_status add_learner_row(const ol_report *r, int l, int subject, ol_text *out)
 {
     char time[32] = "-";
 
-    OL_TRY(add(out, "<tr><td>"));
-    OL_TRY(report_escape(l->label, out));
-    OL_TRY(add(out, "</td>"));
-    for (int c = 0; c < r->n_counts; c++) {
-        report_stat s;
-        double best;
-
-        OL_TRY(best_of(r, r->counts[c], group, &best));
-        OL_TRY(report_stat_of(l, r->counts[c], group, NULL, &s));
-        OL_TRY(add_cell(&s, best, out));
-    }
-    if (l->seconds >= 0.0)
-        ol_clock_duration(l->seconds, time);
+    OL_TRY(report_put(out, "<tr><td>", r->scored[l]->label, "</td>"));
+    for (int c = 0; c < r->n_counts; c++)
+        OL_TRY(add_cell(report_stat_of(r, l, c, subject), report_best(r, c, subject), out));
+    if (r->scored[l]->seconds >= 0.0)
+        ol_clock_duration(r->scored[l]->seconds, time);
     return ol_text_format(out, "<td>%s</td></tr>\n", time);
 }
 
 /* What comes without learning: chance, or the commonest answer. Nothing where no file says. */
-static ol_status add_floor_row(const ol_report *r, const char *group, bool majority, ol_text *out)
+static ol_status add_floor_row(const ol_report *r, int subject, int floor, ol_text *out)
 {
-    ol_text cells = {0};
     bool any = false;
-    ol_status status = OL_OK;
 
-    for (int c = 0; c < r->n_counts && status == OL_OK; c++) {
-        double floor = (double)NAN;
+    for (int c = 0; c < r->n_counts; c++)
+        any = any || !isnan(report_floor(r, c, subject, floor));
+    if (!any)
+        return OL_OK;
+    OL_TRY(ol_text_format(out, "<tr class=\"floor\"><td>%s</td>", report_floor_names[floor]));
+    for (int c = 0; c < r->n_counts; c++) {
+        const double value = report_floor(r, c, subject, floor);
 
-        status = report_floor(r, r->counts[c], group, NULL, majority, &floor);
-        any = any || !isnan(floor);
-        if (status == OL_OK)
-            status = isnan(floor) ? add(&cells, "<td>-</td>")
-                                  : ol_text_format(&cells, "<td>%.1f</td>", 100.0 * floor);
+        OL_TRY(isnan(value) ? add(out, "<td>-</td>")
+                            : ol_text_format(out, "<td>%.1f</td>", 100.0 * value));
     }
-    if (status == OL_OK && any)
-        status = ol_text_format(out, "<tr class=\"floor\"><td>%s</td>%s<td></td></tr>\n",
-                                majority ? "majority" : "chance", cells.data);
-    ol_text_finish(&cells);
-    return status;
+    return add(out, "<td></td></tr>\n");
 }
 
-static ol_status add_score_table(const ol_report *r, const char *group, ol_text *out)
+static ol_status add_score_table(const ol_report *r, int subject, ol_text *out)
 {
     OL_TRY(add(out, "<div class=\"wide\"><table><thead><tr><th>learner</th>"));
-    for (int c = 0; c < r->n_counts; c++) {
-        char title[OL_STEPS_TEXT];
-
-        ol_steps_name(r->counts[c], title);
-        OL_TRY(ol_text_format(out, "<th>%s</th>", title));
-    }
+    for (int c = 0; c < r->n_counts; c++)
+        OL_TRY(ol_text_format(out, "<th>%s</th>", r->counts[c].name));
     OL_TRY(add(out, "<th>training</th></tr></thead><tbody>\n"));
-    OL_TRY(add_floor_row(r, group, false, out));
-    OL_TRY(add_floor_row(r, group, true, out));
-    for (int i = 0; i < r->n_learners; i++)
-        if (r->learners[i].n_scores > 0)
-            OL_TRY(add_learner_row(r, &r->learners[i], group, out));
+    for (int f = 0; f < REPORT_FLOORS; f++)
+        OL_TRY(add_floor_row(r, subject, f, out));
+    for (int l = 0; l < r->n_scored; l++)
+        OL_TRY(add_learner_row(r, l, subject, out));
     return add(out, "</tbody></table></div>\n");
 }
 
-static ol_status count_tasks(const ol_report *r, const char *group, int *tasks, int *seeds,
-                             int *trainings)
+static void count_tasks(const ol_report *r, int subject, int *tasks, int *seeds, int *trainings)
 {
     *tasks = *seeds = *trainings = 0;
-    for (int i = 0; i < r->n_learners; i++)
-        for (int c = 0; c < r->n_counts; c++) {
-            report_stat s;
+    for (int k = 0; k < r->n_scored * r->n_counts; k++) {
+        const report_stat *s = report_stat_of(r, k / r->n_counts, k % r->n_counts, subject);
 
-            OL_TRY(report_stat_of(&r->learners[i], r->counts[c], group, NULL, &s));
-            *tasks = s.tasks > *tasks ? s.tasks : *tasks;
-            *seeds = s.seeds > *seeds ? s.seeds : *seeds;
-            *trainings = s.trainings > *trainings ? s.trainings : *trainings;
-        }
-    return OL_OK;
+        *tasks = s->tasks > *tasks ? s->tasks : *tasks;
+        *seeds = s->seeds > *seeds ? s->seeds : *seeds;
+        *trainings = s->trainings > *trainings ? s->trainings : *trainings;
+    }
 }
 
-static ol_status add_part(const ol_report *r, const char *group, ol_text *out)
+static ol_status add_part(const ol_report *r, int subject, ol_text *out)
 {
     int tasks, seeds, trainings;
 
-    OL_TRY(count_tasks(r, group, &tasks, &seeds, &trainings));
-    OL_TRY(add(out, "<h3>"));
-    OL_TRY(report_escape(report_part_name(group), out));
+    count_tasks(r, subject, &tasks, &seeds, &trainings);
+    OL_TRY(report_put(out, "<h3>", r->subjects[subject].name, ""));
     OL_TRY(ol_text_format(
         out, " <small class=\"soft\">%d task%s, %d seed%s, %d training%s</small></h3>\n", tasks,
         tasks == 1 ? "" : "s", seeds, seeds == 1 ? "" : "s", trainings, trainings == 1 ? "" : "s"));
-    OL_TRY(add_score_table(r, group, out));
+    OL_TRY(add_score_table(r, subject, out));
     OL_TRY(add(out, "<div class=\"charts\">\n"));
     for (int c = 0; c < r->n_counts; c++) {
-        char title[OL_STEPS_TEXT];
-
-        ol_steps_name(r->counts[c], title);
         OL_TRY(ol_text_format(out, "<figure><figcaption>%s%s</figcaption>\n",
-                              r->counts[c] > 0 ? "after " : "", title));
-        OL_TRY(report_draw_scores(r, r->counts[c], group, out));
+                              r->counts[c].steps > 0 ? "after " : "", r->counts[c].name));
+        OL_TRY(report_draw_scores(r, c, subject, out));
         OL_TRY(add(out, "</figure>\n"));
     }
     return add(out, "</div>\n");
@@ -305,19 +249,20 @@ static ol_status add_scores(const ol_report *r, ol_text *out)
                           "those of adaptation before scoring. Bold: the best mean of a "
                           "column.</p>\n",
                           report_metric_words(r)));
-    return for_parts(r, add_part, out);
+    for (int part = r->parts; part < r->tasks; part++)
+        OL_TRY(add_part(r, part, out));
+    return OL_OK;
 }
 
 /* --- differences ------------------------------------------------------------------------------ */
 
-static ol_status add_difference(const ol_report *r, int a, int b, int steps, const char *group,
-                                ol_text *out)
+static ol_status add_difference(const ol_report *r, int a, int b, int c, int subject, ol_text *out)
 {
     report_stat d;
 
     if (a == b)
         return add(out, "<td></td>");
-    OL_TRY(report_difference(&r->learners[a], &r->learners[b], steps, group, &d));
+    OL_TRY(report_difference(r, a, b, c, subject, &d));
     if (isnan(d.mean))
         return add(out, "<td>-</td>");
     OL_TRY(ol_text_format(out, "<td>%+.*f", report_decimals(&d), 100.0 * d.mean));
@@ -329,43 +274,41 @@ static ol_status add_difference(const ol_report *r, int a, int b, int steps, con
     return add(out, "</td>");
 }
 
-static ol_status add_matrix(const ol_report *r, int steps, const char *group, ol_text *out)
+/* A table begins: a column a learner. */
+static ol_status begin_table(const ol_report *r, const char *first, ol_text *out)
 {
-    OL_TRY(add(out, "<div class=\"wide\"><table><thead><tr><th>row less column</th>"));
-    for (int b = 0; b < r->n_learners; b++)
-        if (r->learners[b].n_scores > 0) {
-            OL_TRY(add(out, "<th>"));
-            OL_TRY(report_escape(r->learners[b].label, out));
-            OL_TRY(add(out, "</th>"));
-        }
-    OL_TRY(add(out, "</tr></thead><tbody>\n"));
-    for (int a = 0; a < r->n_learners; a++) {
-        if (r->learners[a].n_scores == 0)
-            continue;
-        OL_TRY(add(out, "<tr><td>"));
-        OL_TRY(report_escape(r->learners[a].label, out));
-        OL_TRY(add(out, "</td>"));
-        for (int b = 0; b < r->n_learners; b++)
-            if (r->learners[b].n_scores > 0)
-                OL_TRY(add_difference(r, a, b, steps, group, out));
+    OL_TRY(report_put(out, "<div class=\"wide\"><table><thead><tr><th>", first, "</th>"));
+    for (int l = 0; l < r->n_scored; l++)
+        OL_TRY(report_put(out, "<th>", r->scored[l]->label, "</th>"));
+    return add(out, "</tr></thead><tbody>\n");
+}
+
+/* What can be folded away, one a count; the last count is open. */
+static ol_status begin_fold(const ol_report *r, int c, ol_text *out)
+{
+    return ol_text_format(out, "<details%s><summary>%s%s</summary>\n",
+                          c == r->n_counts - 1 ? " open" : "",
+                          r->counts[c].steps > 0 ? "after " : "", r->counts[c].name);
+}
+
+static ol_status add_matrix(const ol_report *r, int c, int subject, ol_text *out)
+{
+    OL_TRY(begin_table(r, "row less column", out));
+    for (int a = 0; a < r->n_scored; a++) {
+        OL_TRY(report_put(out, "<tr><td>", r->scored[a]->label, "</td>"));
+        for (int b = 0; b < r->n_scored; b++)
+            OL_TRY(add_difference(r, a, b, c, subject, out));
         OL_TRY(add(out, "</tr>\n"));
     }
     return add(out, "</tbody></table></div>\n");
 }
 
-static ol_status add_part_differences(const ol_report *r, const char *group, ol_text *out)
+static ol_status add_part_differences(const ol_report *r, int subject, ol_text *out)
 {
-    OL_TRY(add(out, "<h3>"));
-    OL_TRY(report_escape(report_part_name(group), out));
-    OL_TRY(add(out, "</h3>\n"));
+    OL_TRY(report_put(out, "<h3>", r->subjects[subject].name, "</h3>\n"));
     for (int c = r->n_counts - 1; c >= 0; c--) {
-        char title[OL_STEPS_TEXT];
-
-        ol_steps_name(r->counts[c], title);
-        OL_TRY(ol_text_format(out, "<details%s><summary>%s%s</summary>\n",
-                              c == r->n_counts - 1 ? " open" : "", r->counts[c] > 0 ? "after " : "",
-                              title));
-        OL_TRY(add_matrix(r, r->counts[c], group, out));
+        OL_TRY(begin_fold(r, c, out));
+        OL_TRY(add_matrix(r, c, subject, out));
         OL_TRY(add(out, "</details>\n"));
     }
     return OL_OK;
@@ -376,7 +319,9 @@ static ol_status add_differences(const ol_report *r, ol_text *out)
     OL_TRY(add(out, "<h2>Differences</h2>\n<p class=\"soft\">The learner of the row less that of "
                     "the column, in points of score, paired by task and seed, with 95 % "
                     "intervals.</p>\n"));
-    return for_parts(r, add_part_differences, out);
+    for (int part = r->parts; part < r->tasks; part++)
+        OL_TRY(add_part_differences(r, part, out));
+    return OL_OK;
 }
 
 /* --- training --------------------------------------------------------------------------------- */
@@ -387,32 +332,29 @@ static double most_loss(const ol_report *r)
     double most = 0.0;
 
     for (int i = 0; i < r->n_learners; i++) {
-        const report_series *s = &r->learners[i].series;
+        const stored_table *s = &r->learners[i].series;
         double points[140];
-        int n = report_thin(s->n, s->after, 140, points);
 
-        for (int p = 0; p < n; p++)
-            most = points[p] > most ? points[p] : most;
-        n = report_thin(s->n, s->before, 140, points);
-        for (int p = 0; p < n && r->learners[i].inner; p++)
-            most = points[p] > most ? points[p] : most;
+        for (int c = r->learners[i].inner ? STEP_LOSS_BEFORE : STEP_LOSS_AFTER;
+             c <= STEP_LOSS_AFTER; c++)
+            for (int p = s->n > 0 ? report_thin(s->n, s->number[c], 140, points) : 0; p-- > 0;)
+                most = points[p] > most ? points[p] : most;
     }
     return most > 0.0 ? 1.05 * most : 1.0;
 }
 
 static ol_status add_loss_figure(const report_learner *l, double most, ol_text *out)
 {
+    const stored_table *s = &l->series;
     double before, after;
 
-    report_gain(&l->series, &before, &after);
-    OL_TRY(add(out, "<figure><figcaption>"));
-    OL_TRY(report_escape(l->label, out));
-    if (l->inner)
-        OL_TRY(ol_text_format(out, "<small>at the end %.3f before and %.3f after</small>", before,
-                              after));
+    ol_score_gain(s->n, s->number[STEP_LOSS_BEFORE], s->number[STEP_LOSS_AFTER], &before, &after);
+    OL_TRY(report_put(out, "<figure><figcaption>", l->label, "<small>at the end "));
+    if (l->inner && isfinite(before))
+        OL_TRY(ol_text_format(out, "%.3f before and %.3f after", before, after));
     else
-        OL_TRY(ol_text_format(out, "<small>at the end %.3f; no inner loop</small>", after));
-    OL_TRY(add(out, "</figcaption>\n"));
+        OL_TRY(ol_text_format(out, "%.3f%s", after, l->inner ? "" : "; no inner loop"));
+    OL_TRY(add(out, "</small></figcaption>\n"));
     OL_TRY(report_draw_loss(l, most, out));
     return add(out, "</figure>\n");
 }
@@ -439,9 +381,7 @@ static ol_status add_training(const ol_report *r, ol_text *out)
     for (int i = 0; i < r->n_learners; i++) {
         if (r->learners[i].series.n == 0)
             continue;
-        OL_TRY(add(out, "<figure><figcaption>"));
-        OL_TRY(report_escape(r->learners[i].label, out));
-        OL_TRY(add(out, "</figcaption>\n"));
+        OL_TRY(report_put(out, "<figure><figcaption>", r->learners[i].label, "</figcaption>\n"));
         OL_TRY(report_draw_norm(&r->learners[i], out));
         OL_TRY(add(out, "</figure>\n"));
     }
@@ -450,46 +390,23 @@ static ol_status add_training(const ol_report *r, ol_text *out)
 
 /* --- tasks ------------------------------------------------------------------------------------ */
 
-static ol_status add_task_row(const ol_report *r, int steps, const char *task, ol_text *out)
+static ol_status add_task_row(const ol_report *r, int c, int subject, ol_text *out)
 {
-    OL_TRY(add(out, "<tr><td>"));
-    OL_TRY(report_escape(task, out));
-    if (*report_group_of(r, task)) {
-        OL_TRY(add(out, " <small>"));
-        OL_TRY(report_escape(report_group_of(r, task), out));
-        OL_TRY(add(out, "</small>"));
-    }
+    OL_TRY(report_put(out, "<tr><td>", r->subjects[subject].name, ""));
+    if (*r->subjects[subject].belongs)
+        OL_TRY(report_put(out, " <small>", r->subjects[subject].belongs, "</small>"));
     OL_TRY(add(out, "</td>"));
-    for (int i = 0; i < r->n_learners; i++) {
-        report_stat s;
+    for (int l = 0; l < r->n_scored; l++) {
+        const report_stat *s = report_stat_of(r, l, c, subject);
 
-        if (r->learners[i].n_scores == 0)
-            continue;
-        OL_TRY(report_stat_of(&r->learners[i], steps, NULL, task, &s));
-        if (isnan(s.mean))
-            OL_TRY(add(out, "<td>-</td>"));
-        else
-            OL_TRY(ol_text_format(out,
-                                  "<td style=\"background:rgba(var(--heat),%.2f)\">%.0f "
-                                  "<small>%.0f</small></td>",
-                                  0.42 * s.mean * s.mean, 100.0 * s.mean, 100.0 * s.worst));
+        OL_TRY(isnan(s->mean)
+                   ? add(out, "<td>-</td>")
+                   : ol_text_format(out,
+                                    "<td style=\"background:rgba(var(--heat),%.2f)\">"
+                                    "%.0f <small>%.0f</small></td>",
+                                    0.42 * s->mean * s->mean, 100.0 * s->mean, 100.0 * s->worst));
     }
     return add(out, "</tr>\n");
-}
-
-static ol_status add_task_table(const ol_report *r, int steps, ol_text *out)
-{
-    OL_TRY(add(out, "<div class=\"wide\"><table><thead><tr><th>task</th>"));
-    for (int i = 0; i < r->n_learners; i++)
-        if (r->learners[i].n_scores > 0) {
-            OL_TRY(add(out, "<th>"));
-            OL_TRY(report_escape(r->learners[i].label, out));
-            OL_TRY(add(out, "</th>"));
-        }
-    OL_TRY(add(out, "</tr></thead><tbody>\n"));
-    for (int t = 0; t < r->n_tasks; t++)
-        OL_TRY(add_task_row(r, steps, r->tasks[t], out));
-    return add(out, "</tbody></table></div>\n");
 }
 
 static ol_status add_tasks(const ol_report *r, ol_text *out)
@@ -497,14 +414,11 @@ static ol_status add_tasks(const ol_report *r, ol_text *out)
     OL_TRY(add(out, "<h2>Tasks</h2>\n<p class=\"soft\">Mean over seeds, and small the worst "
                     "seed.</p>\n"));
     for (int c = r->n_counts - 1; c >= 0; c--) {
-        char title[OL_STEPS_TEXT];
-
-        ol_steps_name(r->counts[c], title);
-        OL_TRY(ol_text_format(out, "<details%s><summary>%s%s</summary>\n",
-                              c == r->n_counts - 1 ? " open" : "", r->counts[c] > 0 ? "after " : "",
-                              title));
-        OL_TRY(add_task_table(r, r->counts[c], out));
-        OL_TRY(add(out, "</details>\n"));
+        OL_TRY(begin_fold(r, c, out));
+        OL_TRY(begin_table(r, "task", out));
+        for (int t = r->tasks; t < r->n_subjects; t++)
+            OL_TRY(add_task_row(r, c, t, out));
+        OL_TRY(add(out, "</tbody></table></div>\n</details>\n"));
     }
     return OL_OK;
 }
@@ -513,15 +427,11 @@ static ol_status add_tasks(const ol_report *r, ol_text *out)
 
 static ol_status add_run(const ol_report *r, int run, ol_text *out)
 {
-    OL_TRY(add(out, "<dl>"));
-    OL_TRY(add(out, "<dt>folder</dt><dd>"));
-    OL_TRY(report_escape(r->runs[run].path, out));
-    OL_TRY(add(out, "</dd>"));
-    for (int k = 0; k < 8; k++)
+    OL_TRY(report_put(out, "<dl><dt>folder</dt><dd>", r->runs[run].path, "</dd>"));
+    for (int k = 0; k < REPORT_FACTS; k++)
         if (r->runs[run].facts[k]) {
-            OL_TRY(ol_text_format(out, "<dt>%s</dt><dd>", report_fact_names[k]));
-            OL_TRY(report_escape(r->runs[run].facts[k], out));
-            OL_TRY(add(out, "</dd>"));
+            OL_TRY(ol_text_format(out, "<dt>%s</dt>", report_fact_names[k]));
+            OL_TRY(report_put(out, "<dd>", r->runs[run].facts[k], "</dd>"));
         }
     OL_TRY(add(out, "</dl>\n"));
     for (int i = 0; i < r->n_learners; i++) {
@@ -529,11 +439,8 @@ static ol_status add_run(const ol_report *r, int run, ol_text *out)
 
         if (l->run != run || !l->job_text || report_is_start(l))
             continue;
-        OL_TRY(add(out, "<details><summary>job of "));
-        OL_TRY(report_escape(l->label, out));
-        OL_TRY(add(out, ", as resolved</summary><pre>"));
-        OL_TRY(report_escape(l->job_text, out));
-        OL_TRY(add(out, "</pre></details>\n"));
+        OL_TRY(report_put(out, "<details><summary>job of ", l->label, ", as resolved</summary>"));
+        OL_TRY(report_put(out, "<pre>", l->job_text, "</pre></details>\n"));
     }
     return OL_OK;
 }
@@ -545,10 +452,8 @@ ol_status ol_report_html(const ol_report *r, ol_text *out)
     ol_clock_utc(now);
     OL_TRY(add_head(r, out));
     OL_TRY(add(out, "<h1>"));
-    for (int i = 0; i < r->n_runs; i++) {
-        OL_TRY(add(out, i > 0 ? ", " : ""));
-        OL_TRY(report_escape(r->runs[i].name, out));
-    }
+    for (int i = 0; i < r->n_runs; i++)
+        OL_TRY(report_put(out, i > 0 ? ", " : "", r->runs[i].name, ""));
     OL_TRY(ol_text_format(out, "</h1>\n<p class=\"soft\">outerloop, %s</p>\n", now));
     if (r->n_counts > 0) {
         OL_TRY(add_lead(r, out));

@@ -2,6 +2,7 @@
 /* A report with the keys of lm-evaluation-harness's results.json. */
 #include <jansson.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -29,9 +30,9 @@ static void set_text(json_t *object, const char *key, const char *text)
 }
 
 /* "in_context", "PMI", "4_steps" */
-static void count_key(int steps, char text[OL_STEPS_TEXT])
+static void count_key(const report_count *count, char text[OL_STEPS_TEXT])
 {
-    ol_steps_name(steps, text);
+    snprintf(text, OL_STEPS_TEXT, "%s", count->name);
     for (char *c = text; *c; c++)
         *c = *c == ' ' ? '_' : *c;
 }
@@ -166,39 +167,39 @@ static void set_floors(json_t *result, const report_stat *s)
 }
 
 /* A learner at a step count: a group of its tasks. */
-static ol_status add_group(document *d, const ol_report *r, const report_learner *l, int steps)
+static void add_group(document *d, const ol_report *r, int learner, int c)
 {
+    const report_learner *l = r->scored[learner];
+    const report_stat *all = report_stat_of(r, learner, c, 0);
     json_t *keys = json_array(), *group = json_object();
     char count[OL_STEPS_TEXT], name[512], key[1024];
     int64_t right = 0, rows = 0;
-    report_stat s;
 
-    count_key(steps, count);
+    count_key(&r->counts[c], count);
     snprintf(name, sizeof name, "%s/%s", l->label, count);
-    for (int t = 0; t < r->n_tasks; t++) {
-        const report_tally *tally = tally_of(l, r->tasks[t], steps);
+    for (int t = r->tasks; t < r->n_subjects; t++) {
+        const char *task = r->subjects[t].task;
+        const report_tally *tally = tally_of(l, task, r->counts[c].steps);
+        const report_stat *s = report_stat_of(r, learner, c, t);
 
-        OL_TRY(report_stat_of(l, steps, NULL, r->tasks[t], &s));
-        if (isnan(s.mean))
+        if (isnan(s->mean))
             continue;
-        snprintf(key, sizeof key, "%s/%s", name, r->tasks[t]);
-        add_task(d, r, l, r->tasks[t], steps, key);
-        set_floors(json_object_get(d->results, key), &s);
+        snprintf(key, sizeof key, "%s/%s", name, task);
+        add_task(d, r, l, task, r->counts[c].steps, key);
+        set_floors(json_object_get(d->results, key), s);
         json_array_append_new(keys, json_string(key));
         right += tally ? tally->right : 0;
         rows += tally ? tally->rows : 0;
     }
-    OL_TRY(report_stat_of(l, steps, NULL, NULL, &s));
     set_text(group, "alias", name);
     set_accuracy(group, right, rows);
-    set_number(group, "score,none", s.mean);
-    set_number(group, "score_low,none", s.low);
-    set_number(group, "score_high,none", s.high);
-    set_number(group, "score_worst_seed,none", s.worst);
-    set_floors(group, &s);
+    set_number(group, "score,none", all->mean);
+    set_number(group, "score_low,none", all->low);
+    set_number(group, "score_high,none", all->high);
+    set_number(group, "score_worst_seed,none", all->worst);
+    set_floors(group, all);
     json_object_set_new(d->groups, name, group);
     json_object_set_new(d->subtasks, name, keys);
-    return OL_OK;
 }
 
 static json_t *describe_runs(const ol_report *r)
@@ -209,7 +210,7 @@ static json_t *describe_runs(const ol_report *r)
         json_t *run = json_object(), *jobs = json_object();
 
         set_text(run, "path", r->runs[i].path);
-        for (int k = 0; k < 8; k++)
+        for (int k = 0; k < REPORT_FACTS; k++)
             if (r->runs[i].facts[k])
                 set_text(run, report_fact_names[k], r->runs[i].facts[k]);
         for (int k = 0; k < r->n_learners; k++)
@@ -249,20 +250,14 @@ ol_status ol_report_json(const ol_report *r, ol_text *out)
 {
     document d = {json_object(), json_object(), json_object(), json_object(),
                   json_object(), json_object(), json_object(), json_object()};
-    ol_status status = OL_OK;
-    json_t *root;
-    char *text;
+    json_auto_t *root = NULL;
+    OL_AUTO_FREE char *text = NULL;
 
-    for (int i = 0; i < r->n_learners && status == OL_OK; i++)
-        for (int c = 0; c < r->n_counts && status == OL_OK; c++)
-            if (r->learners[i].n_scores > 0)
-                status = add_group(&d, r, &r->learners[i], r->counts[c]);
+    for (int l = 0; l < r->n_scored; l++)
+        for (int c = 0; c < r->n_counts; c++)
+            add_group(&d, r, l, c);
     root = assemble(r, &d);
     text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
-    json_decref(root);
-    if (status == OL_OK)
-        status = text ? ol_text_format(out, "%s\n", text)
-                      : ol_fail(OL_ENOMEM, "no memory for results.json");
-    free(text);
-    return status;
+    OL_CHECK(text, OL_ENOMEM, "no memory for results.json");
+    return ol_text_format(out, "%s\n", text);
 }

@@ -7,76 +7,81 @@
 #include "job_keys.h"
 #include "report_parts.h"
 
-/* Rows of a key and its value in each run. */
+/* A key with its value in each run, one text each: [1 + runs]. */
+typedef struct key_row {
+    ol_text *cells;
+    int runs;
+} key_row;
+
+/* Rows of the keys that differ. */
 typedef struct sheet {
     const ol_report *report;
-    const ol_job **jobs; /* [runs] of which the values are at present; NULL where there is none */
-    char **cells;        /* [n, 1 + runs] */
+    const ol_job **jobs; /* [runs] NULL where there is none */
+    key_row *rows;       /* [n] */
     int n;
 } sheet;
 
-static void finish_row(char **row, int runs)
+static void finish_row(key_row *row)
 {
-    for (int i = 0; row && i <= runs; i++)
-        free(row[i]);
-    free(row);
+    for (int i = 0; row->cells && i <= row->runs; i++)
+        ol_text_finish(&row->cells[i]);
+    free(row->cells);
+    row->cells = NULL;
 }
 
-/* A row of copies of these: is it of equal values? */
-static bool is_equal(char *const *row, int runs)
+#define AUTO_ROW OL_AUTO(finish_row) key_row
+
+static void finish_sheet(sheet *s)
 {
-    for (int i = 2; i <= runs; i++)
-        if (strcmp(row[1], row[i]) != 0)
+    for (int i = 0; i < s->n; i++)
+        finish_row(&s->rows[i]);
+    free(s->rows);
+    free(s->jobs);
+}
+
+static ol_status begin_row(const sheet *s, key_row *row)
+{
+    row->runs = s->report->n_runs;
+    row->cells = calloc((size_t)row->runs + 1, sizeof *row->cells);
+    OL_CHECK(row->cells, OL_ENOMEM, "no memory for a table");
+    return OL_OK;
+}
+
+/* Are the values equal? */
+static bool is_equal(const key_row *row)
+{
+    for (int i = 2; i <= row->runs; i++)
+        if (strcmp(row->cells[1].data, row->cells[i].data) != 0)
             return false;
     return true;
 }
 
-static char *taken(ol_text *text)
-{
-    return text->data ? text->data : strdup("");
-}
-
-/* The values of a key in jobs; *owned by the caller* (finish_row). */
+/* The values of a key in jobs. */
 static ol_status make_row(const sheet *s, const ol_job *const *jobs, const char *prefix, size_t key,
-                          char ***out)
+                          key_row *row)
 {
-    const int runs = s->report->n_runs;
-    char **row = calloc((size_t)runs + 1, sizeof *row);
-    ol_text text = {0};
-    ol_status status = row ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a table");
-
-    if (status == OL_OK)
-        status = ol_text_format(&text, "%s%s", prefix, ol_job_keys.keys[key].path);
-    for (int i = 0; i <= runs && status == OL_OK; i++) {
-        row[i] = taken(&text);
-        text = (ol_text){0};
-        if (!row[i])
-            status = ol_fail(OL_ENOMEM, "no memory for a table");
-        else if (i < runs)
-            status = jobs[i] ? ol_conf_value(ol_job_keys, key, jobs[i], &text)
-                             : ol_text_format(&text, "?");
+    OL_TRY(begin_row(s, row));
+    OL_TRY(ol_text_format(&row->cells[0], "%s%s", prefix, ol_job_keys.keys[key].path));
+    for (int i = 0; i < row->runs; i++) {
+        OL_TRY(ol_text_append(&row->cells[i + 1], "", 0));
+        OL_TRY(jobs[i] ? ol_conf_value(ol_job_keys, key, jobs[i], &row->cells[i + 1])
+                       : ol_text_format(&row->cells[i + 1], "?"));
     }
-    ol_text_finish(&text);
-    if (status != OL_OK)
-        finish_row(row, runs);
-    else
-        *out = row;
-    return status;
+    return OL_OK;
 }
 
-/* Takes the row over, or frees it. */
-static ol_status keep_row(sheet *s, char **row)
+/* Takes the row over where its values differ. */
+static ol_status keep_row(sheet *s, key_row *kept)
 {
-    const size_t width = (size_t)s->report->n_runs + 1;
-    char **cells = realloc(s->cells, ((size_t)s->n + 1) * width * sizeof *cells);
+    key_row *rows;
 
-    if (!cells) {
-        finish_row(row, s->report->n_runs);
-        return ol_fail(OL_ENOMEM, "no memory for a table");
-    }
-    s->cells = cells;
-    memcpy(cells + (size_t)s->n++ * width, row, width * sizeof *cells);
-    free(row);
+    if (is_equal(kept))
+        return OL_OK;
+    rows = realloc(s->rows, ((size_t)s->n + 1) * sizeof *rows);
+    OL_CHECK(rows, OL_ENOMEM, "no memory for a table");
+    s->rows = rows;
+    rows[s->n++] = *kept;
+    kept->cells = NULL;
     return OL_OK;
 }
 
@@ -91,15 +96,12 @@ static bool is_name(const char *path)
 static ol_status compare_jobs(sheet *s)
 {
     for (size_t key = 0; key < ol_job_keys.n; key++) {
-        char **row;
+        AUTO_ROW row = {0};
 
         if (is_name(ol_job_keys.keys[key].path))
             continue;
         OL_TRY(make_row(s, s->jobs, "", key, &row));
-        if (is_equal(row, s->report->n_runs))
-            finish_row(row, s->report->n_runs);
-        else
-            OL_TRY(keep_row(s, row));
+        OL_TRY(keep_row(s, &row));
     }
     return OL_OK;
 }
@@ -117,35 +119,28 @@ static const ol_job *arm_of(const ol_job *job, const char *name)
 static ol_status compare_arm_key(sheet *s, const ol_job *const *arms, const char *prefix,
                                  size_t key)
 {
-    const int runs = s->report->n_runs;
-    char **row = NULL, **base = NULL;
+    AUTO_ROW row = {0}, base = {0};
     bool own = false, as_base = true;
-    ol_status status;
 
-    for (int i = 0; i < runs; i++)
+    for (int i = 0; i < s->report->n_runs; i++)
         own = own || ol_conf_own(arms[i]->conf, key);
     if (!own)
         return OL_OK;
     OL_TRY(make_row(s, arms, prefix, key, &row));
-    status = make_row(s, s->jobs, "", key, &base);
-    for (int i = 1; i <= runs && status == OL_OK; i++)
-        as_base = as_base && strcmp(row[i], base[i]) == 0;
-    if (status == OL_OK)
-        finish_row(base, runs);
-    if (status == OL_OK && !as_base && !is_equal(row, runs))
-        return keep_row(s, row);
-    finish_row(row, runs);
-    return status;
+    OL_TRY(make_row(s, s->jobs, "", key, &base));
+    for (int i = 1; i <= row.runs; i++)
+        as_base = as_base && strcmp(row.cells[i].data, base.cells[i].data) == 0;
+    return as_base ? OL_OK : keep_row(s, &row);
 }
 
 /* Arms that all runs have. */
 static ol_status compare_arms(sheet *s)
 {
     const int runs = s->report->n_runs;
-    const ol_job **arms = calloc((size_t)runs, sizeof *arms);
-    ol_status status = arms ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a table");
+    OL_AUTO_FREE const ol_job **arms = calloc((size_t)runs, sizeof *arms);
 
-    for (int a = 0; s->jobs[0] && a < s->jobs[0]->n_arms && status == OL_OK; a++) {
+    OL_CHECK(arms, OL_ENOMEM, "no memory for a table");
+    for (int a = 0; s->jobs[0] && a < s->jobs[0]->n_arms; a++) {
         char prefix[256];
         bool all = true;
 
@@ -154,45 +149,40 @@ static ol_status compare_arms(sheet *s)
             arms[i] = arm_of(s->jobs[i], s->jobs[0]->arms[a]->name);
             all = all && arms[i];
         }
-        for (size_t key = 0; all && key < ol_job_keys.n && status == OL_OK; key++)
+        for (size_t key = 0; all && key < ol_job_keys.n; key++)
             if (strncmp(ol_job_keys.keys[key].path, "learner.", 8) == 0)
-                status = compare_arm_key(s, arms, prefix, key);
+                OL_TRY(compare_arm_key(s, arms, prefix, key));
     }
-    free(arms);
-    return status;
+    return OL_OK;
 }
 
 /* "arms" itself, where the runs have not the same. */
 static ol_status compare_lists(sheet *s)
 {
-    const int runs = s->report->n_runs;
-    char **row = calloc((size_t)runs + 1, sizeof *row);
-    bool whole = row && (row[0] = strdup("arms"));
+    AUTO_ROW row = {0};
 
-    for (int i = 0; whole && i < runs; i++) {
-        ol_text text = {0};
+    OL_TRY(begin_row(s, &row));
+    OL_TRY(ol_text_format(&row.cells[0], "arms"));
+    for (int i = 0; i < row.runs; i++) {
+        const ol_job *job = s->jobs[i];
+        ol_text *cell = &row.cells[i + 1];
 
-        for (int a = 0; whole && s->jobs[i] && a < s->jobs[i]->n_arms; a++)
-            whole =
-                ol_text_format(&text, "%s%s", a ? ", " : "", s->jobs[i]->arms[a]->name) == OL_OK;
-        row[i + 1] = text.data ? text.data : strdup(s->jobs[i] ? "none" : "?");
-        whole = whole && row[i + 1];
+        for (int a = 0; job && a < job->n_arms; a++)
+            OL_TRY(ol_text_format(cell, "%s%s", a ? ", " : "", job->arms[a]->name));
+        if (!job || job->n_arms == 0)
+            OL_TRY(ol_text_format(cell, job ? "none" : "?"));
     }
-    if (whole && !is_equal(row, runs))
-        return keep_row(s, row);
-    finish_row(row, runs);
-    return whole ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a table");
+    return keep_row(s, &row);
 }
 
 /* --- the text ----------------------------------------------------------------------------------- */
 
 static int widest(const sheet *s, int column)
 {
-    const int step = s->report->n_runs + 1;
     int most = column > 0 ? ol_text_columns(s->report->runs[column - 1].name) : 3;
 
     for (int i = 0; i < s->n; i++) {
-        const int columns = ol_text_columns(s->cells[i * step + column]);
+        const int columns = ol_text_columns(s->rows[i].cells[column].data);
         most = columns > most ? columns : most;
     }
     return most;
@@ -205,7 +195,7 @@ static ol_status write_table(const sheet *s, ol_text *out)
 
     for (int i = -1; i < s->n; i++)
         for (int c = 0; c < step; c++) {
-            const char *cell = i >= 0  ? s->cells[i * step + c]
+            const char *cell = i >= 0  ? s->rows[i].cells[c].data
                                : c > 0 ? s->report->runs[c - 1].name
                                        : "key";
 
@@ -218,21 +208,15 @@ static ol_status write_table(const sheet *s, ol_text *out)
 /* A line a run, where columns do not fit. */
 static ol_status write_list(const sheet *s, int width, ol_text *out)
 {
-    const int step = s->report->n_runs + 1;
-
     for (int i = 0; i < s->n; i++) {
-        OL_TRY(ol_text_format(out, "%s\n", s->cells[i * step]));
-        for (int c = 1; c < step; c++) {
-            ol_text line = {0};
-            ol_status status = ol_text_format(&line, "%s: %s", s->report->runs[c - 1].name,
-                                              s->cells[i * step + c]);
+        OL_TRY(ol_text_format(out, "%s\n", s->rows[i].cells[0].data));
+        for (int run = 0; run < s->report->n_runs; run++) {
+            OL_AUTO_TEXT line = {0};
 
-            if (status == OL_OK)
-                status = ol_text_append(out, "  ", 2);
-            if (status == OL_OK)
-                status = ol_text_wrap(out, line.data, 4, width);
-            ol_text_finish(&line);
-            OL_TRY(status);
+            OL_TRY(ol_text_format(&line, "%s: %s", s->report->runs[run].name,
+                                  s->rows[i].cells[run + 1].data));
+            OL_TRY(ol_text_append(out, "  ", 2));
+            OL_TRY(ol_text_wrap(out, line.data, 4, width));
         }
     }
     return ol_text_append(out, "\n", 1);
@@ -267,22 +251,14 @@ static const ol_job *job_of(const ol_report *r, int run)
 
 ol_status report_keys(const ol_report *r, int width, ol_text *out)
 {
-    sheet s = {.report = r, .jobs = calloc((size_t)r->n_runs + 1, sizeof *s.jobs)};
-    ol_status status = s.jobs ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a table");
+    OL_AUTO(finish_sheet) sheet s = {.report = r};
 
-    for (int i = 0; s.jobs && i < r->n_runs; i++)
+    s.jobs = calloc((size_t)r->n_runs + 1, sizeof *s.jobs);
+    OL_CHECK(s.jobs, OL_ENOMEM, "no memory for a table");
+    for (int i = 0; i < r->n_runs; i++)
         s.jobs[i] = job_of(r, i);
-    if (status == OL_OK)
-        status = compare_jobs(&s);
-    if (status == OL_OK)
-        status = compare_lists(&s);
-    if (status == OL_OK)
-        status = compare_arms(&s);
-    if (status == OL_OK)
-        status = write_sheet(&s, width, out);
-    for (int i = 0; i < s.n * (r->n_runs + 1); i++)
-        free(s.cells[i]);
-    free(s.cells);
-    free(s.jobs);
-    return status;
+    OL_TRY(compare_jobs(&s));
+    OL_TRY(compare_lists(&s));
+    OL_TRY(compare_arms(&s));
+    return write_sheet(&s, width, out);
 }

@@ -6,15 +6,15 @@
 #include <string.h>
 
 #include "report_parts.h"
-#include "stored_table.h"
 
 /* Learners of a file at hand: read from it, or left out as their training was in already. */
 enum { TAKEN = 1, PASSED };
 
-const char *const report_fact_names[8] = {"version", "git_commit", "created", "run_id",
-                                          "host",    "ranks",      "blas",    "mpi"};
+const char *const report_fact_names[REPORT_FACTS] = {"version", "git_commit", "created", "run_id",
+                                                     "host",    "ranks",      "blas",    "mpi"};
 
-const char *report_word(ol_report *report, const char *text)
+/* The word, kept by the report; NULL without memory. */
+static const char *report_word(ol_report *report, const char *text)
 {
     report_words *w = &report->words;
     char **items;
@@ -30,39 +30,14 @@ const char *report_word(ol_report *report, const char *text)
     return items[w->n] ? items[w->n++] : NULL;
 }
 
-/* A numeric column of n rows, owned by the caller; NaN where the file has none of that name. */
-static ol_status read_column(const ol_archive *file, const char *object, size_t n, double **out)
-{
-    *out = malloc((n + 1) * sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "no memory for %zu rows", n);
-    for (size_t i = 0; i < n; i++)
-        (*out)[i] = (double)NAN;
-    return ol_archive_has(file, object) ? ol_archive_read_f64(file, object, n, *out) : OL_OK;
-}
-
 /* As many rows as the index has: a file that is written to may have longer columns. */
-static ol_status read_series(const ol_archive *file, report_series *s)
+static ol_status read_series(const ol_archive *file, stored_table *series)
 {
-    if (!ol_archive_has(file, "train/step/step"))
-        return OL_OK;
-    OL_TRY(ol_archive_count(file, "train/step/step", &s->n));
-    OL_TRY(read_column(file, "train/step/step", s->n, &s->step));
-    OL_TRY(read_column(file, "train/step/loss_before", s->n, &s->before));
-    OL_TRY(read_column(file, "train/step/loss_after", s->n, &s->after));
-    OL_TRY(read_column(file, "train/step/grad_norm", s->n, &s->norm));
-    OL_TRY(read_column(file, "train/step/seconds", s->n, &s->seconds));
-    return read_column(file, "train/step/tokens", s->n, &s->tokens);
-}
-
-static void finish_series(report_series *s)
-{
-    free(s->step);
-    free(s->before);
-    free(s->after);
-    free(s->norm);
-    free(s->seconds);
-    free(s->tokens);
-    *s = (report_series){0};
+    return stored_table_read(file, &ol_step_table,
+                             STORED(STEP_NUMBER) | STORED(STEP_LOSS_BEFORE) |
+                                 STORED(STEP_LOSS_AFTER) | STORED(STEP_GRAD_NORM) |
+                                 STORED(STEP_SECONDS),
+                             series);
 }
 
 /* The learner of that name in the run, made when it is not there. */
@@ -79,10 +54,9 @@ static ol_status find_learner(ol_report *r, int run, const char *name, report_le
     OL_CHECK(l, OL_ENOMEM, "no memory for a learner");
     r->learners = l;
     l += r->n_learners;
-    *l = (report_learner){
-        .run = run, .name = strdup(name), .seconds = (double)NAN, .cache = report_cache_create()};
+    *l = (report_learner){.run = run, .name = strdup(name), .seconds = (double)NAN};
     r->n_learners++;
-    OL_CHECK(l->name && l->cache, OL_ENOMEM, "no memory for a learner");
+    OL_CHECK(l->name, OL_ENOMEM, "no memory for a learner");
     *out = l;
     return OL_OK;
 }
@@ -104,30 +78,19 @@ static ol_status add_training(report_learner *l, int64_t seed, bool *known)
     return OL_OK;
 }
 
-static ol_status read_scores(const ol_archive *file, stored_table *scores)
-{
-    static const int columns[] = {OL_SCORE_LEARNER, OL_SCORE_TASK,    OL_SCORE_SEED,
-                                  OL_SCORE_STEPS,   OL_SCORE_METRIC,  OL_SCORE_SCORE,
-                                  OL_SCORE_UNSEEN,  OL_SCORE_GROUP,   OL_SCORE_CALIBRATION,
-                                  OL_SCORE_CHANCE,  OL_SCORE_MAJORITY};
-
-    return stored_table_read(file, &ol_eval_score_table, columns, sizeof columns / sizeof *columns,
-                             scores);
-}
-
 static ol_status add_score(ol_report *r, report_learner *l, const stored_table *c, size_t i,
                            int64_t training)
 {
-    report_score s = {.task = report_word(r, c->text[OL_SCORE_TASK].items[i]),
+    report_score s = {.task = report_word(r, c->text[SCORE_TASK].items[i]),
                       .group = report_word(r, stored_group(c, i)),
-                      .seed = (int)c->number[OL_SCORE_SEED][i],
-                      .steps = (int)c->number[OL_SCORE_STEPS][i],
+                      .seed = (int)c->number[SCORE_SEED][i],
+                      .steps = (int)c->number[SCORE_STEPS][i],
                       .training = training,
                       .metric = stored_metric(c, i),
-                      .score = c->number[OL_SCORE_SCORE][i],
-                      .chance = c->number[OL_SCORE_CHANCE][i],
-                      .majority = c->number[OL_SCORE_MAJORITY][i],
-                      .calibration = c->number[OL_SCORE_CALIBRATION][i]};
+                      .score = c->number[SCORE_SCORE][i],
+                      .chance = c->number[SCORE_CHANCE][i],
+                      .majority = c->number[SCORE_MAJORITY][i],
+                      .calibration = c->number[SCORE_CALIBRATION][i]};
 
     OL_CHECK(s.task && s.group, OL_ENOMEM, "no memory for a name");
     if ((l->n_scores & (l->n_scores - 1)) == 0) { /* doubles */
@@ -163,12 +126,11 @@ static ol_status count_row(report_learner *l, const char *task, int steps, bool 
 
 static ol_status count_predictions(ol_report *r, int run, const stored_table *t, const char *taken)
 {
-    const char *name = "", *const *learner =
-                               (const char *const *)t->text[OL_PREDICTION_LEARNER].items;
+    const char *name = "", *const *learner = (const char *const *)t->text[PREDICTION_LEARNER].items;
     report_learner *l = NULL;
 
     for (size_t i = 0; i < t->n; i++) {
-        const char *word = report_word(r, t->text[OL_PREDICTION_TASK].items[i]);
+        const char *word = report_word(r, t->text[PREDICTION_TASK].items[i]);
 
         OL_CHECK(word, OL_ENOMEM, "no memory for a name");
         if (!l || strcmp(name, learner[i]) != 0) {
@@ -176,36 +138,32 @@ static ol_status count_predictions(ol_report *r, int run, const stored_table *t,
             name = learner[i];
         }
         if (taken[l - r->learners] == TAKEN)
-            OL_TRY(count_row(l, word, (int)t->number[OL_PREDICTION_STEPS][i],
-                             t->number[OL_PREDICTION_PREDICTED_INDEX][i] ==
-                                 t->number[OL_PREDICTION_GOLD_INDEX][i]));
+            OL_TRY(count_row(l, word, (int)t->number[PREDICTION_STEPS][i],
+                             t->number[PREDICTION_PREDICTED_INDEX][i] ==
+                                 t->number[PREDICTION_GOLD_INDEX][i]));
     }
     return OL_OK;
 }
 
 static ol_status read_predictions(ol_report *r, int run, const ol_archive *file, const char *taken)
 {
-    static const int columns[] = {OL_PREDICTION_LEARNER, OL_PREDICTION_TASK, OL_PREDICTION_STEPS,
-                                  OL_PREDICTION_PREDICTED_INDEX, OL_PREDICTION_GOLD_INDEX};
-    stored_table table;
-    ol_status status = stored_table_read(file, &ol_eval_prediction_table, columns,
-                                         sizeof columns / sizeof *columns, &table);
+    AUTO_STORED_TABLE table = {0};
 
-    if (status == OL_OK)
-        status = count_predictions(r, run, &table, taken);
-    stored_table_finish(&table);
-    return status;
+    OL_TRY(stored_table_read(file, &ol_eval_prediction_table,
+                             STORED(PREDICTION_LEARNER) | STORED(PREDICTION_TASK) |
+                                 STORED(PREDICTION_STEPS) | STORED(PREDICTION_PREDICTED_INDEX) |
+                                 STORED(PREDICTION_GOLD_INDEX),
+                             &table));
+    return count_predictions(r, run, &table, taken);
 }
 
 /* --- a file ----------------------------------------------------------------------------------- */
 
 /* Mean of trainings' seconds, of which n-1 are in already. */
-static void add_seconds(report_learner *l, const report_series *s)
+static void add_seconds(report_learner *l, const stored_table *s)
 {
-    double sum = 0.0;
+    const double sum = stored_sum(s, STEP_SECONDS);
 
-    for (size_t i = 0; i < s->n; i++)
-        sum += s->seconds[i];
     if (s->n > 0)
         l->seconds = l->n_trainings > 1 && isfinite(l->seconds)
                          ? l->seconds + (sum - l->seconds) / l->n_trainings
@@ -223,18 +181,18 @@ static ol_status read_job(const ol_archive *file, report_learner *l)
 }
 
 /* What a learner takes from a file besides scores. */
-static ol_status describe(const ol_archive *file, report_learner *l, report_series *series)
+static ol_status describe(const ol_archive *file, report_learner *l, stored_table *series)
 {
     if (!l->metrics[0])
         OL_TRY(ol_path_format(l->metrics, "%s", ol_archive_path(file)));
     OL_TRY(read_job(file, l));
-    l->inner = l->inner || ol_archive_has(file, "train/episode/support_loss_0");
+    l->inner = l->inner || stored_inner(file);
     if (report_is_start(l))
         return OL_OK;
     add_seconds(l, series);
     if (l->series.n == 0) {
         l->series = *series;
-        *series = (report_series){0};
+        *series = (stored_table){0};
     }
     return OL_OK;
 }
@@ -242,8 +200,8 @@ static ol_status describe(const ol_archive *file, report_learner *l, report_seri
 /* The name that a file without scores goes by: the job's. */
 static ol_status name_of_job(const ol_archive *file, char name[256])
 {
-    char *text = NULL;
-    ol_job *job = NULL;
+    OL_AUTO_FREE char *text = NULL;
+    OL_AUTO_JOB *job = NULL;
 
     snprintf(name, 256, "trained");
     if (!ol_archive_has(file, "job"))
@@ -251,14 +209,12 @@ static ol_status name_of_job(const ol_archive *file, char name[256])
     OL_TRY(ol_archive_read_text(file, "job", &text));
     if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
         snprintf(name, 256, "%s", job->name);
-    ol_job_destroy(job);
-    free(text);
     return OL_OK;
 }
 
 /* All learners that the file scores; those whose training was in already are passed over. */
 static ol_status add_learners(ol_report *r, int run, const ol_archive *file, const stored_table *c,
-                              report_series *series, char *taken)
+                              stored_table *series, char *taken)
 {
     int64_t training = 0;
     char name[256];
@@ -269,7 +225,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file, con
         return OL_OK;
     OL_TRY(name_of_job(file, name));
     for (size_t i = 0; i < (c->n > 0 ? c->n : 1); i++) {
-        const char *learner = c->n > 0 ? c->text[OL_SCORE_LEARNER].items[i] : name;
+        const char *learner = c->n > 0 ? c->text[SCORE_LEARNER].items[i] : name;
         report_learner *l;
         bool known;
 
@@ -284,7 +240,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file, con
     for (size_t i = 0; i < c->n; i++) {
         report_learner *l;
 
-        OL_TRY(find_learner(r, run, c->text[OL_SCORE_LEARNER].items[i], &l));
+        OL_TRY(find_learner(r, run, c->text[SCORE_LEARNER].items[i], &l));
         if (taken[l - r->learners] == TAKEN)
             OL_TRY(add_score(r, l, c, i, training));
     }
@@ -293,7 +249,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file, con
 
 static ol_status read_facts(const ol_archive *file, report_run *run)
 {
-    for (int i = 0; i < 8; i++)
+    for (int i = 0; i < REPORT_FACTS; i++)
         if (!run->facts[i] && ol_archive_has_attribute(file, "/", report_fact_names[i]))
             OL_TRY(ol_archive_show(file, "/", report_fact_names[i], &run->facts[i]));
     return OL_OK;
@@ -301,28 +257,16 @@ static ol_status read_facts(const ol_archive *file, report_run *run)
 
 ol_status report_read_metrics(ol_report *report, int run, const char *path)
 {
-    ol_archive *file;
-    stored_table scores = {0};
-    report_series series = {0};
-    char *taken = NULL;
-    ol_status status;
+    OL_AUTO_ARCHIVE *file = NULL;
+    AUTO_STORED_TABLE scores = {0}, series = {0};
+    OL_AUTO_FREE char *taken = NULL;
 
     OL_TRY(ol_archive_open(path, &file));
-    status = read_facts(file, &report->runs[run]);
-    if (status == OL_OK)
-        status = read_series(file, &series);
-    if (status == OL_OK)
-        status = read_scores(file, &scores);
-    if (status == OL_OK) {
-        taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
-        status = taken ? add_learners(report, run, file, &scores, &series, taken)
-                       : ol_fail(OL_ENOMEM, "no memory for %zu scores", scores.n);
-    }
-    if (status == OL_OK && scores.n > 0)
-        status = read_predictions(report, run, file, taken);
-    free(taken);
-    stored_table_finish(&scores);
-    finish_series(&series);
-    ol_archive_close(file);
-    return status;
+    OL_TRY(read_facts(file, &report->runs[run]));
+    OL_TRY(read_series(file, &series));
+    OL_TRY(stored_table_read(file, &ol_eval_score_table, stored_scores, &scores));
+    taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
+    OL_CHECK(taken, OL_ENOMEM, "no memory for %zu scores", scores.n);
+    OL_TRY(add_learners(report, run, file, &scores, &series, taken));
+    return scores.n > 0 ? read_predictions(report, run, file, taken) : OL_OK;
 }

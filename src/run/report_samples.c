@@ -10,11 +10,9 @@
 #include "outerloop/run/package.h" /* ol_package_tokenizer */
 #include "report_parts.h"
 
-/* Columns of eval/prediction. */
+/* eval/prediction, with the column that is of lists. */
 typedef struct predictions {
-    size_t n;
-    ol_strings learner, task, predicted, gold;
-    int64_t *seed, *steps, *row, *picked, *right; /* [n] */
+    stored_table table;
     ol_lists losses;
 } predictions;
 
@@ -31,44 +29,36 @@ typedef struct prompter {
 
 static void finish_predictions(predictions *p)
 {
-    ol_strings_finish(&p->learner);
-    ol_strings_finish(&p->task);
-    ol_strings_finish(&p->predicted);
-    ol_strings_finish(&p->gold);
+    stored_table_finish(&p->table);
     ol_lists_finish(&p->losses);
-    free(p->seed);
-    free(p->steps);
-    free(p->row);
-    free(p->picked);
-    free(p->right);
 }
 
-static ol_status read_integers(const ol_archive *file, const char *object, size_t n, int64_t **out)
+static ol_status read_predictions(const char *metrics, predictions *p)
 {
-    *out = calloc(n + 1, sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "no memory for %zu predictions", n);
-    return ol_archive_read_i64(file, object, n, *out);
-}
+    const uint32_t wanted =
+        STORED(PREDICTION_LEARNER) | STORED(PREDICTION_TASK) | STORED(PREDICTION_SEED) |
+        STORED(PREDICTION_STEPS) | STORED(PREDICTION_ROW) | STORED(PREDICTION_PREDICTED_INDEX) |
+        STORED(PREDICTION_GOLD_INDEX) | STORED(PREDICTION_PREDICTED) | STORED(PREDICTION_GOLD);
+    OL_AUTO_ARCHIVE *file = NULL;
 
-static ol_status read_predictions(const ol_archive *file, predictions *p)
-{
-    if (!ol_archive_has(file, "eval/prediction/number"))
+    OL_TRY(ol_archive_open(metrics, &file));
+    OL_TRY(stored_table_read(file, &ol_eval_prediction_table, wanted, &p->table));
+    if (p->table.n == 0)
         return OL_OK;
-    OL_TRY(ol_archive_count(file, "eval/prediction/number", &p->n));
-    OL_TRY(ol_archive_read_names(file, "eval/prediction/learner", &p->learner));
-    OL_TRY(ol_archive_read_names(file, "eval/prediction/task", &p->task));
-    OL_TRY(ol_archive_read_strings(file, "eval/prediction/predicted", &p->predicted));
-    OL_TRY(ol_archive_read_strings(file, "eval/prediction/gold", &p->gold));
     OL_TRY(ol_archive_read_lists(file, "eval/prediction/option_losses", &p->losses));
-    OL_TRY(read_integers(file, "eval/prediction/seed", p->n, &p->seed));
-    OL_TRY(read_integers(file, "eval/prediction/adapt_steps", p->n, &p->steps));
-    OL_TRY(read_integers(file, "eval/prediction/row", p->n, &p->row));
-    OL_TRY(read_integers(file, "eval/prediction/predicted_index", p->n, &p->picked));
-    OL_TRY(read_integers(file, "eval/prediction/gold_index", p->n, &p->right));
-    OL_CHECK(p->learner.n == p->n && p->task.n == p->n && p->predicted.n == p->n &&
-                 p->gold.n == p->n && p->losses.n == p->n,
-             OL_EDATA, "%s: eval/prediction has columns of unequal length", ol_archive_path(file));
+    OL_CHECK(p->losses.n == p->table.n, OL_EDATA,
+             "%s: eval/prediction has columns of unequal length", metrics);
     return OL_OK;
+}
+
+static int64_t integer(const predictions *p, int column, size_t i)
+{
+    return (int64_t)p->table.number[column][i];
+}
+
+static const char *text(const predictions *p, int column, size_t i)
+{
+    return p->table.text[column].items[i];
 }
 
 /* --- prompts ---------------------------------------------------------------------------------- */
@@ -185,10 +175,10 @@ static json_t *split_prompt(const prompter *p, int b)
 static bool add_prompts(prompter *p, const predictions *all, size_t i, json_t *sample, json_t *doc)
 {
     const size_t options = all->losses.first[i + 1] - all->losses.first[i];
-    const int row = (int)all->row[i];
+    const int row = (int)integer(all, PREDICTION_ROW, i);
     json_t *arguments, *texts;
 
-    if (!p->tokenizer || !aim(p, all->task.items[i], all->seed[i]) ||
+    if (!p->tokenizer || !aim(p, text(all, PREDICTION_TASK, i), integer(all, PREDICTION_SEED, i)) ||
         row >= ol_target_rows(p->target) || (size_t)ol_target_options(p->target, row) != options)
         return false;
     ol_batch_clear(&p->batch);
@@ -197,10 +187,10 @@ static bool add_prompts(prompter *p, const predictions *all, size_t i, json_t *s
     arguments = json_array();
     texts = json_array();
     for (int b = 0; b < p->batch.B; b++) {
-        json_t *text = json_string(ol_target_option(p->target, row, b));
+        json_t *option = json_string(ol_target_option(p->target, row, b));
 
         json_array_append_new(arguments, split_prompt(p, b));
-        json_array_append_new(texts, text ? text : json_string("?"));
+        json_array_append_new(texts, option ? option : json_string("?"));
     }
     json_object_set_new(sample, "arguments", arguments);
     json_object_set_new(doc, "options", texts);
@@ -213,20 +203,22 @@ static json_t *make_sample(prompter *prompts, const predictions *p, size_t i, bo
 {
     json_t *sample = json_object(), *doc = json_object(), *responses = json_array();
     json_t *filtered = json_array();
+    const int64_t right = integer(p, PREDICTION_GOLD_INDEX, i),
+                  picked_index = integer(p, PREDICTION_PREDICTED_INDEX, i);
 
-    json_object_set_new(sample, "doc_id", json_integer(p->row[i]));
-    json_object_set_new(doc, "task", json_string(p->task.items[i]));
-    json_object_set_new(doc, "seed", json_integer(p->seed[i]));
-    json_object_set_new(doc, "adapt_steps", json_integer(p->steps[i]));
-    json_object_set_new(doc, "row", json_integer(p->row[i]));
+    json_object_set_new(sample, "doc_id", json_integer(integer(p, PREDICTION_ROW, i)));
+    json_object_set_new(doc, "task", json_string(text(p, PREDICTION_TASK, i)));
+    json_object_set_new(doc, "seed", json_integer(integer(p, PREDICTION_SEED, i)));
+    json_object_set_new(doc, "adapt_steps", json_integer(integer(p, PREDICTION_STEPS, i)));
+    json_object_set_new(doc, "row", json_integer(integer(p, PREDICTION_ROW, i)));
     *prompted = add_prompts(prompts, p, i, sample, doc);
     json_object_set_new(sample, "doc", doc);
-    json_object_set_new(sample, "target", json_integer(p->right[i]));
-    json_object_set_new(sample, "target_text", json_string(p->gold.items[i]));
-    json_object_set_new(sample, "predicted_text", json_string(p->predicted.items[i]));
+    json_object_set_new(sample, "target", json_integer(right));
+    json_object_set_new(sample, "target_text", json_string(text(p, PREDICTION_GOLD, i)));
+    json_object_set_new(sample, "predicted_text", json_string(text(p, PREDICTION_PREDICTED, i)));
     for (size_t k = p->losses.first[i]; k < p->losses.first[i + 1]; k++) {
         const double loss = p->losses.values[k];
-        const bool picked = (int64_t)(k - p->losses.first[i]) == p->picked[i];
+        const bool picked = (int64_t)(k - p->losses.first[i]) == picked_index;
         json_t *pair = json_array();
 
         json_array_append_new(pair, isfinite(loss) ? json_real(-loss) : json_null());
@@ -236,21 +228,18 @@ static json_t *make_sample(prompter *prompts, const predictions *p, size_t i, bo
     }
     json_object_set_new(sample, "resps", responses);
     json_object_set_new(sample, "filtered_resps", filtered);
-    json_object_set_new(sample, "acc", json_real(p->picked[i] == p->right[i] ? 1.0 : 0.0));
+    json_object_set_new(sample, "acc", json_real(picked_index == right ? 1.0 : 0.0));
     return sample;
 }
 
 static ol_status add_line(prompter *prompts, const predictions *p, size_t i, bool *prompted,
                           ol_text *out)
 {
-    json_t *sample = make_sample(prompts, p, i, prompted);
-    char *line = json_dumps(sample, JSON_COMPACT | JSON_REAL_PRECISION(9));
-    const ol_status status =
-        line ? ol_text_format(out, "%s\n", line) : ol_fail(OL_ENOMEM, "no memory for a sample");
+    json_auto_t *sample = make_sample(prompts, p, i, prompted);
+    OL_AUTO_FREE char *line = json_dumps(sample, JSON_COMPACT | JSON_REAL_PRECISION(9));
 
-    free(line);
-    json_decref(sample);
-    return status;
+    OL_CHECK(line, OL_ENOMEM, "no memory for a sample");
+    return ol_text_format(out, "%s\n", line);
 }
 
 static ol_status sample_path(const char *folder, const char *label, const char *task,
@@ -267,54 +256,44 @@ static ol_status write_task(const report_learner *l, const char *task, const pre
                             prompter *prompts, const char *folder, int *files, int *with)
 {
     char path[PATH_MAX];
-    ol_text text = {0};
+    OL_AUTO_TEXT lines = {0};
     bool all = true;
-    ol_status status = OL_OK;
 
-    for (size_t i = 0; i < p->n && status == OL_OK; i++) {
+    for (size_t i = 0; i < p->table.n; i++) {
         bool prompted;
 
-        if (strcmp(p->task.items[i], task) != 0 || strcmp(p->learner.items[i], l->name) != 0)
+        if (strcmp(text(p, PREDICTION_TASK, i), task) != 0 ||
+            strcmp(text(p, PREDICTION_LEARNER, i), l->name) != 0)
             continue;
-        status = add_line(prompts, p, i, &prompted, &text);
+        OL_TRY(add_line(prompts, p, i, &prompted, &lines));
         all = all && prompted;
     }
-    if (status == OL_OK && text.size > 0) {
-        status = sample_path(folder, l->label, task, path);
-        if (status == OL_OK)
-            status = ol_write_file(path, text.data, text.size);
-        ++*files;
-        *with += all;
-    }
-    ol_text_finish(&text);
-    return status;
+    if (lines.size == 0)
+        return OL_OK;
+    OL_TRY(sample_path(folder, l->label, task, path));
+    ++*files;
+    *with += all;
+    return ol_write_file(path, lines.data, lines.size);
 }
 
 static ol_status write_learner(const ol_report *r, const report_learner *l, const char *folder,
                                int *files, int *with)
 {
-    predictions p = {0};
-    prompter prompts;
-    ol_archive *file;
-    ol_status status;
+    OL_AUTO(finish_predictions) predictions p = {0};
+    OL_AUTO(close_prompter) prompter prompts = {0};
 
-    OL_TRY(ol_archive_open(l->metrics, &file));
-    status = read_predictions(file, &p);
-    ol_archive_close(file);
+    OL_TRY(read_predictions(l->metrics, &p));
     open_prompter(r, l, &prompts);
-    for (int t = 0; t < r->n_tasks && status == OL_OK; t++)
-        status = write_task(l, r->tasks[t], &p, &prompts, folder, files, with);
-    close_prompter(&prompts);
-    finish_predictions(&p);
-    return status;
+    for (int t = r->tasks; t < r->n_subjects; t++)
+        OL_TRY(write_task(l, r->subjects[t].task, &p, &prompts, folder, files, with));
+    return OL_OK;
 }
 
 ol_status ol_report_samples(const ol_report *r, const char *folder, int *files, int *prompts)
 {
     *files = *prompts = 0;
     OL_TRY(ol_make_folders(folder));
-    for (int i = 0; i < r->n_learners; i++)
-        if (r->learners[i].n_scores > 0)
-            OL_TRY(write_learner(r, &r->learners[i], folder, files, prompts));
+    for (int l = 0; l < r->n_scored; l++)
+        OL_TRY(write_learner(r, r->scored[l], folder, files, prompts));
     return OL_OK;
 }

@@ -7,13 +7,7 @@
 
 #include "outerloop/eval/table.h" /* ol_eval_summarise */
 #include "report_parts.h"
-
-static const report_stat NOTHING = {.mean = (double)NAN,
-                                    .low = (double)NAN,
-                                    .high = (double)NAN,
-                                    .worst = (double)NAN,
-                                    .chance = (double)NAN,
-                                    .majority = (double)NAN};
+#include "score_book.h" /* ol_score_gain */
 
 /* A learner as eval takes it; of a task alone where one is named. */
 static ol_status as_learner(const report_learner *l, const char *task, ol_eval_score **scores,
@@ -27,7 +21,8 @@ static ol_status as_learner(const report_learner *l, const char *task, ol_eval_s
                              .before = (double)NAN,
                              .after = (double)NAN};
     if (l->inner)
-        report_gain(&l->series, &out->before, &out->after);
+        ol_score_gain(l->series.n, l->series.number[STEP_LOSS_BEFORE],
+                      l->series.number[STEP_LOSS_AFTER], &out->before, &out->after);
     for (size_t i = 0; i < l->n_scores; i++) {
         const report_score *s = &l->scores[i];
 
@@ -46,66 +41,67 @@ static ol_status as_learner(const report_learner *l, const char *task, ol_eval_s
     return OL_OK;
 }
 
-/* --- what was asked for before ----------------------------------------------------------------- */
+/* --- what the scores are about ----------------------------------------------------------------- */
 
-typedef struct entry {
-    int steps;
-    const char *group, *task; /* words of the report, or NULL */
-    report_stat stat;
-} entry;
-
-struct report_cache {
-    entry *entries;
-    size_t n, room;
-};
-
-report_cache *report_cache_create(void)
+static void add_count(ol_report *r, int steps)
 {
-    return calloc(1, sizeof(report_cache));
+    int at = 0;
+
+    while (at < r->n_counts && ol_steps_before(r->counts[at].steps, steps))
+        at++;
+    if (at < r->n_counts && r->counts[at].steps == steps)
+        return;
+    memmove(r->counts + at + 1, r->counts + at, (size_t)(r->n_counts - at) * sizeof *r->counts);
+    r->counts[at].steps = steps;
+    ol_steps_name(steps, r->counts[at].name);
+    r->n_counts++;
 }
 
-void report_cache_destroy(report_cache *cache)
+/* Once: words are kept once. */
+static void add_subject(ol_report *r, report_subject subject)
 {
-    if (cache)
-        free(cache->entries);
-    free(cache);
-}
-
-/* Without memory it is forgotten, and worked out again. */
-static void remember(report_cache *cache, const entry *e)
-{
-    if (cache->n == cache->room) {
-        const size_t room = cache->room > 0 ? 2 * cache->room : 16;
-        entry *entries = realloc(cache->entries, room * sizeof *entries);
-
-        if (!entries)
+    for (int i = 1; i < r->n_subjects; i++)
+        if (r->subjects[i].group == subject.group && r->subjects[i].task == subject.task)
             return;
-        cache->entries = entries;
-        cache->room = room;
-    }
-    cache->entries[cache->n++] = *e;
+    r->subjects[r->n_subjects++] = subject;
 }
 
-ol_status report_stat_of(const report_learner *learner, int steps, const char *group,
-                         const char *task, report_stat *stat)
+static void list_scores(ol_report *r)
 {
-    ol_eval_score *scores;
-    ol_eval_learner l;
-    ol_eval_summary s;
-    ol_status status;
+    bool grouped = true;
 
-    for (size_t i = 0; i < learner->cache->n; i++) {
-        const entry *e = &learner->cache->entries[i];
+    for (int i = 0; i < r->n_learners; i++)
+        if (r->learners[i].n_scores > 0)
+            r->scored[r->n_scored++] = &r->learners[i];
+    r->subjects[r->n_subjects++] = (report_subject){.name = "all unseen tasks"};
+    for (int i = 0; i < r->n_scored; i++)
+        for (size_t j = 0; j < r->scored[i]->n_scores; j++) {
+            const report_score *s = &r->scored[i]->scores[j];
 
-        if (e->steps == steps && e->group == group && e->task == task) {
-            *stat = e->stat;
-            return OL_OK;
+            add_count(r, s->steps);
+            grouped = grouped && *s->group;
+            if (*s->group)
+                add_subject(r, (report_subject){.name = s->group, .group = s->group});
         }
-    }
-    OL_TRY(as_learner(learner, task, &scores, &l));
-    status = ol_eval_summarise(&l, steps, group, &s);
-    free(scores);
-    OL_TRY(status);
+    r->tasks = r->n_subjects;
+    r->parts = grouped && r->tasks > 2 ? 1 : 0;
+    for (int i = 0; i < r->n_scored; i++)
+        for (size_t j = 0; j < r->scored[i]->n_scores; j++) {
+            const report_score *s = &r->scored[i]->scores[j];
+
+            add_subject(r, (report_subject){.name = s->task, .task = s->task, .belongs = s->group});
+        }
+}
+
+static ol_status summarise(const report_learner *l, const report_subject *of, int steps,
+                           report_stat *stat)
+{
+    OL_AUTO_FREE ol_eval_score *scores = NULL;
+    ol_eval_learner learner;
+    ol_eval_summary s;
+
+    OL_TRY(as_learner(l, of->task, &scores, &learner));
+    OL_TRY(ol_eval_summarise(&learner, steps, of->group, &s));
     *stat = (report_stat){.mean = s.score.mean,
                           .low = s.score.low,
                           .high = s.score.high,
@@ -115,50 +111,82 @@ ol_status report_stat_of(const report_learner *learner, int steps, const char *g
                           .tasks = s.tasks,
                           .seeds = s.seeds,
                           .trainings = s.trainings};
-    remember(learner->cache, &(entry){steps, group, task, *stat});
     return OL_OK;
 }
 
-ol_status report_difference(const report_learner *a, const report_learner *b, int steps,
-                            const char *group, report_stat *stat)
+ol_status report_summarise(ol_report *r)
 {
-    ol_eval_score *x = NULL, *y = NULL;
+    const size_t words = (size_t)r->words.n + 1;
+    size_t scores = 1, n;
+
+    for (int i = 0; i < r->n_learners; i++)
+        scores += r->learners[i].n_scores;
+    r->scored = calloc((size_t)r->n_learners + 1, sizeof *r->scored);
+    r->counts = calloc(scores, sizeof *r->counts);
+    r->subjects = calloc(2 * words, sizeof *r->subjects);
+    OL_CHECK(r->scored && r->counts && r->subjects, OL_ENOMEM, "no memory for a report");
+    list_scores(r);
+    n = (size_t)r->n_scored * (size_t)r->n_counts * (size_t)r->n_subjects;
+    r->stats = calloc(n + 1, sizeof *r->stats);
+    OL_CHECK(r->stats, OL_ENOMEM, "no memory for %zu numbers of a report", n);
+    for (size_t i = 0; i < n; i++) {
+        const size_t subject = i % (size_t)r->n_subjects, at = i / (size_t)r->n_subjects;
+
+        OL_TRY(summarise(r->scored[at / (size_t)r->n_counts], &r->subjects[subject],
+                         r->counts[at % (size_t)r->n_counts].steps, &r->stats[i]));
+    }
+    return OL_OK;
+}
+
+double report_best(const ol_report *r, int c, int subject)
+{
+    double best = -1.0;
+
+    for (int l = 0; l < r->n_scored; l++)
+        best = fmax(best, report_stat_of(r, l, c, subject)->mean);
+    return best;
+}
+
+const char *const report_floor_names[REPORT_FLOORS] = {"chance", "majority"};
+
+double report_floor(const ol_report *r, int c, int subject, int floor)
+{
+    double value = (double)NAN;
+
+    for (int l = 0; l < r->n_scored && isnan(value); l++) {
+        const report_stat *s = report_stat_of(r, l, c, subject);
+
+        value = floor == REPORT_MAJORITY ? s->majority : s->chance;
+    }
+    return value;
+}
+
+ol_status report_difference(const ol_report *r, int a, int b, int c, int subject, report_stat *stat)
+{
+    OL_AUTO_FREE ol_eval_score *x = NULL, *y = NULL;
     ol_eval_learner la, lb;
     ol_interval d;
-    ol_status status;
 
-    *stat = NOTHING;
-    status = as_learner(a, NULL, &x, &la);
-    if (status == OL_OK)
-        status = as_learner(b, NULL, &y, &lb);
-    if (status == OL_OK)
-        status = ol_eval_compare(&la, &lb, steps, group, &d);
-    free(x);
-    free(y);
-    OL_TRY(status);
-    stat->mean = d.mean;
-    stat->low = d.low;
-    stat->high = d.high;
+    OL_TRY(as_learner(r->scored[a], NULL, &x, &la));
+    OL_TRY(as_learner(r->scored[b], NULL, &y, &lb));
+    OL_TRY(ol_eval_compare(&la, &lb, r->counts[c].steps, r->subjects[subject].group, &d));
+    *stat = (report_stat){.mean = d.mean, .low = d.low, .high = d.high};
     return OL_OK;
 }
 
-ol_status report_final_table(const ol_report *report, int width, ol_text *out)
+ol_status report_final_table(const ol_report *r, int width, ol_text *out)
 {
-    const size_t n = (size_t)report->n_learners;
+    const size_t n = (size_t)r->n_scored;
     ol_eval_learner *learners = calloc(n + 1, sizeof *learners);
     ol_eval_score **scores = calloc(n + 1, sizeof *scores);
     ol_status status =
         learners && scores ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %zu learners", n);
-    size_t used = 0;
 
     for (size_t i = 0; i < n && status == OL_OK; i++)
-        if (report->learners[i].n_scores > 0) {
-            status = as_learner(&report->learners[i], NULL, &scores[used], &learners[used]);
-            used++;
-        }
+        status = as_learner(r->scored[i], NULL, &scores[i], &learners[i]);
     if (status == OL_OK)
-        status = ol_eval_table(learners, used, width, out);
-    for (size_t i = 0; scores && i < used; i++)
+        status = ol_eval_table(learners, n, width, out);
+    for (size_t i = 0; scores && i < n; i++)
         free(scores[i]);
     free(scores);
     free(learners);
@@ -170,74 +198,18 @@ bool report_is_start(const report_learner *learner)
     return strcmp(learner->name, "untrained") == 0 || strcmp(learner->name, "start") == 0;
 }
 
-ol_status report_floor(const ol_report *r, int steps, const char *group, const char *task,
-                       bool majority, double *floor)
-{
-    *floor = (double)NAN;
-    for (int i = 0; i < r->n_learners && isnan(*floor); i++) {
-        report_stat s;
-
-        OL_TRY(report_stat_of(&r->learners[i], steps, group, task, &s));
-        *floor = majority ? s.majority : s.chance;
-    }
-    return OL_OK;
-}
-
 int report_decimals(const report_stat *stat)
 {
     return isnan(stat->low) || stat->high - stat->low < 0.02 ? 1 : 0;
 }
 
-const char *report_part_name(const char *group)
-{
-    return group ? group : "all unseen tasks";
-}
-
-const char *report_group_of(const ol_report *r, const char *task)
-{
-    for (int i = 0; i < r->n_learners; i++)
-        for (size_t j = 0; j < r->learners[i].n_scores; j++)
-            if (r->learners[i].scores[j].task == task)
-                return r->learners[i].scores[j].group;
-    return "";
-}
-
-int report_parts(const ol_report *r, const char **parts)
-{
-    bool grouped = r->n_groups > 1;
-    int n = 0;
-
-    for (int t = 0; t < r->n_tasks; t++)
-        grouped = grouped && *report_group_of(r, r->tasks[t]);
-    if (!grouped)
-        parts[n++] = NULL;
-    for (int g = 0; g < r->n_groups; g++)
-        parts[n++] = r->groups[g];
-    return n;
-}
-
-void report_gain(const report_series *s, double *before, double *after)
-{
-    size_t counted = 0;
-
-    *before = *after = 0.0;
-    for (size_t i = s->n - (s->n + 9) / 10; i < s->n; i++)
-        if (isfinite(s->before[i]) && isfinite(s->after[i])) {
-            *before += s->before[i];
-            *after += s->after[i];
-            counted++;
-        }
-    *before = counted > 0 ? *before / (double)counted : (double)NAN;
-    *after = counted > 0 ? *after / (double)counted : (double)NAN;
-}
-
-const char *report_metric_words(const ol_report *report)
+const char *report_metric_words(const ol_report *r)
 {
     bool has[2] = {false, false};
 
-    for (int i = 0; i < report->n_learners; i++)
-        for (size_t j = 0; j < report->learners[i].n_scores; j++)
-            has[report->learners[i].scores[j].metric == OL_MACRO_F1] = true;
+    for (int i = 0; i < r->n_scored; i++)
+        for (size_t j = 0; j < r->scored[i]->n_scores; j++)
+            has[r->scored[i]->scores[j].metric == OL_MACRO_F1] = true;
     return has[0] && has[1] ? "macro-F1 of classification tasks, accuracy of the others,"
            : has[1]         ? "macro-F1"
                             : "accuracy";

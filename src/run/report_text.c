@@ -7,6 +7,7 @@
 
 #include "outerloop/base/clock.h" /* ol_clock_duration */
 #include "report_parts.h"
+#include "score_book.h" /* ol_score_gain */
 
 enum {
     WIDTH = 100, /* where the terminal says nothing */
@@ -81,23 +82,23 @@ static ol_status spark(size_t n, const double *values, int width, bool logarithm
 
 static ol_status add_curve(const report_learner *l, int name, int width, ol_text *out)
 {
-    const report_series *s = &l->series;
+    const stored_table *s = &l->series;
     double before, after;
     char time[32];
 
-    report_gain(s, &before, &after);
+    ol_score_gain(s->n, s->number[STEP_LOSS_BEFORE], s->number[STEP_LOSS_AFTER], &before, &after);
     ol_clock_duration(l->seconds, time);
     OL_TRY(ol_text_cell(out, l->label, name, true));
-    OL_TRY(ol_text_format(out, "  %.0f meta-steps in %s", s->step[s->n - 1], time));
+    OL_TRY(ol_text_format(out, "  %.0f meta-steps in %s", s->number[STEP_NUMBER][s->n - 1], time));
     OL_TRY(width < 90 ? ol_text_format(out, "\n%*s  ", name, "")
                       : ol_text_format(out, "; at the end "));
-    OL_TRY(l->inner ? ol_text_format(out, "loss %.3f → %.3f%s\n", before, after,
-                                     width < 60 ? "" : " in the inner loop")
-                    : ol_text_format(out, "loss %.3f\n", after));
+    OL_TRY(l->inner && isfinite(before) ? ol_text_format(out, "loss %.3f → %.3f%s\n", before, after,
+                                                         width < 60 ? "" : " in the inner loop")
+                                        : ol_text_format(out, "loss %.3f\n", after));
     OL_TRY(ol_text_format(out, "%*s  loss ", name, ""));
-    OL_TRY(spark(s->n, s->after, width - name - 8, false, out));
+    OL_TRY(spark(s->n, s->number[STEP_LOSS_AFTER], width - name - 8, false, out));
     OL_TRY(ol_text_format(out, "\n%*s  |G|  ", name, ""));
-    OL_TRY(spark(s->n, s->norm, width - name - 8, true, out));
+    OL_TRY(spark(s->n, s->number[STEP_GRAD_NORM], width - name - 8, true, out));
     return ol_text_append(out, "\n", 1);
 }
 
@@ -131,78 +132,58 @@ typedef struct block {
     bool shared;  /* some is */
 } block;
 
-static bool is_scored(const report_learner *l)
-{
-    return l->n_scores > 0;
-}
-
 /* The learner of the best mean at the last count: what others are held against. */
-static ol_status find_best(const ol_report *r, int *best, int *scored)
+static int find_best(const ol_report *r)
 {
-    double most = -1.0;
+    const int last = r->n_counts - 1;
 
-    *best = *scored = 0;
-    for (int i = 0; i < r->n_learners; i++) {
-        report_stat s;
-
-        if (!is_scored(&r->learners[i]))
-            continue;
-        ++*scored;
-        OL_TRY(report_stat_of(&r->learners[i], r->counts[r->n_counts - 1], NULL, NULL, &s));
-        if (s.mean > most) {
-            most = s.mean;
-            *best = i;
-        }
-    }
-    return OL_OK;
+    for (int l = 0; l < r->n_scored; l++)
+        if (report_stat_of(r, l, last, 0)->mean >= report_best(r, last, 0))
+            return l;
+    return 0;
 }
 
-static ol_status put_difference(const ol_report *r, int a, int b, int steps, const char *group,
-                                int width, ol_text *out)
+static ol_status put_difference(const ol_report *r, int a, int b, int c, int subject, ol_text *out)
 {
     report_stat d;
     char text[64] = "-";
 
-    OL_TRY(report_difference(&r->learners[a], &r->learners[b], steps, group, &d));
+    OL_TRY(report_difference(r, a, b, c, subject, &d));
     if (!isnan(d.mean) && !isnan(d.low))
         snprintf(text, sizeof text, "%+.*f [%.*f, %.*f]", report_decimals(&d), 100.0 * d.mean,
                  report_decimals(&d), 100.0 * d.low, report_decimals(&d), 100.0 * d.high);
     else if (!isnan(d.mean))
         snprintf(text, sizeof text, "%+.1f", 100.0 * d.mean);
-    return ol_text_cell(out, text, width, false);
+    return ol_text_cell(out, text, DIFFERENCE, false);
 }
 
 /* On a line with the counts of the block, or where that does not fit a line each. */
-static ol_status add_pair(const ol_report *r, int a, int b, const char *group, const block *k,
+static ol_status add_pair(const ol_report *r, int a, int b, int subject, const block *k,
                           ol_text *out)
 {
-    OL_TRY(ol_text_cell(out, r->learners[a].label, k->name, true));
+    OL_TRY(ol_text_cell(out, r->scored[a]->label, k->name, true));
     OL_TRY(ol_text_format(out, " - "));
-    OL_TRY(ol_text_cell(out, r->learners[b].label, k->name, true));
+    OL_TRY(ol_text_cell(out, r->scored[b]->label, k->name, true));
     for (int c = k->from; c < k->to; c++) {
         if (k->narrow) {
-            char title[OL_STEPS_TEXT];
-
-            ol_steps_name(r->counts[c], title);
             OL_TRY(ol_text_format(out, "\n  "));
-            OL_TRY(ol_text_cell(out, title, 12, true));
+            OL_TRY(ol_text_cell(out, r->counts[c].name, 12, true));
         }
-        OL_TRY(put_difference(r, a, b, r->counts[c], group, DIFFERENCE, out));
+        OL_TRY(put_difference(r, a, b, c, subject, out));
     }
     return ol_text_append(out, "\n", 1);
 }
 
 static bool is_shared(const ol_report *r, int a, int b)
 {
-    const report_learner *x = &r->learners[a], *y = &r->learners[b];
+    const report_learner *x = r->scored[a], *y = r->scored[b];
 
-    return x->run != y->run && is_scored(x) && is_scored(y) && !report_is_start(x) &&
-           strcmp(x->name, y->name) == 0;
+    return x->run != y->run && !report_is_start(x) && strcmp(x->name, y->name) == 0;
 }
 
 static bool any_shared(const ol_report *r)
 {
-    for (int a = 0; a < r->n_learners; a++)
+    for (int a = 0; a < r->n_scored; a++)
         for (int b = 0; b < a; b++)
             if (is_shared(r, a, b))
                 return true;
@@ -211,32 +192,31 @@ static bool any_shared(const ol_report *r)
 
 static bool is_pair(const ol_report *r, int a, int b, const block *k)
 {
-    const report_learner *x = &r->learners[a], *y = &r->learners[b];
+    const report_learner *x = r->scored[a], *y = r->scored[b];
 
-    if (k->shared)
-        return is_shared(r, a, b);
-    return is_scored(x) && is_scored(y) &&
-           (!k->across || (x->run != y->run && !report_is_start(x) && !report_is_start(y)));
+    return k->shared
+               ? is_shared(r, a, b)
+               : !k->across || (x->run != y->run && !report_is_start(x) && !report_is_start(y));
 }
 
-static ol_status add_pairs(const ol_report *r, const char *group, const block *k, int best,
-                           int scored, ol_text *out)
+static ol_status add_pairs(const ol_report *r, int subject, const block *k, ol_text *out)
 {
-    const bool few = k->shared || scored * (scored - 1) / 2 <= PAIRS;
+    const bool few = k->shared || r->n_scored * (r->n_scored - 1) / 2 <= PAIRS;
+    const int best = find_best(r);
 
-    for (int a = r->n_learners - 1; a >= 0; a--)
+    for (int a = r->n_scored - 1; a >= 0; a--)
         for (int b = a - 1; b >= 0; b--) {
             if (!is_pair(r, a, b, k))
                 continue;
             if (few || a == best)
-                OL_TRY(add_pair(r, a, b, group, k, out));
+                OL_TRY(add_pair(r, a, b, subject, k, out));
             else if (b == best)
-                OL_TRY(add_pair(r, b, a, group, k, out));
+                OL_TRY(add_pair(r, b, a, subject, k, out));
         }
     return ol_text_append(out, "\n", 1);
 }
 
-static ol_status add_differences_of(const ol_report *r, const char *group, int width, bool across,
+static ol_status add_differences_of(const ol_report *r, int subject, int width, bool across,
                                     ol_text *out)
 {
     block k = {.name = name_width(r, width < 80 ? 14 : 20),
@@ -244,25 +224,19 @@ static ol_status add_differences_of(const ol_report *r, const char *group, int w
                .across = across,
                .shared = across && any_shared(r)};
     const int fit = (width - 2 * k.name - 3) / DIFFERENCE, most = k.narrow ? r->n_counts : fit;
-    int best, scored;
 
-    OL_TRY(find_best(r, &best, &scored));
-    if (scored < 2)
+    if (r->n_scored < 2)
         return OL_OK;
     OL_TRY(ol_text_format(out, "differences, %s%s(points, paired [95 %% interval])\n\n",
-                          report_part_name(group), k.narrow ? "\n" : " "));
+                          r->subjects[subject].name, k.narrow ? "\n" : " "));
     for (; k.from < r->n_counts; k.from = k.to) {
         k.to = r->n_counts - k.from < most ? r->n_counts : k.from + most;
         if (!k.narrow)
             OL_TRY(ol_text_format(out, "%*s", 2 * k.name + 3, ""));
-        for (int c = k.from; c < k.to && !k.narrow; c++) {
-            char title[OL_STEPS_TEXT];
-
-            ol_steps_name(r->counts[c], title);
-            OL_TRY(ol_text_cell(out, title, DIFFERENCE, false));
-        }
+        for (int c = k.from; c < k.to && !k.narrow; c++)
+            OL_TRY(ol_text_cell(out, r->counts[c].name, DIFFERENCE, false));
         OL_TRY(k.narrow ? OL_OK : ol_text_append(out, "\n", 1));
-        OL_TRY(add_pairs(r, group, &k, best, scored, out));
+        OL_TRY(add_pairs(r, subject, &k, out));
     }
     return OL_OK;
 }
@@ -270,76 +244,58 @@ static ol_status add_differences_of(const ol_report *r, const char *group, int w
 /* @param across  between the runs, not within one */
 static ol_status add_differences(const ol_report *r, int width, bool across, ol_text *out)
 {
-    const char **parts = calloc((size_t)r->n_groups + 1, sizeof *parts);
-    const int n = parts ? report_parts(r, parts) : 0;
-    ol_status status = parts ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a table");
-
-    for (int i = 0; i < n && status == OL_OK; i++)
-        status = add_differences_of(r, parts[i], width, across, out);
-    free(parts);
-    return status;
+    for (int part = r->parts; part < r->tasks; part++)
+        OL_TRY(add_differences_of(r, part, width, across, out));
+    return OL_OK;
 }
 
 /* --- tasks ------------------------------------------------------------------------------------ */
 
-static ol_status add_task_rows(const ol_report *r, int steps, const int *shown, int n, int task,
-                               bool grouped, ol_text *out)
+static ol_status add_task_rows(const ol_report *r, int c, int from, int to, int task, bool grouped,
+                               ol_text *out)
 {
-    for (int t = 0; t < r->n_tasks; t++) {
-        OL_TRY(ol_text_cell(out, r->tasks[t], task, true));
-        for (int i = 0; i < n; i++) {
-            report_stat s;
-
-            OL_TRY(report_stat_of(&r->learners[shown[i]], steps, NULL, r->tasks[t], &s));
-            OL_TRY(put_percent(s.mean, CELL + 1, out));
-            OL_TRY(put_percent(s.worst, CELL - 2, out));
+    for (int t = r->tasks; t < r->n_subjects; t++) {
+        OL_TRY(ol_text_cell(out, r->subjects[t].name, task, true));
+        for (int l = from; l < to; l++) {
+            OL_TRY(put_percent(report_stat_of(r, l, c, t)->mean, CELL + 1, out));
+            OL_TRY(put_percent(report_stat_of(r, l, c, t)->worst, CELL - 2, out));
         }
-        if (grouped && *report_group_of(r, r->tasks[t]))
-            OL_TRY(ol_text_format(out, "  %s", report_group_of(r, r->tasks[t])));
+        if (grouped && *r->subjects[t].belongs)
+            OL_TRY(ol_text_format(out, "  %s", r->subjects[t].belongs));
         OL_TRY(ol_text_append(out, "\n", 1));
     }
     return ol_text_append(out, "\n", 1);
 }
 
 /* Some learners beside one another, as many as fit. */
-static ol_status add_task_block(const ol_report *r, int steps, const int *shown, int n, int task,
-                                bool grouped, ol_text *out)
+static ol_status add_task_block(const ol_report *r, int c, int from, int to, int task, bool grouped,
+                                ol_text *out)
 {
-    char title[OL_STEPS_TEXT];
-
-    ol_steps_name(steps, title);
-    OL_TRY(ol_text_cell(out, title, task, true));
-    for (int i = 0; i < n; i++) {
+    OL_TRY(ol_text_cell(out, r->counts[c].name, task, true));
+    for (int l = from; l < to; l++) {
         OL_TRY(ol_text_append(out, "  ", 2));
-        OL_TRY(ol_text_cell(out, r->learners[shown[i]].label, 2 * CELL - 3, false));
+        OL_TRY(ol_text_cell(out, r->scored[l]->label, 2 * CELL - 3, false));
     }
     OL_TRY(ol_text_append(out, "\n", 1));
     OL_TRY(ol_text_cell(out, "task", task, true));
-    for (int i = 0; i < n; i++)
+    for (int l = from; l < to; l++)
         OL_TRY(ol_text_format(out, "%*s%*s", CELL + 1, "mean", CELL - 2, "worst"));
     OL_TRY(ol_text_append(out, "\n", 1));
-    return add_task_rows(r, steps, shown, n, task, grouped, out);
+    return add_task_rows(r, c, from, to, task, grouped, out);
 }
 
 static ol_status add_tasks(const ol_report *r, int width, ol_text *out)
 {
     const int task = width < 80 ? 16 : TASK,
               room = (width - task - (width < WIDTH ? 0 : GROUP)) / (2 * CELL - 1);
-    const int fit = room < 1 ? 1 : room;
-    int *shown = calloc((size_t)r->n_learners + 1, sizeof *shown), n = 0;
-    ol_status status = shown ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a table");
+    const int fit = room < 1 ? 1 : room, n = r->n_scored;
 
-    for (int i = 0; shown && i < r->n_learners; i++)
-        if (is_scored(&r->learners[i]))
-            shown[n++] = i;
-    if (status == OL_OK)
-        status = ol_text_format(out, "tasks (score in %%, mean and worst seed)\n\n");
-    for (int c = 0; c < r->n_counts && status == OL_OK; c++)
-        for (int at = 0; at < n && status == OL_OK; at += fit)
-            status = add_task_block(r, r->counts[c], shown + at, n - at < fit ? n - at : fit, task,
-                                    width >= WIDTH, out);
-    free(shown);
-    return status;
+    OL_TRY(ol_text_format(out, "tasks (score in %%, mean and worst seed)\n\n"));
+    for (int c = 0; c < r->n_counts; c++)
+        for (int at = 0; at < n; at += fit)
+            OL_TRY(
+                add_task_block(r, c, at, n - at < fit ? n : at + fit, task, width >= WIDTH, out));
+    return OL_OK;
 }
 
 static int fitting(int width)

@@ -10,6 +10,7 @@
 #include "outerloop/base/log.h"        /* ol_log_* */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
 #include "outerloop/kernel/products.h" /* ol_products_describe */
+#include "outerloop/kernel/rate.h"     /* ol_gemm_pace */
 #include "outerloop/run/memory.h"      /* ol_memory_plan */
 #include "outerloop/run/metrics.h"     /* ol_metrics */
 #include "outerloop/run/scores.h"      /* ol_score_targets */
@@ -37,7 +38,7 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
     const ol_learner_spec learner = ol_job_learner_spec(job);
     ol_comm *comm = r->setup->comm;
     char blas[256];
-    ol_text text = {0};
+    OL_AUTO_TEXT text = {0};
     ol_run_record record = {
         .version = OL_VERSION,
         .git_commit = ol_run_commit(),
@@ -51,18 +52,13 @@ static ol_status open_metrics(const runner *r, const ol_run_folder *folder, cons
         .ranks = ol_comm_size(comm),
         .threads = job->threads,
     };
-    ol_status status = ol_job_text(job, &text);
 
+    OL_TRY(ol_job_text(job, &text));
+    record.job = text.data;
     snprintf(blas, sizeof blas, "%s; products in %s", ol_gemm_library(), ol_products_describe());
-    if (status == OL_OK) {
-        record.job = text.data;
-        status = ol_metrics_open(folder, ol_learner_steps(&learner), &record, resume, mark->step,
-                                 scores, out);
-    }
-    ol_text_finish(&text);
-    if (status == OL_OK && r->setup->scored)
-        status = ol_metrics_overlap(*out, &r->setup->overlap);
-    return status;
+    OL_TRY(ol_metrics_open(folder, ol_learner_steps(&learner), &record, resume, mark->step, scores,
+                           out));
+    return r->setup->scored ? ol_metrics_overlap(*out, &r->setup->overlap) : OL_OK;
 }
 
 /* The start is asked as the job's own learner would be, where any arm is asked so. */
@@ -136,8 +132,8 @@ static ol_status run_untrained(runner *r)
 
     start_state(s, s->job, s->model);
     ol_run_id_make(ol_comm_host(s->comm), mark.run_id);
-    if (r->first && (!claim->same_evaluation || claim->restored))
-        status = ol_run_folder_write_job(&s->untrained, s->job);
+    if (r->first && (!claim->same_evaluation || claim->restored[0]))
+        status = ol_job_write(s->job, s->untrained.job);
     if (r->first && status == OL_OK)
         status = enter(r, NULL, &s->untrained, s->job, &mark, claim->continues,
                        claim->same_evaluation, &metrics);
@@ -192,7 +188,7 @@ static ol_status begin_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_m
     if (found && trains)
         describe_schedule(arm, mark->step);
     if (r->first && !(arm->claim.continues && arm->claim.finished))
-        status = ol_run_folder_write_job(&arm->folder, arm->job);
+        status = ol_job_write(arm->job, arm->folder.job);
     if (r->first && status == OL_OK)
         status = enter(r, arm, &arm->folder, arm->job, mark, resume,
                        arm->claim.same_evaluation && finished, metrics);
@@ -241,22 +237,19 @@ static ol_status run_all(runner *r)
 
 static ol_status add_to_book(const ol_run_folder *folder, score_book *book)
 {
-    ol_archive *metrics = NULL;
-    ol_status status;
+    OL_AUTO_ARCHIVE *metrics = NULL;
 
     OL_CHECK(ol_path_exists(folder->metrics), OL_EIO,
              "%s: was removed while the run was at work; go on with --resume, which makes it again",
              folder->metrics);
     OL_TRY(ol_archive_open(folder->metrics, &metrics));
-    status = ol_score_book_add(book, metrics);
-    ol_archive_close(metrics);
-    return status;
+    return ol_score_book_add(book, metrics);
 }
 
 /* Every arm is, so that the job's own job.cfg stays as it was too. */
 static bool is_finished(const ol_setup *s)
 {
-    bool finished = s->claim.continues && s->claim.same_evaluation && !s->claim.restored;
+    bool finished = s->claim.continues && s->claim.same_evaluation && !s->claim.restored[0];
 
     for (int i = 0; i < s->n_arms; i++)
         finished = finished && s->arms[i].claim.continues && s->arms[i].claim.finished;
@@ -282,7 +275,7 @@ static ol_status account(const runner *r, score_book *book)
 
     OL_CHECK(!*r->missing, OL_EIO, "%s", r->missing);
     if (!ol_path_exists(s->folder.job)) /* the folder was removed: those of arms keep theirs */
-        OL_TRY(ol_run_folder_write_job(&s->folder, s->job));
+        OL_TRY(ol_job_write(s->job, s->folder.job));
     return fill_book(s, book);
 }
 
@@ -299,13 +292,15 @@ static ol_status run(runner *r, score_book *book)
         status = ol_log_open(s->folder.log);
         /* A job without arms has one job.cfg, and its arm replaces it when it begins. */
         if (status == OL_OK && (s->job->n_arms > 0 || !s->claim.continues) && !is_finished(s))
-            status = ol_run_folder_write_job(&s->folder, s->job);
+            status = ol_job_write(s->job, s->folder.job);
     }
     OL_TRY(ol_comm_agree(s->comm, status));
     if (r->first)
         ol_stop_watch(s->folder.path, NULL);
     OL_TRY(ol_comm_agree(s->comm, ol_memory_plan(s, ol_comm_size(s->comm), &memory)));
     ol_setup_describe(s, &memory);
+    if (s->job->stages & OL_STAGE_TRAIN)
+        OL_TRY(ol_pace_start(s->comm, ol_gemm_pace, &s->pace));
     OL_TRY(run_all(r));
     OL_TRY(ol_comm_agree(s->comm, r->first ? account(r, book) : OL_OK));
     OL_TRY(ol_comm_reduce(s->comm, (double)ol_clock_peak_bytes(), &peak));
@@ -322,7 +317,7 @@ ol_status ol_run_once(ol_comm *comm, ol_job *job, bool resume, bool *work_starte
     runner r = {.first = ol_comm_rank(comm) == 0};
     ol_status status;
 
-    OL_TRY(ol_setup_create(comm, job, resume, &r.setup));
+    OL_TRY(ol_setup_create(comm, job, resume, false, &r.setup));
     *work_started = true;
     status = run(&r, book);
     ol_setup_destroy(r.setup);

@@ -36,6 +36,7 @@ ol_status ol_set_list_add(set_list *list, const char *set);
 ol_status ol_set_list_add_output(set_list *list, const char *path);
 
 void ol_set_list_finish(set_list *list);
+#define AUTO_SETS OL_AUTO(ol_set_list_finish) set_list
 
 /* True when the job or an arm has a grid to choose from. */
 bool ol_tune_wanted(const ol_job *job);

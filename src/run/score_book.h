@@ -21,6 +21,11 @@ typedef struct score_book {
     size_t n;
 } score_book;
 
+/* Query loss around the inner loop over the last tenth of n meta-steps: the mean after it, and that plus
+ * the mean gain of those in which the loss before was measured too. NaN where there is none. */
+void ol_score_gain(size_t n, const double *before, const double *after, double *mean_before,
+                   double *mean_after);
+
 /* Add the scores of a metrics file, if it has any. Errors: OL_EDATA, OL_ENOMEM. */
 ol_status ol_score_book_add(score_book *book, const ol_archive *metrics);
 

@@ -46,25 +46,19 @@ static ol_status allocate(scoring *s)
 static ol_status read_folder(scoring *s)
 {
     const ol_score_spec *spec = s->spec;
-    ol_adapter_config adapter = {0};
+    OL_AUTO(ol_adapter_config_finish) ol_adapter_config adapter = {0};
     ol_trained_spec trained = {0};
     ol_model_spec shape;
-    ol_status status;
 
     OL_TRY(ol_import_spec(spec->folder, &shape));
     if (spec->adapter) {
         OL_TRY(ol_import_adapter_config(spec->adapter, &adapter));
         trained = ol_adapter_trained(&adapter);
     }
-    status = ol_model_create(&shape, &trained, &s->model);
-    ol_adapter_config_finish(&adapter);
-    if (status == OL_OK)
-        status = allocate(s);
-    if (status == OL_OK)
-        status = ol_import_weights(spec->folder, s->model, s->theta, s->block);
-    if (status == OL_OK && spec->adapter)
-        status = ol_import_adapter(spec->adapter, s->model, s->theta);
-    return status;
+    OL_TRY(ol_model_create(&shape, &trained, &s->model));
+    OL_TRY(allocate(s));
+    OL_TRY(ol_import_weights(spec->folder, s->model, s->theta, s->block));
+    return spec->adapter ? ol_import_adapter(spec->adapter, s->model, s->theta) : OL_OK;
 }
 
 /* The float32 weights of the caller, as this build's reals: its tables are the same. */
@@ -88,28 +82,20 @@ static ol_status take_weights(scoring *s)
 
 static ol_status read_prompts(scoring *s)
 {
-    ol_archive *file = NULL;
+    OL_AUTO_ARCHIVE *file = NULL;
     size_t rows = 0;
-    ol_status status;
 
     OL_TRY(ol_archive_open(s->spec->prompts, &file));
-    status = ol_verify_read_batch(file, "", s->model, &s->batch);
-    if (status == OL_OK)
-        status = ol_archive_count(file, "options_per_row", &rows);
-    if (status == OL_OK && (rows == 0 || rows > (size_t)s->batch.B))
-        status = ol_fail(OL_EDATA, "%s: options_per_row has %zu rows for %d prompts",
-                         s->spec->prompts, rows, s->batch.B);
-    if (status == OL_OK) {
-        s->rows = (int)rows;
-        s->options = calloc(rows, sizeof *s->options);
-        s->picked = calloc(rows, sizeof *s->picked);
-        s->losses = calloc((size_t)s->batch.B, sizeof *s->losses);
-        status = s->options && s->picked && s->losses
-                     ? ol_archive_read_i32(file, "options_per_row", rows, s->options)
-                     : ol_fail(OL_ENOMEM, "no memory for %zu rows", rows);
-    }
-    ol_archive_close(file);
-    return status;
+    OL_TRY(ol_verify_read_batch(file, "", s->model, &s->batch));
+    OL_TRY(ol_archive_count(file, "options_per_row", &rows));
+    OL_CHECK(rows > 0 && rows <= (size_t)s->batch.B, OL_EDATA,
+             "%s: options_per_row has %zu rows for %d prompts", s->spec->prompts, rows, s->batch.B);
+    s->rows = (int)rows;
+    s->options = calloc(rows, sizeof *s->options);
+    s->picked = calloc(rows, sizeof *s->picked);
+    s->losses = calloc((size_t)s->batch.B, sizeof *s->losses);
+    OL_CHECK(s->options && s->picked && s->losses, OL_ENOMEM, "no memory for %zu rows", rows);
+    return ol_archive_read_i32(file, "options_per_row", rows, s->options);
 }
 
 static ol_status check_rows(const scoring *s)
@@ -142,8 +128,9 @@ static ol_status score(scoring *s)
     return OL_OK;
 }
 
-static ol_status write_contents(ol_archive *file, const scoring *s)
+static ol_status write_contents(const void *payload, ol_archive *file)
 {
+    const scoring *s = payload;
     const int64_t prompts = s->batch.B, rows = s->rows;
 
     OL_TRY(ol_archive_set_text(file, "/", "format", "outerloop-scores"));
@@ -153,42 +140,17 @@ static ol_status write_contents(ol_archive *file, const scoring *s)
     return ol_archive_write_i32(file, "picked", 1, &rows, s->picked);
 }
 
-static ol_status write_file(const scoring *s)
-{
-    char aside[PATH_MAX];
-    ol_archive *file;
-    ol_status status, closed;
-
-    OL_TRY(ol_path_format(aside, "%s.tmp-%ld", s->spec->out, (long)getpid()));
-    OL_TRY(ol_archive_create(aside, &file));
-    status = write_contents(file, s);
-    closed = ol_archive_close(file);
-    status = status == OL_OK ? closed : status;
-    if (status == OL_OK)
-        status = ol_commit_file(aside, s->spec->out);
-    if (status != OL_OK)
-        unlink(aside);
-    return status;
-}
-
 ol_status ol_score_prompts(const ol_score_spec *spec, ol_score_report *report)
 {
-    scoring s = {.spec = spec};
-    ol_status status = spec->folder ? read_folder(&s) : take_weights(&s);
+    OL_AUTO(finish) scoring s = {.spec = spec};
 
-    if (status == OL_OK)
-        status = read_prompts(&s);
-    if (status == OL_OK)
-        status = check_rows(&s);
-    if (status == OL_OK)
-        status = score(&s);
-    if (status == OL_OK)
-        status = write_file(&s);
-    if (status == OL_OK) {
-        *report = (ol_score_report){.rows = s.rows, .prompts = s.batch.B};
-        for (int b = 0; b < s.batch.B; b++)
-            report->mean += s.losses[b] / s.batch.B;
-    }
-    finish(&s);
-    return status;
+    OL_TRY(spec->folder ? read_folder(&s) : take_weights(&s));
+    OL_TRY(read_prompts(&s));
+    OL_TRY(check_rows(&s));
+    OL_TRY(score(&s));
+    OL_TRY(ol_archive_make(spec->out, write_contents, &s));
+    *report = (ol_score_report){.rows = s.rows, .prompts = s.batch.B};
+    for (int b = 0; b < s.batch.B; b++)
+        report->mean += s.losses[b] / s.batch.B;
+    return OL_OK;
 }

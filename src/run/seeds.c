@@ -30,90 +30,56 @@ typedef struct whole {
 /* The table is the answer to the command, so it goes to standard output; the log keeps it. */
 static ol_status print_table(const score_book *book)
 {
-    ol_text shown = {0}, kept = {0};
-    ol_status status = ol_score_book_table(book, ol_log_columns(STDOUT_FILENO), &shown);
+    OL_AUTO_TEXT shown = {0}, kept = {0};
 
-    if (status == OL_OK)
-        status = ol_score_book_table(book, 0, &kept);
-    if (status == OL_OK && shown.size > 0) {
-        printf("\n");
-        ol_log_print(shown.data, shown.size);
-        printf("\n");
-        fflush(stdout);
-        ol_log_keep("\n");
-        ol_log_keep(kept.data);
-        ol_log_keep("\n");
-    }
-    ol_text_finish(&shown);
-    ol_text_finish(&kept);
-    return status;
+    OL_TRY(ol_score_book_table(book, ol_log_columns(STDOUT_FILENO), &shown));
+    OL_TRY(ol_score_book_table(book, 0, &kept));
+    if (shown.size > 0)
+        ol_log_result(shown.data, shown.size, kept.data);
+    return OL_OK;
 }
 
 /* The job with one seed, in a folder of its own. */
 static ol_status read_seed(const whole *w, int seed, ol_job **job)
 {
     char set[PATH_MAX];
-    set_list sets = {0};
-    ol_status status = OL_OK;
+    AUTO_SETS sets = {0};
 
     *job = NULL;
-    for (size_t i = 0; i < w->sets.n && status == OL_OK; i++)
-        status = ol_set_list_add(&sets, w->sets.items[i]);
+    for (size_t i = 0; i < w->sets.n; i++)
+        OL_TRY(ol_set_list_add(&sets, w->sets.items[i]));
     snprintf(set, sizeof set, "seed=%d", seed);
-    if (status == OL_OK)
-        status = ol_set_list_add(&sets, set);
-    if (status == OL_OK)
-        status = ol_path_format(set, "%s/seed-%d", w->job->output, seed);
-    if (status == OL_OK)
-        status = ol_set_list_add_output(&sets, set);
-    if (status == OL_OK)
-        status = ol_set_list_add(&sets, "train_seeds=[]");
-    if (status == OL_OK)
-        status = ol_job_read(w->path, (const char *const *)sets.items, sets.n, job);
-    ol_set_list_finish(&sets);
-    return status;
-}
-
-/* May the arms of a job run in their folders? */
-static ol_status claim_arms(const ol_job *job, bool resume)
-{
-    for (int i = 0; i < ol_job_arms(job); i++) {
-        ol_run_folder folder;
-        ol_run_claim claim;
-
-        OL_TRY(ol_run_folder_name(ol_job_arm(job, i)->output, &folder));
-        OL_TRY(ol_run_folder_claim(&folder, ol_job_arm(job, i), resume, &claim));
-    }
-    return OL_OK;
+    OL_TRY(ol_set_list_add(&sets, set));
+    OL_TRY(ol_path_format(set, "%s/seed-%d", w->job->output, seed));
+    OL_TRY(ol_set_list_add_output(&sets, set));
+    OL_TRY(ol_set_list_add(&sets, "train_seeds=[]"));
+    return ol_job_read(w->path, (const char *const *)sets.items, sets.n, job);
 }
 
 /* What a later seed would be refused for is said before any work. */
 static ol_status claim_seed(const whole *w, int seed)
 {
-    ol_job *job;
-    ol_status status;
+    OL_AUTO_JOB *job = NULL;
 
     OL_TRY(read_seed(w, seed, &job));
-    status = claim_arms(job, w->resume);
-    ol_job_destroy(job);
-    return status;
+    for (int i = 0; i < ol_job_arms(job); i++) {
+        ol_run_folder folder;
+        ol_run_claim claim;
+
+        OL_TRY(ol_run_folder_name(ol_job_arm(job, i)->output, &folder));
+        OL_TRY(ol_run_folder_claim(&folder, ol_job_arm(job, i), w->resume, &claim));
+    }
+    return OL_OK;
 }
 
 /* The job as it stands in the folder already, so that it need not be written. */
 static bool is_written(const ol_run_folder *folder, const ol_job *job)
 {
-    char now[OL_DIGEST_TEXT], then[OL_DIGEST_TEXT], *text = NULL;
-    ol_job *before = NULL;
-    size_t size;
-    bool same = false;
+    char now[OL_DIGEST_TEXT], then[OL_DIGEST_TEXT];
+    OL_AUTO_JOB *before = NULL;
 
-    if (ol_read_file(folder->job, &text, &size) == OL_OK &&
-        ol_job_read_text(folder->job, text, size, &before) == OL_OK)
-        same = ol_job_digest(job, now) == OL_OK && ol_job_digest(before, then) == OL_OK &&
-               strcmp(now, then) == 0;
-    ol_job_destroy(before);
-    free(text);
-    return same;
+    return ol_job_read_stored(folder->job, &before) == OL_OK && ol_job_digest(job, now) == OL_OK &&
+           ol_job_digest(before, then) == OL_OK && strcmp(now, then) == 0;
 }
 
 /* May this job run in its folder, and its seeds in theirs? */
@@ -133,7 +99,7 @@ static ol_status open_folder(const whole *w, ol_run_folder *folder)
 {
     OL_TRY(claim_whole(w, folder));
     OL_TRY(ol_run_folder_make(folder));
-    return is_written(folder, w->job) ? OL_OK : ol_run_folder_write_job(folder, w->job);
+    return is_written(folder, w->job) ? OL_OK : ol_job_write(w->job, folder->job);
 }
 
 static ol_status run_seed(whole *w, int seed)
@@ -182,23 +148,20 @@ static ol_status first_setup(const whole *w, ol_setup **setup)
 {
     const ol_conf_ints *seeds = &w->job->train_seeds;
     ol_job *job;
-    ol_status status;
 
-    status = seeds->n > 0
-                 ? read_seed(w, seeds->items[0], &job)
-                 : ol_job_read(w->path, (const char *const *)w->sets.items, w->sets.n, &job);
-    OL_TRY(ol_comm_agree(w->comm, status));
-    return ol_setup_look(w->comm, job, w->resume, setup);
+    OL_TRY(ol_comm_agree(
+        w->comm, seeds->n > 0
+                     ? read_seed(w, seeds->items[0], &job)
+                     : ol_job_read(w->path, (const char *const *)w->sets.items, w->sets.n, &job)));
+    return ol_setup_create(w->comm, job, w->resume, true, setup);
 }
 
 /* What would be refused after tuning is refused before it. */
 static ol_status check_inputs(const whole *w)
 {
-    ol_setup *setup = NULL;
-    ol_status status = first_setup(w, &setup);
+    OL_AUTO_SETUP *setup = NULL;
 
-    ol_setup_destroy(setup);
-    return status;
+    return first_setup(w, &setup);
 }
 
 /* Put the choice of the grids in the place of them. */

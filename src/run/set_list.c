@@ -19,23 +19,15 @@ ol_status ol_set_list_add(set_list *list, const char *set)
     return OL_OK;
 }
 
-static ol_status quote(const char *path, ol_text *set)
-{
-    OL_TRY(ol_text_format(set, "output=\""));
-    for (; *path; path++)
-        OL_TRY(ol_text_format(set, "%s%c", strchr("\"\\", *path) ? "\\" : "", *path));
-    return ol_text_format(set, "\"");
-}
-
 ol_status ol_set_list_add_output(set_list *list, const char *path)
 {
-    ol_text set = {0};
-    ol_status status = quote(path, &set);
+    OL_AUTO_TEXT set = {0};
 
-    if (status == OL_OK)
-        status = ol_set_list_add(list, set.data);
-    ol_text_finish(&set);
-    return status;
+    OL_TRY(ol_text_format(&set, "output=\""));
+    for (; *path; path++)
+        OL_TRY(ol_text_format(&set, "%s%c", strchr("\"\\", *path) ? "\\" : "", *path));
+    OL_TRY(ol_text_format(&set, "\""));
+    return ol_set_list_add(list, set.data);
 }
 
 void ol_set_list_finish(set_list *list)

@@ -2,12 +2,12 @@
 #include "outerloop/run/setup.h"
 
 #include <errno.h>
-#include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "outerloop/base/clock.h"      /* ol_clock_resident_bytes */
+#include "outerloop/base/log.h"        /* ol_log_warn */
 #include "outerloop/data/suite.h"      /* ol_suite_write */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_threads */
 #include "outerloop/kernel/products.h" /* ol_products_use */
@@ -16,18 +16,6 @@
 #include "setup.h"
 
 enum { SUITE_SEED = 1 }; /* one suite for all jobs, so that their results compare */
-
-/* Names that stand for something else in the job's folder. */
-static ol_status check_arm_name(const char *name)
-{
-    static const char *const taken[] = {"untrained", "start", "suite", "checkpoints"};
-
-    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++)
-        OL_CHECK(strcmp(name, taken[i]) != 0, OL_EUSAGE,
-                 "arms: an arm cannot be called \"%s\", the job's folder has another use for it",
-                 name);
-    return OL_OK;
-}
 
 static ol_status list_arms(ol_setup *s)
 {
@@ -43,20 +31,31 @@ static ol_status list_arms(ol_setup *s)
     OL_TRY(ol_run_folder_name(untrained, &s->untrained));
     for (int i = 0; i < s->n_arms; i++) {
         s->arms[i].job = ol_job_arm(s->job, i);
-        if (s->job->n_arms > 0)
-            OL_TRY(check_arm_name(s->arms[i].job->name));
         OL_TRY(ol_run_folder_name(s->arms[i].job->output, &s->arms[i].folder));
     }
+    return OL_OK;
+}
+
+/* May it run there? A job.cfg that is to be written anew is said. */
+static ol_status claim(const ol_setup *s, const ol_run_folder *folder, const ol_job *job,
+                       bool resume, ol_run_claim *out)
+{
+    OL_TRY(ol_run_folder_claim(folder, job, resume, out));
+    if (out->restored[0] && !s->looks)
+        ol_log_warn("%s", out->restored);
     return OL_OK;
 }
 
 /* Rank 0: may this job run in its folders? */
 static ol_status claim_folders(ol_setup *s, bool resume)
 {
-    OL_TRY(ol_run_folder_claim(&s->folder, s->job, resume, &s->claim));
-    OL_TRY(ol_run_folder_claim(&s->untrained, s->job, resume, &s->untrained_claim));
+    OL_TRY(claim(s, &s->folder, s->job, resume, &s->claim));
+    OL_TRY(claim(s, &s->untrained, s->job, resume, &s->untrained_claim));
     for (int i = 0; i < s->n_arms; i++)
-        OL_TRY(ol_run_folder_claim(&s->arms[i].folder, s->arms[i].job, resume, &s->arms[i].claim));
+        if (s->job->n_arms > 0)
+            OL_TRY(claim(s, &s->arms[i].folder, s->arms[i].job, resume, &s->arms[i].claim));
+        else
+            s->arms[i].claim = s->claim;
     return OL_OK;
 }
 
@@ -84,14 +83,6 @@ static ol_status make_scratch(ol_setup *s)
     s->scratch[0] = '\0';
     return ol_fail(OL_EIO, "/tmp: no folder can be made there for the built-in suite: %s",
                    strerror(errno));
-}
-
-static int remove_one(const char *path, const struct stat *about, int kind, struct FTW *walk)
-{
-    (void)about;
-    (void)kind;
-    (void)walk;
-    return remove(path);
 }
 
 /* Where tasks and tokenizer are. Rank 0 writes the built-in suite where it is asked for. */
@@ -311,7 +302,7 @@ static ol_status make_folders(ol_setup *s)
     OL_TRY(make(&s->folder));
     if (s->baseline)
         OL_TRY(make(&s->untrained));
-    for (int i = 0; i < s->n_arms; i++)
+    for (int i = 0; i < s->job->n_arms; i++)
         OL_TRY(make(&s->arms[i].folder));
     if (!s->scored)
         return OL_OK;
@@ -356,7 +347,7 @@ static ol_status use_products(ol_comm *comm, const ol_job *job)
                                        ol_products_describe(), first));
 }
 
-static ol_status create(ol_comm *comm, ol_job *job, bool resume, bool looks, ol_setup **out)
+ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, bool looks, ol_setup **out)
 {
     ol_setup *s = calloc(1, sizeof *s);
     ol_status status = ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job"));
@@ -385,22 +376,12 @@ static ol_status create(ol_comm *comm, ol_job *job, bool resume, bool looks, ol_
     return OL_OK;
 }
 
-ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **out)
-{
-    return create(comm, job, resume, false, out);
-}
-
-ol_status ol_setup_look(ol_comm *comm, ol_job *job, bool resume, ol_setup **out)
-{
-    return create(comm, job, resume, true, out);
-}
-
 void ol_setup_destroy(ol_setup *s)
 {
     if (!s)
         return;
     if (s->scratch[0])
-        nftw(s->scratch, remove_one, 16, FTW_DEPTH | FTW_PHYS);
+        ol_remove_all(s->scratch);
     for (int i = 0; s->arms && i < s->n_arms; i++) {
         bool shared = false;
 

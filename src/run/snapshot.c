@@ -40,9 +40,8 @@ static ol_status list_tensors(const ol_model *model, const ol_job *job, ol_tenso
     return OL_OK;
 }
 
-/* The tensors of a state for a checkpoint; `tensors` keeps their names. Both are the caller's. */
-static ol_status place_tensors(const ol_model *model, const ol_job *job, const ol_state *state,
-                               ol_tensor **tensors, ol_checkpoint_tensor **out, int *n)
+ol_status ol_snapshot_tensors(const ol_model *model, const ol_job *job, const ol_state *state,
+                              ol_tensor **tensors, ol_checkpoint_tensor **out, int *n)
 {
     OL_TRY(list_tensors(model, job, tensors, n));
     *out = calloc((size_t)*n, sizeof **out);
@@ -54,8 +53,8 @@ static ol_status place_tensors(const ol_model *model, const ol_job *job, const o
                                            .rank = p->cols ? 2 : 1,
                                            .dims = {p->rows, p->cols},
                                            .param = state->theta + p->offset,
-                                           .m = state->m + p->offset,
-                                           .v = state->v + p->offset};
+                                           .m = state->m ? state->m + p->offset : NULL,
+                                           .v = state->v ? state->v + p->offset : NULL};
     }
     return OL_OK;
 }
@@ -102,29 +101,22 @@ static ol_status write_tensors(const char *folder, const ol_job *job, const ol_m
                                .n_model = ol_snapshot_notes(model, shape),
                                .notes = notes,
                                .n_notes = sizeof notes / sizeof *notes};
-    ol_checkpoint_tensor *placed = NULL;
-    ol_tensor *tensors = NULL;
-    ol_status status = place_tensors(model, job, state, &tensors, &placed, &spec.n_tensors);
+    OL_AUTO_FREE ol_checkpoint_tensor *placed = NULL;
+    OL_AUTO_FREE ol_tensor *tensors = NULL;
 
+    OL_TRY(ol_snapshot_tensors(model, job, state, &tensors, &placed, &spec.n_tensors));
     spec.tensors = placed;
-    if (status == OL_OK)
-        status = ol_checkpoint_write(folder, &spec, path);
-    free(placed);
-    free(tensors);
-    return status;
+    return ol_checkpoint_write(folder, &spec, path);
 }
 
 ol_status ol_snapshot_write(const char *folder, const ol_job *job, const ol_model *model,
                             const ol_state *state, const ol_run_mark *mark, char path[PATH_MAX])
 {
     const ol_checkpoint_keep keep = {.last = job->train.keep_last, .every = job->train.keep_every};
-    ol_text text = {0};
-    ol_status status = ol_job_text(job, &text);
+    OL_AUTO_TEXT text = {0};
 
-    if (status == OL_OK)
-        status = write_tensors(folder, job, model, state, mark, text.data, path);
-    ol_text_finish(&text);
-    OL_TRY(status);
+    OL_TRY(ol_job_text(job, &text));
+    OL_TRY(write_tensors(folder, job, model, state, mark, text.data, path));
     if (ol_checkpoint_prune(folder, path, keep, NULL) != OL_OK)
         ol_log_warn("older checkpoints stay: %s", ol_status_message());
     return OL_OK;
@@ -133,7 +125,7 @@ ol_status ol_snapshot_write(const char *folder, const ol_job *job, const ol_mode
 /* The shape that /model of a checkpoint tells. */
 static ol_status read_shape(const ol_archive *archive, const char *path, ol_model_spec *spec)
 {
-    char *arch = NULL;
+    OL_AUTO_FREE char *arch = NULL;
     int64_t whole = 0;
     double value = 0;
 
@@ -141,7 +133,6 @@ static ol_status read_shape(const ol_archive *archive, const char *path, ol_mode
     *spec = (ol_model_spec)OL_MODEL_SPEC_INIT;
     while (ol_model_families[spec->family] && strcmp(ol_model_families[spec->family], arch) != 0)
         spec->family++;
-    free(arch);
     OL_CHECK(ol_model_families[spec->family], OL_EDATA, "%s: arch of /model is not known", path);
     for (const ol_model_field *f = ol_model_fields; f->name; f++) {
         if (f->kind == OL_FIELD_REAL) {
@@ -177,42 +168,38 @@ static ol_status compare_arch(const ol_model_spec *theirs, const ol_model_spec *
                                 ol_model_families[ours->family]);
 }
 
-/* Fail where anything differs. Frees the text. */
-static ol_status conclude_shape(ol_status status, const char *path, ol_text *differ)
+/* Fail where anything differs. */
+static ol_status conclude_shape(const char *path, const ol_text *differ)
 {
-    if (status == OL_OK && differ->size > 0)
-        status = ol_fail(OL_EUSAGE,
-                         "%s: its model is not this job's: %s there; make the keys of `model` (and "
-                         "the tokenizer) agree, or choose another checkpoint",
-                         path, differ->data);
-    ol_text_finish(differ);
-    return status;
+    OL_CHECK(differ->size == 0, OL_EUSAGE,
+             "%s: its model is not this job's: %s there; make the keys of `model` (and "
+             "the tokenizer) agree, or choose another checkpoint",
+             path, differ->data);
+    return OL_OK;
 }
 
 /* Compare /model of a checkpoint with a model; what differs is named. */
 static ol_status check_shape(const ol_checkpoint *file, const char *path, const ol_model *model)
 {
-    ol_text differ = {0};
+    OL_AUTO_TEXT differ = {0};
     ol_model_spec theirs;
-    ol_status status = read_shape(ol_checkpoint_archive(file), path, &theirs);
 
-    if (status == OL_OK)
-        status = compare_arch(&theirs, &model->spec, &differ);
-    for (const ol_model_field *f = ol_model_fields; f->name && status == OL_OK; f++)
-        status = compare_field(f, &theirs, &model->spec, &differ);
-    return conclude_shape(status, path, &differ);
+    OL_TRY(read_shape(ol_checkpoint_archive(file), path, &theirs));
+    OL_TRY(compare_arch(&theirs, &model->spec, &differ));
+    for (const ol_model_field *f = ol_model_fields; f->name; f++)
+        OL_TRY(compare_field(f, &theirs, &model->spec, &differ));
+    return conclude_shape(path, &differ);
 }
 
 /* True when the file holds what is trained alone. */
 static ol_status is_partial(const ol_checkpoint *file, bool *partial, char *digest)
 {
-    char *text = NULL;
+    OL_AUTO_FREE char *text = NULL;
 
     OL_TRY(ol_archive_get_text(ol_checkpoint_archive(file), "/model", "frozen_digest", &text));
     *partial = text[0] != '\0';
     if (digest)
         snprintf(digest, OL_DIGEST_TEXT, "%s", text);
-    free(text);
     return OL_OK;
 }
 
@@ -235,29 +222,25 @@ static ol_status check_frozen(const ol_checkpoint *file, const char *path, const
 static ol_status read_part(const ol_checkpoint *file, const ol_model *model, const ol_job *job,
                            ol_checkpoint_part part, ol_real *out)
 {
-    ol_tensor *tensors = NULL;
+    OL_AUTO_FREE ol_tensor *tensors = NULL;
     int n = 0;
-    ol_status status = list_tensors(model, job, &tensors, &n);
 
-    for (int i = 0; i < n && status == OL_OK; i++)
-        status = ol_checkpoint_read(file, part, tensors[i].name, tensors[i].size,
-                                    out + tensors[i].offset);
-    free(tensors);
-    return status;
+    OL_TRY(list_tensors(model, job, &tensors, &n));
+    for (int i = 0; i < n; i++)
+        OL_TRY(ol_checkpoint_read(file, part, tensors[i].name, tensors[i].size,
+                                  out + tensors[i].offset));
+    return OL_OK;
 }
 
 /* Read a frozen tensor of a checkpoint into the block. */
 static ol_status read_frozen(const ol_checkpoint *file, const ol_param *param, void *block)
 {
-    ol_real *values = malloc(param->size * sizeof *values);
-    ol_status status;
+    OL_AUTO_FREE ol_real *values = malloc(param->size * sizeof *values);
 
     OL_CHECK(values, OL_ENOMEM, "no memory for %s", param->name);
-    status = ol_checkpoint_read(file, OL_CHECKPOINT_PARAMS, param->name, param->size, values);
-    if (status == OL_OK)
-        ol_frozen_put(param, values, block);
-    free(values);
-    return status;
+    OL_TRY(ol_checkpoint_read(file, OL_CHECKPOINT_PARAMS, param->name, param->size, values));
+    ol_frozen_put(param, values, block);
+    return OL_OK;
 }
 
 /* Is there such a tensor? It must be, where `needed`: then it is asked for, and found missing. */
@@ -306,47 +289,50 @@ static ol_status find_start(const char *path, char found[PATH_MAX])
     return OL_OK;
 }
 
-enum { MOST_STARTS = 8 }; /* checkpoints that stand on one another */
-
 static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_real *theta,
                       void *block);
+
+/* The same, opened. *file is the caller's. */
+static ol_status open_start(const char *path, char found[PATH_MAX], ol_checkpoint **file)
+{
+    OL_TRY(find_start(path, found));
+    return ol_checkpoint_open(found, file);
+}
+
+ol_status ol_snapshot_job(const ol_checkpoint *file, const char *path, ol_job **job)
+{
+    const char *text = ol_checkpoint_job(file);
+
+    return ol_job_read_text(path, text, strlen(text), job);
+}
 
 /* The start of the job that a checkpoint of part of a model came from. */
 static ol_status fill_below(const ol_checkpoint *file, const char *path, const ol_model *model,
                             int depth, ol_real *theta, void *block)
 {
-    const char *text = ol_checkpoint_job(file);
-    ol_job *job = NULL;
-    ol_status status;
+    OL_AUTO_JOB *job = NULL;
 
-    OL_CHECK(depth < MOST_STARTS, OL_EDATA, "%s: it stands on more than %d other checkpoints", path,
-             MOST_STARTS);
-    OL_TRY(ol_job_read_text(path, text, strlen(text), &job));
-    status = fill(job, model, depth + 1, theta, block);
-    ol_job_destroy(job);
-    return status;
+    OL_CHECK(depth < OL_MOST_STARTS, OL_EDATA, "%s: it stands on more than %d other checkpoints",
+             path, OL_MOST_STARTS);
+    OL_TRY(ol_snapshot_job(file, path, &job));
+    return fill(job, model, depth + 1, theta, block);
 }
 
 /* What the checkpoint at `path` holds, on what it stands on. */
 static ol_status fill_from(const char *path, uint64_t seed, const ol_model *model, int depth,
                            ol_real *theta, void *block)
 {
-    ol_checkpoint *file = NULL;
-    bool partial = false;
-    ol_status status;
+    OL_AUTO_CHECKPOINT *file = NULL;
+    bool partial;
 
     OL_TRY(ol_checkpoint_open(path, &file));
-    status = check_shape(file, path, model);
-    if (status == OL_OK)
-        status = is_partial(file, &partial, NULL);
-    if (status == OL_OK && partial)
-        status = fill_below(file, path, model, depth, theta, block);
-    else if (status == OL_OK && model->lora)
+    OL_TRY(check_shape(file, path, model));
+    OL_TRY(is_partial(file, &partial, NULL));
+    if (partial)
+        OL_TRY(fill_below(file, path, model, depth, theta, block));
+    else if (model->lora)
         ol_model_random(model, seed, theta, NULL);
-    if (status == OL_OK)
-        status = overlay(file, model, !partial, theta, block);
-    ol_checkpoint_close(file);
-    return status;
+    return overlay(file, model, !partial, theta, block);
 }
 
 static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_real *theta,
@@ -375,23 +361,20 @@ static ol_status shape_of_start(const ol_job *job, ol_model_spec *spec)
 {
     const ol_model_spec *ours = &job->model.shape;
     char path[PATH_MAX], key[64];
-    ol_checkpoint *file = NULL;
-    ol_text differ = {0};
-    ol_status status;
+    OL_AUTO_CHECKPOINT *file = NULL;
+    OL_AUTO_TEXT differ = {0};
 
-    OL_TRY(find_start(job->model.path, path));
-    OL_TRY(ol_checkpoint_open(path, &file));
-    status = read_shape(ol_checkpoint_archive(file), path, spec);
-    ol_checkpoint_close(file);
-    if (status == OL_OK && !ol_job_is_preset(job, "model.arch"))
-        status = compare_arch(spec, ours, &differ);
-    for (const ol_model_field *f = ol_model_fields; f->name && status == OL_OK; f++) {
+    OL_TRY(open_start(job->model.path, path, &file));
+    OL_TRY(read_shape(ol_checkpoint_archive(file), path, spec));
+    if (!ol_job_is_preset(job, "model.arch"))
+        OL_TRY(compare_arch(spec, ours, &differ));
+    for (const ol_model_field *f = ol_model_fields; f->name; f++) {
         snprintf(key, sizeof key, "model.%s", f->name);
         if (!ol_job_is_preset(job, key))
-            status = compare_field(f, spec, ours, &differ);
+            OL_TRY(compare_field(f, spec, ours, &differ));
     }
     spec->init_std = ours->init_std;
-    return conclude_shape(status, path, &differ);
+    return conclude_shape(path, &differ);
 }
 
 ol_status ol_snapshot_shape(const ol_job *job, ol_model_spec *spec)
@@ -412,38 +395,29 @@ typedef struct origin {
 
 static ol_status count_reals(const ol_archive *archive, size_t *reals)
 {
-    ol_strings names = {0};
-    ol_status status = ol_archive_children(archive, "params", &names);
+    OL_AUTO(ol_strings_finish) ol_strings names = {0};
 
-    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
+    OL_TRY(ol_archive_children(archive, "params", &names));
+    for (size_t i = 0; i < names.n; i++) {
         char object[PATH_MAX];
         size_t n = 0;
 
-        status = ol_path_format(object, "params/%s", names.items[i]);
-        if (status == OL_OK)
-            status = ol_archive_count(archive, object, &n);
+        OL_TRY(ol_path_format(object, "params/%s", names.items[i]));
+        OL_TRY(ol_archive_count(archive, object, &n));
         *reals += n;
     }
-    ol_strings_finish(&names);
-    return status;
+    return OL_OK;
 }
 
 static ol_status read_origin(const char *path, origin *o)
 {
-    ol_checkpoint *file = NULL;
-    ol_status status;
+    OL_AUTO_CHECKPOINT *file = NULL;
 
     OL_TRY(ol_checkpoint_open(path, &file));
-    status = read_shape(ol_checkpoint_archive(file), path, &o->spec);
-    if (status == OL_OK)
-        status = is_partial(file, &o->partial, NULL);
-    if (status == OL_OK)
-        status = count_reals(ol_checkpoint_archive(file), &o->reals);
-    if (status == OL_OK)
-        status = ol_job_read_text(path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file)),
-                                  &o->job);
-    ol_checkpoint_close(file);
-    return status;
+    OL_TRY(read_shape(ol_checkpoint_archive(file), path, &o->spec));
+    OL_TRY(is_partial(file, &o->partial, NULL));
+    OL_TRY(count_reals(ol_checkpoint_archive(file), &o->reals));
+    return ol_snapshot_job(file, path, &o->job);
 }
 
 /* Before there is memory for them: are the parameters that /model speaks of in the file? */
@@ -489,19 +463,14 @@ ol_status ol_snapshot_start(const ol_job *job, const ol_model *model, ol_real *t
 
 ol_status ol_snapshot_name(const ol_job *job, char *name, size_t size)
 {
-    ol_checkpoint *file = NULL;
-    ol_job *made_by = NULL;
+    OL_AUTO_CHECKPOINT *file = NULL;
+    OL_AUTO_JOB *made_by = NULL;
     char path[PATH_MAX];
-    const char *text;
 
     snprintf(name, size, "start");
-    OL_TRY(find_start(job->model.path, path));
-    OL_TRY(ol_checkpoint_open(path, &file));
-    text = ol_checkpoint_job(file);
-    if (ol_job_read_text(path, text, strlen(text), &made_by) == OL_OK)
+    OL_TRY(open_start(job->model.path, path, &file));
+    if (ol_snapshot_job(file, path, &made_by) == OL_OK)
         snprintf(name, size, "%s", made_by->name);
-    ol_job_destroy(made_by);
-    ol_checkpoint_close(file);
     return OL_OK;
 }
 
@@ -536,20 +505,14 @@ static ol_status is_own(void *payload, const char *path, const ol_checkpoint *fi
 static ol_status read_state(const char *path, const ol_job *job, const ol_model *model,
                             ol_state *state, ol_run_mark *mark)
 {
-    ol_checkpoint *file = NULL;
-    ol_status status;
+    OL_AUTO_CHECKPOINT *file = NULL;
 
     OL_TRY(ol_checkpoint_open(path, &file));
-    status = read_part(file, model, job, OL_CHECKPOINT_PARAMS, state->theta);
-    if (status == OL_OK)
-        status = read_part(file, model, job, OL_CHECKPOINT_M, state->m);
-    if (status == OL_OK)
-        status = read_part(file, model, job, OL_CHECKPOINT_V, state->v);
-    if (status == OL_OK)
-        status = read_mark(file, mark);
+    OL_TRY(read_part(file, model, job, OL_CHECKPOINT_PARAMS, state->theta));
+    OL_TRY(read_part(file, model, job, OL_CHECKPOINT_M, state->m));
+    OL_TRY(read_part(file, model, job, OL_CHECKPOINT_V, state->v));
     state->t = ol_checkpoint_moments_step(file);
-    ol_checkpoint_close(file);
-    return status;
+    return read_mark(file, mark);
 }
 
 /* Rank 0's part of resuming: find, check, read. */

@@ -1,27 +1,41 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Columns of a table as a metrics file has them, by the numbers that its description gives them. */
+/* Columns of a table as a metrics file has them, by their numbers in metric_columns.h: the one way
+   in which metrics files are read back as numbers and names. */
 #ifndef RUN_STORED_TABLE_H
 #define RUN_STORED_TABLE_H
 
+#include "metric_columns.h"
 #include "outerloop/eval/score.h"    /* ol_metric */
-#include "outerloop/run/evaluate.h"  /* OL_SCORE_*, OL_PREDICTION_* */
+#include "outerloop/run/evaluate.h"  /* ol_eval_score_table, ol_eval_prediction_table */
 #include "outerloop/store/archive.h" /* ol_archive */
 
+enum { STORED_COLUMNS = 24 /* that a table has at most */ };
+
+/* Start from zeros. */
 typedef struct stored_table {
-    size_t n;                          /* rows: as many as the index has; 0 where there is none */
-    ol_strings text[OL_SCORE_COLUMNS]; /* [n] of each text that was asked for, or n = 0: an
-                                             older file has it not                                 */
-    double *number[OL_SCORE_COLUMNS];  /* [n] of each number; NaN where the file has none       */
+    size_t n;                        /* rows: as many as the index has; 0 where there is no table */
+    double *number[STORED_COLUMNS];  /* [n] of each number that was asked for                     */
+    ol_strings text[STORED_COLUMNS]; /* [n] of each text that was asked for                       */
 } stored_table;
 
-/* Read n_columns columns of a table. @param table  *owned by the caller* (stored_table_finish), also
-   on failure. Errors: OL_EDATA (no numbers, or of unequal length), OL_ENOMEM. */
-ol_status stored_table_read(const ol_archive *file, const ol_table_spec *spec, const int *columns,
-                            int n_columns, stored_table *table);
+/* Read the columns of a table whose bits are set. Errors: OL_EDATA naming the column (it is missing,
+   or of another length or type, or a name in it has control characters), OL_ENOMEM; what was read
+   before it is there. */
+ol_status stored_table_read(const ol_archive *file, const ol_table_spec *spec, uint32_t columns,
+                            stored_table *table);
+#define STORED(column) (UINT32_C(1) << (column))
 
 void stored_table_finish(stored_table *table);
+#define AUTO_STORED_TABLE OL_AUTO(stored_table_finish) stored_table
 
-/* Of row i of eval/score: its metric; its group, or "". */
+/* Sum of a column. */
+double stored_sum(const stored_table *table, int column);
+
+/* Were the episodes of the file adapted by an inner loop? */
+bool stored_inner(const ol_archive *file);
+
+/* What every reader of eval/score asks for, and of its row i: the metric; the group, or "". */
+extern const uint32_t stored_scores;
 ol_metric stored_metric(const stored_table *scores, size_t i);
 const char *stored_group(const stored_table *scores, size_t i);
 

@@ -37,12 +37,9 @@ static ol_status find_folder(const char *folder, ol_sweep *s)
 /* Which element, in front of what is wrong with it. */
 static ol_status name_element(const char *path, int i, ol_status status)
 {
-    char said[4096];
-
-    if (status == OL_OK)
-        return OL_OK;
-    snprintf(said, sizeof said, "%s", ol_status_message());
-    return ol_fail(status, "%s: element %d: %s", path, i + 1, said);
+    return status == OL_OK
+               ? OL_OK
+               : ol_fail(status, "%s: element %d: %s", path, i + 1, ol_status_message());
 }
 
 /* Gradient evaluations of all arms. */
@@ -59,23 +56,18 @@ static ol_status check_element(ol_comm *comm, int i, int ranks, ol_sweep *s, dou
 {
     size_t n;
     const char *const *sets = ol_sweep_sets(s, i, &n);
-    ol_setup *setup = NULL;
-    ol_job *job = NULL;
+    OL_AUTO_SETUP *setup = NULL;
+    OL_AUTO_JOB *job = NULL;
     ol_memory memory;
-    ol_status status = ol_run_look(comm, s->job, sets, n, true, &job, &setup);
 
-    if (status == OL_OK)
-        status = ol_comm_agree(comm, ol_memory_plan(setup, ranks, &memory));
-    if (status == OL_OK) {
-        s->bytes = memory.peak > s->bytes ? memory.peak : s->bytes;
-        if (work_of(job) > *most) {
-            *most = work_of(job);
-            s->dearest = i;
-        }
+    OL_TRY(ol_run_look(comm, s->job, sets, n, true, &job, &setup));
+    OL_TRY(ol_comm_agree(comm, ol_memory_plan(setup, ranks, &memory)));
+    s->bytes = memory.peak > s->bytes ? memory.peak : s->bytes;
+    if (work_of(job) > *most) {
+        *most = work_of(job);
+        s->dearest = i;
     }
-    ol_setup_destroy(setup);
-    ol_job_destroy(job);
-    return status;
+    return OL_OK;
 }
 
 /* Keys are cheap to check, data and models are not: all keys first. */
@@ -83,12 +75,9 @@ static ol_status check_keys(ol_comm *comm, int i, const ol_sweep *s)
 {
     size_t n;
     const char *const *sets = ol_sweep_sets(s, i, &n);
-    ol_job *job = NULL;
-    ol_status status = ol_comm_agree(comm, ol_job_read(s->job, sets, n, &job));
+    OL_AUTO_JOB *job = NULL;
 
-    if (status == OL_OK)
-        ol_job_destroy(job);
-    return status;
+    return ol_comm_agree(comm, ol_job_read(s->job, sets, n, &job));
 }
 
 static ol_status check_all(ol_comm *comm, const char *path, int ranks, ol_sweep *s)
@@ -146,23 +135,17 @@ static ol_status write_element(const ol_sweep *s, int i)
     size_t n;
     const char *const *sets = ol_sweep_sets(s, i, &n);
     char path[PATH_MAX];
-    ol_job *job = NULL;
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO_JOB *job = NULL;
 
     OL_TRY(ol_sweep_job_name(s, i, path));
     OL_TRY(ol_job_read(s->job, sets, n, &job));
-    status = ol_job_text(job, &text);
-    if (status == OL_OK)
-        status = ol_write_file(path, text.data, text.size);
-    ol_text_finish(&text);
-    ol_job_destroy(job);
-    return status;
+    return ol_job_write(job, path);
 }
 
 static ol_status write_script(const ol_sweep *s, const ol_plan *plan, const char *program)
 {
-    char path[PATH_MAX], *here = realpath(".", NULL), *folder = realpath(s->folder, NULL);
+    char path[PATH_MAX];
+    OL_AUTO_FREE char *here = realpath(".", NULL), *folder = realpath(s->folder, NULL);
     ol_plan largest = *plan;
     ol_slurm_spec spec = {.name = plan->name,
                           .array = s->conf.n,
@@ -171,23 +154,15 @@ static ol_status write_script(const ol_sweep *s, const ol_plan *plan, const char
                           .job = folder,
                           .comment = "An array: task N runs the N-th job file of a folder, sized "
                                      "for the dearest of them."};
-    ol_text text = {0};
-    ol_status status =
-        here && folder ? OL_OK : ol_fail(OL_EIO, "%s: is not there any more", s->folder);
+    OL_AUTO_TEXT text = {0};
 
+    OL_CHECK(here && folder, OL_EIO, "%s: is not there any more", s->folder);
     if (s->bytes > largest.memory.peak)
         largest.memory.peak = s->bytes;
     ol_slurm_size(&largest, &spec);
-    if (status == OL_OK)
-        status = ol_slurm_script(&spec, &text);
-    if (status == OL_OK)
-        status = ol_path_format(path, "%s/submit.sbatch", s->folder);
-    if (status == OL_OK)
-        status = ol_write_file(path, text.data, text.size);
-    ol_text_finish(&text);
-    free(folder);
-    free(here);
-    return status;
+    OL_TRY(ol_slurm_script(&spec, &text));
+    OL_TRY(ol_path_format(path, "%s/submit.sbatch", s->folder));
+    return ol_write_file(path, text.data, text.size);
 }
 
 ol_status ol_sweep_write(const ol_sweep *s, const ol_plan *plan, const char *program)

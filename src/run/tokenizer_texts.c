@@ -114,26 +114,21 @@ static int64_t kind_of(const tokens *t, size_t i)
 /* The object token -> id. */
 static ol_status make_vocab(const ol_gguf *file, const tokens *t, json_t *vocab)
 {
-    ol_text name = {0};
-    ol_status status = OL_OK;
+    OL_AUTO_TEXT name = {0};
 
-    for (size_t i = 0; i < t->n && status == OL_OK; i++) {
+    for (size_t i = 0; i < t->n; i++) {
         if (kind_of(t, i) == UNUSED)
             continue;
         name.size = 0;
-        status = ol_text_append(&name, t->texts[i].bytes, t->texts[i].n);
-        if (status == OL_OK && (t->texts[i].n == 0 || memchr(name.data, '\0', name.size)))
-            status =
-                ol_fail(OL_EDATA, "%s: token %zu is empty, or has a NUL", ol_gguf_path(file), i);
-        if (status == OL_OK && json_object_get(vocab, name.data))
-            status = ol_fail(OL_EDATA, "%s: token %zu, \"%.80s\", stands twice", ol_gguf_path(file),
-                             i, name.data);
-        if (status == OL_OK &&
-            json_object_set_new(vocab, name.data, json_integer((json_int_t)i)) != 0)
-            status = ol_fail(OL_EDATA, "%s: token %zu is not UTF-8", ol_gguf_path(file), i);
+        OL_TRY(ol_text_append(&name, t->texts[i].bytes, t->texts[i].n));
+        OL_CHECK(t->texts[i].n > 0 && !memchr(name.data, '\0', name.size), OL_EDATA,
+                 "%s: token %zu is empty, or has a NUL", ol_gguf_path(file), i);
+        OL_CHECK(!json_object_get(vocab, name.data), OL_EDATA,
+                 "%s: token %zu, \"%.80s\", stands twice", ol_gguf_path(file), i, name.data);
+        OL_CHECK(json_object_set_new(vocab, name.data, json_integer((json_int_t)i)) == 0, OL_EDATA,
+                 "%s: token %zu is not UTF-8", ol_gguf_path(file), i);
     }
-    ol_text_finish(&name);
-    return status;
+    return OL_OK;
 }
 
 static ol_status make_merges(const ol_gguf *file, const tokens *t, json_t *merges)
@@ -178,58 +173,44 @@ static json_t *make_steps(const splitting *s)
     return json_pack("{s:s,s:o}", "type", "Sequence", "pretokenizers", steps);
 }
 
-/* Takes the three lists over. */
+/* Of three lists, which stay the caller's. */
 static json_t *make_root(const splitting *s, json_t *added, json_t *vocab, json_t *merges)
 {
     json_t *normal = s->nfc ? json_pack("{s:s}", "type", "NFC") : json_null();
-    json_t *model = json_pack("{s:s,s:n,s:n,s:n,s:n,s:b,s:b,s:b,s:o,s:o}", "type", "BPE", "dropout",
+    json_t *model = json_pack("{s:s,s:n,s:n,s:n,s:n,s:b,s:b,s:b,s:O,s:O}", "type", "BPE", "dropout",
                               "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
                               "fuse_unk", 0, "byte_fallback", 0, "ignore_merges", s->ignore_merges,
                               "vocab", vocab, "merges", merges);
 
-    return json_pack("{s:s,s:n,s:n,s:o,s:o,s:o,s:n,s:o,s:o}", "version", "1.0", "truncation",
+    return json_pack("{s:s,s:n,s:n,s:O,s:o,s:o,s:n,s:o,s:o}", "version", "1.0", "truncation",
                      "padding", "added_tokens", added, "normalizer", normal, "pre_tokenizer",
                      make_steps(s), "post_processor", "decoder", byte_level(true), "model", model);
 }
 
-/* Append an object as text, and let go of it. */
-static ol_status put(json_t *root, size_t flags, ol_text *out)
+/* Append an object as text. */
+static ol_status put(const json_t *root, size_t flags, ol_text *out)
 {
-    char *text = root ? json_dumps(root, flags) : NULL;
-    ol_status status = text ? ol_text_append(out, text, strlen(text))
-                            : ol_fail(OL_ENOMEM, "no memory for the text of a tokenizer");
+    OL_AUTO_FREE char *text = root ? json_dumps(root, flags) : NULL;
 
-    json_decref(root);
-    free(text);
-    return status;
+    OL_CHECK(text, OL_ENOMEM, "no memory for the text of a tokenizer");
+    return ol_text_append(out, text, strlen(text));
 }
 
 ol_status ol_gguf_tokenizer_json(const ol_gguf *file, ol_text *out)
 {
+    json_auto_t *added = json_array(), *vocab = json_object(), *merges = json_array();
+    json_auto_t *root = NULL;
     const splitting *s = NULL;
-    json_t *added = json_array(), *vocab = json_object(), *merges = json_array();
-    tokens t = {0};
-    ol_status status = check_model(file);
+    OL_AUTO(tokens_finish) tokens t = {0};
 
-    if (status == OL_OK)
-        status = find_splitting(file, &s);
-    if (status == OL_OK)
-        status = read_tokens(file, &t);
-    if (status == OL_OK)
-        status = make_vocab(file, &t, vocab);
-    if (status == OL_OK)
-        status = make_merges(file, &t, merges);
-    if (status == OL_OK)
-        status = make_added(&t, added);
-    if (status == OL_OK) {
-        status = put(make_root(s, added, vocab, merges), JSON_COMPACT, out);
-    } else {
-        json_decref(added);
-        json_decref(vocab);
-        json_decref(merges);
-    }
-    tokens_finish(&t);
-    return status;
+    OL_TRY(check_model(file));
+    OL_TRY(find_splitting(file, &s));
+    OL_TRY(read_tokens(file, &t));
+    OL_TRY(make_vocab(file, &t, vocab));
+    OL_TRY(make_merges(file, &t, merges));
+    OL_TRY(make_added(&t, added));
+    root = make_root(s, added, vocab, merges);
+    return put(root, JSON_COMPACT, out);
 }
 
 /* Tokens that have a part to play, by GGUF's word and Hugging Face's. */
@@ -247,56 +228,44 @@ static ol_status part_id(const ol_gguf *file, size_t i, int64_t *id)
     return ol_gguf_has(file, parts[i].key) ? ol_gguf_get_i64(file, parts[i].key, id) : OL_OK;
 }
 
-static ol_status fill_config(const ol_gguf *file, const tokens *t, json_t *root)
+static json_t *new_config(void)
 {
+    return json_pack("{s:s,s:b}", "tokenizer_class", "PreTrainedTokenizerFast",
+                     "clean_up_tokenization_spaces", 0);
+}
+
+ol_status ol_gguf_tokenizer_config(const ol_gguf *file, ol_text *out)
+{
+    json_auto_t *root = new_config();
+    OL_AUTO(tokens_finish) tokens t = {0};
     ol_gguf_text template;
     int64_t id;
 
-    json_object_set_new(root, "tokenizer_class", json_string("PreTrainedTokenizerFast"));
-    json_object_set_new(root, "clean_up_tokenization_spaces", json_false());
+    OL_TRY(read_tokens(file, &t));
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         OL_TRY(part_id(file, i, &id));
-        if (id >= 0 && (size_t)id < t->n)
+        if (id >= 0 && (size_t)id < t.n)
             json_object_set_new(root, parts[i].name,
-                                json_stringn(t->texts[id].bytes, t->texts[id].n));
+                                json_stringn(t.texts[id].bytes, t.texts[id].n));
     }
     if (ol_gguf_has(file, "tokenizer.chat_template")) {
         OL_TRY(ol_gguf_get_text(file, "tokenizer.chat_template", &template));
         json_object_set_new(root, "chat_template", json_stringn(template.bytes, template.n));
     }
-    return OL_OK;
-}
-
-ol_status ol_gguf_tokenizer_config(const ol_gguf *file, ol_text *out)
-{
-    json_t *root = json_object();
-    tokens t = {0};
-    ol_status status = read_tokens(file, &t);
-
-    if (status == OL_OK)
-        status = fill_config(file, &t, root);
-    tokens_finish(&t);
-    if (status == OL_OK)
-        return put(root, JSON_INDENT(2), out);
-    json_decref(root);
-    return status;
+    return put(root, JSON_INDENT(2), out);
 }
 
 ol_status ol_gguf_token_ids(const ol_gguf *file, ol_text *out)
 {
-    json_t *root = json_object();
-    ol_status status = OL_OK;
+    json_auto_t *root = json_object();
     int64_t id;
 
-    for (size_t i = 0; i < sizeof parts / sizeof *parts && status == OL_OK; i++) {
-        status = part_id(file, i, &id);
-        if (status == OL_OK && id >= 0)
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        OL_TRY(part_id(file, i, &id));
+        if (id >= 0)
             json_object_set_new(root, parts[i].id, json_integer((json_int_t)id));
     }
-    if (status == OL_OK)
-        return put(root, JSON_INDENT(2), out);
-    json_decref(root);
-    return status;
+    return put(root, JSON_INDENT(2), out);
 }
 
 /* Lines "LEFT RIGHT" but for a first one that tells the version. */
@@ -317,14 +286,15 @@ static json_t *list_merges(const char *text)
 
 ol_status ol_pair_tokenizer_json(const char *vocab, const char *merges, ol_text *out)
 {
-    return put(
-        make_root(&splittings[0], json_array(), json_loads(vocab, 0, NULL), list_merges(merges)),
-        JSON_COMPACT, out);
+    json_auto_t *added = json_array(), *ids = json_loads(vocab, 0, NULL);
+    json_auto_t *pairs = list_merges(merges), *root = make_root(&splittings[0], added, ids, pairs);
+
+    return put(root, JSON_COMPACT, out);
 }
 
 ol_status ol_pair_tokenizer_config(ol_text *out)
 {
-    return put(json_pack("{s:s,s:b}", "tokenizer_class", "PreTrainedTokenizerFast",
-                         "clean_up_tokenization_spaces", 0),
-               JSON_INDENT(2), out);
+    json_auto_t *root = new_config();
+
+    return put(root, JSON_INDENT(2), out);
 }

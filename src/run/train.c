@@ -10,6 +10,7 @@
 #include "outerloop/base/digest.h"   /* ol_digest */
 #include "outerloop/base/log.h"      /* ol_log_warn */
 #include "outerloop/run/meta_step.h" /* ol_meta_stepper */
+#include "outerloop/run/phases.h"    /* ol_phases_gather */
 #include "outerloop/run/progress.h"  /* ol_progress */
 #include "outerloop/run/stop.h"      /* ol_stop_agree */
 #include "outerloop/run/watch.h"     /* ol_watch_step */
@@ -31,6 +32,8 @@ typedef struct trainer {
     bool warned_of_saving;
     bool cannot_save; /* the latest try failed */
     ol_watch watch;
+    ol_phase_times phases; /* of all meta-steps that are in train/phase */
+    int64_t timed;         /* the last of them                          */
     bool warned_of_gradient;
 } trainer;
 
@@ -47,7 +50,7 @@ static ol_status predict_costs(trainer *t, int64_t step)
         ol_episode_cost cost;
 
         OL_TRY(ol_sampler_cost(t->arm->sampler, (uint32_t)step, N, n, &cost));
-        t->costs[n] = ol_train_cost(t->arm, &t->learner, &cost);
+        t->costs[n] = ol_learner_flop(t->arm->model, &t->learner, &cost.support, &cost.query);
     }
     return OL_OK;
 }
@@ -165,6 +168,7 @@ static void weigh_saving(trainer *t)
 /* Write a checkpoint. Collective; fails on all ranks when it cannot be written. */
 static ol_status save(trainer *t)
 {
+    const ol_phase was = ol_phase_enter(OL_PHASE_SAVE);
     const double begin = ol_clock_seconds();
     char path[PATH_MAX];
     ol_status status = OL_OK;
@@ -176,7 +180,9 @@ static ol_status save(trainer *t)
                                    &t->setup->state, t->mark, path);
     }
     t->save_seconds += ol_clock_seconds() - begin;
-    return ol_comm_agree(t->setup->comm, status);
+    status = ol_comm_agree(t->setup->comm, status);
+    ol_phase_leave(was);
+    return status;
 }
 
 /* A full disk does not end a run: it is said when it begins and when it ends. */
@@ -207,6 +213,7 @@ static ol_status save_if_due(trainer *t)
     if (step >= train->steps)
         return OL_OK; /* the last one is on its way */
     OL_TRY(ol_comm_seconds(t->setup->comm, &now));
+    OL_TRY(ol_pace_look(t->setup->comm, now, &t->setup->pace));
     due = due ||
           (train->checkpoint_minutes > 0 && now - t->saved_at >= 60.0 * train->checkpoint_minutes);
     if (!due)
@@ -231,6 +238,16 @@ static ol_status too_many_dropped(trainer *t)
                    l->outer.lr, t->arm->folder.checkpoints);
 }
 
+/* Is the query loss before adaptation asked for in this meta-step, counted from 0? Without an inner
+ * loop it is the one after. */
+static bool measures_before(const trainer *t, int64_t step)
+{
+    const ol_job_train *train = &t->arm->job->train;
+
+    return train->before_every > 0 && ol_learner_steps(&t->learner) > 0 &&
+           (step % train->before_every == 0 || step == train->steps - 1);
+}
+
 static ol_status meta_step(trainer *t)
 {
     const int64_t step = t->mark->step;
@@ -238,8 +255,14 @@ static ol_status meta_step(trainer *t)
     const double began = ol_clock_seconds();
     ol_step_report report;
     double seconds;
+    ol_status status;
 
-    OL_TRY(ol_comm_agree(t->setup->comm, predict_costs(t, step)));
+    ol_phase_enter(OL_PHASE_DRAW);
+    status = predict_costs(t, step);
+    ol_phase_enter(OL_PHASE_WAIT);
+    OL_TRY(ol_comm_agree(t->setup->comm, status));
+    ol_phase_leave(OL_PHASE_OTHER);
+    ol_meta_stepper_measure_before(t->stepper, measures_before(t, step));
     OL_TRY(ol_meta_step(t->stepper, &outer, step, t->costs, draw, t, &t->setup->state, &report));
     seconds = ol_clock_seconds() - began;
     t->mark->step = step + 1;
@@ -250,18 +273,60 @@ static ol_status meta_step(trainer *t)
     t->dropped_in_row = report.dropped > 0 ? t->dropped_in_row + 1 : 0;
     if (!is_first(t))
         return OL_OK;
+    ol_phase_enter(OL_PHASE_METRICS);
     ol_progress_step(&t->progress, step + 1,
                      ol_learner_steps(&t->learner) == 0 ? (double)NAN : report.query_before,
                      report.query_after, report.tokens, seconds);
     OL_TRY(record(t, &report, outer.adam.lr, seconds));
     watch_gradient(t, &report);
     ol_metrics_flush(t->metrics);
+    ol_phase_leave(OL_PHASE_OTHER);
     return OL_OK;
+}
+
+/* Rows of train/phase for the meta-step that was made last, its checkpoint included. Collective. */
+static ol_status record_phases(trainer *t)
+{
+    ol_phase_row rows[OL_PHASES];
+    ol_phase_times mine;
+
+    if (!ol_phase_runs || t->mark->step == t->timed)
+        return OL_OK;
+    t->timed = t->mark->step;
+    mine = ol_phase_read();
+    ol_phases_add(&mine, &t->phases);
+    ol_phase_enter(OL_PHASE_METRICS);
+    OL_TRY(ol_phases_gather(t->setup->comm, &mine, rows));
+    OL_TRY(ol_comm_agree(t->setup->comm, ol_metrics_phases(t->metrics, t->timed, rows)));
+    ol_phase_leave(OL_PHASE_OTHER);
+    return OL_OK;
+}
+
+/* Where the seconds of this start went. Collective. */
+static ol_status say_phases(trainer *t)
+{
+    ol_comm *comm = t->setup->comm;
+    ol_phase_row rows[OL_PHASES];
+    ol_text text = {0};
+    ol_status status = OL_OK;
+
+    if (!ol_phase_runs)
+        return OL_OK;
+    ol_phase_stop();
+    OL_TRY(ol_phases_gather(comm, &t->phases, rows));
+    if (is_first(t))
+        status = ol_phases_text(rows, ol_comm_size(comm), &text);
+    if (is_first(t) && status == OL_OK)
+        ol_log_info("%s: where the time of meta-steps went\n%.*s", t->arm->job->name,
+                    (int)text.size - 1, text.data);
+    ol_text_finish(&text);
+    return ol_comm_agree(comm, status);
 }
 
 static ol_status stop_here(trainer *t)
 {
     OL_TRY(save(t));
+    OL_TRY(say_phases(t));
     return ol_fail(OL_ESTOPPED,
                    "%s: stopped at meta-step %lld of %d, everything is saved; go on with --resume "
                    "(exit code 85 is no failure)",
@@ -276,7 +341,10 @@ static ol_status loop(trainer *t)
     while (t->mark->step < t->arm->job->train.steps) {
         ol_status status;
 
+        OL_TRY(record_phases(t));
+        ol_phase_enter(OL_PHASE_WAIT);
         OL_TRY(ol_stop_agree(comm, &stop));
+        ol_phase_leave(OL_PHASE_OTHER);
         if (stop)
             return stop_here(t);
         status = meta_step(t);
@@ -284,27 +352,15 @@ static ol_status loop(trainer *t)
             OL_TRY(ol_stop_agree(comm, &stop));
             return stop_here(t);
         }
+        ol_phase_enter(OL_PHASE_WAIT);
         OL_TRY(ol_comm_agree(comm, status));
+        ol_phase_leave(OL_PHASE_OTHER);
         if (t->dropped_in_row >= t->arm->job->train.max_dropped)
             return too_many_dropped(t);
         OL_TRY(save_if_due(t));
     }
-    return save(t);
-}
-
-double ol_train_cost(const ol_arm *arm, const ol_learner_spec *learner, const ol_episode_cost *c)
-{
-    const ol_model_spec *m = &arm->model->spec;
-    const double heads = (double)m->heads * m->head_dim, groups = (double)m->kv_heads * m->head_dim;
-    const double per_token =
-        2 * (double)m->layers * m->width * (2 * heads + 2 * groups + 3.0 * m->hidden);
-    const double per_square = 2 * m->layers * heads;
-    const double support =
-        per_token * (double)c->support_tokens + per_square * (double)c->support_squares;
-    const double query =
-        per_token * (double)c->query_tokens + per_square * (double)c->query_squares;
-
-    return learner->learner->evaluations(learner, support, query);
+    OL_TRY(save(t));
+    return record_phases(t);
 }
 
 ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_run_mark *mark)
@@ -329,8 +385,14 @@ ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_r
                                         arm->support, arm->query, &t.stepper);
     if (status == OL_OK)
         status = ol_comm_seconds(setup->comm, &t.saved_at);
+    t.timed = mark->step;
+    if (job->train.timers)
+        ol_phase_start();
     if (status == OL_OK)
         status = loop(&t);
+    if (status == OL_OK)
+        status = say_phases(&t);
+    ol_phase_stop();
     ol_progress_end();
     ol_meta_stepper_destroy(t.stepper);
     free(t.costs);

@@ -53,7 +53,7 @@ bool tune_counts_for(const tune_search *s, const char *path)
     if (s->trained)
         return strncmp(path, "learner.", TUNE_LEARNER) == 0;
     return strncmp(path, "learner.inner.", 14) == 0 && strcmp(path, "learner.inner.steps") != 0 &&
-           strcmp(path, "learner.inner.storage") != 0;
+           strncmp(path, "learner.inner.storage", 21) != 0;
 }
 
 /* All values that count, in a row; and whose warmup is not rescaled. */
@@ -87,21 +87,14 @@ static ol_status add_arm(tune_search *s, const char *name, const ol_job *cell, o
 static ol_status place_cell(tune_search *s, tune_subject *of, int c, const ol_job *cell)
 {
     char name[NAME];
-    ol_text told = {0};
-    ol_status status = describe_cell(s, cell, &told);
+    OL_AUTO_TEXT told = {0};
 
-    for (int i = 0; i < s->n && status == OL_OK; i++)
-        if (strcmp(s->known[i], told.data) == 0) {
-            of->arm[c] = i;
-            ol_text_finish(&told);
+    OL_TRY(describe_cell(s, cell, &told));
+    for (of->arm[c] = 0; of->arm[c] < s->n; of->arm[c]++)
+        if (strcmp(s->known[of->arm[c]], told.data) == 0)
             return OL_OK;
-        }
-    of->arm[c] = s->n;
     snprintf(name, sizeof name, "%s.%d", of->name, c + 1);
-    if (status == OL_OK)
-        status = add_arm(s, name, cell, &told);
-    ol_text_finish(&told);
-    return status;
+    return add_arm(s, name, cell, &told);
 }
 
 static ol_status add_subject(tune_search *s, const ol_job *job, const char *name)
@@ -112,14 +105,11 @@ static ol_status add_subject(tune_search *s, const ol_job *job, const char *name
     of->arm = calloc((size_t)of->n, sizeof *of->arm);
     OL_CHECK(of->arm, OL_ENOMEM, "no memory for the cells of a grid");
     for (int c = 0; c < of->n; c++) {
-        ol_job *cell;
-        ol_status status;
+        OL_AUTO_JOB *cell = NULL;
 
         OL_TRY(ol_job_cell(job, job->tune.grid, (size_t)c, &cell));
         strcpy(cell->tune.grid, no_grid); /* no grid is shorter */
-        status = place_cell(s, of, c, cell);
-        ol_job_destroy(cell);
-        OL_TRY(status);
+        OL_TRY(place_cell(s, of, c, cell));
     }
     return OL_OK;
 }
@@ -227,29 +217,26 @@ static void average(const tune_search *s, const score_file *file, double *means,
 
 static ol_status read_arm(const tune_search *s, int i, double *means, bool *whole)
 {
+    const ol_job *arm = ol_job_arm(s->job, i);
     ol_run_folder folder;
     ol_run_claim claim;
-    ol_archive *metrics = NULL;
-    score_book book = {0};
-    ol_status status;
+    OL_AUTO_ARCHIVE *metrics = NULL;
+    OL_AUTO(ol_score_book_finish) score_book book = {0};
 
-    OL_TRY(ol_run_folder_name(ol_job_arm(s->job, i)->output, &folder));
-    if (!ol_path_exists(folder.metrics)) {
-        *whole = false;
+    OL_TRY(ol_run_folder_name(arm->output, &folder));
+    *whole = *whole && ol_path_exists(folder.metrics);
+    if (!*whole)
         return OL_OK;
-    }
-    OL_TRY(ol_run_folder_claim(&folder, ol_job_arm(s->job, i), true, &claim));
-    *whole = *whole && claim.finished;
+    OL_TRY(ol_run_folder_claim(&folder, arm, true, &claim));
+    *whole = claim.finished;
     if (!*whole)
         return OL_OK;
     OL_TRY(ol_archive_open(folder.metrics, &metrics));
-    status = ol_score_book_add(&book, metrics);
-    ol_archive_close(metrics);
-    if (status == OL_OK && book.n == 1)
+    OL_TRY(ol_score_book_add(&book, metrics));
+    *whole = book.n == 1;
+    if (*whole)
         average(s, &book.files[0], means, whole);
-    *whole = *whole && status == OL_OK && book.n == 1;
-    ol_score_book_finish(&book);
-    return status;
+    return OL_OK;
 }
 
 /* Rank 0: the scores of all arms, as far as they are there. */
@@ -291,10 +278,9 @@ static void choose(tune_search *s)
 static ol_status run_search(ol_comm *comm, tune_search *s, bool resume, bool *work_started,
                             bool *fresh)
 {
-    score_book book = {0};
+    OL_AUTO(ol_score_book_finish) score_book book = {0};
     ol_job *job = NULL;
     bool whole = false;
-    ol_status status;
 
     if (resume)
         OL_TRY(share_scores(comm, s, &whole));
@@ -305,9 +291,7 @@ static ol_status run_search(ol_comm *comm, tune_search *s, bool resume, bool *wo
                     s->output);
         OL_TRY(
             ol_comm_agree(comm, ol_job_read_text(s->job->name, s->text.data, s->text.size, &job)));
-        status = ol_run_once(comm, job, resume, work_started, &book);
-        ol_score_book_finish(&book);
-        OL_TRY(status);
+        OL_TRY(ol_run_once(comm, job, resume, work_started, &book));
         OL_TRY(share_scores(comm, s, &whole));
         OL_CHECK(whole, OL_EIO,
                  "%s: not all scores of the grid are stored; start again with --resume", s->output);
@@ -317,64 +301,36 @@ static ol_status run_search(ol_comm *comm, tune_search *s, bool resume, bool *wo
 }
 
 /* Rank 0: the table to the screen, to the log of the job, and as a file. */
-static ol_status show_table(const tune_search *s, int n, const ol_job *job, bool fresh)
+static ol_status show_table(const tune_search *start, const tune_search *trained, const ol_job *job,
+                            bool fresh)
 {
     char path[PATH_MAX];
     ol_run_folder folder;
-    ol_text table = {0};
-    ol_status status = ol_run_folder_name(job->output, &folder);
+    OL_AUTO_TEXT table = {0};
 
-    if (status == OL_OK)
-        status = ol_log_open(folder.log);
-    if (status == OL_OK)
-        status = ol_path_format(path, "%s/tune/choice.txt", job->output);
-    if (status == OL_OK)
-        status = tune_table(s, n, job, &table);
-    if (status == OL_OK && fresh)
-        status = ol_write_file(path, table.data, table.size);
-    if (status == OL_OK && fresh) {
-        printf("\n");
-        ol_log_print(table.data, table.size);
-        printf("\n");
-        fflush(stdout);
-        ol_log_keep("\n");
-        ol_log_keep(table.data);
-        ol_log_keep("\n");
-    }
-    if (status == OL_OK && !fresh)
+    OL_TRY(ol_run_folder_name(job->output, &folder));
+    OL_TRY(ol_log_open(folder.log));
+    OL_TRY(ol_path_format(path, "%s/tune/choice.txt", job->output));
+    if (!fresh) {
         ol_log_info("tuned before, the choice is in %s", path);
-    ol_text_finish(&table);
-    return status;
+        return OL_OK;
+    }
+    OL_TRY(tune_table(start, trained, job, &table));
+    OL_TRY(ol_write_file(path, table.data, table.size));
+    ol_log_result(table.data, table.size, table.data);
+    return OL_OK;
 }
 
 /* "PREFIXlearner.inner.lr=0.1 # ORIGIN": the comment is what job.cfg tells of it. */
 static ol_status add_set(const char *prefix, size_t key, const ol_job *values, const char *origin,
                          set_list *sets)
 {
-    ol_text set = {0};
-    ol_status status = ol_text_format(&set, "%s%s=", prefix, ol_job_keys.keys[key].path);
+    OL_AUTO_TEXT set = {0};
 
-    if (status == OL_OK)
-        status = ol_conf_value(ol_job_keys, key, values, &set);
-    if (status == OL_OK)
-        status = ol_text_format(&set, " # %s", origin);
-    if (status == OL_OK)
-        status = ol_set_list_add(sets, set.data);
-    ol_text_finish(&set);
-    return status;
-}
-
-/* Keys that the chosen cell of a subject says and that count for it: said[]. */
-static ol_status mark_keys(const tune_search *s, const ol_job *job, const tune_subject *of,
-                           bool *said)
-{
-    ol_job *alone;
-
-    OL_TRY(ol_job_cell(job, of->job->tune.grid, (size_t)of->best, &alone));
-    for (size_t key = 0; key < ol_job_keys.n; key++)
-        said[key] = ol_conf_own(alone->conf, key) && tune_counts_for(s, ol_job_keys.keys[key].path);
-    ol_job_destroy(alone);
-    return OL_OK;
+    OL_TRY(ol_text_format(&set, "%s%s=", prefix, ol_job_keys.keys[key].path));
+    OL_TRY(ol_conf_value(ol_job_keys, key, values, &set));
+    OL_TRY(ol_text_format(&set, " # %s", origin));
+    return ol_set_list_add(sets, set.data);
 }
 
 static const tune_subject *subject_of(const tune_search *s, const ol_job *job)
@@ -385,58 +341,48 @@ static const tune_subject *subject_of(const tune_search *s, const ol_job *job)
     return NULL;
 }
 
-/* The chosen keys of an arm, and as they are those that the start's choice would change for it. */
-static ol_status set_arm(const tune_search *s, const ol_job *job, const ol_job *arm,
-                         const bool *of_start, set_list *sets)
+/* The keys that the chosen cell of a subject says and that count for it, in place of `job`'s own;
+ * `of_start`, and as `job` has them: those that the start's choice would change for it too. Marks its
+ * own in said[]. */
+static ol_status set_choice(const tune_search *s, const ol_job *job, const ol_job *arm,
+                            const char *prefix, const bool *of_start, bool *said, set_list *sets)
 {
     const tune_subject *of = subject_of(s, arm);
-    bool said[OL_CONF_KEYS] = {false};
-    char prefix[NAME + 16] = "";
-    ol_job *cell = NULL;
-    ol_status status = OL_OK;
+    OL_AUTO_JOB *alone = NULL, *cell = NULL;
 
-    if (job->n_arms > 0)
-        snprintf(prefix, sizeof prefix, "arms.%s.", arm->name);
-    if (of)
-        OL_TRY(mark_keys(s, job, of, said));
-    if (of)
+    if (of) {
+        OL_TRY(ol_job_cell(job, arm->tune.grid, (size_t)of->best, &alone));
         OL_TRY(ol_job_cell(arm, arm->tune.grid, (size_t)of->best, &cell));
-    for (size_t key = 0; key < ol_job_keys.n && status == OL_OK; key++)
-        if (said[key] || of_start[key])
-            status = add_set(prefix, key, cell ? cell : arm,
-                             said[key] ? tuned : ol_conf_origin(arm->conf, key), sets);
-    ol_job_destroy(cell);
-    if (status == OL_OK && job->n_arms > 0 && of) {
-        char none[NAME + 32];
-
-        snprintf(none, sizeof none, "%stune.grid=() # %s", prefix, tuned);
-        status = ol_set_list_add(sets, none);
     }
-    return status;
+    for (size_t key = 0; key < ol_job_keys.n; key++) {
+        said[key] =
+            of && ol_conf_own(alone->conf, key) && tune_counts_for(s, ol_job_keys.keys[key].path);
+        if (said[key] || of_start[key])
+            OL_TRY(add_set(prefix, key, cell ? cell : arm,
+                           said[key] ? tuned : ol_conf_origin(arm->conf, key), sets));
+    }
+    return OL_OK;
 }
 
 /* All settings that the choice comes to. */
 static ol_status list_choice(const tune_search *start, const tune_search *trained,
                              const ol_job *job, set_list *sets)
 {
-    const tune_subject *of = subject_of(start, job);
-    bool said[OL_CONF_KEYS] = {false};
-    ol_job *cell;
+    bool nothing[OL_CONF_KEYS] = {false}, of_start[OL_CONF_KEYS], said[OL_CONF_KEYS];
 
     OL_TRY(ol_set_list_add(sets, "tune.grid=() # tuned"));
-    if (of) {
-        ol_status status = mark_keys(start, job, of, said);
+    OL_TRY(set_choice(start, job, job, "", nothing, of_start, sets));
+    for (int i = 0; i < ol_job_arms(job); i++) {
+        const ol_job *arm = ol_job_arm(job, i);
+        char prefix[NAME + 16] = "", none[NAME + 32];
 
-        OL_TRY(status);
-        OL_TRY(ol_job_cell(job, job->tune.grid, (size_t)of->best, &cell));
-        for (size_t key = 0; key < ol_job_keys.n && status == OL_OK; key++)
-            if (said[key])
-                status = add_set("", key, cell, tuned, sets);
-        ol_job_destroy(cell);
-        OL_TRY(status);
+        if (job->n_arms > 0)
+            snprintf(prefix, sizeof prefix, "arms.%s.", arm->name);
+        OL_TRY(set_choice(trained, job, arm, prefix, of_start, said, sets));
+        snprintf(none, sizeof none, "%stune.grid=() # %s", prefix, tuned);
+        if (job->n_arms > 0 && subject_of(trained, arm))
+            OL_TRY(ol_set_list_add(sets, none));
     }
-    for (int i = 0; i < ol_job_arms(job); i++)
-        OL_TRY(set_arm(trained, job, ol_job_arm(job, i), said, sets));
     return OL_OK;
 }
 
@@ -451,38 +397,30 @@ bool ol_tune_wanted(const ol_job *job)
 
 ol_status ol_tune_job(const ol_job *job, bool trained, ol_job **out)
 {
-    tune_search search;
-    ol_status status = search_init(&search, job, trained);
+    OL_AUTO(search_finish) tune_search search;
 
+    *out = NULL;
+    OL_TRY(search_init(&search, job, trained));
     *out = search.job;
     search.job = NULL;
-    search_finish(&search);
-    if (status != OL_OK) {
-        ol_job_destroy(*out);
-        *out = NULL;
-    }
-    return status;
+    return OL_OK;
 }
 
 ol_status ol_tune(ol_comm *comm, const ol_job *job, bool resume, bool *work_started,
                   set_list *choice)
 {
-    tune_search searches[2] = {{0}};
+    OL_AUTO(search_finish) tune_search start = {0}, trained = {0};
+    tune_search *const searches[] = {&start, &trained};
+    const bool first = ol_comm_rank(comm) == 0;
     bool fresh = false;
-    ol_status status = OL_OK;
+    ol_status status = search_init(&start, job, false);
 
-    for (int i = 0; i < 2 && status == OL_OK; i++)
-        status = search_init(&searches[i], job, i > 0);
-    status = ol_comm_agree(comm, status);
-    for (int i = 0; i < 2 && status == OL_OK; i++)
-        if (searches[i].n_subjects > 0)
-            status = run_search(comm, &searches[i], resume, work_started, &fresh);
     if (status == OL_OK)
-        status = ol_comm_agree(comm, ol_comm_rank(comm) == 0 ? show_table(searches, 2, job, fresh)
-                                                             : OL_OK);
-    if (status == OL_OK)
-        status = ol_comm_agree(comm, list_choice(&searches[0], &searches[1], job, choice));
-    search_finish(&searches[0]);
-    search_finish(&searches[1]);
-    return status;
+        status = search_init(&trained, job, true);
+    OL_TRY(ol_comm_agree(comm, status));
+    for (int i = 0; i < 2; i++)
+        if (searches[i]->n_subjects > 0)
+            OL_TRY(run_search(comm, searches[i], resume, work_started, &fresh));
+    OL_TRY(ol_comm_agree(comm, first ? show_table(&start, &trained, job, fresh) : OL_OK));
+    return ol_comm_agree(comm, list_choice(&start, &trained, job, choice));
 }

@@ -37,7 +37,8 @@ bool tune_counts_for(const tune_search *s, const char *path);
 /* Mean score of a cell after its i-th step count; over all where i = s->counts. */
 double tune_score(const tune_search *s, const tune_subject *of, int cell, int i);
 
-/* Append a table for each subject of n searches. Errors: OL_ENOMEM. */
-ol_status tune_table(const tune_search *s, int n, const ol_job *job, ol_text *out);
+/* Append a table for each subject of both searches. Errors: OL_ENOMEM. */
+ol_status tune_table(const tune_search *start, const tune_search *trained, const ol_job *job,
+                     ol_text *out);
 
 #endif

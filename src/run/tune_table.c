@@ -9,36 +9,29 @@
 /* A value without the quotes of a word. */
 static ol_status append_plainly(size_t key, const ol_job *values, ol_text *text)
 {
-    ol_text value = {0};
-    ol_status status = ol_conf_value(ol_job_keys, key, values, &value);
+    OL_AUTO_TEXT value = {0};
 
-    if (status == OL_OK && value.data[0] == '"')
-        status = ol_text_append(text, value.data + 1, value.size - 2);
-    else if (status == OL_OK)
-        status = ol_text_append(text, value.data, value.size);
-    ol_text_finish(&value);
-    return status;
+    OL_TRY(ol_conf_value(ol_job_keys, key, values, &value));
+    return value.data[0] == '"' ? ol_text_append(text, value.data + 1, value.size - 2)
+                                : ol_text_append(text, value.data, value.size);
 }
 
 /* "inner.lr 0.1  outer.lr 0.003" */
 static ol_status name_cell(const tune_search *s, const ol_job *job, const tune_subject *of, int c,
                            ol_text *text)
 {
-    ol_job *alone;
-    ol_status status = OL_OK;
+    OL_AUTO_JOB *alone = NULL;
 
     OL_TRY(ol_job_cell(job, of->job->tune.grid, (size_t)c, &alone));
-    for (size_t key = 0; key < ol_job_keys.n && status == OL_OK; key++) {
+    for (size_t key = 0; key < ol_job_keys.n; key++) {
         const char *path = ol_job_keys.keys[key].path;
 
         if (!ol_conf_own(alone->conf, key) || !tune_counts_for(s, path))
             continue;
-        status = ol_text_format(text, "%s%s ", text->size > 0 ? "  " : "", path + TUNE_LEARNER);
-        if (status == OL_OK)
-            status = append_plainly(key, alone, text);
+        OL_TRY(ol_text_format(text, "%s%s ", text->size > 0 ? "  " : "", path + TUNE_LEARNER));
+        OL_TRY(append_plainly(key, alone, text));
     }
-    ol_job_destroy(alone);
-    return status;
+    return OL_OK;
 }
 
 /* Cells of the start that are one in what adaptation uses stand once. */
@@ -53,16 +46,14 @@ static bool stood_before(const tune_subject *of, int c)
 static ol_status table_row(const tune_search *s, const ol_job *job, const tune_subject *of, int c,
                            int width, ol_text *out)
 {
-    ol_text name = {0};
-    ol_status status = name_cell(s, job, of, c, &name);
+    OL_AUTO_TEXT name = {0};
 
-    if (status == OL_OK)
-        status = ol_text_format(out, "  %c %-*s", of->arm[c] == of->arm[of->best] ? '*' : ' ',
-                                width, name.data ? name.data : "");
-    for (int i = 0; i <= s->counts && status == OL_OK; i++)
-        status = ol_text_format(out, "%10.1f", 100 * tune_score(s, of, c, i));
-    ol_text_finish(&name);
-    return status == OL_OK ? ol_text_format(out, "\n") : status;
+    OL_TRY(name_cell(s, job, of, c, &name));
+    OL_TRY(ol_text_format(out, "  %c %-*s", of->arm[c] == of->arm[of->best] ? '*' : ' ', width,
+                          name.data ? name.data : ""));
+    for (int i = 0; i <= s->counts; i++)
+        OL_TRY(ol_text_format(out, "%10.1f", 100 * tune_score(s, of, c, i)));
+    return ol_text_format(out, "\n");
 }
 
 static ol_status table_of(const tune_search *s, const ol_job *job, const tune_subject *of,
@@ -71,13 +62,11 @@ static ol_status table_of(const tune_search *s, const ol_job *job, const tune_su
     int width = (int)strlen(of->name) - 2;
 
     for (int c = 0; c < of->n; c++) {
-        ol_text name = {0};
-        ol_status status = name_cell(s, job, of, c, &name);
+        OL_AUTO_TEXT name = {0};
 
+        OL_TRY(name_cell(s, job, of, c, &name));
         if ((int)name.size > width)
             width = (int)name.size;
-        ol_text_finish(&name);
-        OL_TRY(status);
     }
     OL_TRY(ol_text_format(out, "\n%-*s", width + 4, of->name));
     for (int i = 0; i < s->counts; i++) {
@@ -95,15 +84,17 @@ static ol_status table_of(const tune_search *s, const ol_job *job, const tune_su
     return OL_OK;
 }
 
-ol_status tune_table(const tune_search *s, int n, const ol_job *job, ol_text *out)
+ol_status tune_table(const tune_search *start, const tune_search *trained, const ol_job *job,
+                     ol_text *out)
 {
     OL_TRY(ol_text_format(
         out,
         "tuning: mean scores in %% of %d training tasks that were held out, %d seed%s "
         "each; * is chosen\n",
         job->tune.holdout, job->eval.seeds.n, job->eval.seeds.n == 1 ? "" : "s"));
-    for (int i = 0; i < n; i++)
-        for (int k = 0; k < s[i].n_subjects; k++)
-            OL_TRY(table_of(&s[i], job, &s[i].subjects[k], out));
+    for (int k = 0; k < start->n_subjects; k++)
+        OL_TRY(table_of(start, job, &start->subjects[k], out));
+    for (int k = 0; k < trained->n_subjects; k++)
+        OL_TRY(table_of(trained, job, &trained->subjects[k], out));
     return OL_OK;
 }

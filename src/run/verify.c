@@ -118,28 +118,24 @@ static ol_status compare_losses(verification *v, const ol_meta_stepper *stepper,
 {
     const ol_episode_record *records = ol_meta_stepper_records(stepper);
     const int K = v->c.learner.steps;
-    double *inner = malloc((size_t)K * sizeof *inner), before, after;
-    ol_status status = inner ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %d losses", K);
+    OL_AUTO_FREE double *inner = malloc((size_t)K * sizeof *inner);
+    double before, after;
     char group[64];
 
-    for (int n = 0; n < v->c.N && status == OL_OK; n++) {
+    OL_CHECK(inner, OL_ENOMEM, "no memory for %d losses", K);
+    for (int n = 0; n < v->c.N; n++) {
         const double *ours = ol_meta_stepper_inner_losses(stepper, n);
 
         snprintf(group, sizeof group, "/expected/tasks/%d", n);
-        status = ol_archive_get_f64(v->c.archive, group, "query_loss_before", &before);
-        if (status == OL_OK)
-            status = ol_archive_get_f64(v->c.archive, group, "query_loss_after", &after);
-        if (status == OL_OK)
-            status = ol_archive_get_f64s(v->c.archive, group, "inner_losses", (size_t)K, inner);
-        if (status != OL_OK)
-            break;
+        OL_TRY(ol_archive_get_f64(v->c.archive, group, "query_loss_before", &before));
+        OL_TRY(ol_archive_get_f64(v->c.archive, group, "query_loss_after", &after));
+        OL_TRY(ol_archive_get_f64s(v->c.archive, group, "inner_losses", (size_t)K, inner));
         compare_number(&out->before, before, records[n].report.query_before);
         compare_number(&out->after, after, records[n].report.query_after);
         for (int k = 0; k < K; k++)
             compare_number(&out->inner, inner[k], ours[k]);
     }
-    free(inner);
-    return status;
+    return OL_OK;
 }
 
 static ol_status compare_flat(verification *v, const char *group, const ol_real *ours,

@@ -36,19 +36,15 @@ static ol_status read_int(const ol_archive *a, const char *object, const char *n
 static ol_status read_word(const ol_archive *a, const char *object, const char *name, int n,
                            const char *const *words, int *out)
 {
-    char *text = NULL;
-    int i = 0;
+    OL_AUTO_FREE char *text = NULL;
 
     OL_TRY(ol_archive_get_text(a, object, name, &text));
-    while (i < n && strcmp(text, words[i]) != 0)
-        i++;
-    if (i == n)
-        ol_fail(OL_EDATA,
-                "%s: %s of %s is \"%s\", which this program does not know (it knows %s ... %s)",
-                ol_archive_path(a), name, object, text, words[0], words[n - 1]);
-    free(text);
-    *out = i;
-    return i < n ? OL_OK : OL_EDATA;
+    for (*out = 0; *out < n && strcmp(text, words[*out]) != 0;)
+        ++*out;
+    OL_CHECK(*out < n, OL_EDATA,
+             "%s: %s of %s is \"%s\", which this program does not know (it knows %s ... %s)",
+             ol_archive_path(a), name, object, text, words[0], words[n - 1]);
+    return OL_OK;
 }
 
 static ol_status read_format(const ol_archive *a, int *version)
@@ -98,36 +94,29 @@ static ol_status read_gpt2(const ol_archive *a, ol_model **out)
 static ol_status read_adapted(const ol_archive *a, const ol_model_spec *spec, const char *name,
                               ol_model **out)
 {
-    ol_adapter_config adapter = {0};
+    OL_AUTO(ol_adapter_config_finish) ol_adapter_config adapter = {0};
     ol_trained_spec trained = {0};
-    char *text = NULL;
-    ol_status status = OL_OK;
+    OL_AUTO_FREE char *text = NULL;
 
     if (ol_archive_is_group(a, "/adapter")) {
         OL_TRY(ol_archive_get_text(a, "/adapter", "config", &text));
-        status = ol_config_read_adapter(name, text, &adapter);
-        free(text);
-        OL_TRY(status);
+        OL_TRY(ol_config_read_adapter(name, text, &adapter));
         trained = ol_adapter_trained(&adapter);
     }
-    status = create_model(a, spec, &trained, out);
-    ol_adapter_config_finish(&adapter);
-    return status;
+    return create_model(a, spec, &trained, out);
 }
 
 static ol_status read_model(const ol_archive *a, int version, ol_model **out)
 {
     ol_model_spec spec;
-    char *text = NULL, name[PATH_MAX + 64];
-    ol_status status;
+    OL_AUTO_FREE char *text = NULL;
+    char name[PATH_MAX + 64];
 
     if (version == VERSION_GPT2)
         return read_gpt2(a, out);
     snprintf(name, sizeof name, "%s: config of /model", ol_archive_path(a));
     OL_TRY(ol_archive_get_text(a, "/model", "config", &text));
-    status = ol_config_read_model(name, text, &spec);
-    free(text);
-    OL_TRY(status);
+    OL_TRY(ol_config_read_model(name, text, &spec));
     snprintf(name, sizeof name, "%s: config of /adapter", ol_archive_path(a));
     return read_adapted(a, &spec, name, out);
 }
@@ -160,25 +149,22 @@ static ol_status check_tensors(const ol_archive *a, const char *group, const ol_
 static ol_status read_frozen(const ol_archive *a, ol_verify_case *c)
 {
     const ol_model *m = c->model;
-    ol_status status = OL_OK;
 
     OL_TRY(check_tensors(a, "/frozen", m->frozen, m->n_frozen));
     c->frozen = malloc(m->frozen_bytes + 1);
     OL_CHECK(c->frozen, OL_ENOMEM, "no memory for %zu bytes of frozen tensors", m->frozen_bytes);
     c->model->block = c->frozen;
-    for (int i = 0; i < m->n_frozen && status == OL_OK; i++) {
+    for (int i = 0; i < m->n_frozen; i++) {
         const ol_param *param = &m->frozen[i];
-        ol_real *values = malloc(param->size * sizeof *values);
+        OL_AUTO_FREE ol_real *values = malloc(param->size * sizeof *values);
         char object[256];
 
         OL_CHECK(values, OL_ENOMEM, "no memory for %s", param->name);
         object_of(a, "/frozen", param, object);
-        status = READ_REALS(a, object, param->size, values);
-        if (status == OL_OK)
-            ol_frozen_put(param, values, c->frozen);
-        free(values);
+        OL_TRY(READ_REALS(a, object, param->size, values));
+        ol_frozen_put(param, values, c->frozen);
     }
-    return status;
+    return OL_OK;
 }
 
 static ol_status read_adam(const ol_archive *a, const char *group, ol_adam_spec *out)
@@ -204,13 +190,10 @@ static ol_status read_adam(const ol_archive *a, const char *group, ol_adam_spec 
 /* There is a loss of each inner step in the file; so many there may be. */
 static ol_status check_steps(const ol_archive *a, int steps)
 {
-    double *losses = calloc((size_t)steps, sizeof *losses);
-    ol_status status =
-        losses ? ol_archive_get_f64s(a, "/expected/tasks/0", "inner_losses", (size_t)steps, losses)
-               : ol_fail(OL_ENOMEM, "no memory for %d losses", steps);
+    OL_AUTO_FREE double *losses = calloc((size_t)steps, sizeof *losses);
 
-    free(losses);
-    return status;
+    OL_CHECK(losses, OL_ENOMEM, "no memory for %d losses", steps);
+    return ol_archive_get_f64s(a, "/expected/tasks/0", "inner_losses", (size_t)steps, losses);
 }
 
 static ol_status read_learner(const ol_archive *a, ol_verify_case *c)
@@ -225,7 +208,7 @@ static ol_status read_learner(const ol_archive *a, ol_verify_case *c)
     int word;
 
     *learner = (ol_learner_spec){
-        .learner = ol_learner_find("maml"), .storage = OL_KEEP, .measure_before = true};
+        .learner = ol_learner_find("maml"), .storage = OL_STORAGE_KEEP, .measure_before = true};
     OL_TRY(read_word(a, "/inner", "optimizer", 2, optimizers, &word));
     learner->inner = (ol_optimizer)word;
     OL_TRY(read_word(a, "/inner", "moments", 4, moments, &word));
@@ -324,12 +307,11 @@ ol_status ol_verify_read_batch(const ol_archive *a, const char *group, const ol_
 
 static ol_status read_tasks(const ol_archive *a, ol_verify_case *c)
 {
-    ol_strings names = {0};
+    OL_AUTO_STRINGS names = {0};
     char group[64];
 
     OL_TRY(ol_archive_children(a, "/tasks", &names));
     c->N = names.n < MOST_TASKS ? (int)names.n : 0;
-    ol_strings_finish(&names);
     OL_CHECK(c->N > 0, OL_EDATA, "%s: /tasks holds no tasks, or too many", ol_archive_path(a));
     c->episodes = calloc((size_t)c->N, sizeof *c->episodes);
     OL_CHECK(c->episodes, OL_ENOMEM, "no memory for %d tasks", c->N);

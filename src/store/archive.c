@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/store/archive.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "h5.h"
@@ -27,12 +26,17 @@ bool ol_archive_is_group(const ol_archive *archive, const char *object)
 }
 
 /* Names in the making: strings one after the other, each with its NUL. */
-struct names {
+typedef struct list {
     ol_text packed;
     size_t n;
-};
+} list;
 
-static herr_t add_name(struct names *names, const char *name)
+static void finish_list(list *names)
+{
+    ol_text_finish(&names->packed);
+}
+
+static herr_t add_name(list *names, const char *name)
 {
     names->n++;
     return ol_text_append(&names->packed, name, strlen(name) + 1) == OL_OK ? 0 : -1;
@@ -42,270 +46,45 @@ static herr_t add_link(hid_t group, const char *name, const H5L_info_t *info, vo
 {
     (void)group;
     (void)info;
-    return add_name((struct names *)names, name);
+    return add_name(names, name);
 }
 
 static herr_t add_attribute(hid_t object, const char *name, const H5A_info_t *info, void *names)
 {
     (void)object;
     (void)info;
-    return add_name((struct names *)names, name);
+    return add_name(names, name);
 }
 
-static ol_status finish_names(const ol_archive *archive, const char *object, herr_t failed,
-                              struct names *names, ol_strings *out)
+static ol_status list_names(const ol_archive *archive, const char *object, bool attributes,
+                            ol_strings *out)
 {
-    if (failed < 0) {
-        ol_text_finish(&names->packed);
+    OL_H5_AUTO id = H5Oopen(archive->file, object, H5P_DEFAULT);
+    OL_AUTO(finish_list) list names = {0};
+    hsize_t from = 0;
+    herr_t failed;
+
+    if (id < 0 || (!attributes && H5Iget_type(id) != H5I_GROUP))
+        return ol_h5_fail(OL_EDATA, archive->path, object,
+                          attributes ? "no such object" : "no such group");
+    failed = attributes ? H5Aiterate2(id, H5_INDEX_NAME, H5_ITER_INC, &from, add_attribute, &names)
+                        : H5Literate(id, H5_INDEX_NAME, H5_ITER_INC, &from, add_link, &names);
+    if (failed < 0)
         return ol_h5_fail(OL_EDATA, archive->path, object, "cannot list the names in it");
-    }
-    return ol_h5_unpack(&names->packed, names->n, out);
+    return ol_h5_unpack(&names.packed, names.n, out);
 }
 
 ol_status ol_archive_children(const ol_archive *archive, const char *group, ol_strings *out)
 {
-    OL_H5_AUTO id = H5Gopen2(archive->file, group, H5P_DEFAULT);
-    struct names names = {0};
-    hsize_t from = 0;
-
-    if (id < 0)
-        return ol_h5_fail(OL_EDATA, archive->path, group, "no such group");
-    return finish_names(archive, group,
-                        H5Literate(id, H5_INDEX_NAME, H5_ITER_INC, &from, add_link, &names), &names,
-                        out);
+    return list_names(archive, group, false, out);
 }
 
 ol_status ol_archive_attributes(const ol_archive *archive, const char *object, ol_strings *out)
 {
-    OL_H5_AUTO id = H5Oopen(archive->file, object, H5P_DEFAULT);
-    struct names names = {0};
-    hsize_t from = 0;
-
-    if (id < 0)
-        return ol_h5_fail(OL_EDATA, archive->path, object, "no such object");
-    return finish_names(archive, object,
-                        H5Aiterate2(id, H5_INDEX_NAME, H5_ITER_INC, &from, add_attribute, &names),
-                        &names, out);
+    return list_names(archive, object, true, out);
 }
 
-/* An open dataset with its type and space. */
-struct dataset {
-    hid_t id, type, space;
-};
-
-static void close_dataset(struct dataset *set)
-{
-    ol_h5_drop(&set->space);
-    ol_h5_drop(&set->type);
-    ol_h5_drop(&set->id);
-}
-
-#define AUTO_DATASET __attribute__((cleanup(close_dataset))) struct dataset
-
-static ol_status open_dataset(const ol_archive *archive, const char *object, struct dataset *set)
-{
-    set->id = H5Dopen2(archive->file, object, H5P_DEFAULT);
-    if (set->id < 0 && !ol_archive_has(archive, object))
-        return ol_fail(OL_EDATA, "%s: %s: the file has no such dataset", archive->path, object);
-    if (set->id < 0)
-        return ol_fail(OL_EDATA, "%s: %s: is not a dataset", archive->path, object);
-    set->type = H5Dget_type(set->id);
-    set->space = H5Dget_space(set->id);
-    if (set->type < 0 || set->space < 0)
-        return ol_h5_fail(OL_EDATA, archive->path, object, "cannot read what it holds");
-    return OL_OK;
-}
-
-ol_status ol_archive_shape(const ol_archive *archive, const char *object, int max_rank,
-                           int64_t *dims, int *rank)
-{
-    AUTO_DATASET set = {-1, -1, -1};
-    hsize_t extents[H5S_MAX_RANK];
-
-    OL_TRY(open_dataset(archive, object, &set));
-    *rank = H5Sget_simple_extent_dims(set.space, extents, NULL);
-    OL_CHECK(*rank >= 0 && *rank <= max_rank, OL_EDATA,
-             "%s: %s: has %d dimensions, at most %d expected", archive->path, object, *rank,
-             max_rank);
-    for (int i = 0; i < *rank; i++)
-        dims[i] = (int64_t)extents[i];
-    return OL_OK;
-}
-
-ol_status ol_archive_count(const ol_archive *archive, const char *object, size_t *count)
-{
-    AUTO_DATASET set = {-1, -1, -1};
-
-    OL_TRY(open_dataset(archive, object, &set));
-    *count = (size_t)H5Sget_simple_extent_npoints(set.space);
-    return OL_OK;
-}
-
-static ol_status read_array(const ol_archive *archive, const char *object, hid_t memory_type,
-                            size_t count, void *out)
-{
-    AUTO_DATASET set = {-1, -1, -1};
-    H5T_class_t class;
-    hssize_t stored;
-
-    OL_TRY(open_dataset(archive, object, &set));
-    class = H5Tget_class(set.type);
-    stored = H5Sget_simple_extent_npoints(set.space);
-    OL_CHECK(class == H5T_INTEGER || class == H5T_ENUM ||
-                 (class == H5T_FLOAT && H5Tget_class(memory_type) == H5T_FLOAT),
-             OL_EDATA, "%s: %s: does not hold %s", archive->path, object,
-             H5Tget_class(memory_type) == H5T_FLOAT ? "numbers" : "integers");
-    OL_CHECK(stored >= 0 && (size_t)stored == count, OL_EDATA,
-             "%s: %s: has %lld elements, %zu expected", archive->path, object, (long long)stored,
-             count);
-    if (count > 0 && H5Dread(set.id, memory_type, H5S_ALL, H5S_ALL, H5P_DEFAULT, out) < 0)
-        return ol_h5_fail(OL_EDATA, archive->path, object, "cannot read, the file is damaged");
-    return OL_OK;
-}
-
-ol_status ol_archive_read_f32(const ol_archive *archive, const char *object, size_t count,
-                              float *out)
-{
-    return read_array(archive, object, H5T_NATIVE_FLOAT, count, out);
-}
-
-ol_status ol_archive_read_f64(const ol_archive *archive, const char *object, size_t count,
-                              double *out)
-{
-    return read_array(archive, object, H5T_NATIVE_DOUBLE, count, out);
-}
-
-ol_status ol_archive_read_i32(const ol_archive *archive, const char *object, size_t count,
-                              int32_t *out)
-{
-    return read_array(archive, object, H5T_NATIVE_INT32, count, out);
-}
-
-ol_status ol_archive_read_i64(const ol_archive *archive, const char *object, size_t count,
-                              int64_t *out)
-{
-    return read_array(archive, object, H5T_NATIVE_INT64, count, out);
-}
-
-ol_status ol_archive_read_u8(const ol_archive *archive, const char *object, size_t count,
-                             uint8_t *out)
-{
-    return read_array(archive, object, H5T_NATIVE_UINT8, count, out);
-}
-
-static herr_t read_all(hid_t dataset, hid_t type, void *buffer)
-{
-    return H5Dread(dataset, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, buffer);
-}
-
-ol_status ol_archive_read_strings(const ol_archive *archive, const char *object, ol_strings *out)
-{
-    AUTO_DATASET set = {-1, -1, -1};
-
-    OL_TRY(open_dataset(archive, object, &set));
-    return ol_h5_read_strings(archive, object, set.id, set.type, set.space, read_all, out);
-}
-
-static bool is_name(const char *text)
-{
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
-        if (*c < ' ' || *c == 0x7f)
-            return false;
-    return true;
-}
-
-ol_status ol_archive_read_names(const ol_archive *archive, const char *object, ol_strings *out)
-{
-    OL_TRY(ol_archive_read_strings(archive, object, out));
-    for (size_t i = 0; i < out->n; i++)
-        if (!is_name(out->items[i])) {
-            ol_strings_finish(out);
-            return ol_fail(OL_EDATA, "%s: %s: row %zu holds control characters, which no name does",
-                           archive->path, object, i);
-        }
-    return OL_OK;
-}
-
-void ol_lists_finish(ol_lists *lists)
-{
-    if (!lists)
-        return;
-    free(lists->values);
-    free(lists->first);
-    *lists = (ol_lists){0};
-}
-
-/* Put n lists as HDF5 gives them one behind the other. */
-static ol_status pack_lists(const ol_archive *archive, const char *object, const hvl_t *rows,
-                            size_t n, ol_lists *out)
-{
-    size_t total = 0;
-
-    for (size_t i = 0; i < n; i++)
-        total += rows[i].len;
-    *out = (ol_lists){.values = malloc((total + 1) * sizeof *out->values),
-                      .first = malloc((n + 1) * sizeof *out->first),
-                      .n = n};
-    if (!out->values || !out->first) {
-        ol_lists_finish(out);
-        return ol_fail(OL_ENOMEM, "%s: %s: no memory for %zu numbers", archive->path, object,
-                       total);
-    }
-    out->first[0] = 0;
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].len > 0)
-            memcpy(out->values + out->first[i], rows[i].p, rows[i].len * sizeof *out->values);
-        out->first[i + 1] = out->first[i] + rows[i].len;
-    }
-    return OL_OK;
-}
-
-ol_status ol_archive_read_lists(const ol_archive *archive, const char *object, ol_lists *out)
-{
-    AUTO_DATASET set = {-1, -1, -1};
-    OL_H5_AUTO memory = H5Tvlen_create(H5T_NATIVE_DOUBLE);
-    hssize_t n;
-    hvl_t *rows;
-    ol_status status;
-
-    *out = (ol_lists){0};
-    OL_TRY(open_dataset(archive, object, &set));
-    n = H5Sget_simple_extent_npoints(set.space);
-    OL_CHECK(H5Tget_class(set.type) == H5T_VLEN && n >= 0, OL_EDATA, "%s: %s: does not hold lists",
-             archive->path, object);
-    rows = calloc((size_t)n + 1, sizeof *rows);
-    OL_CHECK(rows, OL_ENOMEM, "%s: %s: no memory for %lld lists", archive->path, object,
-             (long long)n);
-    if (n > 0 && read_all(set.id, memory, rows) < 0) {
-        free(rows);
-        return ol_h5_fail(OL_EDATA, archive->path, object, "cannot read the lists");
-    }
-    status = pack_lists(archive, object, rows, (size_t)n, out);
-    if (n > 0)
-        H5Dvlen_reclaim(memory, set.space, H5P_DEFAULT, rows);
-    free(rows);
-    return status;
-}
-
-ol_status ol_archive_read_text(const ol_archive *archive, const char *object, char **out)
-{
-    ol_strings texts = {0};
-
-    OL_TRY(ol_archive_read_strings(archive, object, &texts));
-    *out = texts.n == 1 ? strdup(texts.items[0]) : NULL;
-    if (!*out && texts.n == 1) {
-        ol_strings_finish(&texts);
-        return ol_fail(OL_ENOMEM, "%s: %s: no memory for the text", archive->path, object);
-    }
-    if (!*out) {
-        const size_t n = texts.n;
-
-        ol_strings_finish(&texts);
-        return ol_fail(OL_EDATA, "%s: %s: holds %zu texts, one expected", archive->path, object, n);
-    }
-    ol_strings_finish(&texts);
-    return OL_OK;
-}
+/* --- writing --------------------------------------------------------------------------------- */
 
 /* Chunks of at most CHUNK_BYTES: the leading extents are halved until they fit. */
 static void choose_chunk(int rank, const hsize_t *dims, size_t element, hsize_t *chunk)
@@ -414,4 +193,67 @@ ol_status ol_archive_make_group(ol_archive *archive, const char *group)
     id = H5Gcreate2(archive->file, group, link, H5P_DEFAULT, H5P_DEFAULT);
     OL_TRY_H5(id, archive, group, "cannot create the group");
     return OL_OK;
+}
+
+/* --- attributes ------------------------------------------------------------------------------ */
+
+bool ol_archive_has_attribute(const ol_archive *archive, const char *object, const char *name)
+{
+    return H5Aexists_by_name(archive->file, object, name, H5P_DEFAULT) > 0;
+}
+
+/* Create an attribute anew. A space of rank 0 is a scalar. */
+static ol_status set_attribute(ol_archive *archive, const char *object, const char *name,
+                               hid_t file_type, hid_t memory_type, const hsize_t *count,
+                               const void *values)
+{
+    OL_H5_AUTO space = count ? H5Screate_simple(1, count, NULL) : H5Screate(H5S_SCALAR);
+    OL_H5_AUTO id = -1;
+
+    if (ol_archive_has_attribute(archive, object, name))
+        OL_TRY_H5(H5Adelete_by_name(archive->file, object, name, H5P_DEFAULT), archive, object,
+                  "cannot replace an attribute");
+    id = H5Acreate_by_name(archive->file, object, name, file_type, space, H5P_DEFAULT, H5P_DEFAULT,
+                           H5P_DEFAULT);
+    OL_TRY_H5(id, archive, object, "cannot create an attribute");
+    OL_TRY_H5(H5Awrite(id, memory_type, values), archive, object, "cannot write an attribute");
+    return OL_OK;
+}
+
+ol_status ol_archive_set_i64(ol_archive *archive, const char *object, const char *name,
+                             int64_t value)
+{
+    return set_attribute(archive, object, name, H5T_STD_I64LE, H5T_NATIVE_INT64, NULL, &value);
+}
+
+ol_status ol_archive_set_f64(ol_archive *archive, const char *object, const char *name,
+                             double value)
+{
+    return set_attribute(archive, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, NULL, &value);
+}
+
+ol_status ol_archive_set_f64s(ol_archive *archive, const char *object, const char *name,
+                              size_t count, const double *values)
+{
+    const hsize_t n = count;
+
+    return set_attribute(archive, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &n, values);
+}
+
+ol_status ol_h5_set_strings(ol_archive *archive, const char *object, const char *name, size_t n,
+                            const char *const *values)
+{
+    OL_H5_AUTO type = ol_h5_string_type(0);
+    const hsize_t count = n;
+
+    for (size_t k = 0; k < (n ? n : 1); k++)
+        OL_CHECK(ol_h5_is_utf8(values[k]), OL_EDATA, "%s: %s: attribute \"%s\" is not UTF-8",
+                 archive->path, object, name);
+    return set_attribute(archive, object, name, type, type, n ? &count : NULL, values);
+}
+
+ol_status ol_archive_set_text(ol_archive *archive, const char *object, const char *name,
+                              const char *value)
+{
+    return ol_h5_set_strings(archive, object, name, 0, &value);
 }

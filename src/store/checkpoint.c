@@ -10,16 +10,22 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#include "admit.h"
 #include "h5.h"
-#include "manifest.h"
 #include "outerloop/base/digest.h"
 #include "outerloop/base/size.h"
 #include "seal.h"
 
 static const int64_t MOST_STEPS = INT64_C(1) << 53; /* as many as a double counts */
 
-enum { SPARE_BYTES = 1 << 20 }; /* headers, attributes, and some air for the file system */
+enum {
+    VERSION = 2,
+    SPARE_BYTES = 1 << 20, /* headers, attributes, and some air for the file system */
+    FILES = OL_CHECKPOINT_V + 1,
+    PARTS
+};
+
+/* Where the parts are: tensors by ol_checkpoint_part, and files that go along. */
+static const char *const groups[PARTS] = {"params", "moments/m", "moments/v", "files"};
 
 static size_t tensor_elements(const ol_checkpoint_tensor *tensor)
 {
@@ -69,55 +75,45 @@ static ol_status set_notes(ol_archive *archive, const char *object, const ol_che
     return OL_OK;
 }
 
-static ol_status write_tensor(ol_archive *archive, const char *group,
-                              const ol_checkpoint_tensor *tensor, const float *data)
+/* Write what has a digest: reals, or the bytes of a file. */
+static ol_status write_member(ol_archive *archive, int part, const char *name, int rank,
+                              const int64_t *dims, const void *data)
 {
+    size_t bytes = part == FILES ? 1 : sizeof(float);
     char object[PATH_MAX], digest[OL_DIGEST_TEXT];
 
-    assert(!strchr(tensor->name, '/'));
-    OL_TRY(ol_path_format(object, "%s/%s", group, tensor->name));
-    ol_digest(data, tensor_elements(tensor) * sizeof *data, digest);
-    OL_TRY(ol_archive_write_f32(archive, object, tensor->rank, tensor->dims, data));
+    assert(!strchr(name, '/'));
+    for (int d = 0; d < rank; d++)
+        bytes *= (size_t)dims[d];
+    OL_TRY(ol_path_format(object, "%s/%s", groups[part], name));
+    ol_digest(data, bytes, digest);
+    OL_TRY(part == FILES ? ol_archive_write_u8(archive, object, rank, dims, data)
+                         : ol_archive_write_f32(archive, object, rank, dims, data));
     return ol_archive_set_text(archive, object, "digest", digest);
 }
 
-static ol_status write_tensors(ol_archive *archive, const ol_checkpoint_spec *spec)
+static ol_status write_members(ol_archive *archive, const ol_checkpoint_spec *spec)
 {
     for (int i = 0; i < spec->n_tensors; i++) {
-        const ol_checkpoint_tensor *tensor = &spec->tensors[i];
+        const ol_checkpoint_tensor *t = &spec->tensors[i];
+        const float *const data[] = {t->param, t->m, t->v};
 
-        assert(!tensor->m == !tensor->v);
-        OL_TRY(write_tensor(archive, "params", tensor, tensor->param));
-        if (tensor->m) {
-            OL_TRY(write_tensor(archive, "moments/m", tensor, tensor->m));
-            OL_TRY(write_tensor(archive, "moments/v", tensor, tensor->v));
-        }
+        assert(!t->m == !t->v);
+        for (int part = 0; part < (t->m ? FILES : 1); part++)
+            OL_TRY(write_member(archive, part, t->name, t->rank, t->dims, data[part]));
     }
-    return OL_OK;
-}
-
-static ol_status write_files(ol_archive *archive, const ol_checkpoint_spec *spec)
-{
     for (int i = 0; i < spec->n_files; i++) {
-        const ol_checkpoint_file *file = &spec->files[i];
-        const int64_t size = (int64_t)file->size;
-        char object[PATH_MAX], digest[OL_DIGEST_TEXT];
+        const int64_t size = (int64_t)spec->files[i].size;
 
-        assert(!strchr(file->name, '/') && size > 0);
-        OL_TRY(ol_path_format(object, "%s/%s", ol_manifest_files, file->name));
-        ol_digest(file->data, file->size, digest);
-        OL_TRY(ol_archive_write_u8(archive, object, 1, &size, (const uint8_t *)file->data));
-        OL_TRY(ol_archive_set_text(archive, object, "digest", digest));
+        OL_TRY(write_member(archive, FILES, spec->files[i].name, 1, &size, spec->files[i].data));
     }
     return OL_OK;
 }
 
 static ol_status write_contents(ol_archive *archive, const ol_checkpoint_spec *spec)
 {
-    char digest[OL_DIGEST_TEXT];
-
-    OL_TRY(ol_archive_set_text(archive, "/", "format", OL_CHECKPOINT_FORMAT));
-    OL_TRY(ol_archive_set_i64(archive, "/", "version", OL_CHECKPOINT_VERSION));
+    OL_TRY(ol_archive_set_text(archive, "/", "format", "outerloop-checkpoint"));
+    OL_TRY(ol_archive_set_i64(archive, "/", "version", VERSION));
     OL_TRY(ol_archive_set_i64(archive, "/", "step", spec->step));
     OL_TRY(ol_archive_set_i64(archive, "/", "seed", (int64_t)spec->seed));
     OL_TRY(ol_archive_set_text(archive, "/", "rng", spec->rng));
@@ -128,10 +124,7 @@ static ol_status write_contents(ol_archive *archive, const ol_checkpoint_spec *s
     OL_TRY(set_notes(archive, "model", spec->model, spec->n_model));
     OL_TRY(ol_archive_make_group(archive, "moments"));
     OL_TRY(ol_archive_set_i64(archive, "moments", "step", spec->moments_step));
-    OL_TRY(write_tensors(archive, spec));
-    OL_TRY(write_files(archive, spec));
-    OL_TRY(ol_manifest_digest(archive, digest));
-    return ol_archive_set_text(archive, "/", "digest", digest);
+    return write_members(archive, spec);
 }
 
 static ol_status write_aside(const char *aside, const ol_checkpoint_spec *spec)
@@ -152,18 +145,15 @@ static ol_status write_aside(const char *aside, const ol_checkpoint_spec *spec)
 static ol_status flip_bit(const char *aside, const ol_checkpoint_tensor *tensor)
 {
     const size_t n = tensor_elements(tensor) * sizeof *tensor->param;
-    char *bytes, *at;
+    OL_AUTO_FREE char *bytes = NULL;
+    char *at;
     size_t size;
-    ol_status status;
 
     OL_TRY(ol_read_file(aside, &bytes, &size));
     at = memmem(bytes, size, tensor->param, n < 64 ? n : 64);
-    if (at)
-        *at = (char)(*at ^ 0x10);
-    status = at ? ol_write_file(aside, bytes, size)
-                : ol_fail(OL_EIO, "%s: found no byte to change", aside);
-    free(bytes);
-    return status;
+    OL_CHECK(at, OL_EIO, "%s: found no byte to change", aside);
+    *at = (char)(*at ^ 0x10);
+    return ol_write_file(aside, bytes, size);
 }
 
 /* Do to the aside file what the injected fault says. */
@@ -249,21 +239,15 @@ bool ol_checkpoint_is_one(const char *path)
 
 struct ol_checkpoint {
     ol_archive *archive;
+    ol_seal seal;
     int64_t step, moments_step, seed;
-    char *run_id, *job, *digest;
+    char *run_id, *job;
 };
 
 static ol_status read_head(ol_checkpoint *checkpoint)
 {
     const ol_archive *archive = checkpoint->archive;
-    char digest[OL_DIGEST_TEXT];
 
-    OL_TRY(ol_archive_get_text(archive, "/", "digest", &checkpoint->digest));
-    OL_TRY(ol_manifest_digest(archive, digest));
-    OL_CHECK(strcmp(digest, checkpoint->digest) == 0, OL_EDATA,
-             "%s: /: the digest over attributes, job and tensors does not hold: the file was "
-             "altered",
-             ol_archive_path(archive));
     OL_TRY(ol_archive_get_i64(archive, "/", "step", &checkpoint->step));
     OL_TRY(ol_archive_get_i64(archive, "/", "seed", &checkpoint->seed));
     OL_TRY(ol_archive_get_i64(archive, "moments", "step", &checkpoint->moments_step));
@@ -279,28 +263,22 @@ static ol_status read_head(ol_checkpoint *checkpoint)
 /* Whether the file is as it was written; that it means no harm is for ol_archive_open to find. */
 static ol_status open_sealed(const char *path, ol_checkpoint *checkpoint)
 {
-    ol_seal seal;
-
-    OL_TRY(ol_seal_read(path, &seal));
-    OL_TRY(ol_seal_check(path, &seal));
-    return ol_archive_open(path, &checkpoint->archive);
+    OL_TRY(ol_seal_read(path, &checkpoint->seal));
+    OL_TRY(ol_seal_check(path, &checkpoint->seal));
+    OL_TRY(ol_archive_open(path, &checkpoint->archive));
+    return read_head(checkpoint);
 }
 
 ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out)
 {
-    ol_checkpoint *checkpoint = calloc(1, sizeof *checkpoint);
-    ol_status status;
+    OL_AUTO_CHECKPOINT *checkpoint = calloc(1, sizeof *checkpoint);
 
     *out = NULL;
     OL_CHECK(checkpoint, OL_ENOMEM, "%s: no memory to open the checkpoint", path);
-    status = open_sealed(path, checkpoint);
-    if (status == OL_OK)
-        status = read_head(checkpoint);
-    if (status != OL_OK)
-        ol_checkpoint_close(checkpoint);
-    else
-        *out = checkpoint;
-    return status;
+    OL_TRY(open_sealed(path, checkpoint));
+    *out = checkpoint;
+    checkpoint = NULL;
+    return OL_OK;
 }
 
 void ol_checkpoint_close(ol_checkpoint *checkpoint)
@@ -309,7 +287,6 @@ void ol_checkpoint_close(ol_checkpoint *checkpoint)
         ol_archive_close(checkpoint->archive);
         free(checkpoint->run_id);
         free(checkpoint->job);
-        free(checkpoint->digest);
         free(checkpoint);
     }
 }
@@ -341,12 +318,12 @@ const char *ol_checkpoint_job(const ol_checkpoint *checkpoint)
 
 const char *ol_checkpoint_digest(const ol_checkpoint *checkpoint)
 {
-    return checkpoint->digest;
+    return checkpoint->seal.content;
 }
 
 bool ol_checkpoint_has_moments(const ol_checkpoint *checkpoint)
 {
-    return ol_archive_is_group(checkpoint->archive, "moments/m");
+    return ol_archive_is_group(checkpoint->archive, groups[OL_CHECKPOINT_M]);
 }
 
 const ol_archive *ol_checkpoint_archive(const ol_checkpoint *checkpoint)
@@ -354,20 +331,44 @@ const ol_archive *ol_checkpoint_archive(const ol_checkpoint *checkpoint)
     return checkpoint->archive;
 }
 
+/* Read a member of a part and compare its digest. @param out  [count] reals, or bytes of a file */
+static ol_status read_member(const ol_checkpoint *checkpoint, int part, const char *name,
+                             size_t count, void *out)
+{
+    const ol_archive *archive = checkpoint->archive;
+    char object[PATH_MAX], digest[OL_DIGEST_TEXT];
+    OL_AUTO_FREE char *stored = NULL;
+
+    OL_TRY(ol_path_format(object, "%s/%s", groups[part], name));
+    OL_TRY(part == FILES ? ol_archive_read_u8(archive, object, count, out)
+                         : ol_archive_read_f32(archive, object, count, out));
+    OL_TRY(ol_archive_get_text(archive, object, "digest", &stored));
+    ol_digest(out, count * (part == FILES ? 1 : sizeof(float)), digest);
+    OL_CHECK(strcmp(digest, stored) == 0, OL_EDATA,
+             "%s: %s: its digest does not hold: the %s was altered", ol_archive_path(archive),
+             object, part == FILES ? "file" : "tensor");
+    return OL_OK;
+}
+
 ol_status ol_checkpoint_read(const ol_checkpoint *checkpoint, ol_checkpoint_part part,
                              const char *name, size_t count, float *out)
 {
-    char object[PATH_MAX], digest[OL_DIGEST_TEXT], *stored = NULL;
-    bool same;
+    return read_member(checkpoint, (int)part, name, count, out);
+}
 
-    OL_TRY(ol_path_format(object, "%s/%s", ol_manifest_groups[part], name));
-    OL_TRY(ol_archive_read_f32(checkpoint->archive, object, count, out));
-    OL_TRY(ol_archive_get_text(checkpoint->archive, object, "digest", &stored));
-    ol_digest(out, count * sizeof *out, digest);
-    same = strcmp(digest, stored) == 0;
-    free(stored);
-    OL_CHECK(same, OL_EDATA, "%s: %s: its digest does not hold: the tensor was altered",
-             ol_archive_path(checkpoint->archive), object);
+/* The same of any size. @param out  *owned by the caller*, with a NUL behind it */
+static ol_status read_whole(const ol_checkpoint *checkpoint, int part, const char *name, void **out,
+                            size_t *count)
+{
+    OL_AUTO_FREE void *data = NULL;
+    char object[PATH_MAX];
+
+    OL_TRY(ol_path_format(object, "%s/%s", groups[part], name));
+    OL_TRY(ol_archive_count(checkpoint->archive, object, count));
+    OL_TRY(ol_allocate(*count + 1, part == FILES ? 1 : sizeof(float), object, &data));
+    OL_TRY(read_member(checkpoint, part, name, *count, data));
+    *out = data;
+    data = NULL;
     return OL_OK;
 }
 
@@ -375,105 +376,42 @@ bool ol_checkpoint_has_file(const ol_checkpoint *checkpoint, const char *name)
 {
     char object[PATH_MAX];
 
-    return ol_path_format(object, "%s/%s", ol_manifest_files, name) == OL_OK &&
+    return ol_path_format(object, "%s/%s", groups[FILES], name) == OL_OK &&
            ol_archive_has(checkpoint->archive, object);
 }
 
 ol_status ol_checkpoint_read_file(const ol_checkpoint *checkpoint, const char *name, char **data,
                                   size_t *size)
 {
-    char object[PATH_MAX], digest[OL_DIGEST_TEXT], *stored = NULL;
-    ol_status status;
+    void *bytes = NULL;
+    const ol_status status = read_whole(checkpoint, FILES, name, &bytes, size);
 
-    *data = NULL;
-    OL_TRY(ol_path_format(object, "%s/%s", ol_manifest_files, name));
-    OL_TRY(ol_archive_count(checkpoint->archive, object, size));
-    *data = malloc(*size + 1);
-    OL_CHECK(*data, OL_ENOMEM, "no memory for %s (%zu bytes)", object, *size);
-    (*data)[*size] = '\0';
-    status = ol_archive_read_u8(checkpoint->archive, object, *size, (uint8_t *)*data);
-    if (status == OL_OK)
-        status = ol_archive_get_text(checkpoint->archive, object, "digest", &stored);
-    if (status == OL_OK) {
-        ol_digest(*data, *size, digest);
-        if (strcmp(digest, stored) != 0)
-            status = ol_fail(OL_EDATA, "%s: %s: its digest does not hold: the file was altered",
-                             ol_archive_path(checkpoint->archive), object);
-    }
-    free(stored);
-    if (status != OL_OK) {
-        free(*data);
-        *data = NULL;
-    }
+    *data = bytes;
     return status;
 }
 
-/* @param buffer  grown as needed, *owned by the caller* */
-static ol_status verify_tensor(const ol_checkpoint *checkpoint, int part, const char *name,
-                               float **buffer, size_t *room)
+static ol_status verify_part(const ol_checkpoint *checkpoint, int part)
 {
-    char object[PATH_MAX];
-    size_t count;
+    OL_AUTO_STRINGS names = {0};
 
-    OL_TRY(ol_path_format(object, "%s/%s", ol_manifest_groups[part], name));
-    OL_TRY(ol_archive_count(checkpoint->archive, object, &count));
-    if (count > *room) {
-        free(*buffer);
-        *room = 0;
-        OL_TRY(ol_allocate(count, sizeof **buffer, object, (void **)buffer));
-        *room = count;
-    }
-    return ol_checkpoint_read(checkpoint, (ol_checkpoint_part)part, name, count, *buffer);
-}
-
-static ol_status verify_tensors(const ol_checkpoint *checkpoint)
-{
-    float *buffer = NULL;
-    size_t room = 0;
-    ol_status status = OL_OK;
-
-    for (int part = 0; part < OL_MANIFEST_GROUPS && status == OL_OK; part++) {
-        ol_strings names = {0};
-
-        if (!ol_archive_is_group(checkpoint->archive, ol_manifest_groups[part]))
-            continue;
-        status = ol_archive_children(checkpoint->archive, ol_manifest_groups[part], &names);
-        for (size_t i = 0; i < names.n && status == OL_OK; i++)
-            status = verify_tensor(checkpoint, part, names.items[i], &buffer, &room);
-        ol_strings_finish(&names);
-    }
-    free(buffer);
-    return status;
-}
-
-static ol_status verify_files(const ol_checkpoint *checkpoint)
-{
-    ol_strings names = {0};
-    ol_status status = OL_OK;
-
-    if (!ol_archive_is_group(checkpoint->archive, ol_manifest_files))
+    if (!ol_archive_is_group(checkpoint->archive, groups[part]))
         return OL_OK;
-    OL_TRY(ol_archive_children(checkpoint->archive, ol_manifest_files, &names));
-    for (size_t i = 0; i < names.n && status == OL_OK; i++) {
-        char *data = NULL;
-        size_t size;
+    OL_TRY(ol_archive_children(checkpoint->archive, groups[part], &names));
+    for (size_t i = 0; i < names.n; i++) {
+        OL_AUTO_FREE void *data = NULL;
+        size_t count;
 
-        status = ol_checkpoint_read_file(checkpoint, names.items[i], &data, &size);
-        free(data);
+        OL_TRY(read_whole(checkpoint, part, names.items[i], &data, &count));
     }
-    ol_strings_finish(&names);
-    return status;
+    return OL_OK;
 }
 
 ol_status ol_checkpoint_verify(const char *path)
 {
-    ol_checkpoint *checkpoint;
-    ol_status status;
+    OL_AUTO_CHECKPOINT *checkpoint = NULL;
 
     OL_TRY(ol_checkpoint_open(path, &checkpoint));
-    status = verify_tensors(checkpoint);
-    if (status == OL_OK)
-        status = verify_files(checkpoint);
-    ol_checkpoint_close(checkpoint);
-    return status;
+    for (int part = 0; part < PARTS; part++)
+        OL_TRY(verify_part(checkpoint, part));
+    return OL_OK;
 }

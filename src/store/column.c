@@ -13,32 +13,19 @@ static void name_column(const ol_table_spec *spec, int c, char name[NAME_BYTES])
     snprintf(name, NAME_BYTES, "%s/%s", spec->path, spec->columns[c].name);
 }
 
-static hid_t type_on_disk(const ol_column *column)
+/* @param disk  as it is stored; otherwise in memory. @param more  bytes that a text of fixed width has
+   for its NUL */
+static hid_t type_of(const ol_column *column, bool disk, size_t more)
 {
     switch (column->type) {
     case OL_COLUMN_I64:
-        return H5Tcopy(H5T_STD_I64LE);
+        return H5Tcopy(disk ? H5T_STD_I64LE : H5T_NATIVE_INT64);
     case OL_COLUMN_F64:
-        return H5Tcopy(H5T_IEEE_F64LE);
-    case OL_COLUMN_TEXT:
-        return ol_h5_string_type((size_t)column->width);
-    default:
-        return H5Tvlen_create(H5T_IEEE_F64LE);
-    }
-}
-
-/* @param more  bytes that a text of fixed width has for its NUL */
-static hid_t type_in_memory(const ol_column *column, size_t more)
-{
-    switch (column->type) {
-    case OL_COLUMN_I64:
-        return H5Tcopy(H5T_NATIVE_INT64);
-    case OL_COLUMN_F64:
-        return H5Tcopy(H5T_NATIVE_DOUBLE);
+        return H5Tcopy(disk ? H5T_IEEE_F64LE : H5T_NATIVE_DOUBLE);
     case OL_COLUMN_TEXT:
         return ol_h5_string_type(column->width > 0 ? (size_t)column->width + more : 0);
     default:
-        return H5Tvlen_create(H5T_NATIVE_DOUBLE);
+        return H5Tvlen_create(disk ? H5T_IEEE_F64LE : H5T_NATIVE_DOUBLE);
     }
 }
 
@@ -55,7 +42,7 @@ static ol_status create_column(ol_archive *archive, const ol_table_spec *spec, i
     OL_H5_AUTO link = ol_h5_making_groups();
     OL_H5_AUTO properties = H5Pcreate(H5P_DATASET_CREATE);
     OL_H5_AUTO space = H5Screate_simple(1, &none, &endless);
-    OL_H5_AUTO type = type_on_disk(column);
+    OL_H5_AUTO type = type_of(column, true, 0);
     OL_H5_AUTO set = -1;
 
     name_column(spec, c, name);
@@ -141,7 +128,7 @@ static ol_status open_column(const ol_archive *archive, const ol_table_spec *spe
                              hid_t *set, int64_t *rows)
 {
     char name[NAME_BYTES];
-    OL_H5_AUTO expected = type_on_disk(&spec->columns[c]);
+    OL_H5_AUTO expected = type_of(&spec->columns[c], true, 0);
     OL_H5_AUTO type = -1;
     OL_H5_AUTO space = -1;
     hsize_t length = 0;
@@ -222,12 +209,25 @@ static void take(const ol_table_spec *spec, char *from, size_t n, int c, size_t 
     }
 }
 
+/* n rows of an open column, from row `at` on; negative on failure. */
+static hid_t rows_of(hid_t set, int64_t at, size_t n)
+{
+    const hsize_t start = (hsize_t)at, count = n;
+    hid_t space = H5Dget_space(set);
+
+    if (space >= 0 && H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0) {
+        H5Sclose(space);
+        space = -1;
+    }
+    return space;
+}
+
 static ol_status write_column(ol_archive *archive, const ol_table_spec *spec, const ol_cell *cells,
                               size_t n, int c, int64_t at, void *buffer)
 {
-    const hsize_t start = (hsize_t)at, count = n, extent = start + count;
+    const hsize_t count = n, extent = (hsize_t)at + count;
     char name[NAME_BYTES];
-    OL_H5_AUTO type = type_in_memory(&spec->columns[c], 0);
+    OL_H5_AUTO type = type_of(&spec->columns[c], false, 0);
     OL_H5_AUTO memory = H5Screate_simple(1, &count, NULL);
     OL_H5_AUTO space = -1;
     OL_H5_AUTO set = -1;
@@ -237,9 +237,8 @@ static ol_status write_column(ol_archive *archive, const ol_table_spec *spec, co
     set = H5Dopen2(archive->file, name, H5P_DEFAULT);
     OL_TRY_H5(set, archive, name, "cannot open the column");
     OL_TRY_H5(H5Dset_extent(set, &extent), archive, name, "cannot extend the column");
-    space = H5Dget_space(set);
-    OL_TRY_H5(H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL), archive, name,
-              "cannot select its new rows");
+    space = rows_of(set, at, n);
+    OL_TRY_H5(space, archive, name, "cannot select its new rows");
     OL_TRY_H5(H5Dwrite(set, type, memory, space, H5P_DEFAULT, buffer), archive, name,
               "cannot write its new rows");
     return OL_OK;
@@ -260,13 +259,10 @@ ol_status ol_columns_write(ol_archive *archive, const ol_table_spec *spec, const
                            size_t n, int64_t at)
 {
     for (int c = spec->n; c-- > 0 && n > 0;) { /* the index last */
-        void *buffer = calloc(n, widest(spec));
-        ol_status status;
+        OL_AUTO_FREE void *buffer = calloc(n, widest(spec));
 
         OL_CHECK(buffer, OL_ENOMEM, "%s: no memory to write %zu rows", archive->path, n);
-        status = write_column(archive, spec, cells, n, c, at, buffer);
-        free(buffer);
-        OL_TRY(status);
+        OL_TRY(write_column(archive, spec, cells, n, c, at, buffer));
     }
     return OL_OK;
 }
@@ -274,9 +270,9 @@ ol_status ol_columns_write(ol_archive *archive, const ol_table_spec *spec, const
 static ol_status read_column(const ol_archive *archive, const ol_table_spec *spec, int c,
                              int64_t at, size_t n, char *buffer, ol_cell *cells)
 {
-    const hsize_t start = (hsize_t)at, count = n;
+    const hsize_t count = n;
     char name[NAME_BYTES];
-    OL_H5_AUTO type = type_in_memory(&spec->columns[c], 1);
+    OL_H5_AUTO type = type_of(&spec->columns[c], false, 1);
     OL_H5_AUTO memory = H5Screate_simple(1, &count, NULL);
     OL_H5_AUTO space = -1;
     OL_H5_AUTO set = -1;
@@ -284,9 +280,8 @@ static ol_status read_column(const ol_archive *archive, const ol_table_spec *spe
     name_column(spec, c, name);
     set = H5Dopen2(archive->file, name, H5P_DEFAULT);
     OL_TRY_H5(set, archive, name, "cannot open the column");
-    space = H5Dget_space(set);
-    if (H5Sselect_hyperslab(space, H5S_SELECT_SET, &start, NULL, &count, NULL) < 0 ||
-        H5Dread(set, type, memory, space, H5P_DEFAULT, buffer) < 0)
+    space = rows_of(set, at, n);
+    if (space < 0 || H5Dread(set, type, memory, space, H5P_DEFAULT, buffer) < 0)
         return ol_h5_fail(OL_EDATA, archive->path, name, "cannot read, the file is damaged");
     take(spec, buffer, n, c, H5Tget_size(type), cells);
     return OL_OK;
@@ -299,7 +294,7 @@ static void reclaim(const ol_table_spec *spec, char *buffer, size_t n)
 
     for (int c = 0; c < spec->n; c++)
         if (is_variable(&spec->columns[c])) {
-            OL_H5_AUTO type = type_in_memory(&spec->columns[c], 1);
+            OL_H5_AUTO type = type_of(&spec->columns[c], false, 1);
 
             H5Dvlen_reclaim(type, memory, H5P_DEFAULT, buffer + n * widest(spec) * (size_t)c);
         }

@@ -1,5 +1,14 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "disk.h"
+/*
+ * How files that are created or changed reach the disk: an HDF5 file driver that never fails a write.
+ *
+ * HDF5 does not survive a failed write: the file stays half open inside the library, later calls
+ * fail and the program crashes at exit. A full disk must not end a run, so HDF5 never hears of it:
+ * after a failure what it writes is thrown away, it closes the file in peace, and the failure is
+ * told then (ol_archive_close). It may want to read back what was thrown away, of its metadata; so
+ * that is kept in HDF5's own cache until the file is closed. No locks are taken.
+ */
+#include "h5.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,34 +22,18 @@
 
 /* HDF5's view of an open file. */
 struct view {
-    H5FD_t head; /* must be first */
-    ol_disk *disk;
-    haddr_t eoa; /* end of what HDF5 has allocated */
+    H5FD_t head;   /* must be first */
+    haddr_t eoa;   /* end of what HDF5 has allocated */
+    uint64_t size; /* of the file as HDF5 sees it    */
     int fd;
-    dev_t device; /* tells HDF5 whether two files are one */
-    ino_t inode;
+    int *failed; /* errno of the first call that failed */
 };
 
-ol_status ol_disk_create(const char *path, ol_disk **out)
+/* Remember why a call failed, unless an earlier one did. */
+static void note(const struct view *view, bool fine)
 {
-    ol_disk *disk = calloc(1, sizeof *disk);
-
-    if (disk)
-        disk->path = strdup(path);
-    if (!disk || !disk->path) {
-        free(disk);
-        return ol_fail(OL_ENOMEM, "%s: no memory to open the file", path);
-    }
-    *out = disk;
-    return OL_OK;
-}
-
-void ol_disk_destroy(ol_disk *disk)
-{
-    if (disk) {
-        free(disk->path);
-        free(disk);
-    }
+    if (!fine && !*view->failed)
+        *view->failed = errno;
 }
 
 /* Read all of [at, at+size) there is; zeros past the end. False on a read error. */
@@ -84,8 +77,8 @@ static bool write_file(int fd, uint64_t at, size_t size, const unsigned char *fr
 
 static H5FD_t *driver_open(const char *name, unsigned flags, hid_t properties, haddr_t maxaddr)
 {
-    ol_disk *const *info = H5Pget_driver_info(properties);
-    int mode = O_CLOEXEC | O_RDWR;
+    int *const *info = H5Pget_driver_info(properties);
+    const int mode = (flags & H5F_ACC_CREAT ? O_CREAT : 0) | (flags & H5F_ACC_TRUNC ? O_TRUNC : 0);
     struct view *view;
     struct stat st;
 
@@ -93,20 +86,17 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t properties, h
     view = info ? calloc(1, sizeof *view) : NULL;
     if (!view)
         return NULL;
-    view->disk = *info;
-    mode |= (flags & H5F_ACC_CREAT ? O_CREAT : 0) | (flags & H5F_ACC_TRUNC ? O_TRUNC : 0);
-    view->fd = open(name, mode, 0666);
+    view->failed = *info;
+    *view->failed = 0; /* HDF5 may have tried to open a file that was not there yet */
+    view->fd = open(name, mode | O_CLOEXEC | O_RDWR, 0666);
     if (view->fd < 0 || fstat(view->fd, &st) != 0) {
-        view->disk->failed = errno;
+        note(view, false);
         if (view->fd >= 0)
             close(view->fd);
         free(view);
         return NULL;
     }
-    view->disk->failed = 0; /* HDF5 may have tried to open a file that was not there yet */
-    view->disk->size = (uint64_t)st.st_size;
-    view->device = st.st_dev;
-    view->inode = st.st_ino;
+    view->size = (uint64_t)st.st_size;
     return &view->head;
 }
 
@@ -114,20 +104,9 @@ static herr_t driver_close(H5FD_t *file)
 {
     struct view *view = (struct view *)(void *)file;
 
-    if (close(view->fd) != 0 && !view->disk->failed)
-        view->disk->failed = errno; /* a network file system may tell only now */
+    note(view, close(view->fd) == 0); /* a network file system may tell only now */
     free(view);
     return 0;
-}
-
-static int driver_compare(const H5FD_t *first, const H5FD_t *second)
-{
-    const struct view *a = (const struct view *)(const void *)first;
-    const struct view *b = (const struct view *)(const void *)second;
-
-    if (a->device != b->device)
-        return a->device < b->device ? -1 : 1;
-    return (a->inode > b->inode) - (a->inode < b->inode);
 }
 
 static herr_t driver_query(const H5FD_t *file, unsigned long *flags)
@@ -154,7 +133,7 @@ static herr_t driver_set_eoa(H5FD_t *file, H5FD_mem_t type, haddr_t eoa)
 static haddr_t driver_get_eof(const H5FD_t *file, H5FD_mem_t type)
 {
     (void)type;
-    return ((const struct view *)(const void *)file)->disk->size;
+    return ((const struct view *)(const void *)file)->size;
 }
 
 static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size,
@@ -170,31 +149,27 @@ static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t
 static herr_t driver_write(H5FD_t *file, H5FD_mem_t type, hid_t transfer, haddr_t at, size_t size,
                            const void *buffer)
 {
-    const struct view *view = (const struct view *)(void *)file;
-    ol_disk *disk = view->disk;
+    struct view *view = (struct view *)(void *)file;
 
     (void)type;
     (void)transfer;
-    if (at + size > disk->size)
-        disk->size = at + size;
-    if (!disk->failed && !write_file(view->fd, at, size, buffer))
-        disk->failed = errno;
+    if (at + size > view->size)
+        view->size = at + size;
+    note(view, *view->failed || write_file(view->fd, at, size, buffer));
     return 0;
 }
 
 /* HDF5 ends a file where its allocation ends. */
 static herr_t driver_truncate(H5FD_t *file, hid_t transfer, hbool_t closing)
 {
-    const struct view *view = (const struct view *)(void *)file;
-    ol_disk *disk = view->disk;
+    struct view *view = (struct view *)(void *)file;
 
     (void)transfer;
     (void)closing;
-    if (view->eoa == disk->size)
+    if (view->eoa == view->size)
         return 0;
-    disk->size = view->eoa;
-    if (!disk->failed && ftruncate(view->fd, (off_t)disk->size) != 0)
-        disk->failed = errno;
+    view->size = view->eoa;
+    note(view, *view->failed || ftruncate(view->fd, (off_t)view->size) == 0);
     return 0;
 }
 
@@ -206,10 +181,9 @@ static const H5FD_class_t driver = {
     .name = "outerloop",
     .maxaddr = ((haddr_t)1 << 62) - 1,
     .fc_degree = H5F_CLOSE_WEAK,
-    .fapl_size = sizeof(ol_disk *),
+    .fapl_size = sizeof(int *),
     .open = driver_open,
     .close = driver_close,
-    .cmp = driver_compare,
     .query = driver_query,
     .get_eoa = driver_get_eoa,
     .set_eoa = driver_set_eoa,
@@ -235,7 +209,7 @@ static herr_t keep_metadata(hid_t properties)
     return H5Pset_mdc_config(properties, &config);
 }
 
-herr_t ol_disk_use(hid_t properties, ol_disk *disk)
+herr_t ol_disk_use(hid_t properties, int *failed)
 {
     static hid_t id = -1;
 
@@ -243,11 +217,5 @@ herr_t ol_disk_use(hid_t properties, ol_disk *disk)
         id = H5FDregister(&driver);
     if (id < 0 || keep_metadata(properties) < 0)
         return -1;
-    return H5Pset_driver(properties, id, (const void *)&disk);
-}
-
-ol_status ol_disk_status(const ol_disk *disk)
-{
-    OL_CHECK(!disk->failed, OL_EIO, "%s: cannot write: %s", disk->path, strerror(disk->failed));
-    return OL_OK;
+    return H5Pset_driver(properties, id, (const void *)&failed);
 }

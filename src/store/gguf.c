@@ -67,21 +67,12 @@ static ol_status take(cursor *c, size_t n, const uint8_t **out)
     return OL_OK;
 }
 
-static uint64_t little(const uint8_t *bytes, size_t n)
-{
-    uint64_t value = 0;
-
-    while (n-- > 0)
-        value = value << 8 | bytes[n];
-    return value;
-}
-
 static ol_status take_number(cursor *c, size_t bytes, uint64_t *out)
 {
     const uint8_t *at = NULL;
 
     OL_TRY(take(c, bytes, &at));
-    *out = little(at, bytes);
+    *out = ol_little_number(at, bytes);
     return OL_OK;
 }
 
@@ -414,7 +405,7 @@ static bool is_whole(uint32_t type)
 static bool whole_at(const uint8_t *at, uint32_t type, int64_t *out)
 {
     const size_t bytes = kind_bytes[type];
-    const uint64_t bits = little(at, bytes);
+    const uint64_t bits = ol_little_number(at, bytes);
     const bool has_sign = type == I8 || type == I16 || type == I32 || type == I64;
     const unsigned unused = (unsigned)(64 - 8 * bytes);
 

@@ -1,13 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "h5.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "admit.h"
-#include "outerloop/base/file.h"
+#include "outerloop/base/file.h" /* ol_utf8_valid */
 
 #define HAS_FILE_LOCKING                                                                           \
     ((H5_VERS_MINOR == 10 && H5_VERS_RELEASE >= 7) ||                                              \
@@ -44,19 +42,19 @@ ol_status ol_h5_fail(ol_status code, const char *path, const char *object, const
 
 ol_status ol_h5_fail_in(const ol_archive *archive, const char *object, const char *what)
 {
-    return ol_h5_fail(archive->disk ? OL_EIO : OL_EDATA, archive->path, object, what);
+    return ol_h5_fail(archive->writes ? OL_EIO : OL_EDATA, archive->path, object, what);
 }
 
 /* How every file is opened: readable by old programs, without locks, and closed whole even where a
-   handle to something in it was forgotten. @param disk  NULL to read only */
-static hid_t access_properties(ol_disk *disk)
+   handle to something in it was forgotten. */
+static hid_t access_properties(ol_archive *archive)
 {
     const hid_t properties = H5Pcreate(H5P_FILE_ACCESS);
 
     if (properties < 0 ||
         H5Pset_libver_bounds(properties, H5F_LIBVER_EARLIEST, H5F_LIBVER_V110) < 0 ||
         H5Pset_fclose_degree(properties, H5F_CLOSE_STRONG) < 0 ||
-        (disk && ol_disk_use(properties, disk) < 0))
+        (archive->writes && ol_disk_use(properties, &archive->failed) < 0))
         return -1;
 #if HAS_FILE_LOCKING
     H5Pset_file_locking(properties, false, true);
@@ -99,7 +97,7 @@ static ol_status open_handle(ol_archive *archive, enum open_mode mode, size_t bl
     OL_H5_AUTO creation = -1;
 
     prepare_library();
-    properties = access_properties(archive->disk);
+    properties = access_properties(archive);
     creation = H5Pcreate(H5P_FILE_CREATE);
     if (properties < 0 || creation < 0 || H5Pset_userblock(creation, block) < 0)
         return ol_h5_fail_in(archive, NULL, "cannot prepare HDF5");
@@ -111,14 +109,13 @@ static ol_status open_handle(ol_archive *archive, enum open_mode mode, size_t bl
         return OL_OK;
     if (mode != CREATE)
         return fail_to_open(path);
-    return archive->disk->failed
-               ? ol_fail(OL_EIO, "%s: cannot create: %s", path, strerror(archive->disk->failed))
+    return archive->failed
+               ? ol_fail(OL_EIO, "%s: cannot create: %s", path, strerror(archive->failed))
                : ol_h5_fail(OL_EIO, path, NULL, "cannot create the file");
 }
 
 static void free_archive(ol_archive *archive)
 {
-    ol_disk_destroy(archive->disk);
     free(archive->path);
     free(archive);
 }
@@ -126,19 +123,13 @@ static void free_archive(ol_archive *archive)
 static ol_status open_archive(const char *path, enum open_mode mode, size_t block, ol_archive **out)
 {
     ol_archive *archive = calloc(1, sizeof *archive);
-    ol_status status = OL_OK;
+    ol_status status;
 
     *out = NULL;
-    if (archive)
-        archive->path = strdup(path);
-    if (!archive || !archive->path) {
-        free(archive);
-        return ol_fail(OL_ENOMEM, "%s: no memory to open the file", path);
-    }
-    if (mode != READ) /* HDF5 itself may forget that a write failed */
-        status = ol_disk_create(path, &archive->disk);
-    if (status == OL_OK)
-        status = open_handle(archive, mode, block);
+    OL_CHECK(archive, OL_ENOMEM, "%s: no memory to open the file", path);
+    *archive = (ol_archive){.path = strdup(path), .writes = mode != READ};
+    status = archive->path ? open_handle(archive, mode, block)
+                           : ol_fail(OL_ENOMEM, "%s: no memory to open the file", path);
     if (status != OL_OK)
         free_archive(archive);
     else
@@ -146,15 +137,14 @@ static ol_status open_archive(const char *path, enum open_mode mode, size_t bloc
     return status;
 }
 
-static ol_status open_existing(const char *path, enum open_mode mode, ol_archive **out)
+ol_status ol_h5_open_to_read(const char *path, ol_archive **out)
 {
-    struct stat st;
+    return open_archive(path, READ, 0, out);
+}
 
-    *out = NULL;
-    OL_CHECK(mode != CHANGE || access(path, W_OK) == 0, OL_EDATA, "%s: cannot open: %s", path,
-             strerror(errno));
-    OL_TRY(ol_stat_input(path, &st));
-    return open_archive(path, mode, 0, out);
+ol_status ol_h5_open_to_write(const char *path, ol_archive **out)
+{
+    return open_archive(path, CHANGE, 0, out);
 }
 
 ol_status ol_archive_open(const char *path, ol_archive **out)
@@ -162,16 +152,6 @@ ol_status ol_archive_open(const char *path, ol_archive **out)
     *out = NULL;
     OL_TRY(ol_admit(path));
     return ol_h5_open_to_read(path, out);
-}
-
-ol_status ol_h5_open_to_read(const char *path, ol_archive **out)
-{
-    return open_existing(path, READ, out);
-}
-
-ol_status ol_h5_open_to_write(const char *path, ol_archive **out)
-{
-    return open_existing(path, CHANGE, out);
 }
 
 ol_status ol_h5_create(const char *path, size_t block, ol_archive **out)
@@ -192,9 +172,29 @@ ol_status ol_archive_close(ol_archive *archive)
         return OL_OK;
     if (H5Fclose(archive->file) < 0)
         status = ol_h5_fail_in(archive, NULL, "cannot close the file");
-    else if (archive->disk)
-        status = ol_disk_status(archive->disk);
+    else if (archive->failed)
+        status = ol_fail(OL_EIO, "%s: cannot write: %s", archive->path, strerror(archive->failed));
     free_archive(archive);
+    return status;
+}
+
+ol_status ol_archive_make(const char *path,
+                          ol_status (*fill)(const void *payload, ol_archive *file),
+                          const void *payload)
+{
+    char aside[PATH_MAX];
+    ol_archive *file;
+    ol_status status, closed;
+
+    OL_TRY(ol_path_format(aside, "%s.tmp-%ld", path, (long)getpid()));
+    OL_TRY(ol_archive_create(aside, &file));
+    status = fill(payload, file);
+    closed = ol_archive_close(file);
+    status = status == OL_OK ? closed : status;
+    if (status == OL_OK)
+        status = ol_commit_file(aside, path);
+    if (status != OL_OK)
+        unlink(aside);
     return status;
 }
 
@@ -230,18 +230,13 @@ bool ol_h5_is_utf8(const char *text)
     return ol_utf8_valid(text, size) == size;
 }
 
-ol_status ol_h5_unpack(ol_text *packed, size_t n, ol_strings *out)
+ol_status ol_h5_unpack(const ol_text *packed, size_t n, ol_strings *out)
 {
     const size_t head = n * sizeof(char *);
     char *block = malloc(head + packed->size + 1);
 
     *out = (ol_strings){0};
-    if (!block) {
-        const size_t bytes = head + packed->size;
-
-        ol_text_finish(packed);
-        return ol_fail(OL_ENOMEM, "no memory for %zu strings (%zu bytes)", n, bytes);
-    }
+    OL_CHECK(block, OL_ENOMEM, "no memory for %zu strings (%zu bytes)", n, head + packed->size);
     if (packed->size)
         memcpy(block + head, packed->data, packed->size);
     out->items = (char **)(void *)block;
@@ -251,7 +246,6 @@ ol_status ol_h5_unpack(ol_text *packed, size_t n, ol_strings *out)
         out->items[i] = block;
         block += strlen(block) + 1;
     }
-    ol_text_finish(packed);
     return OL_OK;
 }
 
@@ -261,59 +255,4 @@ void ol_strings_finish(ol_strings *strings)
         free(strings->items);
         *strings = (ol_strings){0};
     }
-}
-
-static ol_status pack_variable(char **texts, size_t n, ol_text *packed)
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *text = texts[i] ? texts[i] : "";
-
-        OL_TRY(ol_text_append(packed, text, strlen(text) + 1));
-    }
-    return OL_OK;
-}
-
-static ol_status pack_fixed(const char *texts, size_t size, bool spaces, size_t n, ol_text *packed)
-{
-    for (size_t i = 0; i < n; i++) {
-        const char *text = texts + i * size;
-        size_t length = strnlen(text, size);
-
-        while (spaces && length > 0 && text[length - 1] == ' ')
-            length--;
-        OL_TRY(ol_text_append(packed, text, length));
-        OL_TRY(ol_text_append(packed, "", 1));
-    }
-    return OL_OK;
-}
-
-ol_status ol_h5_read_strings(const ol_archive *archive, const char *object, hid_t from, hid_t type,
-                             hid_t space, ol_h5_reader read, ol_strings *out)
-{
-    const hssize_t count = H5Sget_simple_extent_npoints(space);
-    const bool variable = H5Tis_variable_str(type) > 0;
-    const size_t n = count > 0 ? (size_t)count : 0;
-    const size_t size = variable ? sizeof(char *) : H5Tget_size(type);
-    ol_text packed = {0};
-    char *buffer;
-    ol_status status;
-
-    OL_CHECK(H5Tget_class(type) == H5T_STRING, OL_EDATA, "%s: %s: does not hold text",
-             archive->path, object);
-    buffer = calloc(n + 1, size);
-    OL_CHECK(buffer, OL_ENOMEM, "%s: %s: no memory to read %zu strings", archive->path, object, n);
-    if (n > 0 && read(from, type, buffer) < 0) {
-        free(buffer);
-        return ol_h5_fail(OL_EDATA, archive->path, object, "cannot read the text");
-    }
-    status = variable
-                 ? pack_variable((char **)(void *)buffer, n, &packed)
-                 : pack_fixed(buffer, size, H5Tget_strpad(type) == H5T_STR_SPACEPAD, n, &packed);
-    if (variable && n > 0)
-        H5Dvlen_reclaim(type, space, H5P_DEFAULT, buffer);
-    free(buffer);
-    if (status == OL_OK)
-        return ol_h5_unpack(&packed, n, out);
-    ol_text_finish(&packed);
-    return status;
 }

@@ -6,20 +6,20 @@
 #include <hdf5.h>
 #include <stdbool.h>
 
-#include "disk.h"
 #include "outerloop/base/status.h"
 #include "outerloop/base/text.h" /* ol_text */
 #include "outerloop/store/archive.h"
 
 struct ol_archive {
     hid_t file;
-    ol_disk *disk; /* of a file that is created: how it is written; otherwise NULL */
+    bool writes;
+    int failed; /* errno of the first write that failed, or 0 */
     char *path;
 };
 
 /* A handle that is closed when it goes out of scope, so that early return is always safe. Negative
    ones are left alone. */
-#define OL_H5_AUTO __attribute__((cleanup(ol_h5_drop))) hid_t
+#define OL_H5_AUTO OL_AUTO(ol_h5_drop) hid_t
 void ol_h5_drop(hid_t *id);
 
 /* Sets "path: object: what: HDF5's innermost reason"; object may be NULL. Returns `code`. */
@@ -35,12 +35,16 @@ ol_status ol_h5_fail_in(const ol_archive *archive, const char *object, const cha
             return ol_h5_fail_in((archive), (object), (what));                                     \
     } while (0)
 
+/* What a file must pass before HDF5 reads it in this process; archive.h tells the whole defence. One
+   that passed and was not written to since passes again at once. Errors: OL_EDATA, OL_ENOMEM. */
+ol_status ol_admit(const char *path);
+
+/* Remember that this process itself has just written and closed the file. */
+void ol_admit_own(const char *path);
+
 /* Open an existing file to read without asking whether it may be (ol_admit): in a child that finds
    that out. */
 ol_status ol_h5_open_to_read(const char *path, ol_archive **out);
-
-/* Read every dataset and every attribute once, whatever they hold. Errors: OL_EDATA, OL_ENOMEM. */
-ol_status ol_h5_read_everything(const ol_archive *archive);
 
 /* Open an existing file to change it: in a child only, for HDF5 does not survive a failed write. */
 ol_status ol_h5_open_to_write(const char *path, ol_archive **out);
@@ -48,6 +52,10 @@ ol_status ol_h5_open_to_write(const char *path, ol_archive **out);
 /* Create a file that begins with `block` bytes of its owner's (512 or a power of two above; 0 for
    none), which HDF5 leaves alone. */
 ol_status ol_h5_create(const char *path, size_t block, ol_archive **out);
+
+/* Make a file access property list write by way of disk.c; negative on failure. @param failed  set
+   to the errno of the first call that fails; borrowed until the file is closed */
+herr_t ol_disk_use(hid_t properties, int *failed);
 
 /* Property list that makes the groups on the way to an object. */
 hid_t ol_h5_making_groups(void);
@@ -58,13 +66,8 @@ hid_t ol_h5_string_type(size_t size);
 /* True when all of `text` is UTF-8. */
 bool ol_h5_is_utf8(const char *text);
 
-/* Turns n strings that end in a NUL each, in `packed`, into an ol_strings; frees `packed`. */
-ol_status ol_h5_unpack(ol_text *packed, size_t n, ol_strings *out);
-
-/* Reads all strings of a dataset or attribute: `count` of them by `read(from, type, buffer)`. */
-typedef herr_t (*ol_h5_reader)(hid_t from, hid_t type, void *buffer);
-ol_status ol_h5_read_strings(const ol_archive *archive, const char *object, hid_t from, hid_t type,
-                             hid_t space, ol_h5_reader read, ol_strings *out);
+/* Turns n strings that end in a NUL each, in `packed`, into an ol_strings. */
+ol_status ol_h5_unpack(const ol_text *packed, size_t n, ol_strings *out);
 
 /* Set an attribute of n UTF-8 strings (variable length); n = 0 makes it a scalar of one. */
 ol_status ol_h5_set_strings(ol_archive *archive, const char *object, const char *name, size_t n,

@@ -13,6 +13,7 @@
 enum { SUM = 16, SUM_TAIL = 8 + SUM + 2 /* ,"sum":"..."} */, MOST_FAULTS = 20 };
 
 static const char sum_key[] = ",\"sum\":\"";
+static const int64_t MOST_ROWS = INT64_C(1) << 53;
 
 /* --- from cells to text ---------------------------------------------------------------------- */
 
@@ -28,29 +29,17 @@ static json_t *number_as_json(double value)
 /* `text` with U+FFFD for what is not UTF-8, cut between letters to `width` bytes unless that is 0. */
 static json_t *text_as_json(const char *text, int width)
 {
-    ol_text clean = {0};
-    json_t *json = NULL;
-    size_t left = text ? strlen(text) : 0, size;
-    ol_status status = ol_text_append(&clean, "", 0);
+    OL_AUTO_TEXT clean = {0};
+    size_t left = text ? strlen(text) : 0, good = 0;
 
-    while (status == OL_OK && left > 0) {
-        const size_t good = ol_utf8_valid(text, left);
-
-        status = ol_text_append(&clean, text, good);
-        left -= good;
-        text += good;
-        if (status == OL_OK && left > 0) {
-            status = ol_text_append(&clean, "\xEF\xBF\xBD", 3);
-            left--;
-            text++;
-        }
+    for (bool valid = true; left > 0; valid = !valid, left -= good, text += good) {
+        good = valid ? ol_utf8_valid(text, left) : 1;
+        if (ol_text_append(&clean, valid ? text : "\xEF\xBF\xBD", valid ? good : 3) != OL_OK)
+            return NULL;
     }
-    size = width > 0 && clean.size > (size_t)width ? ol_utf8_valid(clean.data, (size_t)width)
-                                                   : clean.size;
-    if (status == OL_OK)
-        json = json_stringn(clean.data, size);
-    ol_text_finish(&clean);
-    return json;
+    if (width > 0 && clean.size > (size_t)width)
+        clean.size = ol_utf8_valid(clean.data, (size_t)width);
+    return json_stringn(clean.data ? clean.data : "", clean.size);
 }
 
 static json_t *list_as_json(const ol_cell *cell)
@@ -82,14 +71,12 @@ static json_t *cell_as_json(const ol_column *column, const ol_cell *cell)
 /* Append an object without its closing brace; frees it. */
 static ol_status append_body(json_t *row, bool whole, ol_text *out)
 {
-    char *line = whole ? json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
-    ol_status status;
+    OL_AUTO_FREE char *line =
+        whole ? json_dumps(row, JSON_COMPACT | JSON_REAL_PRECISION(17)) : NULL;
 
     json_decref(row);
     OL_CHECK(line, OL_ENOMEM, "no memory for a row of metrics");
-    status = ol_text_append(out, line, strlen(line) - 1);
-    free(line);
-    return status;
+    return ol_text_append(out, line, strlen(line) - 1);
 }
 
 ol_status ol_line_format(const ol_table_spec *spec, const ol_cell *cells, ol_text *out)
@@ -273,7 +260,7 @@ void ol_lines_finish(ol_lines *lines)
     *lines = (ol_lines){0};
 }
 
-static ol_status add_line(ol_lines *lines, ol_line line)
+ol_status ol_lines_add(ol_lines *lines, ol_line line)
 {
     if (lines->n == lines->room) {
         const size_t room = lines->room ? 2 * lines->room : 256;
@@ -338,7 +325,7 @@ static const char *take_sealed(const char *text, size_t length, ol_line *line, i
     for (at = tail + size; at > tail && strncmp(at, ",\"nth\":", 7) != 0;)
         at--;
     if (sscanf(at, ",\"nth\":%" SCNd64 ",\"line\":%" SCNd64 "%n", &line->nth, number, &end) != 2 ||
-        at[end] != '\0' || line->nth < 0)
+        at[end] != '\0' || line->nth < 0 || line->nth > MOST_ROWS || *number > MOST_ROWS)
         return "was altered: it has no numbers";
     line->body = text;
     line->length = length - (size_t)(tail + size - at);
@@ -360,8 +347,8 @@ struct reader {
     const char *path;
     const ol_table_spec *const *specs;
     int n;
-    int64_t *next;  /* [n] row that comes next */
-    int64_t number; /* of the line that comes next */
+    int64_t next[OL_MOST_TABLES]; /* row that comes next         */
+    int64_t number;               /* of the line that comes next */
 };
 
 static ol_status take_line(struct reader *r, const char *text, size_t length, ol_lines *lines)
@@ -387,44 +374,33 @@ static ol_status take_line(struct reader *r, const char *text, size_t length, ol
         return OL_OK;
     }
     r->next[line.table] = line.nth + 1;
-    return add_line(lines, line);
+    return ol_lines_add(lines, line);
 }
 
-ol_status ol_lines_parse(char *text, size_t size, int64_t first, const char *path,
+ol_status ol_lines_parse(char *text, size_t size, const char *path,
                          const ol_table_spec *const *specs, int n, ol_lines *lines)
 {
-    struct reader r = {.path = path, .specs = specs, .n = n, .number = first};
-    ol_status status = OL_OK;
+    struct reader r = {.path = path, .specs = specs, .n = n, .number = 1};
 
     *lines = (ol_lines){.text = text, .there = true};
     lines->unsealed = !memmem(text, size, sum_key, sizeof sum_key - 1);
-    r.next = calloc((size_t)n + 1, sizeof *r.next);
-    OL_CHECK(r.next, OL_ENOMEM, "%s: no memory to read it", path);
-    for (char *at = text, *end; status == OL_OK; at = end + 1) {
-        end = memchr(at, '\n', size - (size_t)(at - text));
-        if (!end)
-            break;
-        status = take_line(&r, at, (size_t)(end - at), lines);
-    }
-    free(r.next);
-    return status;
+    for (char *at = text, *end; (end = memchr(at, '\n', size - (size_t)(at - text))); at = end + 1)
+        OL_TRY(take_line(&r, at, (size_t)(end - at), lines));
+    return OL_OK;
 }
 
 /* Format a body anew. @return OL_EDATA when the line is no row of that table */
 static ol_status renew_line(ol_line *line, const ol_table_spec *spec, ol_text *text)
 {
-    ol_cell *cells = calloc((size_t)spec->n, sizeof *cells);
+    OL_AUTO_FREE ol_cell *cells = calloc((size_t)spec->n, sizeof *cells);
     const size_t start = text->size;
     json_t *json = NULL;
     ol_status status;
 
     OL_CHECK(cells, OL_ENOMEM, "no memory for a row of %s", spec->path);
-    status = ol_line_cells(line, spec, cells, &json);
-    if (status == OL_OK) {
-        status = ol_line_format(spec, cells, text);
-        ol_line_release(spec, cells, json);
-    }
-    free(cells);
+    OL_TRY(ol_line_cells(line, spec, cells, &json));
+    status = ol_line_format(spec, cells, text);
+    ol_line_release(spec, cells, json);
     line->length = text->size - start;
     return status;
 }
@@ -432,29 +408,31 @@ static ol_status renew_line(ol_line *line, const ol_table_spec *spec, ol_text *t
 ol_status ol_lines_renew(ol_lines *lines, const char *path, const ol_table_spec *const *specs)
 {
     const size_t n = lines->n;
-    ol_text text = {0};
-    ol_status status =
-        ol_text_append(&text, lines->run.body ? lines->run.body : "", lines->run.length);
+    OL_AUTO_TEXT text = {0};
     size_t at = lines->run.length;
+    char *old = lines->text;
 
+    OL_TRY(ol_text_append(&text, lines->run.body ? lines->run.body : "", lines->run.length));
     lines->n = 0;
-    for (size_t i = 0; i < n && status == OL_OK; i++) {
+    for (size_t i = 0; i < n; i++) {
         ol_line line = lines->items[i];
+        const ol_status status = renew_line(&line, specs[line.table], &text);
 
-        status = renew_line(&line, specs[line.table], &text);
         if (status == OL_OK)
             lines->items[lines->n++] = line;
         else if (status == OL_EDATA)
-            status = add_fault(lines, path, (int64_t)i + 1, (int64_t)i + 1, ol_status_message());
+            OL_TRY(add_fault(lines, path, (int64_t)i + 1, (int64_t)i + 1, ol_status_message()));
+        else
+            return status;
     }
-    free(lines->text);
     lines->text = text.data;
     lines->run.body = text.data;
     for (size_t i = 0; i < lines->n; i++) {
         lines->items[i].body = text.data + at;
         at += lines->items[i].length;
     }
-    return status;
+    text = (ol_text){.data = old};
+    return OL_OK;
 }
 
 ol_status ol_lines_read(const char *path, const ol_table_spec *const *specs, int n, ol_lines *lines)
@@ -466,6 +444,6 @@ ol_status ol_lines_read(const char *path, const ol_table_spec *const *specs, int
     if (!ol_path_exists(path))
         return OL_OK;
     OL_TRY(ol_read_file(path, &text, &size));
-    OL_TRY(ol_lines_parse(text, size, 1, path, specs, n, lines));
+    OL_TRY(ol_lines_parse(text, size, path, specs, n, lines));
     return lines->unsealed ? ol_lines_renew(lines, path, specs) : OL_OK;
 }

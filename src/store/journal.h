@@ -19,7 +19,10 @@
 #include "outerloop/base/text.h" /* ol_text */
 #include "outerloop/store/table.h"
 
-enum { OL_LINE_RUN = -1 /* the table of the first line */ };
+enum {
+    OL_LINE_RUN = -1, /* the table of the first line */
+    OL_MOST_TABLES = 16
+};
 
 typedef struct ol_line {
     const char *body; /* borrowed from the ol_lines, ends where `length` says */
@@ -54,9 +57,12 @@ ol_status ol_line_seal(ol_text *text, size_t start, int64_t nth, int64_t line);
 ol_status ol_lines_read(const char *path, const ol_table_spec *const *specs, int n,
                         ol_lines *lines);
 
-/* The same of text at hand, which is taken. @param first  number of its first line */
-ol_status ol_lines_parse(char *text, size_t size, int64_t first, const char *path,
+/* The same of text at hand, which is taken. */
+ol_status ol_lines_parse(char *text, size_t size, const char *path,
                          const ol_table_spec *const *specs, int n, ol_lines *lines);
+
+/* Append a line, whose body is borrowed. Errors: OL_ENOMEM. */
+ol_status ol_lines_add(ol_lines *lines, ol_line line);
 
 /* Format all bodies anew: another version may have had other columns. Lines that are no rows are
    left out, and faults. Errors: OL_ENOMEM. */

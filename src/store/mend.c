@@ -13,24 +13,21 @@
 
 static const char no_memory[] = "no memory for the rows of metrics";
 
-ol_status ol_journal_path(const char *metrics, char path[PATH_MAX])
+ol_status ol_table_files_init(const char *path, const ol_table_spec *const *specs, int n,
+                              ol_table_files *out)
 {
-    const size_t n = strlen(metrics);
-    const bool named = n > 3 && strcmp(metrics + n - 3, ".h5") == 0;
+    const size_t length = strlen(path);
+    const bool named = length > 3 && strcmp(path + length - 3, ".h5") == 0;
 
-    return ol_path_format(path, "%.*s.jsonl", (int)(named ? n - 3 : n), metrics);
+    out->specs = specs;
+    out->n = n;
+    OL_TRY(ol_path_format(out->path, "%s", path));
+    return ol_path_format(out->journal, "%.*s.jsonl", (int)(named ? length - 3 : length), path);
 }
 
-static off_t size_of(const char *path)
+ol_child_limits ol_metrics_limits(int64_t bytes)
 {
-    struct stat st;
-
-    return stat(path, &st) == 0 ? st.st_size : 0;
-}
-
-ol_child_limits ol_metrics_limits(const char *path, off_t bytes)
-{
-    const double all = (double)(bytes + size_of(path));
+    const double all = (double)bytes;
 
     return (ol_child_limits){.seconds = 60.0 + all / 1e6,
                              .cpu = 1.0 + all / 1e6,
@@ -41,9 +38,7 @@ void ol_mend_finish(ol_mend *mend)
 {
     ol_lines_finish(&mend->lines);
     ol_lines_finish(&mend->recovered);
-    free(mend->rows);
     json_decref(mend->json);
-    *mend = (ol_mend){0};
 }
 
 void ol_tables_report_finish(ol_tables_report *report)
@@ -53,41 +48,43 @@ void ol_tables_report_finish(ol_tables_report *report)
 }
 
 /* A child reads metrics.h5. What it finds wrong, or falls over, is a line of the report. */
-static ol_status examine(const char *path, const ol_table_spec *const *specs, int n,
-                         const char *recovered, ol_tables_report *report, ol_mend *m)
+static ol_status examine(ol_mend *m, const char *recovered)
 {
-    ol_examination e = {
-        .path = path, .specs = specs, .n = n, .lines = &m->lines, .recovered = recovered};
-    const ol_status status = ol_child_run(ol_metrics_examine, &e, ol_metrics_limits(path, 0), path,
-                                          &m->finding, sizeof m->finding);
+    const char *path = m->files->path;
+    ol_examination e = {.files = m->files, .lines = &m->lines, .recovered = recovered};
+    struct stat st;
+    ol_status status;
 
+    status = ol_child_run(ol_metrics_examine, &e,
+                          ol_metrics_limits(stat(path, &st) == 0 ? st.st_size : 0), path,
+                          &m->finding, sizeof m->finding);
     if (status == OL_ENOMEM)
         return status;
     m->metrics_bad = status != OL_OK || *m->finding.differs;
-    if (status != OL_OK)
-        return ol_text_format(&report->broken, "%s\n", ol_status_message());
-    return m->metrics_bad ? ol_text_format(&report->broken, "%s\n", m->finding.differs) : OL_OK;
+    if (!m->metrics_bad)
+        return OL_OK;
+    return ol_text_format(&m->report->broken, "%s\n",
+                          status != OL_OK ? ol_status_message() : m->finding.differs);
 }
 
-ol_status ol_mend_read(const char *path, const ol_table_spec *const *specs, int n, bool recover,
-                       ol_tables_report *report, ol_mend *m)
+ol_status ol_mend_read(ol_mend *m, bool recover)
 {
-    char journal[PATH_MAX], recovered[PATH_MAX];
+    const ol_table_files *f = m->files;
+    char recovered[PATH_MAX];
     ol_status status;
 
-    OL_TRY(ol_journal_path(path, journal));
-    OL_TRY(ol_path_format(recovered, "%s.tmp-%ld", journal, (long)getpid()));
-    if (n > 0)
-        OL_TRY(ol_lines_read(journal, specs, n, &m->lines));
+    OL_TRY(ol_path_format(recovered, "%s.tmp-%ld", f->journal, (long)getpid()));
+    if (f->n > 0)
+        OL_TRY(ol_lines_read(f->journal, f->specs, f->n, &m->lines));
     m->journal_bad = m->lines.n_faults > 0;
     if (m->journal_bad)
-        OL_TRY(ol_text_append(&report->broken, m->lines.faults.data, m->lines.faults.size));
-    m->metrics_there = ol_path_exists(path);
+        OL_TRY(ol_text_append(&m->report->broken, m->lines.faults.data, m->lines.faults.size));
+    m->metrics_there = ol_path_exists(f->path);
     if (!m->metrics_there)
         return OL_OK;
-    status = examine(path, specs, n, recover ? recovered : NULL, report, m);
+    status = examine(m, recover ? recovered : NULL);
     if (status == OL_OK && recover && m->finding.more > 0)
-        status = ol_lines_read(recovered, specs, n, &m->recovered);
+        status = ol_lines_read(recovered, f->specs, f->n, &m->recovered);
     unlink(recovered);
     return status;
 }
@@ -103,46 +100,44 @@ static int by_row(const void *a, const void *b)
 }
 
 /* Say which rows are missing between those that are there. */
-static ol_status count_lost(const ol_table_spec *const *specs, const ol_mend *m, int64_t *next,
-                            int64_t *lost, ol_tables_report *report)
+static ol_status count_lost(const ol_mend *m, int64_t *lost)
 {
-    for (size_t i = 0; i < m->n; i++) {
-        const ol_line *row = &m->rows[i];
+    int64_t next[OL_MOST_TABLES] = {0};
+
+    for (int t = 0; lost && t < m->files->n; t++)
+        lost[t] = 0;
+    for (size_t i = 0; i < m->lines.n; i++) {
+        const ol_line *row = &m->lines.items[i];
         const int64_t from = next[row->table];
 
         next[row->table] = row->nth + 1;
         if (row->nth <= from)
             continue;
-        report->lost += row->nth - from;
+        m->report->lost += row->nth - from;
         if (lost)
             lost[row->table] += row->nth - from;
-        OL_TRY(ol_text_format(&report->broken,
+        OL_TRY(ol_text_format(&m->report->broken,
                               "%s: rows %" PRId64 " to %" PRId64
                               " are lost: neither file has them\n",
-                              specs[row->table]->path, from, row->nth - 1));
+                              m->files->specs[row->table]->path, from, row->nth - 1));
     }
     return OL_OK;
 }
 
-static ol_status join_rows(ol_tables_report *report, ol_mend *m)
+static ol_status join_rows(ol_mend *m)
 {
-    size_t taken = 0;
+    const size_t had = m->lines.n;
+    size_t taken;
 
-    m->rows = calloc(m->lines.n + m->recovered.n + 1, sizeof *m->rows);
-    OL_CHECK(m->rows, OL_ENOMEM, "%s", no_memory);
-    if (m->lines.n > 0)
-        memcpy(m->rows, m->lines.items, m->lines.n * sizeof *m->rows);
-    m->n = m->lines.n;
     for (size_t i = 0; i < m->recovered.n; i++)
-        if (m->finding.sound[m->recovered.items[i].table]) {
-            m->rows[m->n++] = m->recovered.items[i];
-            taken++;
-        }
+        if (m->finding.sound[m->recovered.items[i].table])
+            OL_TRY(ol_lines_add(&m->lines, m->recovered.items[i]));
+    taken = m->lines.n - had;
     if (taken == 0)
         return OL_OK;
     m->journal_bad = m->journal_bad || m->lines.there;
-    qsort(m->rows, m->n, sizeof *m->rows, by_row);
-    return ol_text_format(&report->notes,
+    qsort(m->lines.items, m->lines.n, sizeof *m->lines.items, by_row);
+    return ol_text_format(&m->report->notes,
                           "%zu row%s that the journal lacked come%s from metrics.h5\n", taken,
                           taken == 1 ? "" : "s", taken == 1 ? "s" : "");
 }
@@ -170,167 +165,135 @@ static ol_status join_record(const ol_run_record *record, ol_mend *m)
     return OL_OK;
 }
 
-ol_status ol_mend_join(const char *path, const ol_table_spec *const *specs, int n,
-                       const ol_run_record *record, int64_t *lost, ol_tables_report *report,
-                       ol_mend *m)
+ol_status ol_mend_join(ol_mend *m, const ol_run_record *record, int64_t *lost)
 {
-    char journal[PATH_MAX];
-    int64_t *next;
-    ol_status status;
-
-    OL_TRY(ol_journal_path(path, journal));
-    OL_TRY(ol_lines_renew(&m->lines, journal, specs));
-    OL_TRY(join_rows(report, m));
+    OL_TRY(ol_lines_renew(&m->lines, m->files->journal, m->files->specs));
+    OL_TRY(join_rows(m));
     OL_TRY(join_record(record, m));
-    next = calloc((size_t)n + 1, sizeof *next);
-    OL_CHECK(next, OL_ENOMEM, "%s", no_memory);
-    if (lost)
-        memset(lost, 0, (size_t)n * sizeof *lost);
-    status = count_lost(specs, m, next, lost, report);
-    free(next);
-    return status;
-}
-
-/* A name for what is kept: PATH.damaged-N. */
-static ol_status free_name(const char *path, char name[PATH_MAX])
-{
-    for (int i = 1;; i++) {
-        OL_TRY(ol_path_format(name, "%s.damaged-%d", path, i));
-        if (!ol_path_exists(name))
-            return OL_OK;
-    }
-}
-
-ol_status ol_set_aside(const char *path, ol_text *notes)
-{
-    char name[PATH_MAX];
-
-    OL_TRY(free_name(path, name));
-    OL_CHECK(rename(path, name) == 0, OL_EIO, "%s: cannot rename to %s: %s", path, name,
-             strerror(errno));
-    return ol_text_format(notes, "the damaged file is kept as %s\n", name);
+    return count_lost(m, lost);
 }
 
 static ol_status format_rows(const ol_mend *m, ol_text *text)
 {
     int64_t next[OL_MOST_TABLES] = {0}, line = 1;
-    ol_status status = ol_line_format_run(&m->record, text);
 
-    if (status == OL_OK)
-        status = ol_line_seal(text, 0, 0, line++);
-    for (size_t i = 0; i < m->n && status == OL_OK; i++) {
-        const ol_line *row = &m->rows[i];
+    OL_TRY(ol_line_format_run(&m->record, text));
+    OL_TRY(ol_line_seal(text, 0, 0, line++));
+    for (size_t i = 0; i < m->lines.n; i++) {
+        const ol_line *row = &m->lines.items[i];
         const size_t start = text->size;
 
-        status = ol_text_append(text, row->body, row->length);
-        if (status == OL_OK)
-            status = ol_line_seal(text, start, next[row->table]++, line++);
+        OL_TRY(ol_text_append(text, row->body, row->length));
+        OL_TRY(ol_line_seal(text, start, next[row->table]++, line++));
     }
-    return status;
+    return OL_OK;
 }
 
-ol_status ol_mend_write(const char *path, const ol_mend *m, ol_tables_report *report)
+/* Keep a damaged file as PATH.damaged-1, or the next number that is free.
+   @param keep  link, where it is written over, and not every file system lets; or rename */
+static ol_status keep_damaged(const char *path, int (*keep)(const char *, const char *),
+                              ol_text *notes)
 {
-    char journal[PATH_MAX], kept[PATH_MAX];
-    ol_text text = {0};
-    ol_status status;
+    char name[PATH_MAX];
 
-    OL_TRY(ol_journal_path(path, journal));
-    status = format_rows(m, &text);
-    if (status == OL_OK && m->journal_bad && m->lines.there) {
-        status = free_name(journal, kept);
-        if (status == OL_OK && link(journal, kept) == 0)
-            status = ol_text_format(&report->notes, "the damaged file is kept as %s\n", kept);
+    for (int i = 1;; i++) {
+        OL_TRY(ol_path_format(name, "%s.damaged-%d", path, i));
+        if (!ol_path_exists(name))
+            break;
     }
-    if (status == OL_OK && m->metrics_bad)
-        status = ol_set_aside(path, &report->notes);
-    else if (status == OL_OK)
-        unlink(path); /* so that rows which are cut off now do not come back from it */
-    if (status == OL_OK)
-        status = ol_write_file(journal, text.data, text.size);
-    ol_text_finish(&text);
-    return status;
+    if (keep(path, name) == 0)
+        return ol_text_format(notes, "the damaged file is kept as %s\n", name);
+    OL_CHECK(keep == link, OL_EIO, "%s: cannot rename to %s: %s", path, name, strerror(errno));
+    return OL_OK;
+}
+
+ol_status ol_mend_write(const ol_mend *m)
+{
+    OL_AUTO_TEXT text = {0};
+
+    OL_TRY(format_rows(m, &text));
+    if (m->journal_bad && m->lines.there)
+        OL_TRY(keep_damaged(m->files->journal, link, &m->report->notes));
+    if (m->metrics_bad)
+        OL_TRY(keep_damaged(m->files->path, rename, &m->report->notes));
+    unlink(m->files->path); /* so that rows which are cut off now do not come back from it */
+    return ol_write_file(m->files->journal, text.data, text.size);
 }
 
 /* --- check ----------------------------------------------------------------------------------- */
 
 ol_status ol_tables_job(const char *path, char **job)
 {
-    char journal[PATH_MAX];
-    ol_lines lines = {0};
+    OL_AUTO(ol_lines_finish) ol_lines lines = {0};
+    json_auto_t *json = NULL;
     ol_run_record record = {0};
-    json_t *json = NULL;
-    ol_status status;
+    ol_table_files files;
 
     *job = NULL;
-    OL_TRY(ol_journal_path(path, journal));
-    status = ol_lines_read(journal, NULL, 0, &lines);
-    if (status == OL_OK && lines.run.length > 0)
-        status = ol_line_record(&lines.run, &record, &json);
-    if (status == OL_OK && record.job) {
+    OL_TRY(ol_table_files_init(path, NULL, 0, &files));
+    OL_TRY(ol_lines_read(files.journal, NULL, 0, &lines));
+    if (lines.run.length > 0)
+        OL_TRY(ol_line_record(&lines.run, &record, &json));
+    if (record.job)
         *job = strdup(record.job);
-        if (!*job)
-            status = ol_fail(OL_ENOMEM, "%s", no_memory);
-    }
-    json_decref(json);
-    ol_lines_finish(&lines);
-    return status;
+    OL_CHECK(*job || !record.job, OL_ENOMEM, "%s", no_memory);
+    return OL_OK;
 }
 
 /* Rows of the journal that metrics.h5 has not are none of its damage: it is written now and then. */
-static ol_status note_lag(const char *path, int n, const ol_mend *m, ol_tables_report *report)
+static ol_status note_lag(const ol_mend *m)
 {
     int64_t behind = (int64_t)m->lines.n + m->finding.more;
 
-    for (int t = 0; t < n; t++)
+    for (int t = 0; t < m->files->n; t++)
         behind -= m->finding.rows[t];
     return behind <= 0
                ? OL_OK
-               : ol_text_format(&report->notes,
+               : ol_text_format(&m->report->notes,
                                 "%s: lacks the last %" PRId64 " rows, which the journal has: the "
                                 "run goes on, or was killed; --resume or inspect --rebuild brings "
                                 "them\n",
-                                path, behind);
+                                m->files->path, behind);
 }
 
 /* What the two are to each other. */
-static ol_status compare(const char *path, int n, const ol_mend *m, ol_tables_report *report)
+static ol_status compare(const ol_mend *m)
 {
-    char journal[PATH_MAX];
+    const ol_table_files *f = m->files;
+    ol_text *broken = &m->report->broken;
 
-    OL_TRY(ol_journal_path(path, journal));
     if (!m->lines.there)
-        OL_TRY(ol_text_format(&report->broken,
-                              "%s: is missing; inspect --rebuild makes it from metrics.h5\n",
-                              journal));
+        OL_TRY(ol_text_format(
+            broken, "%s: is missing; inspect --rebuild makes it from metrics.h5\n", f->journal));
     else if (m->finding.more > 0)
-        OL_TRY(ol_text_format(&report->broken,
+        OL_TRY(ol_text_format(broken,
                               "%s: lacks %" PRId64 " rows, which metrics.h5 has; --resume or "
                               "inspect --rebuild brings them\n",
-                              journal, m->finding.more));
+                              f->journal, m->finding.more));
     if (!m->metrics_there)
         return ol_text_format(
-            &report->broken, "%s: is missing; inspect --rebuild makes it from the journal\n", path);
+            broken, "%s: is missing; inspect --rebuild makes it from the journal\n", f->path);
     if (m->metrics_bad || !m->lines.there)
         return OL_OK;
     return m->finding.compared
-               ? note_lag(path, n, m, report)
-               : ol_text_format(&report->notes,
+               ? note_lag(m)
+               : ol_text_format(&m->report->notes,
                                 "%s: has the columns of another version; read, not compared\n",
-                                path);
+                                f->path);
 }
 
 ol_status ol_tables_check(const char *path, const ol_table_spec *const *specs, int n,
                           ol_tables_report *report)
 {
-    ol_mend m = {0};
-    ol_status status = ol_mend_read(path, specs, n, false, report, &m);
+    ol_table_files files;
+    OL_AUTO(ol_mend_finish) ol_mend m = {.files = &files, .report = report};
 
-    if (status == OL_OK && n > 0)
-        status = compare(path, n, &m, report);
+    OL_TRY(ol_table_files_init(path, specs, n, &files));
+    OL_TRY(ol_mend_read(&m, false));
+    if (n > 0)
+        OL_TRY(compare(&m));
     report->rows = (int64_t)m.lines.n;
     report->journal = m.lines.there && !m.journal_bad && m.finding.more == 0;
     report->metrics = m.metrics_there && !m.metrics_bad;
-    ol_mend_finish(&m);
-    return status;
+    return OL_OK;
 }

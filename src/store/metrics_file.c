@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "metrics_file.h"
+#include "mend.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -7,11 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include "column.h"
+#include "outerloop/base/digest.h"
 #include "outerloop/base/file.h"
-#include "outerloop/store/check.h"
 
 #define SCHEMA "outerloop-metrics"
 enum { SCHEMA_VERSION = 1 };
@@ -103,7 +104,7 @@ static ol_status write_root(ol_archive *archive, const ol_run_record *record)
     return ol_archive_set_i64(archive, "/", "threads", record->threads);
 }
 
-/* --- update ---------------------------------------------------------------------------------- */
+/* --- make ---------------------------------------------------------------------------------- */
 
 /* Rows of one table on their way into the file. */
 typedef struct block {
@@ -148,124 +149,79 @@ static ol_status write_lines(ol_archive *archive, const ol_lines *lines, int tab
 }
 
 /* Add the lines of one table, which begin where the file ends. */
-static ol_status update_table(ol_archive *archive, const ol_update *u, const ol_lines *lines,
-                              int table)
+static ol_status fill_table(ol_archive *archive, const ol_table_spec *spec, const ol_lines *lines,
+                            int table)
 {
-    block b = {.spec = u->specs[table]};
+    OL_AUTO_FREE ol_cell *cells = calloc(OL_BLOCK_ROWS * (size_t)spec->n, sizeof *cells);
+    OL_AUTO_FREE json_t **json = calloc(OL_BLOCK_ROWS, sizeof *json);
+    block b = {.spec = spec, .cells = cells, .json = json};
     int64_t rows = 0;
     chain c = chain_start;
-    ol_status status;
 
-    if (u->path) {
-        OL_TRY(ol_columns_rows(archive, b.spec, &rows));
-        OL_TRY(chain_read(archive, b.spec->path, &c));
-        OL_CHECK(c.rows == rows, OL_EDATA, "%s: %s: has %" PRId64 " rows, and says %" PRId64,
-                 u->path, b.spec->path, rows, c.rows);
-    }
-    b.cells = calloc(OL_BLOCK_ROWS * (size_t)b.spec->n, sizeof *b.cells);
-    b.json = calloc(OL_BLOCK_ROWS, sizeof(json_t *));
-    status = b.cells && b.json ? write_lines(archive, lines, table, &b, &c)
-                               : ol_fail(OL_ENOMEM, "%s: no memory", u->journal);
-    free(b.cells);
-    free(b.json);
-    OL_TRY(status);
-    return chain_write(archive, b.spec->path, &c);
+    OL_CHECK(cells && json, OL_ENOMEM, "%s: no memory", archive->path);
+    OL_TRY(ol_columns_rows(archive, spec, &rows));
+    if (rows > 0)
+        OL_TRY(chain_read(archive, spec->path, &c));
+    OL_CHECK(c.rows == rows, OL_EDATA, "%s: %s: has %" PRId64 " rows, and says %" PRId64,
+             archive->path, spec->path, rows, c.rows);
+    OL_TRY(write_lines(archive, lines, table, &b, &c));
+    return chain_write(archive, spec->path, &c);
 }
 
-static bool has_lines(const ol_lines *lines, int table)
+/* The file without rows. */
+static ol_status create(const ol_making *m, const ol_lines *lines, ol_archive **archive)
 {
-    for (size_t i = 0; i < lines->n; i++)
-        if (lines->items[i].table == table)
-            return true;
-    return false;
-}
+    const ol_table_files *f = m->files;
+    json_auto_t *json = NULL;
+    ol_run_record record = {0};
 
-static ol_status fill(ol_archive *archive, const ol_update *u, const ol_lines *lines)
-{
-    if (!u->path) {
-        ol_run_record record = {0};
-        json_t *json = NULL;
-        ol_status status = ol_line_record(&lines->run, &record, &json);
-
-        if (status == OL_OK)
-            status = write_root(archive, &record);
-        json_decref(json);
-        for (int t = 0; t < u->n && status == OL_OK; t++)
-            status = ol_columns_create(archive, u->specs[t]);
-        OL_TRY(status);
-    }
-    for (int t = 0; t < u->n; t++)
-        if (!u->path || has_lines(lines, t))
-            OL_TRY(update_table(archive, u, lines, t));
+    OL_TRY(ol_line_record(&lines->run, &record, &json));
+    OL_TRY(ol_archive_create(m->aside, archive));
+    OL_TRY(write_root(*archive, &record));
+    for (int t = 0; t < f->n; t++)
+        OL_TRY(ol_columns_create(*archive, f->specs[t]));
     return OL_OK;
 }
 
-static ol_status read_lines(const ol_update *u, ol_lines *lines)
+/* A copy of the file with the rows that it has. */
+static ol_status copy(const ol_making *m, ol_archive **archive)
 {
-    const size_t size = (size_t)(u->to - u->from);
-    char *text = malloc(size + 1);
-    size_t done = 0;
-
-    OL_CHECK(text, OL_ENOMEM, "%s: no memory for %zu bytes", u->journal, size);
-    while (done < size) {
-        const ssize_t n = pread(u->fd, text + done, size - done, u->from + (off_t)done);
-
-        if (n <= 0) {
-            free(text);
-            return ol_fail(OL_EIO, "%s: cannot read: %s", u->journal,
-                           n < 0 ? strerror(errno) : "it was cut short");
-        }
-        done += (size_t)n;
-    }
-    OL_TRY(ol_lines_parse(text, size, u->line, u->journal, u->specs, u->n, lines));
-    OL_CHECK(lines->n_faults == 0, OL_EDATA, "%.*s", (int)strcspn(lines->faults.data, "\n"),
-             lines->faults.data);
-    return OL_OK;
-}
-
-static ol_status copy_file(const char *from, const char *to)
-{
-    static char bytes[1 << 16];
-    const int in = open(from, O_RDONLY | O_CLOEXEC);
-    const int out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    const char *path = m->files->path;
+    const int in = open(path, O_RDONLY | O_CLOEXEC);
+    const int out = open(m->aside, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     ssize_t n = -1;
 
-    while (in >= 0 && out >= 0) {
-        n = copy_file_range(in, NULL, out, NULL, (size_t)1 << 30, 0);
-        if (n < 0 &&
-            (errno == EXDEV || errno == ENOSYS || errno == EINVAL || errno == EOPNOTSUPP)) {
-            n = read(in, bytes, sizeof bytes);
-            if (n > 0)
-                n = write(out, bytes, (size_t)n) == n ? n : -1;
-        }
-        if (n <= 0)
-            break;
-    }
-    if (n < 0)
-        return ol_fail(OL_EIO, "%s: cannot copy to %s: %s", from, to, strerror(errno));
+    while (in >= 0 && out >= 0 && (n = sendfile(out, in, NULL, (size_t)1 << 30)) > 0)
+        continue;
+    OL_CHECK(n == 0 && close(out) == 0, OL_EIO, "%s: cannot copy to %s: %s", path, m->aside,
+             strerror(errno));
     close(in);
-    OL_CHECK(close(out) == 0, OL_EIO, "%s: cannot write: %s", to, strerror(errno));
-    return OL_OK;
+    return ol_h5_open_to_write(m->aside, archive);
 }
 
-ol_status ol_metrics_update(void *update, void *answer)
+ol_status ol_metrics_make(void *making, void *answer)
 {
-    const ol_update *u = update;
-    ol_lines lines;
+    const ol_making *m = making;
+    const ol_table_files *f = m->files;
+    bool grows[OL_MOST_TABLES] = {false};
+    ol_lines lines; /* what is not freed here, the child's end frees */
     ol_archive *archive;
 
     (void)answer;
-    OL_TRY(read_lines(u, &lines)); /* what is not freed below, the child's end frees */
-    if (u->path) {
-        OL_TRY(copy_file(u->path, u->aside));
-        OL_TRY(ol_h5_open_to_write(u->aside, &archive));
-    } else {
-        OL_TRY(ol_archive_create(u->aside, &archive));
-    }
-    OL_TRY(fill(archive, u, &lines));
-    OL_TRY(ol_archive_close(archive));
-    ol_lines_finish(&lines);
-    return OL_OK;
+    OL_TRY(ol_lines_read(f->journal, f->specs, f->n, &lines));
+    OL_CHECK(lines.n_faults == 0, OL_EDATA, "%.*s", (int)strcspn(lines.faults.data, "\n"),
+             lines.faults.data);
+    OL_CHECK((int64_t)lines.n == m->rows, OL_EDATA, "%s: has %zu of %" PRId64 " rows", f->journal,
+             lines.n, m->rows);
+    OL_TRY(m->had > 0 ? copy(m, &archive) : create(m, &lines, &archive));
+    lines.items += m->had;
+    lines.n -= (size_t)m->had;
+    for (size_t i = 0; i < lines.n; i++)
+        grows[lines.items[i].table] = true;
+    for (int t = 0; t < f->n; t++)
+        if (grows[t] || m->had == 0)
+            OL_TRY(fill_table(archive, f->specs[t], &lines, t));
+    return ol_archive_close(archive);
 }
 
 /* --- examine --------------------------------------------------------------------------------- */
@@ -298,7 +254,7 @@ static ol_status keep_row(comparison *c, int64_t row)
 /* Name the first column in which two bodies differ. */
 static void name_difference(comparison *c, const ol_line *line, int64_t row)
 {
-    const ol_table_spec *spec = c->e->specs[c->table];
+    const ol_table_spec *spec = c->e->files->specs[c->table];
     ol_line own = {.body = c->body.data, .length = c->body.size};
     ol_cell *cells = calloc(2 * (size_t)spec->n, sizeof *cells);
     json_t *a = NULL, *b = NULL;
@@ -311,8 +267,8 @@ static void name_difference(comparison *c, const ol_line *line, int64_t row)
                             json_object_get(b, spec->columns[k].name)))
                 column = spec->columns[k].name;
     snprintf(c->finding->differs, sizeof c->finding->differs,
-             "%.300s: %s/%s: row %" PRId64 " is not that of the journal", c->e->path, spec->path,
-             column, row);
+             "%.300s: %s/%s: row %" PRId64 " is not that of the journal", c->e->files->path,
+             spec->path, column, row);
 }
 
 static ol_status compare_row(void *payload, int64_t row, const ol_cell *cells)
@@ -322,7 +278,7 @@ static ol_status compare_row(void *payload, int64_t row, const ol_cell *cells)
     const ol_line *line;
 
     c->body.size = 0;
-    OL_TRY(ol_line_format(c->e->specs[c->table], cells, &c->body));
+    OL_TRY(ol_line_format(c->e->files->specs[c->table], cells, &c->body));
     OL_TRY(chain_add(&c->chain, &c->scratch, c->body.data, c->body.size));
     while (c->at < lines->n &&
            (lines->items[c->at].table != c->table || lines->items[c->at].nth < row))
@@ -338,7 +294,7 @@ static ol_status compare_row(void *payload, int64_t row, const ol_cell *cells)
 
 static ol_status examine_table(const ol_archive *archive, comparison *c)
 {
-    const ol_table_spec *spec = c->e->specs[c->table];
+    const ol_table_spec *spec = c->e->files->specs[c->table];
     int64_t *rows = &c->finding->rows[c->table];
     chain sealed;
 
@@ -350,7 +306,7 @@ static ol_status examine_table(const ol_archive *archive, comparison *c)
         OL_TRY(chain_read(archive, spec->path, &sealed));
         OL_CHECK(sealed.rows == c->chain.rows && strcmp(sealed.digest, c->chain.digest) == 0,
                  OL_EDATA, "%s: %s: was altered: its rows have not the digest that it tells",
-                 c->e->path, spec->path);
+                 c->e->files->path, spec->path);
     }
     c->finding->sound[c->table] = true;
     return OL_OK;
@@ -372,19 +328,34 @@ static void note_difference(const comparison *c, ol_status status)
         snprintf(c->finding->differs, sizeof c->finding->differs, "%.511s", ol_status_message());
 }
 
+/* The job's text is sealed by a digest that other programs can compare too. */
+static ol_status check_job(const ol_archive *archive)
+{
+    OL_AUTO_FREE char *text = NULL, *sealed = NULL;
+    char digest[OL_SHA256_TEXT] = "";
+
+    if (!ol_archive_has(archive, "job") || !ol_archive_has_attribute(archive, "/", "job_sha256"))
+        return OL_OK;
+    OL_TRY(ol_archive_read_text(archive, "job", &text));
+    OL_TRY(ol_archive_get_text(archive, "/", "job_sha256", &sealed));
+    ol_digest_sha256(text, strlen(text), digest);
+    OL_CHECK(strcmp(digest, sealed) == 0, OL_EDATA,
+             "%s: job: was altered: it has not the digest in job_sha256", archive->path);
+    return OL_OK;
+}
+
 static ol_status examine(const ol_archive *archive, comparison *c)
 {
     const ol_examination *e = c->e;
     char schema[64] = "";
-    int datasets;
 
     copy_text(archive, "schema", schema, sizeof schema);
     OL_CHECK(strcmp(schema, SCHEMA) == 0, OL_EDATA, "%s: is not a metrics file of this program",
-             e->path);
+             e->files->path);
     copy_text(archive, "run_id", c->finding->run_id, sizeof c->finding->run_id);
     copy_text(archive, "created", c->finding->created, sizeof c->finding->created);
-    c->finding->compared = e->n > 0;
-    for (c->table = 0; c->table < e->n && c->finding->compared; c->table++) {
+    c->finding->compared = e->files->n > 0;
+    for (c->table = 0; c->table < e->files->n && c->finding->compared; c->table++) {
         const ol_status status = examine_table(archive, c);
 
         c->finding->compared = status != OL_EUSAGE;
@@ -392,7 +363,7 @@ static ol_status examine(const ol_archive *archive, comparison *c)
             return status;
         note_difference(c, status);
     }
-    note_difference(c, ol_archive_check(archive, &datasets));
+    note_difference(c, check_job(archive));
     return OL_OK;
 }
 
@@ -403,7 +374,7 @@ ol_status ol_metrics_examine(void *examination, void *answer)
     ol_archive *archive;
     ol_status status;
 
-    OL_TRY(ol_archive_open(e->path, &archive));
+    OL_TRY(ol_archive_open(e->files->path, &archive));
     c.out = e->recovered ? fopen(e->recovered, "we") : NULL;
     status = examine(archive, &c);
     if (c.out && fclose(c.out) != 0 && status == OL_OK)

@@ -25,17 +25,6 @@ enum {
 
 static const uint64_t PLENTY = 64 << 20;
 
-uint64_t ol_profile_number(const uint8_t *at, int bytes)
-{
-    uint64_t value = 0;
-
-    for (int i = bytes; i-- > 0;)
-        value = value << 8 | at[i];
-    return value;
-}
-
-#define NUMBER(at, bytes) ol_profile_number((at), (bytes))
-
 const uint8_t *ol_profile_at(const ol_profile *p, uint64_t address, uint64_t n)
 {
     return address <= p->size && n <= p->size - address ? p->bytes + address : NULL;
@@ -115,7 +104,7 @@ static ol_status read_attribute(ol_profile *p, ol_profile_bytes m)
     const size_t head = version == 3 ? 9 : 8, pad = version == 1 ? 7 : 0;
     ol_profile_type type;
     ol_profile_space space;
-    size_t name, kind, extent, at, used;
+    size_t name, kind, extent, at;
 
     if (version < 1 || version > 3 || m.n < head || (version > 1 && m.at[1] != 0))
         return ol_profile_refuse(p, "has an attribute of an unknown kind");
@@ -125,7 +114,7 @@ static ol_status read_attribute(ol_profile *p, ol_profile_bytes m)
     at = head + name;
     if (at + kind + extent > m.n || !is_name((const char *)m.at + head, name))
         return ol_profile_refuse(p, "has an attribute that is not whole");
-    OL_TRY(ol_profile_read_type(p, (ol_profile_bytes){m.at + at, kind}, true, &type, &used));
+    OL_TRY(ol_profile_read_type(p, (ol_profile_bytes){m.at + at, kind}, true, &type));
     at += kind;
     OL_TRY(ol_profile_read_space(p, (ol_profile_bytes){m.at + at, extent}, &space));
     at += extent;
@@ -191,8 +180,6 @@ static ol_status keep_link(const ol_profile *p, ol_profile_bytes m, struct objec
  * 21), drivers (20). */
 static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes m, struct object *o)
 {
-    size_t used;
-
     switch (message) {
     case 0x00: /* nothing */
     case 0x0d: /* a comment */
@@ -209,7 +196,7 @@ static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes 
         if (o->has_type)
             break;
         o->has_type = true;
-        return ol_profile_read_type(p, m, false, &o->type, &used);
+        return ol_profile_read_type(p, m, false, &o->type);
     case 0x04:
     case 0x05:
         return m.n ? read_fill(p, message, m, o) : ol_profile_refuse(p, "has an empty fill value");

@@ -31,6 +31,7 @@
 #include <stdint.h>
 
 #include "outerloop/base/status.h"
+#include "tensor_file.h" /* ol_little_number */
 
 /**
  * Check a whole file. Local; touches nothing but its bytes.
@@ -68,6 +69,7 @@ typedef struct ol_profile_type {
     uint64_t size; /* bytes in the file                       */
     uint64_t item; /* of one item, where the length varies    */
     bool lists;    /* of float64                              */
+    size_t used;   /* bytes of the message that it took       */
 } ol_profile_type;
 
 typedef struct ol_profile_space {
@@ -87,7 +89,7 @@ typedef struct ol_profile_bytes {
 } ol_profile_bytes;
 
 /* Little-endian number of 1 to 8 bytes. */
-uint64_t ol_profile_number(const uint8_t *at, int bytes);
+#define NUMBER(at, bytes) ol_little_number((at), (size_t)(bytes))
 
 /* n bytes at an address of the file, or NULL when they are not all in it. */
 const uint8_t *ol_profile_at(const ol_profile *p, uint64_t address, uint64_t n);
@@ -95,9 +97,9 @@ const uint8_t *ol_profile_at(const ol_profile *p, uint64_t address, uint64_t n);
 /* OL_EDATA with the path, the object and what is wrong. */
 ol_status ol_profile_refuse(const ol_profile *p, const char *what);
 
-/* Sets `used` to the bytes that the type took. @param attribute  references and records are fine */
+/* @param attribute  references and records are fine */
 ol_status ol_profile_read_type(const ol_profile *p, ol_profile_bytes m, bool attribute,
-                               ol_profile_type *out, size_t *used);
+                               ol_profile_type *out);
 ol_status ol_profile_read_space(const ol_profile *p, ol_profile_bytes m, ol_profile_space *out);
 ol_status ol_profile_read_pipeline(const ol_profile *p, ol_profile_bytes m,
                                    ol_profile_pipeline *out);

@@ -18,10 +18,7 @@ enum {
     OBJECT_HEAD = 16
 };
 
-#define NUMBER(at, bytes) ol_profile_number((at), (bytes))
-
-static ol_status read_integer(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out,
-                              size_t *used)
+static ol_status read_integer(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out)
 {
     const uint64_t size = NUMBER(m.at + 4, 4);
 
@@ -29,14 +26,12 @@ static ol_status read_integer(const ol_profile *p, ol_profile_bytes m, ol_profil
         NUMBER(m.at + 1, 3) & ~(uint64_t)9 || NUMBER(m.at + 8, 2) != 0 ||
         NUMBER(m.at + 10, 2) != 8 * size)
         return ol_profile_refuse(p, "has integers of an unknown kind");
-    *out = (ol_profile_type){.kind = OL_PLAIN, .whole = true, .size = size};
-    *used = 12;
+    *out = (ol_profile_type){.kind = OL_PLAIN, .whole = true, .size = size, .used = 12};
     return OL_OK;
 }
 
 /* IEEE 754, 32 and 64 bits: what stands in a message from byte 8 on. */
-static ol_status read_float(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out,
-                            size_t *used)
+static ol_status read_float(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out)
 {
     static const uint8_t single[] = {0, 0, 32, 0, 23, 8, 0, 23, 127, 0, 0, 0};
     static const uint8_t twice[] = {0, 0, 64, 0, 52, 11, 0, 52, 255, 3, 0, 0};
@@ -46,37 +41,31 @@ static ol_status read_float(const ol_profile *p, ol_profile_bytes m, ol_profile_
         m.at[2] != 8 * size - 1 || m.at[3] != 0 ||
         memcmp(m.at + 8, size == 4 ? single : twice, sizeof single) != 0)
         return ol_profile_refuse(p, "has floats that are not of 32 or 64 bits");
-    *out = (ol_profile_type){.kind = OL_PLAIN, .size = size};
-    *used = 20;
+    *out = (ol_profile_type){.kind = OL_PLAIN, .size = size, .used = 20};
     return OL_OK;
 }
 
-static ol_status read_text(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out,
-                           size_t *used)
+static ol_status read_text(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out)
 {
     const uint64_t size = NUMBER(m.at + 4, 4);
 
     if (size < 1 || size > TEXT_BYTES || (m.at[1] & 0xf) > 2 || m.at[1] >> 4 > 1 || m.at[2] ||
         m.at[3])
         return ol_profile_refuse(p, "has texts of an unknown kind");
-    *out = (ol_profile_type){.kind = OL_PLAIN, .size = size};
-    *used = 8;
+    *out = (ol_profile_type){.kind = OL_PLAIN, .size = size, .used = 8};
     return OL_OK;
 }
 
-static ol_status read_reference(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out,
-                                size_t *used)
+static ol_status read_reference(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out)
 {
     if (NUMBER(m.at + 1, 3) != 0 || NUMBER(m.at + 4, 4) != REFERENCE_BYTES)
         return ol_profile_refuse(p, "has references that do not lead to objects");
-    *out = (ol_profile_type){.kind = OL_REFERENCE, .size = REFERENCE_BYTES};
-    *used = 8;
+    *out = (ol_profile_type){.kind = OL_REFERENCE, .size = REFERENCE_BYTES, .used = 8};
     return OL_OK;
 }
 
 /* A type that holds no other. */
-static ol_status read_simple(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out,
-                             size_t *used)
+static ol_status read_simple(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out)
 {
     const unsigned version = m.n >= 8 ? m.at[0] >> 4 : 0;
 
@@ -84,13 +73,13 @@ static ol_status read_simple(const ol_profile *p, ol_profile_bytes m, ol_profile
         return ol_profile_refuse(p, "has a type that is not whole");
     switch (m.at[0] & 0xf) {
     case 0:
-        return read_integer(p, m, out, used);
+        return read_integer(p, m, out);
     case 1:
-        return read_float(p, m, out, used);
+        return read_float(p, m, out);
     case 3:
-        return read_text(p, m, out, used);
+        return read_text(p, m, out);
     case 7:
-        return read_reference(p, m, out, used);
+        return read_reference(p, m, out);
     default:
         return ol_profile_refuse(p, "has a type that is not read");
     }
@@ -106,15 +95,14 @@ static size_t name_bytes(ol_profile_bytes m, size_t at, unsigned version)
 }
 
 /* The boolean of h5py: a byte of which 0 is FALSE and 1 is TRUE. */
-static ol_status read_boolean(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out,
-                              size_t *used)
+static ol_status read_boolean(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out)
 {
     const unsigned version = m.at[0] >> 4;
     ol_profile_type base;
     size_t at, first, second;
 
-    OL_TRY(read_simple(p, (ol_profile_bytes){m.at + 8, m.n - 8}, &base, &at));
-    at += 8;
+    OL_TRY(read_simple(p, (ol_profile_bytes){m.at + 8, m.n - 8}, &base));
+    at = 8 + base.used;
     first = name_bytes(m, at, version);
     second = first ? name_bytes(m, at + first, version) : 0;
     if (!base.whole || base.size != 1 || NUMBER(m.at + 1, 3) != 2 || NUMBER(m.at + 4, 4) != 1 ||
@@ -124,13 +112,12 @@ static ol_status read_boolean(const ol_profile *p, ol_profile_bytes m, ol_profil
         memcmp(m.at + at + first + second, "\0\1", 2) != 0)
         return ol_profile_refuse(p, "has an enumeration that is not h5py's boolean");
     *out = base;
-    *used = at + first + second + 2;
+    out->used = at + first + second + 2;
     return OL_OK;
 }
 
 /* A reference and a number beside it, as dimension scales have. */
-static ol_status read_record(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out,
-                             size_t *used)
+static ol_status read_record(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out)
 {
     const unsigned version = m.at[0] >> 4;
     const uint64_t size = NUMBER(m.at + 4, 4), members = NUMBER(m.at + 1, 3);
@@ -141,62 +128,59 @@ static ol_status read_record(const ol_profile *p, ol_profile_bytes m, ol_profile
         const size_t place = version == 3 ? 1 : 4, more = version == 1 ? 28 : 0;
         ol_profile_type member;
         uint64_t from;
-        size_t taken;
 
         if (members > 4 || size > 64 || !name || m.n - at < name + place + more + 8)
             return ol_profile_refuse(p, "has records of an unknown kind");
         from = NUMBER(m.at + at + name, (int)place);
         at += name + place + more;
-        OL_TRY(read_simple(p, (ol_profile_bytes){m.at + at, m.n - at}, &member, &taken));
+        OL_TRY(read_simple(p, (ol_profile_bytes){m.at + at, m.n - at}, &member));
         if (member.kind == OL_RECORD || member.kind == OL_VARIABLE || from > size ||
             member.size > size - from)
             return ol_profile_refuse(p, "has records of an unknown kind");
-        at += taken;
+        at += member.used;
     }
     if (size == 0 || members == 0)
         return ol_profile_refuse(p, "has records of an unknown kind");
-    *out = (ol_profile_type){.kind = OL_RECORD, .size = size};
-    *used = at;
+    *out = (ol_profile_type){.kind = OL_RECORD, .size = size, .used = at};
     return OL_OK;
 }
 
-static ol_status read_variable(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out,
-                               size_t *used)
+static ol_status read_variable(const ol_profile *p, ol_profile_bytes m, ol_profile_type *out)
 {
     const bool text = (m.at[1] & 0xf) == 1;
     ol_profile_type base;
 
-    OL_TRY(read_simple(p, (ol_profile_bytes){m.at + 8, m.n - 8}, &base, used));
+    OL_TRY(read_simple(p, (ol_profile_bytes){m.at + 8, m.n - 8}, &base));
     if ((m.at[1] & 0xf) > 1 || NUMBER(m.at + 4, 4) != VARIABLE_BYTES || base.kind == OL_RECORD ||
         base.kind == OL_VARIABLE || (text && base.size != 1) || (!text && base.size != 8))
         return ol_profile_refuse(p, "has values of variable length of an unknown kind");
     *out = (ol_profile_type){.kind = OL_VARIABLE,
                              .size = VARIABLE_BYTES,
                              .item = base.size,
-                             .lists = !text && base.kind == OL_PLAIN};
+                             .lists = !text && base.kind == OL_PLAIN,
+                             .used = 8 + base.used};
     if (out->lists && base.whole)
         return ol_profile_refuse(p, "has lists that are not of float64");
-    *used += 8;
     return OL_OK;
 }
 
 ol_status ol_profile_read_type(const ol_profile *p, ol_profile_bytes m, bool attribute,
-                               ol_profile_type *out, size_t *used)
+                               ol_profile_type *out)
 {
     if (m.n < 16)
-        return read_simple(p, m, out, used);
+        return read_simple(p, m, out);
     switch (m.at[0] >> 4 >= 1 && m.at[0] >> 4 <= 3 ? m.at[0] & 0xf : 0) {
     case 6:
-        OL_TRY(read_record(p, m, out, used));
+        OL_TRY(read_record(p, m, out));
         break;
     case 8:
-        OL_TRY(read_boolean(p, m, out, used));
+        OL_TRY(read_boolean(p, m, out));
         break;
     case 9:
-        OL_TRY(read_variable(p, m, out, used));
+        OL_TRY(read_variable(p, m, out));
         break;
     default:
-        OL_TRY(read_simple(p, m, out, used));
+        OL_TRY(read_simple(p, m, out));
     }
     if (!attribute && (out->kind == OL_REFERENCE || out->kind == OL_RECORD ||
                        (out->kind == OL_VARIABLE && out->item != 1 && !out->lists)))

@@ -18,8 +18,6 @@ enum {
     MOST_ROWS = 64
 };
 
-#define NUMBER(at, bytes) ol_profile_number((at), (bytes))
-
 /* A doubling table: rows of `width` blocks, of `start` bytes in the first two rows, and of twice as
  * many in each one after. Blocks up to `direct` bytes hold objects, larger ones are tables. */
 struct heap {

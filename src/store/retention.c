@@ -31,8 +31,9 @@ static void finish_candidates(struct candidates *all)
     *all = (struct candidates){0};
 }
 
-static ol_status add_candidate(struct candidates *all, const char *path)
+static ol_status add_candidate(void *candidates, const char *path)
 {
+    struct candidates *all = candidates;
     struct candidate *items = realloc(all->items, (all->n + 1) * sizeof *items);
     struct candidate *item;
 
@@ -56,36 +57,25 @@ static int newest_first(const void *a, const void *b)
     return (y->seal.step > x->seal.step) - (y->seal.step < x->seal.step);
 }
 
-static ol_status visit_candidate(void *payload, const char *path)
-{
-    return add_candidate((struct candidates *)payload, path);
-}
-
 /* All candidates, newest first by the step inside, unreadable ones last. */
 static ol_status list_candidates(const char *folder, struct candidates *all)
 {
-    const ol_status status = ol_each_file(folder, "step-*.h5", visit_candidate, all);
-
-    if (status != OL_OK)
-        finish_candidates(all);
-    else if (all->n > 1)
+    OL_TRY(ol_each_file(folder, "step-*.h5", add_candidate, all));
+    if (all->n > 1)
         qsort(all->items, all->n, sizeof *all->items, newest_first);
-    return status;
+    return OL_OK;
 }
 
 /* Is it whole, and does it pass the test? */
 static ol_status examine(const char *path, ol_checkpoint_test *test, void *payload)
 {
-    ol_checkpoint *file = NULL;
-    ol_status status;
+    OL_AUTO_CHECKPOINT *file = NULL;
 
     OL_TRY(ol_checkpoint_verify(path));
     if (!test)
         return OL_OK;
     OL_TRY(ol_checkpoint_open(path, &file));
-    status = test(payload, path, file);
-    ol_checkpoint_close(file);
-    return status;
+    return test(payload, path, file);
 }
 
 /* The first that will do. Each one before it, and each unreadable one, is named with the reason. */
@@ -110,27 +100,21 @@ static const struct candidate *choose(const struct candidates *all, ol_checkpoin
 ol_status ol_checkpoint_newest(const char *folder, ol_checkpoint_test *test, void *payload,
                                char path[PATH_MAX], int64_t *step)
 {
-    struct candidates all = {0};
+    OL_AUTO(finish_candidates) struct candidates all = {0};
     const struct candidate *chosen;
-    ol_status status;
-    size_t n;
 
     path[0] = '\0';
     *step = -1;
     OL_TRY(list_candidates(folder, &all));
-    n = all.n;
     chosen = choose(&all, test, payload);
-    status = OL_OK;
-    if (chosen) {
-        *step = chosen->seal.step;
-        status = ol_path_format(path, "%s", chosen->path);
-    }
-    finish_candidates(&all);
-    OL_CHECK(*step >= 0 || n == 0, OL_EDATA,
+    OL_CHECK(chosen || all.n == 0, OL_EDATA,
              "%s: none of its %zu checkpoints will do (reasons above): put back a copy of one, or "
              "move this folder elsewhere, and --resume begins anew",
-             folder, n);
-    return status;
+             folder, all.n);
+    if (!chosen)
+        return OL_OK;
+    *step = chosen->seal.step;
+    return ol_path_format(path, "%s", chosen->path);
 }
 
 static ol_status remove_file(void *payload, const char *path)
@@ -165,25 +149,17 @@ static ol_status prune(const struct candidates *all, const char *newest, const c
 ol_status ol_checkpoint_prune(const char *folder, const char *newest, ol_checkpoint_keep keep,
                               int *removed)
 {
-    struct candidates all = {0};
-    ol_checkpoint *checkpoint;
-    ol_status status;
+    OL_AUTO(finish_candidates) struct candidates all = {0};
+    OL_AUTO_CHECKPOINT *checkpoint = NULL;
     int n = 0, leftovers = 0;
 
-    if (removed)
-        *removed = 0;
-    if (keep.last < 1)
-        keep.last = 1;
+    removed = removed ? removed : &n;
+    *removed = 0;
+    keep.last = keep.last < 1 ? 1 : keep.last;
     OL_TRY(ol_checkpoint_open(newest, &checkpoint));
-    status = list_candidates(folder, &all);
-    if (status == OL_OK)
-        status = prune(&all, newest, ol_checkpoint_run_id(checkpoint),
-                       ol_checkpoint_step(checkpoint), keep, &n);
-    ol_checkpoint_close(checkpoint);
-    finish_candidates(&all);
-    if (status == OL_OK) /* what an earlier write that failed could not take away */
-        status = ol_each_file(folder, "step-*.h5.tmp-*", remove_file, &leftovers);
-    if (removed)
-        *removed = n;
-    return status;
+    OL_TRY(list_candidates(folder, &all));
+    OL_TRY(prune(&all, newest, ol_checkpoint_run_id(checkpoint), ol_checkpoint_step(checkpoint),
+                 keep, removed));
+    /* what an earlier write that failed could not take away */
+    return ol_each_file(folder, "step-*.h5.tmp-*", remove_file, &leftovers);
 }

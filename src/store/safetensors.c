@@ -98,25 +98,19 @@ static ol_status read_header(ol_safetensors *s, const ol_mapped *file)
 {
     const unsigned char *bytes = file->base;
     const size_t left = file->size - LENGTH_BYTES;
-    uint64_t length = 0;
+    const uint64_t length = ol_little_number(bytes, LENGTH_BYTES);
     json_error_t error;
-    json_t *header;
-    ol_status status;
+    json_auto_t *header = NULL;
 
-    for (int i = LENGTH_BYTES - 1; i >= 0; i--)
-        length = length << 8 | bytes[i];
     OL_CHECK(length > 0 && length <= left && length <= MOST_HEADER, OL_EDATA,
              "%s: a header of %llu bytes in a file of %zu", file->path, (unsigned long long)length,
              file->size);
     header = json_loadb((const char *)bytes + LENGTH_BYTES, (size_t)length, JSON_REJECT_DUPLICATES,
                         &error);
     OL_CHECK(header, OL_EDATA, "%s: its header: %s", file->path, error.text);
-    status = json_is_object(header)
-                 ? read_entries(s, file, header, (const char *)bytes + LENGTH_BYTES + length,
-                                left - (size_t)length)
-                 : ol_fail(OL_EDATA, "%s: its header is no object", file->path);
-    json_decref(header);
-    return status;
+    OL_CHECK(json_is_object(header), OL_EDATA, "%s: its header is no object", file->path);
+    return read_entries(s, file, header, (const char *)bytes + LENGTH_BYTES + length,
+                        left - (size_t)length);
 }
 
 static ol_status open_file(ol_safetensors *s, const char *path)
@@ -167,18 +161,14 @@ static ol_status open_shards(ol_safetensors *s, const char *folder, const char *
 static ol_status open_index(ol_safetensors *s, const char *folder, const char *path)
 {
     json_error_t error;
-    char *text = NULL;
+    OL_AUTO_FREE char *text = NULL;
+    json_auto_t *index = NULL;
     size_t size;
-    json_t *index;
-    ol_status status;
 
     OL_TRY(ol_read_file_within(path, OL_SETTINGS_BYTES, &text, &size));
     index = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-    free(text);
     OL_CHECK(index, OL_EDATA, "%s:%d: %s", path, error.line, error.text);
-    status = open_shards(s, folder, path, json_object_get(index, "weight_map"));
-    json_decref(index);
-    return status;
+    return open_shards(s, folder, path, json_object_get(index, "weight_map"));
 }
 
 static ol_status open_all(ol_safetensors *s, const char *folder, const char *name)

@@ -33,13 +33,12 @@ static size_t bytes_of(const ol_stored *t)
 }
 
 /* The file number `file` of all, counted from 1. */
-static ol_status name_file(const writer *w, int file, char name[128])
+static void name_file(const writer *w, int file, char name[128])
 {
     if (w->files == 1)
         snprintf(name, 128, "%.80s.safetensors", w->name);
     else
         snprintf(name, 128, "%.80s-%05d-of-%05d.safetensors", w->name, file, w->files);
-    return OL_OK;
 }
 
 static json_t *entry_of(const ol_stored *t, size_t at)
@@ -88,7 +87,7 @@ static ol_status write_data(const writer *w, int i, FILE *file)
 {
     const ol_stored *t = &w->tensors[i];
     const size_t piece = piece_of(t);
-    double *values = malloc(piece * sizeof *values);
+    OL_AUTO_FREE double *values = malloc(piece * sizeof *values);
     size_t bytes = 0;
 
     OL_CHECK(values, OL_ENOMEM, "no memory for rows of %s", t->name);
@@ -100,7 +99,6 @@ static ol_status write_data(const writer *w, int i, FILE *file)
         ol_stored_bytes(t->type, n, &bytes);
         fwrite(values, 1, bytes, file);
     }
-    free(values);
     return OL_OK;
 }
 
@@ -126,7 +124,7 @@ static ol_status write_file(const writer *w, int file, int from, int to)
     char name[128], path[PATH_MAX], aside[PATH_MAX];
     ol_status status;
 
-    OL_TRY(name_file(w, file, name));
+    name_file(w, file, name);
     OL_TRY(ol_path_format(path, "%s/%s", w->folder, name));
     OL_TRY(ol_path_format(aside, "%s.tmp-%ld", path, (long)getpid()));
     status = fill_file(w, from, to, aside);

@@ -66,17 +66,13 @@ static ol_status read_block(const char *path, char block[OL_SEAL_BYTES + 1], uin
 {
     struct stat st;
     ssize_t n;
-    int fd;
+    int fd, reason;
 
     OL_TRY(ol_open_input(path, &fd, &st));
     n = read(fd, block, OL_SEAL_BYTES);
-    if (n < 0) {
-        const int reason = errno;
-
-        close(fd);
-        return ol_fail(OL_EDATA, "%s: cannot read: %s", path, strerror(reason));
-    }
+    reason = errno;
     close(fd);
+    OL_CHECK(n >= 0, OL_EDATA, "%s: cannot read: %s", path, strerror(reason));
     block[n] = '\0';
     *size = (uint64_t)st.st_size;
     return OL_OK;

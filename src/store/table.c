@@ -21,18 +21,15 @@ static const double share = 100.0;        /* an update's own time, that long   *
 static const double retry_seconds = 10.0; /* after an update that failed       */
 
 struct ol_tables {
-    char path[PATH_MAX], aside[PATH_MAX], journal[PATH_MAX];
-    const ol_table_spec *const *specs; /* [n] */
-    int n;
-    int fd;           /* of the journal                                                   */
-    off_t size;       /* bytes of its whole lines                                         */
-    off_t shown;      /* of these, bytes that metrics.h5 has; 0: it is to be made anew    */
-    int64_t line;     /* number of the next line                                          */
-    int64_t at_shown; /* number of the line at `shown`                                    */
-    int64_t *rows;    /* [n] of the tables, those that wait included                      */
-    int64_t wait;     /* rows that could not be written to the journal                    */
-    ol_text waiting;  /* and their lines                                                  */
-    double due;       /* when metrics.h5 is brought up to the journal                     */
+    ol_table_files files;
+    int fd;                       /* of the journal                                           */
+    off_t size;                   /* bytes of its whole lines                                 */
+    int64_t line;                 /* number of the next line                                  */
+    int64_t shown;                /* of the first line that metrics.h5 has not; 0: it has none */
+    int64_t rows[OL_MOST_TABLES]; /* of the tables, those that wait included                  */
+    int64_t wait;                 /* rows that could not be written to the journal            */
+    ol_text waiting;              /* and their lines                                          */
+    double due;                   /* when metrics.h5 is brought up to the journal             */
     bool warned_of_journal, warned_of_metrics;
     char failure[1024]; /* why metrics.h5 is behind */
 };
@@ -51,9 +48,9 @@ static ol_status write_waiting(ol_tables *t)
         const int reason = n < 0 ? errno : ENOSPC;
 
         if (ftruncate(t->fd, t->size) != 0)
-            return ol_fail(OL_EIO, "%s: cannot append, and cannot undo it: %s", t->journal,
+            return ol_fail(OL_EIO, "%s: cannot append, and cannot undo it: %s", t->files.journal,
                            strerror(errno));
-        return ol_fail(OL_EIO, "%s: cannot append: %s", t->journal, strerror(reason));
+        return ol_fail(OL_EIO, "%s: cannot append: %s", t->files.journal, strerror(reason));
     }
     t->size += n;
     t->waiting.size = 0;
@@ -74,8 +71,8 @@ ol_status ol_tables_append(ol_tables *t, int table, const ol_cell *cells)
     const size_t start = t->waiting.size;
     ol_status status;
 
-    assert(table >= 0 && table < t->n);
-    status = ol_line_format(t->specs[table], cells, &t->waiting);
+    assert(table >= 0 && table < t->files.n);
+    status = ol_line_format(t->files.specs[table], cells, &t->waiting);
     if (status == OL_OK)
         status = ol_line_seal(&t->waiting, start, t->rows[table], t->line);
     if (status != OL_OK) {
@@ -96,9 +93,9 @@ static ol_status open_journal(ol_tables *t)
 
     if (t->fd >= 0)
         close(t->fd);
-    t->fd = open(t->journal, O_RDWR | O_APPEND | O_CLOEXEC);
-    OL_CHECK(t->fd >= 0 && fstat(t->fd, &st) == 0, OL_EIO, "%s: cannot append: %s", t->journal,
-             strerror(errno));
+    t->fd = open(t->files.journal, O_RDWR | O_APPEND | O_CLOEXEC);
+    OL_CHECK(t->fd >= 0 && fstat(t->fd, &st) == 0, OL_EIO, "%s: cannot append: %s",
+             t->files.journal, strerror(errno));
     t->size = st.st_size;
     return OL_OK;
 }
@@ -111,72 +108,57 @@ static ol_status keep_journal(ol_tables *t)
     struct stat own, there;
     ol_status status;
 
-    if (fstat(t->fd, &own) == 0 && stat(t->journal, &there) == 0 && own.st_ino == there.st_ino &&
-        own.st_dev == there.st_dev)
+    if (fstat(t->fd, &own) == 0 && stat(t->files.journal, &there) == 0 &&
+        own.st_ino == there.st_ino && own.st_dev == there.st_dev)
         return OL_OK;
-    snprintf(folder, sizeof folder, "%s", t->journal);
+    snprintf(folder, sizeof folder, "%s", t->files.journal);
     slash = strrchr(folder, '/');
     if (slash) {
         *slash = '\0';
         OL_TRY(ol_make_folders(folder));
     }
     text = malloc((size_t)t->size + 1);
-    OL_CHECK(text, OL_ENOMEM, "%s: no memory to write it again", t->journal);
+    OL_CHECK(text, OL_ENOMEM, "%s: no memory to write it again", t->files.journal);
     status = pread(t->fd, text, (size_t)t->size, 0) == (ssize_t)t->size
-                 ? ol_write_file(t->journal, text, (size_t)t->size)
-                 : ol_fail(OL_EIO, "%s: is gone, and cannot be read any more", t->journal);
+                 ? ol_write_file(t->files.journal, text, (size_t)t->size)
+                 : ol_fail(OL_EIO, "%s: is gone, and cannot be read any more", t->files.journal);
     free(text);
     OL_TRY(status);
-    ol_log_warn("%s: was removed or replaced; it is written again", t->journal);
+    ol_log_warn("%s: was removed or replaced; it is written again", t->files.journal);
     return open_journal(t);
 }
 
 /* --- metrics.h5 ------------------------------------------------------------------------------ */
 
-/* A child makes the file aside, from the one there is or from nothing, and it takes its place. */
-static ol_status update(ol_tables *t, bool anew)
+/* A child makes the file aside, and it takes its place.
+   @param had  rows of the file there is that it begins with; 0: it is made of the journal alone */
+static ol_status update(ol_tables *t, int64_t had)
 {
-    ol_update u = {.path = anew ? NULL : t->path,
-                   .aside = t->aside,
-                   .journal = t->journal,
-                   .specs = t->specs,
-                   .n = t->n,
-                   .fd = t->fd,
-                   .from = anew ? 0 : t->shown,
-                   .to = t->size,
-                   .line = anew ? 1 : t->at_shown};
-    ol_status status =
-        ol_child_run(ol_metrics_update, &u, ol_metrics_limits(t->path, t->size), t->path, NULL, 0);
+    const char *path = t->files.path;
+    char aside[PATH_MAX];
+    ol_making making = {.files = &t->files, .aside = aside, .had = had, .rows = t->line - 2};
+    ol_status status;
 
-    if (status == OL_OK && anew && t->shown > 0 && ol_path_exists(t->path)) {
-        ol_text notes = {0};
-
-        status = ol_set_aside(t->path, &notes);
-        if (status == OL_OK)
-            ol_log_warn("%s: could not be added to and is made again; %.*s", t->path,
-                        (int)notes.size - 1, notes.data);
-        ol_text_finish(&notes);
-    }
-    if (status == OL_OK && rename(t->aside, t->path) != 0)
-        status = ol_fail(OL_EIO, "%s: cannot write: %s", t->path, strerror(errno));
-    if (status != OL_OK) {
-        unlink(t->aside);
-        return status;
-    }
-    t->shown = t->size;
-    t->at_shown = t->line - t->wait;
-    return OL_OK;
+    OL_TRY(ol_path_format(aside, "%s.tmp-%ld", path, (long)getpid()));
+    status = ol_child_run(ol_metrics_make, &making, ol_metrics_limits(2 * t->size), path, NULL, 0);
+    if (status == OL_OK && rename(aside, path) != 0)
+        status = ol_fail(OL_EIO, "%s: cannot write: %s", path, strerror(errno));
+    if (status != OL_OK)
+        unlink(aside);
+    else
+        t->shown = t->line;
+    return status;
 }
 
 static ol_status bring_up(ol_tables *t)
 {
     OL_TRY(keep_journal(t));
     OL_TRY(write_waiting(t));
-    if (t->shown == t->size && ol_path_exists(t->path))
+    if (t->shown == t->line && ol_path_exists(t->files.path))
         return OL_OK;
-    if (t->shown > 0 && update(t, false) == OL_OK)
+    if (t->shown > 2 && update(t, t->shown - 2) == OL_OK)
         return OL_OK;
-    return update(t, true);
+    return update(t, 0);
 }
 
 bool ol_tables_flush(ol_tables *t)
@@ -208,7 +190,7 @@ bool ol_tables_flush_if_due(ol_tables *t)
 void ol_tables_sync(ol_tables *t)
 {
     if (fsync(t->fd) != 0)
-        ol_log_warn("%s: cannot sync to disk: %s", t->journal, strerror(errno));
+        ol_log_warn("%s: cannot sync to disk: %s", t->files.journal, strerror(errno));
 }
 
 /* --- beginning and end ----------------------------------------------------------------------- */
@@ -218,7 +200,6 @@ static void free_tables(ol_tables *t)
     if (t->fd >= 0)
         close(t->fd);
     ol_text_finish(&t->waiting);
-    free(t->rows);
     free(t);
 }
 
@@ -231,21 +212,13 @@ static ol_status allocate(const char *path, const ol_table_spec *const *specs, i
     assert(n <= OL_MOST_TABLES);
     *out = NULL;
     OL_CHECK(t, OL_ENOMEM, "%s: no memory for its tables", path);
-    *t = (ol_tables){.specs = specs, .n = n, .fd = -1, .line = 1};
-    t->rows = calloc((size_t)n + 1, sizeof *t->rows);
-    status = t->rows ? OL_OK : ol_fail(OL_ENOMEM, "%s: no memory for its tables", path);
+    t->fd = -1;
+    status = ol_table_files_init(path, specs, n, &t->files);
     if (status == OL_OK)
-        status = ol_path_format(t->path, "%s", path);
-    if (status == OL_OK)
-        status = ol_path_format(t->aside, "%s.tmp-%ld", path, (long)getpid());
-    if (status == OL_OK)
-        status = ol_journal_path(path, t->journal);
-    if (status != OL_OK) {
+        *out = t;
+    else
         free_tables(t);
-        return status;
-    }
-    *out = t;
-    return OL_OK;
+    return status;
 }
 
 /* The index of a row: the first value of its body, after {"table":"PATH","NAME": */
@@ -261,45 +234,45 @@ static int64_t index_of(const ol_table_spec *spec, const ol_line *row)
 }
 
 /* Of each table the leading rows up to last[table]. */
-static ol_status keep_rows(ol_tables *t, const int64_t *last, ol_mend *m)
+static void keep_rows(const ol_tables *t, const int64_t *last, ol_lines *lines)
 {
-    bool *ended = calloc((size_t)t->n + 1, sizeof *ended);
+    bool ended[OL_MOST_TABLES] = {false};
     size_t kept = 0;
 
-    OL_CHECK(ended, OL_ENOMEM, "%s: no memory for its tables", t->path);
-    memset(t->rows, 0, (size_t)t->n * sizeof *t->rows);
-    for (size_t i = 0; i < m->n; i++) {
-        const int table = m->rows[i].table;
+    for (size_t i = 0; i < lines->n; i++) {
+        const ol_line *row = &lines->items[i];
+        const int table = row->table;
 
-        ended[table] = ended[table] || index_of(t->specs[table], &m->rows[i]) > last[table];
-        if (ended[table])
-            continue;
-        m->rows[kept++] = m->rows[i];
-        t->rows[table]++;
+        ended[table] = ended[table] || index_of(t->files.specs[table], row) > last[table];
+        if (!ended[table])
+            lines->items[kept++] = *row;
     }
-    m->n = kept;
-    free(ended);
-    return OL_OK;
+    lines->n = kept;
 }
 
-/* Mend, cut, write, and open what was written. */
+/* Write the journal as it is to be, and go on with it. */
+static ol_status write_anew(ol_tables *t, const ol_mend *m)
+{
+    memset(t->rows, 0, sizeof t->rows);
+    for (size_t i = 0; i < m->lines.n; i++)
+        t->rows[m->lines.items[i].table]++;
+    t->line = (int64_t)m->lines.n + 2;
+    t->shown = 0;
+    OL_TRY(ol_mend_write(m));
+    return open_journal(t);
+}
+
+/* Mend, cut, and write. */
 static ol_status begin(ol_tables *t, const ol_run_record *record, const int64_t *last,
                        int64_t *lost, ol_tables_report *report)
 {
-    ol_mend m = {0};
-    ol_status status = ol_mend_read(t->path, t->specs, t->n, true, report, &m);
+    OL_AUTO(ol_mend_finish) ol_mend m = {.files = &t->files, .report = report};
 
-    if (status == OL_OK)
-        status = ol_mend_join(t->path, t->specs, t->n, record, lost, report, &m);
-    if (status == OL_OK)
-        status = keep_rows(t, last, &m);
-    if (status == OL_OK)
-        status = ol_mend_write(t->path, &m, report);
-    t->line = t->at_shown = (int64_t)m.n + 2;
-    t->shown = 0;
-    ol_mend_finish(&m);
-    OL_TRY(status);
-    return open_journal(t);
+    OL_TRY(ol_mend_read(&m, true));
+    OL_TRY(ol_mend_join(&m, record, lost));
+    if (last)
+        keep_rows(t, last, &m.lines);
+    return write_anew(t, &m);
 }
 
 /* Lines of a text as so many log messages. */
@@ -313,20 +286,10 @@ static void log_lines(const ol_text *text)
     }
 }
 
-ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, int n,
-                         const ol_run_record *record, const int64_t *last, int64_t *lost,
-                         ol_tables **out)
+/* Hand a journal that was begun to the caller, with its metrics.h5. */
+static ol_status hand_out(ol_tables *t, ol_status status, ol_tables **out)
 {
-    ol_tables_report report = {0};
-    ol_tables *t;
-    ol_status status;
-
-    OL_TRY(allocate(path, specs, n, &t));
     *out = NULL;
-    status = begin(t, record, last, lost, &report);
-    log_lines(&report.broken);
-    log_lines(&report.notes);
-    ol_tables_report_finish(&report);
     if (status != OL_OK) {
         free_tables(t);
         return status;
@@ -336,31 +299,33 @@ ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, in
     return OL_OK;
 }
 
+ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, int n,
+                         const ol_run_record *record, const int64_t *last, int64_t *lost,
+                         ol_tables **out)
+{
+    OL_AUTO(ol_tables_report_finish) ol_tables_report report = {0};
+    ol_tables *t;
+    ol_status status;
+
+    OL_TRY(allocate(path, specs, n, &t));
+    status = begin(t, record, last, lost, &report);
+    log_lines(&report.broken);
+    log_lines(&report.notes);
+    return hand_out(t, status, out);
+}
+
 ol_status ol_tables_create(const char *path, const ol_table_spec *const *specs, int n,
                            const ol_run_record *record, ol_tables **out)
 {
     ol_mend m = {.record = *record};
-    ol_tables_report report = {0};
     ol_tables *t;
-    char now[32];
-    ol_status status;
 
     OL_TRY(allocate(path, specs, n, &t));
-    *out = NULL;
-    ol_clock_utc(now);
+    m.files = &t->files;
+    ol_clock_utc(m.now);
     if (!m.record.created)
-        m.record.created = now;
-    status = ol_mend_write(path, &m, &report);
-    if (status == OL_OK)
-        status = open_journal(t);
-    if (status != OL_OK) {
-        free_tables(t);
-        return status;
-    }
-    t->line = 2;
-    ol_tables_flush(t);
-    *out = t;
-    return OL_OK;
+        m.record.created = m.now;
+    return hand_out(t, write_anew(t, &m), out);
 }
 
 int64_t ol_tables_rows(const ol_tables *t, int table)
@@ -370,58 +335,38 @@ int64_t ol_tables_rows(const ol_tables *t, int table)
 
 ol_status ol_tables_read(ol_tables *t, int table, ol_tables_visit *visit, void *payload)
 {
-    const ol_table_spec *spec = t->specs[table];
-    ol_cell *cells = calloc((size_t)spec->n, sizeof *cells);
-    ol_lines lines = {0};
-    ol_status status = cells ? keep_journal(t) : ol_fail(OL_ENOMEM, "%s: no memory", t->journal);
+    const ol_table_spec *spec = t->files.specs[table];
+    OL_AUTO(ol_lines_finish) ol_lines lines = {0};
+    OL_AUTO_FREE ol_cell *cells = calloc((size_t)spec->n, sizeof *cells);
+    ol_status status = OL_OK;
 
-    if (status == OL_OK)
-        status = ol_lines_read(t->journal, t->specs, t->n, &lines);
-
+    OL_CHECK(cells, OL_ENOMEM, "%s: no memory", t->files.journal);
+    OL_TRY(keep_journal(t));
+    OL_TRY(ol_lines_read(t->files.journal, t->files.specs, t->files.n, &lines));
     for (size_t i = 0; i < lines.n && status == OL_OK; i++) {
         json_t *json = NULL;
 
         if (lines.items[i].table != table)
             continue;
-        status = ol_line_cells(&lines.items[i], spec, cells, &json);
-        if (status != OL_OK)
-            break;
+        OL_TRY(ol_line_cells(&lines.items[i], spec, cells, &json));
         status = visit(payload, lines.items[i].nth, cells);
         ol_line_release(spec, cells, json);
     }
-    ol_lines_finish(&lines);
-    free(cells);
     return status;
 }
 
 ol_status ol_tables_cut(ol_tables *t, const int64_t *last)
 {
-    ol_mend m = {0};
-    ol_tables_report report = {0};
-    ol_run_record first = {0};
-    ol_status status;
+    OL_AUTO(ol_mend_finish) ol_mend m = {.files = &t->files};
+    size_t had;
 
     OL_TRY(keep_journal(t));
     OL_TRY(write_waiting(t));
-    status = ol_lines_read(t->journal, t->specs, t->n, &m.lines);
-    if (status == OL_OK)
-        status = ol_line_record(&m.lines.run, &first, &m.json);
-    if (status == OL_OK) {
-        m.record = first;
-        m.n = m.lines.n;
-        m.rows = m.lines.items;
-        m.lines.items = NULL;
-        status = keep_rows(t, last, &m);
-    }
-    if (status == OL_OK && m.n < m.lines.n) {
-        status = ol_mend_write(t->path, &m, &report);
-        t->line = t->at_shown = (int64_t)m.n + 2;
-        t->shown = 0;
-        if (status == OL_OK)
-            status = open_journal(t);
-    }
-    ol_mend_finish(&m);
-    return status;
+    OL_TRY(ol_lines_read(t->files.journal, t->files.specs, t->files.n, &m.lines));
+    OL_TRY(ol_line_record(&m.lines.run, &m.record, &m.json));
+    had = m.lines.n;
+    keep_rows(t, last, &m.lines);
+    return m.lines.n < had ? write_anew(t, &m) : OL_OK;
 }
 
 ol_status ol_tables_destroy(ol_tables *t)
@@ -434,16 +379,16 @@ ol_status ol_tables_destroy(ol_tables *t)
         status = ol_fail(OL_EIO,
                          "%s: lacks %" PRId64 " rows, which are lost: %s. Mend the cause and go on "
                          "with --resume from the last checkpoint",
-                         t->journal, t->wait, t->failure);
-    else if (t->shown != t->size)
-        status =
-            ol_fail(OL_EIO,
-                    "%s: lacks the last %" PRId64 " rows: %s. All of them are in %s: mend the "
-                    "cause, then `outerloop inspect FOLDER --rebuild`",
-                    t->path, t->line - (t->shown > 0 ? t->at_shown : 2), t->failure, t->journal);
+                         t->files.journal, t->wait, t->failure);
+    else if (t->shown != t->line)
+        status = ol_fail(OL_EIO,
+                         "%s: lacks the last %" PRId64 " rows: %s. All of them are in %s: mend the "
+                         "cause, then `outerloop inspect FOLDER --rebuild`",
+                         t->files.path, t->line - (t->shown > 0 ? t->shown : 2), t->failure,
+                         t->files.journal);
     ol_tables_sync(t);
     if (status == OL_OK)
-        status = ol_commit_file(t->path, t->path);
+        status = ol_commit_file(t->files.path, t->files.path);
     free_tables(t);
     return status;
 }
@@ -451,19 +396,16 @@ ol_status ol_tables_destroy(ol_tables *t)
 ol_status ol_tables_rebuild(const char *path, const ol_table_spec *const *specs, int n,
                             const ol_run_record *record, ol_tables_report *report)
 {
-    int64_t last[OL_MOST_TABLES];
     ol_tables *t;
     ol_status status;
 
-    for (int i = 0; i < OL_MOST_TABLES; i++)
-        last[i] = INT64_MAX;
     OL_TRY(allocate(path, specs, n, &t));
-    OL_CHECK(ol_path_exists(path) || ol_path_exists(t->journal), OL_EDATA,
-             "%s: there is neither that file nor its journal", path);
-    status = begin(t, record, last, NULL, report);
+    status = ol_path_exists(path) || ol_path_exists(t->files.journal)
+                 ? begin(t, record, NULL, NULL, report)
+                 : ol_fail(OL_EDATA, "%s: there is neither that file nor its journal", path);
     report->rows = t->line - 2;
     if (status == OL_OK)
-        status = update(t, true);
+        status = update(t, 0);
     free_tables(t);
     return status;
 }

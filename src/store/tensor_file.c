@@ -64,6 +64,15 @@ void ol_unmap_file(ol_mapped *file)
     file->base = NULL;
 }
 
+uint64_t ol_little_number(const uint8_t *bytes, size_t n)
+{
+    uint64_t value = 0;
+
+    while (n-- > 0)
+        value = value << 8 | bytes[n];
+    return value;
+}
+
 ol_status ol_tensor_list_add(ol_tensor_list *list, const ol_stored *tensor)
 {
     if (list->n == list->room) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /**
  * @file store/tensor_file.h (private to store)
- * What readers of model files share: a mapped file, and a list of tensors that grows, is checked and
+ * What readers of bytes share: a mapped file, numbers, and a list of tensors that grows, is checked and
  * then looked up by name.
  */
 #ifndef STORE_TENSOR_FILE_H
@@ -22,6 +22,9 @@ ol_status ol_map_file(const char *path, size_t least, ol_mapped *out);
 
 /** Accepts a zero struct. */
 void ol_unmap_file(ol_mapped *file);
+
+/** Little-endian number of n bytes, 1 to 8. */
+uint64_t ol_little_number(const uint8_t *bytes, size_t n);
 
 /** A list under making. Start from a zero struct; names are owned. */
 typedef struct ol_tensor_list {

@@ -3,7 +3,6 @@
 
 usage: test_cli.py PROGRAM ROOT
 """
-import os
 import shutil
 import subprocess
 import sys
@@ -12,8 +11,6 @@ from pathlib import Path
 
 PROGRAM, ROOT = str(Path(sys.argv[1]).resolve()), Path(sys.argv[2])
 LAUNCH = ["mpirun", "--oversubscribe", "-n", "2"]
-ENV = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-           OMPI_MCA_btl_vader_single_copy_mechanism="none")
 
 
 class Failed(Exception):
@@ -22,7 +19,7 @@ class Failed(Exception):
 
 def run(*arguments, launch=(), cwd=None):
     return subprocess.run([*launch, PROGRAM, *arguments], capture_output=True, text=True,
-                          timeout=60, env=ENV, cwd=cwd)
+                          timeout=60, cwd=cwd)
 
 
 def expect(ran, code, *said):

@@ -13,7 +13,6 @@ import tempfile
 from pathlib import Path
 
 BUILD, ROOT, PREFIX = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3].lstrip("/")
-ENV = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 
 
 def named_paths(top):
@@ -22,7 +21,7 @@ def named_paths(top):
              for path in (top / "share" / "man").rglob("*.1")]
     for command in ("--help", "report --help"):
         texts.append(subprocess.run([top / "bin" / "outerloop", *command.split()], text=True,
-                                    capture_output=True, env=ENV, cwd=top).stdout)
+                                    capture_output=True, cwd=top).stdout)
     paths = {top / path for text in texts
              for path in re.findall(rf"/{re.escape(PREFIX)}/(share/[\w/.-]*\w)", text)}
     doc = top / "share" / "doc" / "outerloop"
@@ -58,7 +57,7 @@ def installed():
             return "the batch script cannot be executed"
         for job in sorted((data / "jobs").glob("*.cfg")):
             said = subprocess.run([top / "bin" / "outerloop", "run", job, "--set", "nosuchkey=1"],
-                                  capture_output=True, text=True, env=ENV, cwd=folder).stderr
+                                  capture_output=True, text=True, cwd=folder).stderr
             if "nosuchkey" not in said or "@include" in said:
                 return f"{job.name} cannot be read where it is installed: {said}"
     return None

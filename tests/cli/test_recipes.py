@@ -36,7 +36,7 @@ def main():
                for code in re.findall(r"^```python\n(.*?)^```$", body, re.M | re.S)]
     place, names, failed, lacks = Place(), {}, 0, None
     program = str(Path(PROGRAM).resolve())
-    run(0, place.job(more=ARMS), place.path / "runs" / "quickstart", sets=["train.steps=30"])
+    run(0, place.job(more=ARMS), place.path / "runs" / "quickstart", sets=["train.steps=30", "train.timers=true"])
     os.environ.update(ENV)
     (place.path / "outerloop").symlink_to(program)
     os.environ["PATH"] = f"{place.path}:{os.environ['PATH']}"

@@ -4,9 +4,6 @@ import os
 import subprocess
 import sys
 
-env = dict(os.environ, OMPI_MCA_btl_vader_single_copy_mechanism="none",
-           OMPI_MCA_mpi_yield_when_idle="1",
-           OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 count = 0
 failed = False
 
@@ -22,7 +19,7 @@ def report(ok, name, detail=""):
 
 def run(command, extra=None):
     try:
-        return subprocess.run(command, env=dict(env, **(extra or {})), capture_output=True,
+        return subprocess.run(command, env=dict(os.environ, **(extra or {})), capture_output=True,
                               text=True, timeout=120)
     except subprocess.TimeoutExpired as e:
         return subprocess.CompletedProcess(command, 124, "", f"hangs: {e}")

@@ -18,8 +18,9 @@ HALF = 14       # of the state that a run is broken off at; checkpoints at 8, 12
 CRASHES = {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGXFSZ}
 MESSAGE = re.compile(r"^(?:\[[^]]*\] )?outerloop: (.*)", re.MULTILINE)
 
+# Every meta-step measures the loss before it: a run that ends at HALF would measure it at another last step.
 JOB_OF_TRIALS = JOB.replace("episodes = 4", "episodes = 2") \
-    .replace("steps = 40;", f"steps = {STEPS}; checkpoint_every = 4; keep_last = 3; log_seconds = 0.0;") \
+    .replace("steps = 40;", f"steps = {STEPS}; checkpoint_every = 4; keep_last = 3; log_seconds = 0.0; before_every = 1;") \
     .replace("lr = 2e-3; warmup = 5;", 'lr = 2e-3; schedule = "constant"; warmup = 5;')
 
 

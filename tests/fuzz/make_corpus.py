@@ -356,6 +356,43 @@ def lines():
     put("lines", "lie-empty", "")
 
 
+# What the program wrote: no other reader of ours knows its sums.
+SEALED = """\
+{"table":"run","run_id":"r1","job":"x","seed":1,"nth":0,"line":1,"sum":"bc51669ce515fc86"}
+{"table":"train/step","step":1,"loss":0.5,"digest":"caf\\u00e9","nth":0,"line":2,"sum":"eb5c0b126d62c4c5"}
+{"table":"eval/prediction","row":0,"option_losses":[1.0,null,"inf"],"predicted":"gr\\u00f6\\u00dfer","nth":0,"line":3,\
+"sum":"d360a598c0136d75"}
+{"table":"train/step","step":2,"loss":null,"digest":"tea","nth":1,"line":4,"sum":"49dc41ef2bda2895"}
+"""
+FAR = """\
+{"table":"train/step","step":3,"loss":1.0,"digest":"","nth":9223372036854775807,"line":5,"sum":"f1d3bb5b07e9d1f2"}
+{"table":"train/step","step":3,"loss":1.0,"digest":"","nth":2,"line":9223372036854775807,"sum":"15d23c7cbaae0266"}
+"""
+
+
+def journal():
+    lines = SEALED.splitlines(keepends=True)
+    step = {"table": "train/step", "step": 1, "loss": 0.25, "digest": "a longer text"}
+    put("journal", "sealed", SEALED)
+    put("journal", "torn", SEALED + lines[1][:40])
+    put("journal", "lie-altered", SEALED.replace("0.5", "0.6"))
+    put("journal", "lie-dropped", "".join(lines[:1] + lines[2:]))
+    put("journal", "lie-swapped", "".join([lines[0], lines[3], lines[2], lines[1]]))
+    put("journal", "lie-twice", "".join(lines + lines[3:]))
+    put("journal", "lie-far", SEALED + FAR)
+    put("journal", "lie-half-sealed", SEALED + small(step) + "\n")
+    put("journal", "lie-empty", "")
+    # of before there were sums
+    for name, rows in {"plain": [step, step | {"loss": "-inf"}], "other-version": [{"table": "train/step", "step": 1, "x": [{}]}],
+                       "lie-table": [step | {"table": "train/none"}], "lie-index": [step | {"step": 1.5}],
+                       "lie-text": [step | {"digest": 3}], "lie-list": [{"table": "eval/prediction", "row": 1, "option_losses": [[]]}],
+                       "lie-huge": [step | {"step": 1 << 64}], "lie-no-object": [[1, 2]]}.items():
+        put("journal", name, "".join(small(row) + "\n" for row in rows))
+    put("journal", "lie-utf8", b'{"table":"train/step","step":1,"digest":"\xff\xc3"}\n')
+    put("journal", "lie-nul", b'{"table":"train/step","step":1,"digest":"\0"}\n')
+    put("journal", "lie-deep", '{"table":"train/step","step":' + "[" * 3000 + "}\n")
+
+
 # --- HDF5 ------------------------------------------------------------------------------------------------
 
 def hdf5():
@@ -433,6 +470,6 @@ def task():
         put("task", name, small(value))
 
 
-for make in (safetensors, shards, gguf, tokenizer_json, tokenizer_pair, config, adapter, rows, lines, hdf5, conf, task):
+for make in (safetensors, shards, gguf, tokenizer_json, tokenizer_pair, config, adapter, rows, lines, journal, hdf5, conf, task):
     if not sys.argv[1:] or make.__name__ in sys.argv[1:]:
         make()

@@ -57,7 +57,16 @@ static inline ol_learner_spec world_learner(ol_optimizer inner, ol_moments momen
                              .inner = inner,
                              .adam = WORLD_ADAM,
                              .moments = moments,
-                             .storage = OL_KEEP};
+                             .storage = OL_STORAGE_KEEP};
+}
+
+/* Of one inner step. */
+static inline size_t world_tape_bytes(const world *w)
+{
+    ol_arena dry = ol_arena_dry("tape");
+
+    ol_tape_layout(&dry, w->model, ol_batch_extent(&w->episode.support));
+    return dry.peak;
 }
 
 /* What an episode gave. */

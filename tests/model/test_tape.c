@@ -206,7 +206,7 @@ static ol_model_spec wide(int width)
 
 static void test_wide(void **state)
 {
-    static const int widths[] = {601, 2048};
+    static const int widths[] = {300, 2048};
     const ol_trained_spec all = {0};
 
     (void)state;
@@ -224,7 +224,7 @@ static void test_wide(void **state)
 /* What walks pass through does not grow with the batch; what a tape keeps does, and nothing more. */
 static void test_memory(void **state)
 {
-    static const int widths[] = {8, 601, 2048};
+    static const int widths[] = {8, 300, 2048};
     const ol_extent small = {40, 4000, 128, 2000}, large = {80, 8000, 128, 4000};
 
     (void)state;

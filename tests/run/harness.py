@@ -2,6 +2,7 @@
 """What the tests of whole runs share: small tasks, a small job, ranks, and TAP."""
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -13,10 +14,7 @@ from pathlib import Path
 import h5py
 
 PROGRAM = sys.argv[1]
-ENV = dict(os.environ, OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1",
-           OMPI_MCA_btl_vader_single_copy_mechanism="none", OMPI_MCA_hwloc_base_binding_policy="none",
-           OMPI_MCA_mpi_yield_when_idle="1", OMPI_MCA_odls_base_sigkill_timeout="0",
-           OPENBLAS_NUM_THREADS="1")
+ENV = dict(os.environ)  # tests/meson.build says how ranks are started
 SEEDS = (13, 21)
 WORDS = ("red blue green black white old new big small warm cold soft loud quiet bright dark "
          "round flat long short").split()
@@ -105,16 +103,28 @@ ARM_NAMES = ("maml", "first", "reptile", "rates", "metaicl")
 
 
 class Place:
-    """A folder with tasks and jobs of one test."""
+    """A folder with tasks and jobs of one test. All tests of a file have it in turn at the same path, so that
+    runs which one of them leaves in `undisturbed` are of the same tasks to all."""
+    undisturbed_runs = {}
 
-    def __init__(self):
-        self.path = Path(tempfile.mkdtemp(prefix="outerloop-test-"))
+    def __init__(self, path=None):
+        self.path = path or Path(tempfile.mkdtemp(prefix="outerloop-test-"))
         self.root = write_tasks(self.path / "tasks")
 
     def job(self, name="job", more=""):
         path = self.path / f"{name}.cfg"
         path.write_text(JOB % (self.root, self.root) + more)
         return path
+
+    def undisturbed(self, *sets, more="", ranks=0):
+        """The folder of a run of this job that nothing happens to, made once for all tests of a file. It is the
+        same bits on any number of ranks; look at it, or copy it, and leave it as it is."""
+        runs = self.undisturbed_runs
+        if (sets, more, ranks) not in runs:
+            out = self.path.parent / f"undisturbed-{len(runs)}"
+            run(ranks, self.job("undisturbed", more), out, sets=sets)
+            runs[sets, more, ranks] = out
+        return runs[sets, more, ranks]
 
     def clear(self):
         shutil.rmtree(self.path, ignore_errors=True)
@@ -145,6 +155,24 @@ def start(ranks, job, output, *arguments, sets=()):
                             restore_signals=False)
 
 
+def start_held(job, output, *arguments, sets=()):
+    """One process that says every meta-step into a pipe of one page: it gets at most some 80 of them ahead of
+    what `read_to` has read, so that what is done to it next meets it there, however fast it is. communicate()
+    lets it go."""
+    return subprocess.Popen(command(0, job, output, *arguments, sets=("train.log_seconds=0", *sets)), env=ENV,
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pipesize=4096)
+
+
+def read_to(process, text, seconds=60):
+    """Read what a held process says up to this text."""
+    said, end = b"", time.time() + seconds
+    while not said.endswith(text.encode()):
+        check(time.time() < end, f"{text!r} did not come:\n{said.decode(errors='replace')[-2000:]}")
+        byte = os.read(process.stdout.fileno(), 1)
+        check(byte, f"it ended before {text!r}:\n{said.decode(errors='replace')}")
+        said += byte
+
+
 def wait_for(condition, process, seconds=60):
     """Until condition() holds; the process must not end before."""
     end = time.time() + seconds
@@ -172,14 +200,61 @@ def digests(folder):
     return column(folder, "train/step/digest")
 
 
+def losses(folder):
+    return [value.tolist() for value in
+            h5py.File(Path(folder) / "metrics.h5", "r")["eval/prediction/option_losses"][...]]
+
+
+def tensors(path):
+    """All parameters and moments of a checkpoint as bytes."""
+    found = {}
+    with h5py.File(path, "r") as file:
+        for part in ("params", "moments"):
+            file[part].visititems(lambda name, item: found.update({f"{part}/{name}": item[...].tobytes()})
+                                  if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def newest(folder):
+    return max((Path(folder) / "checkpoints").glob("step-*.h5"))
+
+
+def check_whole(folder, reference, steps):
+    """Metrics without gaps or repeats, and the state of an unbroken run."""
+    check(column(folder, "train/step/step") == list(range(1, steps + 1)), "train/step has gaps")
+    check(len(journal_lines(folder)) == steps, "metrics.jsonl has gaps or repeats")
+    check(len(column(folder, "train/episode/step")) == 4 * steps, "train/episode has gaps")
+    check(digests(folder) == digests(reference), "the digests of θ differ")
+    check(tensors(newest(folder)) == tensors(newest(reference)), "the last checkpoints differ")
+
+
+FOREVER = "train.steps=1000000"  # whatever the machine, what is done to this run meets it at work
+
+
+def go_on(place, out, ranks, sets):
+    """Resume a run of FOREVER that was broken off, end it a little later, and compare it with one that nothing
+    happened to; how many steps that makes, and what it said."""
+    steps = max(80, len(journal_lines(out)) + 10)
+    sets = (*sets, f"train.steps={steps}")
+    said = run(ranks, place.job(), out, "--resume", sets=sets).stderr
+    check_whole(out, place.undisturbed(*sets), steps)
+    return steps, said
+
+
 # --- TAP ------------------------------------------------------------------------------------
 
+def seconds():
+    """Of the clock, and of processors in all processes that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return time.time(), used.ru_utime + used.ru_stime
+
+
 def main(tests):
-    """Run functions that take a Place; print TAP; exit 1 when one failed."""
-    failed = 0
+    """Run functions that take a Place; print TAP and what each takes; exit 1 when one failed."""
+    failed, folder = 0, Path(tempfile.mkdtemp(prefix="outerloop-test-"))
     print(f"1..{len(tests)}", flush=True)
     for number, test in enumerate(tests, 1):
-        place = Place()
+        place, began = Place(folder / "place"), seconds()
         try:
             test(place)
             print(f"ok {number} - {test.__name__}", flush=True)
@@ -191,4 +266,6 @@ def main(tests):
             print(f"not ok {number} - {test.__name__}", flush=True)
         finally:
             place.clear()
+        print("# %.1f s, %.1f of processors" % tuple(b - a for a, b in zip(began, seconds())), flush=True)
+    shutil.rmtree(folder, ignore_errors=True)
     sys.exit(failed > 0)

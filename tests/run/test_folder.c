@@ -75,7 +75,7 @@ static void write_job(const char *text)
 {
     ol_job *job = read_job(text);
 
-    assert_int_equal(ol_run_folder_write_job(&folder, job), OL_OK);
+    assert_int_equal(ol_job_write(job, folder.job), OL_OK);
     ol_job_destroy(job);
 }
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""Every command on every hostile file of the reference data, and on inputs that are no files.
+"""Hostile files of the reference data, each under the commands that it looks made for or under all of them, and
+inputs that are no files. TAP.
 
-usage: test_hostile.py PROGRAM
+usage: test_hostile.py PROGRAM [all]
 """
 import os
 import re
@@ -14,7 +15,6 @@ sys.path.insert(0, str(Path(__file__).parent))
 import hostile
 
 PROGRAM, REFERENCE = Path(sys.argv[1]).resolve(), os.environ.get("OUTERLOOP_REFERENCE")
-ENV = dict(os.environ, OPENBLAS_NUM_THREADS="1", OMPI_ALLOW_RUN_AS_ROOT="1", OMPI_ALLOW_RUN_AS_ROOT_CONFIRM="1")
 FORBIDDEN = re.compile(r"^(execv|execve|execvp|execvpe|execl|execlp|execle|fexecve|system|popen|posix_spawnp?|socket|"
                        r"connect|bind|listen|accept4?|getaddrinfo|gethostbyname|sendto|recvfrom|dlopen)(@.*)?$")
 
@@ -39,7 +39,7 @@ def no_files():
                 lines += [["verify", strange], ["run", strange], ["run", job]]
             for line in lines:
                 try:
-                    done = subprocess.run([str(a) for a in [PROGRAM, *line]], env=ENV, timeout=60,
+                    done = subprocess.run([str(a) for a in [PROGRAM, *line]], timeout=60,
                                           stdin=subprocess.DEVNULL, capture_output=True)
                     good = done.returncode in (1, 2) and (done.stderr or done.stdout)
                 except subprocess.TimeoutExpired:
@@ -79,9 +79,10 @@ def main():
     prompts = sorted((folder.parent / "oracle" / "prompts").glob("*snarks*direct*.h5"))[0]
     readings, wrong, _ = hostile.read_all(PROGRAM, folder, prompts, folder.parent / "oracle" / "scores" / "tiny-gpt2",
                                           sanitized="address" in os.environ.get("OUTERLOOP_SANITIZE", ""),
-                                          tell=lambda text: print("#", text))
+                                          tell=lambda text: print("#", text),
+                                          all_commands="all" in sys.argv[2:])
     print(f"# {readings} readings, {len(wrong)} wrong")
-    tell(3, wrong, "hostile files end well under every command")
+    tell(3, wrong, "hostile files end well under every command" if "all" in sys.argv[2:] else "hostile files end well")
     return 1 if found or strange or wrong else 0
 
 

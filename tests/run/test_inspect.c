@@ -356,6 +356,24 @@ static void a_cut_checkpoint_is_named_among_whole_ones(void **state)
     ol_text_finish(&text);
 }
 
+/* A column that another version did not write is named, and nothing is made up in its place. */
+static void a_column_that_is_missing_is_named(void **state)
+{
+    const int64_t rows = 1, numbers[] = {0};
+    char path[PATH_MAX];
+    ol_text text = {0};
+    ol_archive *archive;
+
+    assert_int_equal(ol_path_format(path, "%s/older.h5", (char *)*state), OL_OK);
+    assert_int_equal(ol_archive_create(path, &archive), OL_OK);
+    assert_int_equal(ol_archive_set_text(archive, "/", "schema", "outerloop-metrics"), OL_OK);
+    assert_int_equal(ol_archive_write_i64(archive, "eval/score/number", 1, &rows, numbers), OL_OK);
+    assert_int_equal(ol_archive_close(archive), OL_OK);
+    assert_int_equal(inspect(path, OL_INSPECT_LOOK, &text), OL_ECHECK);
+    assert_says(&text, "older.h5: eval/score/learner: the file has no such dataset");
+    ol_text_finish(&text);
+}
+
 static void what_is_not_ours_is_refused(void **state)
 {
     char path[PATH_MAX];
@@ -395,6 +413,7 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_cut_checkpoint_is_named_among_whole_ones, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(a_column_that_is_missing_is_named, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_ours_is_refused, set_up, tear_down),
     };
 

@@ -78,7 +78,7 @@ static void test_enumerations(void **state)
     assert_string_equal(job->learner.algorithm, "multitask");
     assert_int_equal(job->learner.inner.optimizer, OL_SGD);
     assert_int_equal(job->learner.inner.moments, OL_MOMENTS_CARRY_V);
-    assert_int_equal(job->learner.inner.storage, OL_RECOMPUTE);
+    assert_int_equal(job->learner.inner.storage, OL_STORAGE_RECOMPUTE);
     assert_int_equal(job->learner.outer.schedule, OL_COSINE);
     assert_int_equal(job->data.variant, OL_CHANNEL);
     assert_int_equal(job->model.init, OL_INIT_CHECKPOINT);

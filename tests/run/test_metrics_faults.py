@@ -10,8 +10,7 @@ import subprocess
 
 import h5py
 
-from harness import PROGRAM, check, digests, journal_lines, main, run, start, wait_for
-from test_resume import check_whole, losses
+from harness import PROGRAM, check, check_whole, digests, losses, main, read_to, run, start_held
 
 
 def damage(path, at, n=1):
@@ -30,7 +29,8 @@ def inspected(folder, how, code):
 def test_damaged_metrics_never_stop_a_run(place):
     """Zeros in the middle once made HDF5 spin for ever; a byte of any column ended every resume."""
     job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
-    short = ("learner.outer.schedule=constant", "train.steps=10", "learner.outer.warmup=0")
+    short = ("learner.outer.schedule=constant", "train.steps=10", "learner.outer.warmup=0", "eval.rows=4",
+             "eval.adapt_steps=[1]")
     long = (*short, "train.steps=12")
     for folder in (out, unbroken):
         run(0, job, folder, sets=short)
@@ -81,10 +81,10 @@ def test_damaged_metrics_never_stop_a_run(place):
 def test_results_that_are_missing_fail_the_run(place):
     """A disk with room for the journal alone: told once, exit 1, and --rebuild mends it."""
     job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
-    sets = ("train.steps=60",)
-    process = start(0, job, out, sets=sets)
-    wait_for(lambda: len(journal_lines(out)) > 3, process)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (200000, 200000))
+    sets = ("train.steps=100", "eval.rows=4", "eval.adapt_steps=[1]")
+    process = start_held(job, out, sets=sets)
+    read_to(process, " 4/100 ")
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (300000, 300000))
     said, _ = process.communicate(timeout=120)
     check(process.returncode == 1, f"exit code {process.returncode}: {said}")
     check(said.count("the run goes on, metrics.h5 is written later") == 1, said)
@@ -93,18 +93,18 @@ def test_results_that_are_missing_fail_the_run(place):
     check("rebuilt" in inspected(out, "--rebuild", 0), "not rebuilt")
     inspected(out, "--check", 0)
     run(0, job, unbroken, sets=sets)
-    check_whole(out, unbroken, 60)
+    check_whole(out, unbroken, 100)
     check(losses(out) == losses(unbroken), "scores differ")
 
 
 def test_a_folder_that_is_removed_is_written_anew(place):
-    job, out, sets = place.job(), place.path / "out", ("train.steps=150", 'stages=["train"]')
-    process = start(0, job, out, sets=sets)
-    wait_for(lambda: len(journal_lines(out)) > 3, process)
+    job, out, sets = place.job(), place.path / "out", ("train.steps=120", 'stages=["train"]')
+    process = start_held(job, out, sets=sets)
+    read_to(process, " 4/120 ")
     shutil.rmtree(out)
     said, _ = process.communicate(timeout=120)
     check(process.returncode == 0, f"exit code {process.returncode}: {said}")
-    check(len(digests(out)) == 150 and (out / "job.cfg").exists(), "not all is there")
+    check(len(digests(out)) == 120 and (out / "job.cfg").exists(), "not all is there")
     inspected(out, "--check", 0)
     run(0, job, out, "--resume", sets=sets)
 

@@ -101,6 +101,15 @@ def test_doctor(place):
         found = tell("doctor", "--output", out / "deep", ranks=ranks).stdout
         check(", 0 faults" in found and "ok       output" in found, found)
         check(not out.exists(), "doctor left its folders")
+        means = re.search(r'(?m)^ok +precision: "auto" of a job means (bf16 \(oneDNN .*\)|f32; .*)$', found)
+        check(means, found)
+
+
+def test_doctor_tells_what_auto_means(place):
+    """On a processor without bfloat16, or as oneDNN is told to take it for one."""
+    found = tell("doctor", "--output", place.path, env={"DNNL_MAX_CPU_ISA": "AVX2"}).stdout
+    said = re.search(r'(?m)^ok +precision: "auto" of a job means f32; (.*)$', found)
+    check(said and re.search("this one has (avx2|sse41),|built without", said[1]), found)
 
 
 def test_doctor_finds_faults(place):
@@ -168,4 +177,4 @@ def test_sweep_refuses(place):
 
 if __name__ == "__main__":
     main([test_memory, test_plan, test_script, test_plan_refuses_as_run, test_doctor,
-          test_doctor_finds_faults, test_sweep, test_sweep_refuses])
+          test_doctor_tells_what_auto_means, test_doctor_finds_faults, test_sweep, test_sweep_refuses])

@@ -5,87 +5,66 @@ usage: test_resume.py PROGRAM
 """
 import os
 import resource
+import shutil
 import signal
 import subprocess
-from pathlib import Path
 
 import h5py
 
-from harness import ARMS, ARM_NAMES, check, column, digests, journal_lines, main, run, start, wait_for
+from harness import (ARMS, ARM_NAMES, ENV, FOREVER, check, check_whole, column, command, digests, go_on,
+                     journal_lines, losses, main, newest, read_to, run, start, start_held, tensors, wait_for)
 
 RATES = ("learner.algorithm=meta-sgd", "learner.inner.optimizer=sgd", "learner.inner.lr=0.05")
-LONG = ("train.steps=300", "train.checkpoint_every=50", 'stages=["train"]')
-
-
-def losses(folder):
-    return [value.tolist() for value in
-            h5py.File(Path(folder) / "metrics.h5", "r")["eval/prediction/option_losses"][...]]
-
-
-def tensors(path):
-    """All parameters and moments of a checkpoint as bytes."""
-    found = {}
-    with h5py.File(path, "r") as file:
-        for part in ("params", "moments"):
-            file[part].visititems(lambda name, item: found.update({f"{part}/{name}": item[...].tobytes()})
-                                  if isinstance(item, h5py.Dataset) else None)
-    return found
-
-
-def newest(folder):
-    return max((Path(folder) / "checkpoints").glob("step-*.h5"))
-
-
-def check_whole(folder, reference, steps):
-    """Metrics without gaps or repeats, and the state of an unbroken run."""
-    check(column(folder, "train/step/step") == list(range(1, steps + 1)), "train/step has gaps")
-    check(len(journal_lines(folder)) == steps, "metrics.jsonl has gaps or repeats")
-    check(len(column(folder, "train/episode/step")) == 4 * steps, "train/episode has gaps")
-    check(digests(folder) == digests(reference), "the digests of θ differ")
-    check(tensors(newest(folder)) == tensors(newest(reference)), "the last checkpoints differ")
+TRAIN = ('stages=["train"]', "learner.outer.schedule=constant", "train.checkpoint_every=20")
+THREE_ARMS = """
+arms = ( { name = "maml"; }, { name = "reptile"; learner = { algorithm = "reptile"; inner = { moments = "read"; }; }; },
+         { name = "metaicl"; learner = { algorithm = "metaicl"; }; } );
+"""
+SMALL = ("learner.outer.warmup=0", "eval.rows=4", "eval.adapt_steps=[1]")
 
 
 def test_ranks_do_not_change_bits(place):
-    job = place.job(more=ARMS)
-    out = [place.path / f"r{n}" for n in range(5)]
-    for n in range(5):
-        run(n, job, out[n])
+    job, sets = place.job(more=ARMS), ("train.steps=8", *SMALL)
+    out = {n: place.path / f"r{n}" for n in (0, 3, 4)}
+    for n in out:
+        run(n, job, out[n], sets=sets)
     for arm in ARM_NAMES:
-        check(len(digests(out[0] / arm)) >= 40, f"{arm}: too few meta-steps")
-        for n in range(1, 5):
+        check(len(digests(out[0] / arm)) >= 8, f"{arm}: too few meta-steps")
+        for n in (3, 4):
             check(digests(out[n] / arm) == digests(out[0] / arm), f"{arm}: {n} ranks differ")
             check(losses(out[n] / arm) == losses(out[0] / arm), f"{arm}: scores on {n} ranks differ")
     check(losses(out[4] / "untrained") == losses(out[0] / "untrained"), "untrained scores differ")
     check(digests(out[0] / "maml") != digests(out[0] / "first"), "order 1 and 2 are the same")
-    run(2, job, place.path / "other", sets=["seed=6"])
-    check(digests(place.path / "other" / "maml")[-1] != digests(out[0] / "maml")[-1],
+    run(0, place.job(), place.path / "other", sets=["seed=6", *sets])
+    check(digests(place.path / "other")[-1] != digests(out[0] / "maml")[-1],
           "another seed gives the same bits")
 
 
 def stop_and_resume(place, stop, ranks, then, more=()):
-    job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
-    sets = (*LONG, *more)
-    process = start(ranks, job, out, sets=sets)
-    wait_for(lambda: len(journal_lines(out)) > 20, process)
+    job, out, sets = place.job(), place.path / "broken", (*TRAIN, *more)
+    if ranks:
+        process = start(ranks, job, out, sets=(*sets, FOREVER))
+        wait_for(lambda: len(journal_lines(out)) > 10, process)
+    else:
+        process = start_held(job, out, sets=(*sets, FOREVER))
+        read_to(process, " 11/1000000 ")
     stop(process, out)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
     check(len([line for line in said.splitlines() if "outerloop: " in line]) == 1, said)
-    check(20 < len(digests(out)) < 300, "it did not stop on the way")
-    said = run(then, job, out, "--resume", sets=sets).stderr
+    check(len(digests(out)) > 10, "not all is saved")
+    steps, said = go_on(place, out, then, sets)
     check("going on from" in said, f"nothing was gone on with:\n{said}")
-    run(1, job, unbroken, sets=sets)
-    check_whole(out, unbroken, 300)
+    return out, place.undisturbed(*sets, f"train.steps={steps}")
 
 
 def test_learned_rates(place):
     """Outer parameters of the learner's own stop and resume as θ does."""
-    stop_and_resume(place, lambda process, out: (out / "STOP").touch(), 2, 3, RATES)
-    out, unbroken = place.path / "broken", place.path / "unbroken"
+    out, unbroken = stop_and_resume(place, lambda process, out: (out / "STOP").touch(), 2, 3, RATES)
     check(any("rates." in name for name in tensors(newest(out))), "no rates in the checkpoint")
     for name in ("step", "least", "mean", "most"):
         values = column(out, f"train/own/{name}")
-        check(len(values) == 300 and values == column(unbroken, f"train/own/{name}"), name)
+        check(len(values) == len(digests(out)) and values == column(unbroken, f"train/own/{name}"), name)
 
 
 def test_sigusr1(place):
@@ -112,47 +91,40 @@ def children(process):
 
 
 def test_killed_rank(place):
-    job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
-    process = start(2, job, out, sets=LONG)
-    wait_for(lambda: len(journal_lines(out)) > 120, process)
+    job, out = place.job(), place.path / "broken"
+    process = start(2, job, out, sets=(*TRAIN, FOREVER))
+    wait_for(lambda: len(journal_lines(out)) > 60, process)
     os.kill(children(process)[-1], signal.SIGKILL)
     process.communicate(timeout=60)
     check(process.returncode not in (0, 85), "nobody noticed")
     check(len(list((out / "checkpoints").glob("step-*.h5"))) == 2, "keep_last = 2 was not heeded")
-    run(2, job, out, "--resume", sets=LONG)
-    run(0, job, unbroken, sets=LONG)
-    check_whole(out, unbroken, 300)
+    go_on(place, out, 2, TRAIN)
 
 
 def test_killed_before_the_first_checkpoint(place):
-    job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
-    sets = ("train.steps=300", 'stages=["train"]')
-    process = start(2, job, out, sets=sets)
-    wait_for(lambda: len(journal_lines(out)) > 20, process)
+    job, out = place.job(), place.path / "broken"
+    sets = (*TRAIN[:2], "train.checkpoint_every=0")
+    process = start(2, job, out, sets=(*sets, FOREVER))
+    wait_for(lambda: len(journal_lines(out)) > 10, process)
     os.kill(children(process)[0], signal.SIGKILL)
     process.communicate(timeout=60)
-    run(2, job, out, "--resume", sets=sets)
-    run(0, job, unbroken, sets=sets)
-    check_whole(out, unbroken, 300)
+    check(not list((out / "checkpoints").glob("step-*.h5")), "there was a checkpoint")
+    go_on(place, out, 2, sets)
 
 
 def test_torn_newest_checkpoint(place):
-    job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
-    sets = ("train.steps=60", "train.checkpoint_every=20", 'stages=["train"]')
-    run(0, job, out, sets=sets)
-    run(0, job, unbroken, sets=sets)
+    sets = (*TRAIN, "train.steps=80")
+    out = shutil.copytree(place.undisturbed(*sets), place.path / "broken")
     torn = newest(out)
     torn.write_bytes(torn.read_bytes()[: torn.stat().st_size // 2])
-    said = run(2, job, out, "--resume", sets=sets).stderr
-    check(torn.name in said and "step-000040.h5" in said, f"the torn one is not named:\n{said}")
-    check_whole(out, unbroken, 60)
+    said = run(2, place.job(), out, "--resume", sets=sets).stderr
+    check(torn.name in said and "step-000060.h5" in said, f"the torn one is not named:\n{said}")
+    check_whole(out, place.undisturbed(*sets), 80)
 
 
 def test_altered_byte(place):
-    job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
-    sets = ("train.steps=60", "train.checkpoint_every=20", 'stages=["train"]')
-    run(0, job, out, sets=sets)
-    run(0, job, unbroken, sets=sets)
+    sets = (*TRAIN, "train.steps=80")
+    out = shutil.copytree(place.undisturbed(*sets), place.path / "broken")
     with h5py.File(newest(out), "r") as file:
         at = file["params/wte.weight"].id.get_chunk_info(0).byte_offset
     with open(newest(out), "r+b") as file:
@@ -160,83 +132,71 @@ def test_altered_byte(place):
         byte = file.read(1)[0]
         file.seek(at + 100)
         file.write(bytes([byte ^ 1]))
-    run(1, job, out, "--resume", sets=sets)
-    check_whole(out, unbroken, 60)
+    said = run(0, place.job(), out, "--resume", sets=sets).stderr
+    check("step-000080.h5" in said and "step-000060.h5" in said, f"it is not named:\n{said}")
+    check_whole(out, place.undisturbed(*sets), 80)
 
 
 def test_checkpoints_that_cannot_be_written(place):
-    """A limit on the size of files, set on the way: below a checkpoint's and above all others."""
-    job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
-    sets = ("train.steps=400", "train.checkpoint_every=150", "model.width=96", 'stages=["train"]')
-    former = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the run inherits it
-    process = start(0, job, out, sets=sets)
-    signal.signal(signal.SIGXFSZ, former)
-    wait_for(lambda: len(journal_lines(out)) > 3, process)
-    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (1500000, 1500000))
-    said, _ = process.communicate(timeout=60)
-    check(process.returncode == 1, f"exit code {process.returncode}, not 1:\n{said}")
-    check(said.count("warning: no checkpoint at meta-step") == 1, said)
-    check(said.count("outerloop: ") == 1, said)
-    check(len(digests(out)) == 400, "training did not go on")
+    """A limit on the size of files: below a checkpoint's and above all others."""
+    job, out = place.job(), place.path / "broken"
+    sets = ("train.steps=24", "train.checkpoint_every=10", "model.width=96", 'stages=["train"]')
+
+    def limit():
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1500000, 1500000))
+
+    done = subprocess.run(command(0, job, out, sets=sets), env=ENV, text=True, capture_output=True, timeout=60,
+                          preexec_fn=limit)
+    check(done.returncode == 1, f"exit code {done.returncode}, not 1:\n{done.stderr}")
+    check(done.stderr.count("warning: no checkpoint at meta-step") == 1, done.stderr)
+    check(done.stderr.count("outerloop: ") == 1, done.stderr)
+    check(len(digests(out)) == 24, "training did not go on")
     check(not list((out / "checkpoints").glob("step-*")), "something is there")
-    run(1, job, out, "--resume", sets=sets)
-    run(2, job, unbroken, sets=sets)
-    check_whole(out, unbroken, 400)
+    run(2, job, out, "--resume", sets=sets)
+    check_whole(out, place.undisturbed(*sets), 24)
 
 
 def test_lost_metrics_are_made_again(place):
     job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"
-    short, long = ("train.steps=30",), ("train.steps=60",)
-    for folder in (out, unbroken):
-        run(0, job, folder, sets=("learner.outer.schedule=constant", *short))
+    flat = ("learner.outer.schedule=constant", "eval.rows=4", "eval.adapt_steps=[1]")
+    short, long = (*flat, "train.steps=10"), (*flat, "train.steps=20")
+    shutil.copytree(place.undisturbed(*short), out)
+    shutil.copytree(place.undisturbed(*short), unbroken)
     (out / "metrics.h5").write_bytes(b"not HDF5")
-    for folder in (out, unbroken):
-        run(2, job, folder, "--resume", sets=("learner.outer.schedule=constant", *long))
-    check_whole(out, unbroken, 60)
+    run(2, job, out, "--resume", sets=long)
+    run(0, job, unbroken, "--resume", sets=long)
+    check_whole(out, unbroken, 20)
     check(losses(out) == losses(unbroken), "scores differ")
 
 
 def test_finished_run_prints_its_table_again(place):
-    job, out = place.job(more=ARMS), place.path / "out"
-    table = run(2, job, out).stdout
+    job, out, sets = place.job(more=ARMS), place.path / "out", ("train.steps=6", *SMALL)
+    table = run(2, job, out, sets=sets).stdout
     before = {path: path.read_bytes() for path in out.glob("*/checkpoints/*")}
-    again = run(3, job, out, "--resume").stdout
+    again = run(3, job, out, "--resume", sets=sets).stdout
     check("mean" in table and again == table, f"{table}\nbecame\n{again}")
     check({path: path.read_bytes() for path in out.glob("*/checkpoints/*")} == before,
           "checkpoints changed")
-    check(len(column(out / "maml", "eval/score/score")) == 12, "scores are there twice")
+    check(len(column(out / "maml", "eval/score/score")) == 8, "scores are there twice")
 
 
 def test_resume_goes_on_with_the_arm_that_broke_off(place):
-    job, out, unbroken = place.job(more=ARMS), place.path / "out", place.path / "unbroken"
-    sets = ("train.steps=150", "train.checkpoint_every=50")
-    process = start(2, job, out, sets=sets)
-    wait_for(lambda: len(journal_lines(out / "reptile")) > 10, process)
-    process.send_signal(signal.SIGUSR1)
-    process.communicate(timeout=60)
-    check(process.returncode == 85, f"exit code {process.returncode}")
-    check(not (out / "metaicl" / "metrics.h5").exists(), "the last arm had begun")
-    first = newest(out / "maml").stat().st_mtime_ns
-    run(1, job, out, "--resume", sets=sets)
-    check(newest(out / "maml").stat().st_mtime_ns == first, "a finished arm was trained again")
-    run(2, job, unbroken, sets=sets)
-    for arm in ARM_NAMES:
-        check(digests(out / arm) == digests(unbroken / arm), f"{arm}: digests differ")
-        check(losses(out / arm) == losses(unbroken / arm), f"{arm}: scores differ")
-
-
-def test_stop_while_scoring(place):
-    job, out, unbroken = place.job(), place.path / "out", place.path / "unbroken"
-    sets = ("train.steps=2", "learner.outer.warmup=0")
-    process = start(2, job, out, sets=(*sets, "eval.adapt_steps=[1, 3000]"))
-    wait_for(lambda: (out / "untrained" / "metrics.h5").exists(), process)
+    job, out = place.job(more=THREE_ARMS), place.path / "out"
+    sets = (*SMALL, "train.steps=30", "train.checkpoint_every=20")
+    process = start_held(job, out, sets=sets)
+    read_to(process, "\nreptile  10/100 ")
     process.send_signal(signal.SIGUSR1)
     said, _ = process.communicate(timeout=60)
-    check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
-    run(3, job, out, "--resume", sets=sets)
-    run(1, job, unbroken, sets=sets)
-    for folder in ("", "untrained"):
-        check(losses(out / folder) == losses(unbroken / folder), f"{folder}: scores differ")
+    check(process.returncode == 85, f"exit code {process.returncode}:\n{said}")
+    check(not (out / "metaicl" / "metrics.h5").exists(), "the last arm had begun")
+    first = newest(out / "maml").stat().st_mtime_ns
+    run(2, job, out, "--resume", sets=sets)
+    check(newest(out / "maml").stat().st_mtime_ns == first, "a finished arm was trained again")
+    unbroken = place.undisturbed(*sets, more=THREE_ARMS)
+    for arm in ("maml", "reptile", "metaicl"):
+        check(digests(out / arm) == digests(unbroken / arm), f"{arm}: digests differ")
+        check(losses(out / arm) == losses(unbroken / arm), f"{arm}: scores differ")
 
 
 if __name__ == "__main__":

@@ -79,6 +79,34 @@ def same_as_alone(place, job, out, sets):
     check(column(out, "train/step/step") == list(range(1, steps + 1)), "train/step has gaps")
 
 
+# Longer than any test: what is done to such a job meets it at work, on a fast machine too.
+FOREVER = ('stages=["train"]', "learner.outer.schedule=constant", "train.steps=1000000")
+
+
+def submit_forever(place, job, out, *more, **env):
+    words = [word for text in (*FOREVER, f"output={out}", *more) for word in ("--set", text)]
+    number = submit(place, job, *words, **env)
+    wait_for(lambda: len(journal_lines(out)) > 50, place, 60)
+    return number
+
+
+def stop_for_good(number, place, out):
+    slurm("scontrol", "update", f"JobId={number}", "Requeue=0")
+    (out / "STOP").touch()
+    wait_for_end(number, place, state="FAILED", code="85:0")
+
+
+def end(number, place, job, out, restarts="1"):
+    """Wait until a job that was started again is at work, stop it for good, and look whether all of it is the run
+    of one process without SLURM."""
+    wait_for(lambda: field(number, "Restarts") == restarts, place, 60)
+    wait_for(lambda: "going on from" in said(place), place, 60)
+    had = len(journal_lines(out))
+    wait_for(lambda: len(journal_lines(out)) > had, place, 60)
+    stop_for_good(number, place, out)
+    same_as_alone(place, job, out, (*FOREVER[:2], f"train.steps={len(digests(out))}"))
+
+
 def on_two_tasks(place, launcher):
     job, out = place.job(), place.path / "out"
     number = submit(place, job, "--set", f"output={out}", OUTERLOOP_LAUNCHER=launcher)
@@ -99,18 +127,12 @@ def test_mpirun_in_the_batch_step(place):
 
 def stopped_and_requeued(place, launcher):
     """USR1 on the way: saved, requeued, gone on with, and the bits of an unbroken run."""
-    job, out, sets = place.job(), place.path / "out", ("train.steps=1500", 'stages=["train"]')
-    words = [word for text in sets for word in ("--set", text)]
-    number = submit(place, job, *words, "--set", f"output={out}", OUTERLOOP_LAUNCHER=launcher)
-    wait_for(lambda: len(journal_lines(out)) > 50, place, 60)
+    job, out = place.job(), place.path / "out"
+    number = submit_forever(place, job, out, OUTERLOOP_LAUNCHER=launcher)
     slurm("scancel", "--signal=USR1", number)
-    wait_for(lambda: field(number, "Restarts") == "1", place, 60)
-    check(50 < len(journal_lines(out)) < 1500, "it did not stop on the way")
-    wait_for_end(number, place, 180)
+    end(number, place, job, out)
     text = said(place)
-    check("everything is saved" in text and "going on from" in text, text)
-    check("requeued, restart 1" in text, text)
-    same_as_alone(place, job, out, sets)
+    check("everything is saved" in text and "requeued, restart 1" in text, text)
 
 
 def test_stopped_and_requeued_by_srun(place):
@@ -136,18 +158,17 @@ def test_time_limit(place):
 
 def test_array(place):
     """%a is the task's number; a stop requeues that task alone."""
-    job, sets = place.job(), ("train.steps=1500", 'stages=["train"]')
-    words = [word for text in sets for word in ("--set", text)]
+    job, words = place.job(), [word for text in FOREVER for word in ("--set", text)]
     number = submit(place, job, *words, "--set", "seed=%a", "--set", f"output={place.path}/out-%a",
                     options=("--array=7-8",))
     wait_for(lambda: len(journal_lines(place.path / "out-8")) > 50, place, 60)
     slurm("scancel", "--signal=USR1", f"{number}_8")
     wait_for(lambda: "Restarts=1" in slurm("scontrol", "show", "job", f"{number}_8"), place, 60)
-    for task in (7, 8):
-        wait_for_end(f"{number}_{task}", place, 180)
-        check(len(digests(place.path / f"out-{task}")) == 1500, f"task {task} is not done")
+    wait_for(lambda: "going on from" in said(place), place, 60)
     check(field(f"{number}_7", "Restarts") == "0", "the whole array was requeued")
-    check(digests(place.path / "out-7") != digests(place.path / "out-8"), "seeds are the same")
+    for task in (7, 8):
+        stop_for_good(f"{number}_{task}", place, place.path / f"out-{task}")
+    check(digests(place.path / "out-7")[0] != digests(place.path / "out-8")[0], "seeds are the same")
 
 
 def test_array_of_a_folder(place):
@@ -188,18 +209,10 @@ def test_restarts_are_capped(place):
 
 def test_stopped_for_good(place):
     """With Requeue=0 a stop is the end; submitting the same line again goes on."""
-    job, out, sets = place.job(), place.path / "out", ("train.steps=1500", 'stages=["train"]')
-    words = [word for text in (*sets, f"output={out}") for word in ("--set", text)]
-    number = submit(place, job, *words)
-    wait_for(lambda: len(journal_lines(out)) > 50, place, 60)
-    slurm("scontrol", "update", f"JobId={number}", "Requeue=0")
-    (out / "STOP").touch()
-    wait_for_end(number, place, state="FAILED", code="85:0")
+    job, out = place.job(), place.path / "out"
+    stop_for_good(submit_forever(place, job, out), place, out)
     check("not requeued; submit the same line again" in said(place), said(place))
-    check(len(journal_lines(out)) < 1500, "it did not stop on the way")
-    wait_for_end(submit(place, job, *words), place)
-    check("going on from" in said(place), said(place))
-    same_as_alone(place, job, out, sets)
+    end(submit_forever(place, job, out), place, job, out, restarts="0")
 
 
 def kill_ranks(number, place, out, more):
@@ -212,15 +225,50 @@ def kill_ranks(number, place, out, more):
 def test_killed_ranks_are_requeued(place):
     """By whoever: the job goes on from its last checkpoint, to the bits of an unbroken run."""
     job, out = place.job(), place.path / "out"
-    sets = ("train.steps=1500", "train.checkpoint_every=100", 'stages=["train"]')
-    words = [word for text in sets for word in ("--set", text)]
-    number = submit(place, job, *words, "--set", f"output={out}")
-    kill_ranks(number, place, out, 250)
-    wait_for(lambda: field(number, "Restarts") == "1", place, 60)
-    wait_for_end(number, place, 180)
-    text = said(place)
-    check("killed by signal 9; requeued, restart 1" in text and "going on from" in text, text)
-    same_as_alone(place, job, out, sets)
+    number = submit_forever(place, job, out, "train.checkpoint_every=20")
+    kill_ranks(number, place, out, 0)
+    end(number, place, job, out)
+    check("killed by signal 9; requeued, restart 1" in said(place), said(place))
+
+
+def processes_of(node):
+    """The daemon of a node, its daemons of steps, and what they run there."""
+    daemon = Path(JOB_ENV["SLURM_CONF"]).with_name(f"slurmd-{node}.pid")
+    found = {int(daemon.read_text())}
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"SLURMD_NODENAME={node}\0".encode() in (process / "environ").read_bytes() + b"\0":
+                found.add(int(process.name))
+                above = int((process / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if Path(f"/proc/{above}/comm").read_text().startswith("slurmstepd"):
+                    found.add(above)
+        except OSError:
+            pass  # it ended
+    return found
+
+
+def test_a_node_that_dies(place):
+    """All of it falls silent at once, as when its power fails, and SLURM gives it up (which it is told here; by
+    itself it waits for SlurmdTimeout): the job is requeued, and goes on when there are two nodes again."""
+    job, out = place.job(), place.path / "out"
+    number = submit_forever(place, job, out, "train.checkpoint_every=20")
+    dead = processes_of("n2")
+    check(len(dead) >= 3, f"a daemon, a step and a rank, not {dead}")
+    try:
+        for process in dead:
+            os.kill(process, signal.SIGSTOP)
+        slurm("scontrol", "update", "NodeName=n2", "State=DOWN", "Reason=dead")
+        wait_for(lambda: field(number, "Restarts") == "1" and field(number, "JobState") == "PENDING", place, 60)
+        check("everything is saved" not in said(place), said(place))
+    finally:
+        for process in dead:
+            os.kill(process, signal.SIGKILL)
+        for folder in ("spool-n2", "tmp-n2"):  # a node comes up empty
+            scratch = Path(JOB_ENV["SLURM_CONF"]).with_name(folder)
+            shutil.rmtree(scratch)
+            scratch.mkdir()
+        subprocess.run(["slurmd", "-N", "n2"], env=JOB_ENV, check=True, timeout=30)
+    end(number, place, job, out)
 
 
 def test_restarts_without_progress_are_capped(place):

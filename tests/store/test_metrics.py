@@ -126,7 +126,7 @@ def dumps(path):
 
 def patient_open(path):
     """A reader that comes between two writes of one append sees half of it: it looks again."""
-    for attempt in range(20):
+    for _ in range(1000):
         try:
             return h5py.File(path, "r")
         except OSError:

@@ -30,6 +30,9 @@ bool ol_path_is_folder(const char *path);
 /** Make a folder and its parents; fine when it is there. Errors: OL_EIO. */
 ol_status ol_make_folders(const char *path);
 
+/** Remove a file, or a folder with all that is in it. False when something is left, for errno. */
+bool ol_remove_all(const char *path);
+
 /** Call `visit` for each entry of a folder whose name matches `pattern` (fnmatch), until one fails; a
  *  folder that is not there has none. Errors: OL_EIO, those of `visit`. */
 ol_status ol_each_file(const char *folder, const char *pattern,

@@ -36,8 +36,9 @@ void ol_log_error(const char *format, ...) __attribute__((format(printf, 1, 2)))
  *  control characters in it do not reach the terminal (ol_text_plain, in place). */
 void ol_log_print(char *text, size_t size);
 
-/** Append a text to log.txt alone, as it is: a result that went to standard output. */
-void ol_log_keep(const char *text);
+/** What a run ends in, between empty lines: on standard output as ol_log_print does it, and in log.txt
+ *  as it is to be kept. */
+void ol_log_result(char *text, size_t size, const char *kept);
 
 /** The one live line of a terminal: replaces the previous one; any other line clears it first. It
  *  is cut to the width of the terminal, so that it stays one line: behind a part, where it has parts

@@ -32,6 +32,10 @@
 #define ol_contribution_layout ol_contribution_layout_f64
 #define ol_contribution_part ol_contribution_part_f64
 #define ol_conv1d ol_conv1d_f64
+#define ol_cost_again ol_cost_again_f64
+#define ol_cost_gradient ol_cost_gradient_f64
+#define ol_cost_losses ol_cost_losses_f64
+#define ol_cost_product ol_cost_product_f64
 #define ol_cross_entropy_adjoint ol_cross_entropy_adjoint_f64
 #define ol_cross_entropy_loss ol_cross_entropy_loss_f64
 #define ol_cross_entropy_scratch ol_cross_entropy_scratch_f64
@@ -45,9 +49,11 @@
 #define ol_frozen_put_part ol_frozen_put_part_f64
 #define ol_gelu ol_gelu_f64
 #define ol_gemm_flops ol_gemm_flops_f64
+#define ol_gemm_flops_bf16 ol_gemm_flops_bf16_f64
 #define ol_gemm_library ol_gemm_library_f64
 #define ol_gemm_nn ol_gemm_nn_f64
 #define ol_gemm_nt ol_gemm_nt_f64
+#define ol_gemm_pace ol_gemm_pace_f64
 #define ol_gemm_rate ol_gemm_rate_f64
 #define ol_gemm_reserve ol_gemm_reserve_f64
 #define ol_gemm_threads ol_gemm_threads_f64
@@ -80,6 +86,7 @@
 #define ol_learner_episode ol_learner_episode_f64
 #define ol_learner_exact ol_learner_exact_f64
 #define ol_learner_find ol_learner_find_f64
+#define ol_learner_flop ol_learner_flop_f64
 #define ol_learner_maml ol_learner_maml_f64
 #define ol_learner_meta_sgd ol_learner_meta_sgd_f64
 #define ol_learner_metaicl ol_learner_metaicl_f64
@@ -97,6 +104,7 @@
 #define ol_meta_stepper_create ol_meta_stepper_create_f64
 #define ol_meta_stepper_destroy ol_meta_stepper_destroy_f64
 #define ol_meta_stepper_inner_losses ol_meta_stepper_inner_losses_f64
+#define ol_meta_stepper_measure_before ol_meta_stepper_measure_before_f64
 #define ol_meta_stepper_observe ol_meta_stepper_observe_f64
 #define ol_meta_stepper_records ol_meta_stepper_records_f64
 #define ol_model_create ol_model_create_f64
@@ -144,6 +152,7 @@
 #define ol_trajectory_first_order ol_trajectory_first_order_f64
 #define ol_trajectory_forward ol_trajectory_forward_f64
 #define ol_trajectory_layout ol_trajectory_layout_f64
+#define ol_trajectory_tapes ol_trajectory_tapes_f64
 #define ol_vector_axpy ol_vector_axpy_f64
 #define ol_vector_distance ol_vector_distance_f64
 #define ol_vector_dot ol_vector_dot_f64

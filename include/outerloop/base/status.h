@@ -12,6 +12,9 @@
 #ifndef OUTERLOOP_BASE_STATUS_H
 #define OUTERLOOP_BASE_STATUS_H
 
+#include <stdlib.h>
+#include <string.h>
+
 typedef enum ol_status {
     OL_OK = 0,
     OL_EUSAGE = -1,     /**< the command line or the job file is wrong                    */
@@ -55,5 +58,19 @@ const char *ol_status_trace(void);
         if (!(cond))                                                                               \
             return ol_fail((code), __VA_ARGS__);                                                   \
     } while (0)
+
+/** Of a variable: drop(&name) is called where the name ends, so that OL_TRY may leave from anywhere
+ *  before. Types have a word for it where they are declared: OL_AUTO_TEXT, OL_AUTO_JOB, ... */
+#define OL_AUTO(drop) __attribute__((cleanup(drop)))
+
+/** The same for memory: OL_AUTO_FREE char *path = ...; */
+#define OL_AUTO_FREE OL_AUTO(ol_status_free)
+static inline void ol_status_free(void *pointer)
+{
+    void *memory;
+
+    memcpy(&memory, pointer, sizeof memory);
+    free(memory);
+}
 
 #endif

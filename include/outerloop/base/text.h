@@ -49,6 +49,7 @@ ol_status ol_text_wrap(ol_text *text, const char *words, int indent, int width);
 
 /** Free the bytes. Accepts NULL and a zero text. */
 void ol_text_finish(ol_text *text);
+#define OL_AUTO_TEXT OL_AUTO(ol_text_finish) ol_text
 
 /** Letters to insert, drop, replace or swap with their neighbour to make `b` of `a`. Of words over
  *  64 letters only the beginnings count. */

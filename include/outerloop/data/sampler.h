@@ -87,11 +87,9 @@ ol_status ol_sampler_rows(const ol_sampler *sampler, uint32_t step, int N, int n
 /** Accepts NULL and a zero struct. */
 void ol_episode_rows_finish(ol_episode_rows *rows);
 
-/** What an episode will cost a model. Squares are the sums of squared prompt lengths, which the
- *  work of attention is proportional to. */
+/** What an episode will cost a model. */
 typedef struct ol_episode_cost {
-    int64_t support_tokens, support_squares;
-    int64_t query_tokens, query_squares;
+    ol_prompts_size support, query;
     int task;   /**< index into the training list    */
     ol_cut cut; /**< what max_tokens takes of prompts */
 } ol_episode_cost;

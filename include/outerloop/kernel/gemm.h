@@ -49,6 +49,9 @@ bool ol_gemm_with_bf16(bool turned, int m, int n, int k, ol_real alpha, ol_mat a
 /** Floating-point operations of all products of this precision so far, 2·m·n·k each. */
 double ol_gemm_flops(void);
 
+/** Those of them that were made in bfloat16. */
+double ol_gemm_flops_bf16(void);
+
 /** Use that many threads of BLAS, and of what makes other products, in this process from now on. */
 void ol_gemm_threads(int threads);
 

@@ -54,9 +54,13 @@ typedef enum ol_moments {
     OL_MOMENTS_CARRY_V
 } ol_moments;
 
-/** Whether the primal work of the last inner step is kept for its Hessian-vector product. Earlier
- *  steps are always computed again, so that memory does not grow with K but for one gradient. */
-typedef enum ol_storage { OL_KEEP, OL_RECOMPUTE } ol_storage;
+/**
+ * Of which inner steps the tape (the primal work that a Hessian-vector product reads, objective.h) is
+ * kept. Where it is not, it is computed again: two passes more a step, and the same bits.
+ * auto: of the last step, and of as many before it as fit storage_bytes. keep: of the last step.
+ * recompute: of none. Under these two memory does not grow with K but for one gradient each.
+ */
+typedef enum ol_storage { OL_STORAGE_AUTO, OL_STORAGE_KEEP, OL_STORAGE_RECOMPUTE } ol_storage;
 
 /** What a learned rate moves. */
 typedef enum ol_rates { OL_RATES_TENSOR, OL_RATES_WEIGHT } ol_rates;
@@ -71,8 +75,10 @@ typedef struct ol_learner_spec {
     ol_adam_spec adam;         /**< its settings; SGD uses lr alone                      */
     ol_moments moments;
     ol_storage storage;
-    ol_rates rates;      /**< of meta-sgd, which start at adam.lr */
-    bool measure_before; /**< also evaluate the query loss at θ: one forward pass         */
+    size_t storage_bytes; /**< of OL_STORAGE_AUTO, for tapes beside the last step's */
+    ol_rates rates;       /**< of meta-sgd, which start at adam.lr */
+    bool measure_before;  /**< also evaluate the query loss at θ: one forward pass, which decides
+                              nothing: Δ has the same bits without                         */
     bool measure_share; /**< also measure ‖Δ-Δ₁‖/‖Δ₁‖ against the first-order gradient: memory of
                               one more gradient                                             */
     bool (*stop)(void); /**< asked before every inner step, forward, back and in adaptation: true
@@ -169,7 +175,7 @@ struct ol_learner {
     void (*step)(const ol_model *model, const ol_learner_spec *spec, const ol_real *own,
                  const ol_real *g, ol_real *x);
     /** Its adjoint: lg [P] = (∂x_next/∂g)ᵀ lx, overwritten, or NULL when not wanted;
-     *  own_bar [E] += (∂x_next/∂own)ᵀ lx. NULL as `step` is. */
+     *  own_bar [E] += (∂x_next/∂own)ᵀ lx. lg may be g. NULL as `step` is. */
     void (*pullback)(const ol_model *model, const ol_learner_spec *spec, const ol_real *own,
                      const ol_real *g, const ol_real *lx, ol_real *lg, ol_real *own_bar);
 };
@@ -201,6 +207,13 @@ ol_contribution ol_contribution_layout(ol_arena *arena, const ol_model *model,
 /** The vector of that name, or NULL when the learner has none. */
 ol_real *ol_contribution_part(const ol_contribution *contribution, const char *name);
 
+/**
+ * Floating-point operations of an episode, foretold (model/cost.h): gradients, Hessian-vector products
+ * and what is computed again for them, and the query's loss before where that is measured.
+ */
+double ol_learner_flop(const ol_model *model, const ol_learner_spec *spec,
+                       const ol_prompts_size *support, const ol_prompts_size *query);
+
 /** Scratch bytes of ol_learner_episode for episodes whose sides lie within these extents. */
 size_t ol_learner_bytes(const ol_model *model, const ol_learner_spec *spec, ol_extent support,
                         ol_extent query);
@@ -212,7 +225,8 @@ size_t ol_learner_bytes(const ol_model *model, const ol_learner_spec *spec, ol_e
  * @param inner_losses  [K] overwritten: support loss before each inner step; may be NULL if K = 0
  * Errors: OL_ENONFINITE, the message naming the inner step or the query loss; OL_ESTOPPED; `out` and
  * `report` are then undefined. Local.
- * Cost in forward passes of the batches: maml order 2: K·(3+6..8) support + 3 query.
+ * Cost in forward passes of the batches: maml order 2: K·(3+6) support + 3 query, and 2 more for
+ * each inner step whose tape is not kept.
  */
 ol_status ol_learner_episode(const ol_model *model, const ol_learner_spec *spec,
                              const ol_episode *episode, ol_state_view state, ol_arena *ws,

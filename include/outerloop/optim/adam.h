@@ -98,7 +98,7 @@ void ol_adam_replay(const ol_adam_path *path, int k, ol_real *x);
  * @param lx      [P] λx, updated by (7)
  * @param lm, lv  [P] λm and λv, updated by (4), (5), (8); zero before the last step. Both NULL
  *                when the path has one step: they start from 0 and nobody reads them after
- * @param lg      [P] λg, overwritten by (6)
+ * @param lg      [P] λg, overwritten by (6); may be path->g[k]
  */
 void ol_adam_adjoint(const ol_adam_path *path, int k, ol_real *lx, ol_real *lm, ol_real *lv,
                      ol_real *lg);

@@ -10,6 +10,7 @@
 #ifndef OUTERLOOP_RUN_BENCH_H
 #define OUTERLOOP_RUN_BENCH_H
 
+#include "outerloop/base/phase.h"   /* ol_phase_times */
 #include "outerloop/meta/learner.h" /* ol_optimizer, ol_storage */
 
 typedef struct ol_bench_spec {
@@ -23,7 +24,9 @@ typedef struct ol_bench_spec {
     ol_optimizer inner;
     int order;
     ol_storage storage;
-    int reps; /**< the best of so many            */
+    int storage_mib; /**< of OL_STORAGE_AUTO                  */
+    int reps;        /**< the best of so many         */
+    bool timers;     /**< say where its seconds went  */
 } ol_bench_spec;
 
 #define OL_BENCH_SPEC_INIT                                                                         \
@@ -35,13 +38,17 @@ typedef struct ol_bench_spec {
                   .tied = true,                                                                    \
                   .rope_theta = 10000},                                                            \
         .seq = 256, .batch = 4, .labels = 8, .steps = 1, .inner = OL_ADAMW, .order = 2,            \
-        .storage = OL_KEEP, .reps = 3                                                              \
+        .storage = OL_STORAGE_AUTO, .storage_mib = 512, .reps = 3                                  \
     }
 
 typedef struct ol_bench_report {
     size_t params;       /**< P                                                            */
     size_t frozen_bytes; /**< of the frozen tensors                                        */
-    double passes; /**< matrix products of an episode, in those of one forward pass of a side */
+    double passes;     /**< matrix products of an episode, in those of one forward pass of a side */
+    double flop;       /**< of the products of an episode, counted                       */
+    double bf16_share; /**< of it, in bfloat16                                            */
+    double foretold_flop;  /**< the same by ol_learner_flop                                  */
+    size_t foretold_bytes; /**< resident at the beginning, and all that was laid out since   */
     double best_seconds;   /**< of one episode                                               */
     double gflops;         /**< matrix products done, per second, 10⁹ flop/s                 */
     double product_gflops; /**< rate of one large square product on this core, in this run   */
@@ -49,6 +56,7 @@ typedef struct ol_bench_report {
     double grad_norm;      /**< ‖Δ‖                                                          */
     double delta_error; /**< ‖Δ-Δ'‖/‖Δ'‖, Δ' by products in f32; 0 where these are used  */
     size_t workspace_bytes; /**< scratch of the episode                                       */
+    ol_phase_times phases;  /**< of that episode; 0 where timers are off                      */
 } ol_bench_report;
 
 /** Run the benchmark in this process. Errors: OL_EUSAGE (an impossible shape), OL_ENOMEM. Local. */

@@ -63,45 +63,6 @@ ol_status ol_evaluate(ol_comm *comm, const ol_model *model, ol_state_view state,
 /** Free. Accepts NULL and a zero struct. */
 void ol_evaluation_finish(ol_evaluation *evaluation);
 
-/** Columns of eval/score. */
-enum {
-    OL_SCORE_NUMBER,
-    OL_SCORE_STAGE,
-    OL_SCORE_LEARNER,
-    OL_SCORE_TASK,
-    OL_SCORE_SEED,
-    OL_SCORE_STEPS,
-    OL_SCORE_METRIC,
-    OL_SCORE_SCORE,
-    OL_SCORE_ROWS,
-    OL_SCORE_UNSEEN,
-    OL_SCORE_GROUP,
-    OL_SCORE_SUPPORT,
-    OL_SCORE_DIVERGED,
-    OL_SCORE_SECONDS,
-    OL_SCORE_CALIBRATION,
-    OL_SCORE_CHANCE,
-    OL_SCORE_MAJORITY,
-    OL_SCORE_COLUMNS
-};
-
-/** Columns of eval/prediction, the first as in eval/score. */
-enum {
-    OL_PREDICTION_NUMBER,
-    OL_PREDICTION_STAGE,
-    OL_PREDICTION_LEARNER,
-    OL_PREDICTION_TASK,
-    OL_PREDICTION_SEED,
-    OL_PREDICTION_STEPS,
-    OL_PREDICTION_ROW,
-    OL_PREDICTION_LOSSES,
-    OL_PREDICTION_PREDICTED_INDEX,
-    OL_PREDICTION_GOLD_INDEX,
-    OL_PREDICTION_PREDICTED,
-    OL_PREDICTION_GOLD,
-    OL_PREDICTION_COLUMNS
-};
-
 /** eval/score: a row is one (stage, learner, task, seed, adaptation steps). */
 extern const ol_table_spec ol_eval_score_table;
 

@@ -46,9 +46,11 @@ typedef struct ol_run_claim {
     bool continues;       /**< the same job's run is there, to be gone on with              */
     bool same_evaluation; /**< its evaluation asked for the same: stored scores still count */
     bool finished;        /**< nothing is left to do but scores that were broken off        */
-    bool restored;        /**< its job.cfg was lost or damaged and is to be written anew    */
     int64_t step;         /**< of its newest checkpoint; 0 when there is none               */
     int steps;            /**< train.steps that it was going to                             */
+    /** Its job.cfg was lost or damaged and is to be written anew: the warning that says so, for who
+     *  writes it; else "". */
+    char restored[2 * PATH_MAX + 1280];
 } ol_run_claim;
 
 /** The paths of a run whose folder is `output`. Errors: OL_EUSAGE when one is too long. */
@@ -57,7 +59,7 @@ ol_status ol_run_folder_name(const char *output, ol_run_folder *folder);
 /**
  * May `job` run in that folder? Nothing is written. The folder is the job's when its job.cfg is; where
  * that is missing, damaged or says otherwise, when its newest whole checkpoint is, or without any its
- * metrics.h5: a warning then says so.
+ * metrics.h5.
  * @param resume  go on with what is there, as far as it is the same job's
  * Errors: OL_EUSAGE when a run is there and resume is false, when it is another job's (the keys
  * that differ are listed), when it is trained further than train.steps already, or when there are
@@ -73,8 +75,5 @@ ol_status ol_run_folder_make(const ol_run_folder *folder);
 /** Could it be made and written into? It is left as it was found. Errors: OL_EIO, in the words of
  *  ol_run_folder_make. */
 ol_status ol_run_folder_check(const ol_run_folder *folder);
-
-/** Write job.cfg as resolved, in place of an older one. Errors: OL_EIO, OL_ENOMEM. */
-ol_status ol_run_folder_write_job(const ol_run_folder *folder, const ol_job *job);
 
 #endif

@@ -79,6 +79,7 @@ typedef struct ol_job_inner {
     double lr, beta1, beta2, eps, eps_root, weight_decay;
     int moments;            /**< ol_moments: what it shares with outer    */
     int storage;            /**< ol_storage: of the inner primal work     */
+    int storage_mib;        /**< of ol_storage auto                       */
     ol_conf_strings adapts; /**< patterns: what it moves; none: all that is trained */
 } ol_job_inner;
 
@@ -120,7 +121,9 @@ typedef struct ol_job_train {
     int keep_last;          /**< newest checkpoints kept, at least 1                            */
     int keep_every;         /**< checkpoints whose step is a multiple stay too, 0 = none        */
     double log_seconds;     /**< least time between two progress lines off a terminal           */
+    int before_every;       /**< meta-steps; 0 = never: the query loss before adaptation too     */
     bool second_order_share; /**< also record ‖Δ−Δ₁‖/‖Δ₁‖ (a first-order pass more an episode)    */
+    bool timers;     /**< where the seconds of meta-steps go, in train/phase             */
     int max_dropped; /**< steps in a row with a dropped episode before the run ends      */
 } ol_job_train;
 
@@ -177,8 +180,16 @@ ol_status ol_job_read(const char *path, const char *const *sets, size_t n_sets, 
 /** Read a job back from its resolved text; `name` stands for the file in messages. */
 ol_status ol_job_read_text(const char *name, const char *text, size_t size, ol_job **job);
 
+/** The same of a file that has been resolved before, a job.cfg: nothing is included, nothing set. */
+ol_status ol_job_read_stored(const char *path, ol_job **job);
+
 /** Accepts NULL. */
 void ol_job_destroy(ol_job *job);
+static inline void ol_job_drop(ol_job **job)
+{
+    ol_job_destroy(*job);
+}
+#define OL_AUTO_JOB OL_AUTO(ol_job_drop) ol_job
 
 /**
  * Arm i of 0 .. ol_job_arms(job)-1: its learner, its share of meta-steps, output OUTPUT/NAME and
@@ -239,6 +250,9 @@ const char *ol_job_moments_name(int moments);
  * came from; arms included. Reading it back gives the same values. Errors: OL_ENOMEM.
  */
 ol_status ol_job_text(const ol_job *job, ol_text *text);
+
+/** Write it to a file, in place of an older one. Errors: OL_EIO, OL_ENOMEM. */
+ol_status ol_job_write(const ol_job *job, const char *path);
 
 /** Digest of the values alone: comments and origins do not change it. Errors: OL_ENOMEM. */
 ol_status ol_job_digest(const ol_job *job, char digest[OL_DIGEST_TEXT]);

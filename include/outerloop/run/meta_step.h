@@ -37,7 +37,7 @@ typedef struct ol_episode_record {
 typedef struct ol_step_report {
     int episodes;        /**< N                                       */
     int dropped;         /**< of them                                 */
-    double query_before; /**< mean over the episodes kept             */
+    double query_before; /**< mean over the episodes kept; NaN when not measured */
     double query_after;  /**< mean over the episodes kept             */
     double grad_norm;    /**< ‖G‖ before clipping                     */
     int64_t tokens;      /**< of all episodes                         */
@@ -73,6 +73,10 @@ void ol_meta_stepper_destroy(ol_meta_stepper *stepper);
 ol_status ol_meta_step(ol_meta_stepper *stepper, const ol_outer_spec *outer, int64_t step,
                        const double *costs, ol_episode_source *source, void *payload,
                        ol_state *state, ol_step_report *report);
+
+/** Whether the episodes of the meta-steps from now on measure their query loss before adaptation too,
+ *  which at first is as the learner's spec has it: a forward pass that changes no bit of the state. */
+void ol_meta_stepper_measure_before(ol_meta_stepper *stepper, bool measure);
 
 /** Records of the last meta-step on every rank, in order of episode number: [N], borrowed. */
 const ol_episode_record *ol_meta_stepper_records(const ol_meta_stepper *stepper);

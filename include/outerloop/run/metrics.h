@@ -6,6 +6,7 @@
  *     train/step        a row a meta-step
  *     train/episode     a row an episode
  *     train/own         a row a meta-step of learners with outer parameters of their own
+ *     train/phase       a row a phase of each meta-step; only where train.timers is set
  *     eval/score        a row one (stage, learner, task, seed, adaptation steps)
  *     eval/prediction   a row a test row under each of those
  *     data/overlap      a row a pair of training and test task that share a name or rows
@@ -25,12 +26,14 @@
 #include "outerloop/run/evaluate.h"  /* ol_row_sink */
 #include "outerloop/run/folder.h"    /* ol_run_folder */
 #include "outerloop/run/meta_step.h" /* ol_episode_record, ol_step_report */
+#include "outerloop/run/phases.h"    /* ol_phase_row */
 #include "outerloop/store/table.h"   /* ol_run_record */
 
 enum {
     OL_TABLE_STEP,
     OL_TABLE_EPISODE,
     OL_TABLE_OWN,
+    OL_TABLE_PHASE,
     OL_TABLE_SCORE,
     OL_TABLE_PREDICTION,
     OL_TABLE_OVERLAP,
@@ -84,6 +87,9 @@ ol_status ol_metrics_episode(ol_metrics *metrics, int64_t step, const ol_episode
 /** Add a row to train/own. @param values  [n] the learner's own parameters, after the meta-step */
 ol_status ol_metrics_own(ol_metrics *metrics, int64_t step, const char *name, size_t n,
                          const ol_real *values);
+
+/** Add the rows of a meta-step to train/phase. @param rows  [OL_PHASES] */
+ol_status ol_metrics_phases(ol_metrics *metrics, int64_t step, const ol_phase_row *rows);
 
 /** Record what training shares with the test tasks. */
 ol_status ol_metrics_overlap(ol_metrics *metrics, const ol_overlap *overlap);

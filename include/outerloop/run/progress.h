@@ -23,8 +23,8 @@ typedef struct ol_progress {
     int64_t last;       /**< done when all is done                       */
     double log_seconds; /**< least time between plain lines              */
     double started, spoken;
-    double weight;                         /**< of the running means, which start empty */
-    double before, after, tokens, seconds; /**< weighted sums                           */
+    double weight, weight_gain;          /**< of the running means, which start empty */
+    double after, gain, tokens, seconds; /**< weighted sums                           */
 } ol_progress;
 
 /** Start at `first` of `last` pieces. */
@@ -32,7 +32,8 @@ ol_progress ol_progress_start(const char *what, int64_t first, int64_t last, dou
 
 /**
  * Meta-step number `done` is done.
- * @param before, after  mean query loss before and after adaptation, in nats; NaN where not known
+ * @param before, after  mean query loss before and after adaptation, in nats; NaN where not known.
+ *                       What is shown as before is after, and the mean gain where both are known
  */
 void ol_progress_step(ol_progress *progress, int64_t done, double before, double after,
                       int64_t tokens, double seconds);

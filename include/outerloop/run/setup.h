@@ -18,6 +18,7 @@
 #include "outerloop/meta/outer.h"   /* ol_state */
 #include "outerloop/run/folder.h"   /* ol_run_folder */
 #include "outerloop/run/job.h"      /* ol_job */
+#include "outerloop/run/pace.h"     /* ol_pace */
 #include "outerloop/run/targets.h"  /* ol_targets */
 
 enum { OL_ROW_NAME = 128 /**< bytes of a row's name */ };
@@ -58,10 +59,11 @@ typedef struct ol_setup {
     ol_arm *arms;           /**< [n_arms] */
     ol_targets *targets[2]; /**< without and with demonstrations; NULL where no arm needs it */
     ol_overlap overlap;     /**< rank 0's */
-    bool looks;             /**< ol_setup_look made it                    */
+    bool looks;             /**< nothing of the job is written             */
     char scratch[PATH_MAX]; /**< of a look: folder of its own, "" for none */
     size_t resident_start;  /**< bytes of this process before it read anything of the job      */
     size_t resident_read;   /**< and with tasks, tokenizer and prompts, before the parameters   */
+    ol_pace pace;           /**< of the processors, since training began  */
     bool scored;            /**< there is an eval or adapt stage          */
     bool baseline;          /**< the start is scored beside what was trained from it */
 } ol_setup;
@@ -70,19 +72,20 @@ typedef struct ol_setup {
  * Read, check and prepare a job. Nothing is written but the folder of the job and, where it asks for
  * the built-in suite, that. Collective: fails on all ranks with one message, or on none.
  * @param job  the same on all ranks; taken: it belongs to the setup, or is destroyed on an error
+ * @param looks  only look, and refuse in the same words: no folder of the job is made or written to;
+ *               the built-in suite goes into a folder for scratch, which goes with the setup
  * @param out  *owned by the caller* (ol_setup_destroy)
  * Errors: OL_EUSAGE, OL_EDATA, OL_EIO, OL_ENOMEM, OL_EMPI.
  */
-ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, ol_setup **out);
-
-/**
- * The same, and refused in the same words, to look at a job only: no folder of the job is made or
- * written to. The built-in suite is written into a folder for scratch, which goes with the setup.
- */
-ol_status ol_setup_look(ol_comm *comm, ol_job *job, bool resume, ol_setup **out);
+ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, bool looks, ol_setup **out);
 
 /** Accepts NULL. */
 void ol_setup_destroy(ol_setup *setup);
+static inline void ol_setup_drop(ol_setup **setup)
+{
+    ol_setup_destroy(*setup);
+}
+#define OL_AUTO_SETUP OL_AUTO(ol_setup_drop) ol_setup
 
 /** Warn, on rank 0, when a job will train on more ranks than an arm of it has episodes for. It needs
  *  no setup, so that it can be said before anything is loaded. */

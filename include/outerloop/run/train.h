@@ -19,10 +19,6 @@
 #include "outerloop/run/setup.h"    /* ol_setup, ol_arm */
 #include "outerloop/run/snapshot.h" /* ol_run_mark */
 
-/** Work of an episode: the flop of forward passes of its prompts times the gradients it takes; to be
- *  compared with others of the arm's, for constant factors are left out. */
-double ol_train_cost(const ol_arm *arm, const ol_learner_spec *learner, const ol_episode_cost *c);
-
 /**
  * Train an arm from where `mark` and setup->state stand. Collective.
  * @param metrics  NULL on ranks other than 0

@@ -62,6 +62,7 @@ typedef struct ol_strings {
 
 /** Free the strings. Accepts NULL and a zero struct. */
 void ol_strings_finish(ol_strings *strings);
+#define OL_AUTO_STRINGS OL_AUTO(ol_strings_finish) ol_strings
 
 /* Life of a file. */
 
@@ -71,8 +72,21 @@ ol_status ol_archive_open(const char *path, ol_archive **out);
 /** Create a file to write, in place of any that is there. @param out *owned by the caller*. */
 ol_status ol_archive_create(const char *path, ol_archive **out);
 
+/** Make a file of what `fill` puts into it: written aside, synced and renamed, so that a file of that
+ *  name is whole or not there. Errors: OL_EIO, those of `fill`. */
+ol_status ol_archive_make(const char *path,
+                          ol_status (*fill)(const void *payload, ol_archive *file),
+                          const void *payload);
+
 /** Close and free. Only after OL_OK is a written file whole. Accepts NULL. */
 ol_status ol_archive_close(ol_archive *archive);
+
+/** One that is read: closed where its name ends. */
+static inline void ol_archive_drop(ol_archive **archive)
+{
+    ol_archive_close(*archive);
+}
+#define OL_AUTO_ARCHIVE OL_AUTO(ol_archive_drop) ol_archive
 
 /** The path it was opened with. Borrowed. */
 const char *ol_archive_path(const ol_archive *archive);

@@ -4,7 +4,7 @@
  * Checkpoints that are whole or not there.
  *
  *     FOLDER/step-000100.h5
- *       /                attributes format, version, step, seed, rng, run_id, digest, and the caller's
+ *       /                attributes format, version, step, seed, rng, run_id, and the caller's
  *       /job             the resolved job file, as text
  *       /model           attributes of the caller: what must match for the file to be of use
  *       /params/<name>   float32 by Hugging Face name, each with the attribute digest
@@ -12,10 +12,10 @@
  *       /moments/m/<name>, /moments/v/<name>
  *       /files/<name>    bytes of files that belong to the model (import), each with a digest
  *
- * Nothing in it depends on the number of ranks. A digest (XXH3-128) is kept of every tensor, and the
- * root's covers all of these in name order, all attributes and the job. In front of the HDF5 file
- * proper, in the 512 bytes that HDF5 leaves to its user, stand step, run_id, length and the digest
- * of all that follows, as text (`head -6 FILE`).
+ * Nothing in it depends on the number of ranks. In front of the HDF5 file proper, in the 512 bytes
+ * that HDF5 leaves to its user, stand step, run_id, length and the digest (XXH3-128) of all that
+ * follows, as text (`head -6 FILE`): it seals every byte, and two files of one digest are the same.
+ * Each tensor and each file has a digest of its own besides, of what was in memory.
  *
  * Writing: the space is checked; FOLDER/step-000100.h5.tmp-<run_id> is written and closed, opened
  * again and every byte compared with its digest; then synced, renamed, the folder synced; then the
@@ -23,9 +23,8 @@
  * whole checkpoint. `latest` is a hint for people and is never believed.
  *
  * Reading: the length and the digest of the whole are checked first, which finds accidents. They have
- * no key and defend against nobody: what HDF5 may see is decided by ol_archive_open. Then come the
- * digests inside. The step is the one stored inside, not
- * the one in the name.
+ * no key and defend against nobody: what HDF5 may see is decided by ol_archive_open. Each tensor's
+ * own digest is compared when it is read. The step is the one stored inside, not the one in the name.
  *
  * Errors of all functions: OL_EDATA for a file that is torn, altered, or no checkpoint (file and
  * object named), OL_EIO when writing fails, OL_ENOMEM. Local: rank 0 writes; any rank may read.
@@ -125,21 +124,26 @@ typedef enum ol_checkpoint_part {
 } ol_checkpoint_part;
 
 /**
- * Open a file and check it whole: its length, the digest of all its bytes, and the root digest over
- * attributes, job, names, shapes and digests of the tensors. Cost: the file is read once.
+ * Open a file and check it whole: its length and the digest of all its bytes. Cost: the file is read
+ * once.
  * @param out *owned by the caller* (ol_checkpoint_close)
  */
 ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out);
 
 /** Close and free. Accepts NULL. */
 void ol_checkpoint_close(ol_checkpoint *checkpoint);
+static inline void ol_checkpoint_drop(ol_checkpoint **checkpoint)
+{
+    ol_checkpoint_close(*checkpoint);
+}
+#define OL_AUTO_CHECKPOINT OL_AUTO(ol_checkpoint_drop) ol_checkpoint
 
 int64_t ol_checkpoint_step(const ol_checkpoint *checkpoint);
 int64_t ol_checkpoint_moments_step(const ol_checkpoint *checkpoint);
 uint64_t ol_checkpoint_seed(const ol_checkpoint *checkpoint);
 const char *ol_checkpoint_run_id(const ol_checkpoint *checkpoint); /**< borrowed */
 const char *ol_checkpoint_job(const ol_checkpoint *checkpoint);    /**< borrowed */
-const char *ol_checkpoint_digest(const ol_checkpoint *checkpoint); /**< of the root, borrowed */
+const char *ol_checkpoint_digest(const ol_checkpoint *checkpoint); /**< of all of it, borrowed */
 
 /** True when the file holds moments. */
 bool ol_checkpoint_has_moments(const ol_checkpoint *checkpoint);

@@ -23,8 +23,8 @@
  *
  * HDF5 works on a copy, in a child process (child.h), which then takes the place of the file: it is
  * whole at any instant, whatever is killed, whoever reads it, however full the disk is, and what
- * HDF5 makes of a damaged file never reaches the run. A file that cannot be used is set aside and
- * made again. The two files mend each other: rows that the journal has lost come back from
+ * HDF5 makes of a damaged file never reaches the run. A file that cannot be added to is made again.
+ * The two files mend each other: rows that the journal has lost come back from
  * metrics.h5, table by table, where the digest of the table's rows holds.
  *
  * A table is described once, as a constant:
@@ -139,7 +139,7 @@ ol_status ol_tables_append(ol_tables *tables, int table, const ol_cell *cells);
 
 /** Bring metrics.h5 up to the journal, and put the journal back where it was removed. True when
  *  both have all rows; otherwise the reason is logged as a warning, once (and again after a
- *  success). Cost: a copy of the file. */
+ *  success). Cost: a copy of the file, and the journal is read. */
 bool ol_tables_flush(ol_tables *tables);
 
 /** The same where it is due: a second after it was last done, later where it takes long (a
