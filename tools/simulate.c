@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /*
  * The communication of meta-steps, as train.c and meta_step.c do it, by ranks that sleep where they would
- * compute. tools/simulate compiles it with the comm room for SimGrid; it runs under mpirun too.
+ * compute. tools/simulate compiles it with all of the comm room but expansion.c, whose additions are
+ * slept through too.
  *
- * usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS NODE ADD_NS
+ * usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS LAYERS ADD_NS
  *   EPISODES of a rank a meta-step, of SECONDS each, give or take SPREAD of it (standard deviation);
- *   VECTORS of ELEMENTS floats each; NODE ranks a node (0: as MPI says); an addition takes ADD_NS.
+ *   VECTORS of ELEMENTS floats each, whose sums have LAYERS; an addition takes ADD_NS.
  * The last line, of rank 0:
  *   ranks= node= step_s= comm_s= node_bytes= between_bytes=
- *     seconds of a meta-step and of its communication and additions, of the slowest rank, mean over steps
- *     after the first; bytes sent by the rank that sends most, in its node and to others.
+ *     seconds of a meta-step and of its communication and additions, of the slowest rank, mean over steps;
+ *     bytes sent by the rank that sends most, in its node and to others.
  */
 #include <math.h>
 #include <stdio.h>
@@ -23,8 +24,58 @@
 
 enum { MOST_VECTORS = 8, WIDTH = 12 }; /* numbers that travel with an episode */
 
+static int layers; /* of all sums: the same on all ranks, which share one process's variables */
+
+/* --- in the place of expansion.c: sums that take their room and their messages, and no time --------- */
+
+ol_status ol_expansion_init(ol_expansion *e, size_t n)
+{
+    *e = (ol_expansion){.n = n};
+    for (int l = 0; l < layers; l++) {
+        e->layers[l] = malloc(n * sizeof(double) + 1);
+        OL_CHECK(e->layers[l], OL_ENOMEM, "no memory for %zu sums", n);
+    }
+    return OL_OK;
+}
+
+void ol_expansion_finish(ol_expansion *e)
+{
+    for (int l = 0; l < layers; l++)
+        free(e->layers[l]);
+}
+
+size_t ol_expansion_bytes(size_t n)
+{
+    return n * sizeof(double);
+}
+
+void ol_expansion_clear(ol_expansion *e)
+{
+    (void)e;
+}
+
+ol_status ol_expansion_add(ol_expansion *e, size_t at, size_t n, ol_sum_type type, const void *x)
+{
+    (void)e, (void)at, (void)n, (void)type, (void)x;
+    return OL_OK;
+}
+
+int ol_expansion_level(ol_expansion *e, size_t at, size_t n)
+{
+    (void)e, (void)at, (void)n;
+    return layers;
+}
+
+void ol_expansion_round(const ol_expansion *e, size_t at, size_t n, ol_sum_type type, double scale,
+                        void *out)
+{
+    (void)e, (void)at, (void)n, (void)type, (void)scale, (void)out;
+}
+
+/* --- meta-steps --------------------------------------------------------------------------------- */
+
 typedef struct job {
-    int steps, episodes, vectors, node;
+    int steps, episodes, vectors;
     double seconds, spread, add_seconds;
     size_t elements;
     ol_comm *comm;
@@ -93,7 +144,7 @@ static ol_status meta_step(job *j, int step, cost *c)
     OL_TRY(ol_comm_agree(j->comm, status));
     OL_TRY(ol_schedule_gather(&j->schedule, j->comm, WIDTH, j->rows));
     OL_TRY(ol_exact_sum_finish(j->sum, scales, j->x));
-    compute((double)j->vectors * (double)j->elements / sharing * (nodes - 1) / nodes *
+    compute((double)j->vectors * (double)j->elements / sharing * (nodes - 1) / nodes * layers *
             j->add_seconds);
     c->comm += ol_clock_seconds() - begin;
     c->sent = ol_exact_sum_sent(j->sum);
@@ -122,23 +173,13 @@ static ol_status prepare(job *j)
     size_t lengths[MOST_VECTORS];
     ol_status status = OL_OK;
 
-    if (j->node > 0) {
-        const int n = (size + j->node - 1) / j->node;
-        int *sizes = calloc((size_t)n, sizeof *sizes);
-
-        for (int i = 0; sizes && i < n; i++)
-            sizes[i] = i < n - 1 ? j->node : size - (n - 1) * j->node;
-        if (sizes)
-            OL_TRY(ol_comm_pretend_nodes(j->comm, sizes, n));
-        free(sizes);
-    }
     j->costs = calloc((size_t)N, sizeof *j->costs);
     j->rows = calloc((size_t)N * WIDTH, sizeof *j->rows);
     if (!j->costs || !j->rows)
         status = ol_fail(OL_ENOMEM, "no memory for %d episodes", N);
     for (int i = 0; i < j->vectors && status == OL_OK; i++) {
         lengths[i] = j->elements;
-        j->x[i] = calloc(j->elements, sizeof(float));
+        j->x[i] = malloc(j->elements * sizeof(float)); /* of no value */
         if (!j->x[i])
             status = ol_fail(OL_ENOMEM, "no memory for vectors");
     }
@@ -154,11 +195,8 @@ static ol_status run(job *j)
     cost c = {0};
 
     OL_TRY(prepare(j));
-    for (int s = 0; s <= j->steps; s++) {
-        if (s <= 1)
-            c = (cost){0};
+    for (int s = 0; s < j->steps; s++)
         OL_TRY(turn(j, s, &c));
-    }
     OL_TRY(ol_comm_reduce(j->comm, c.step / j->steps, &step));
     OL_TRY(ol_comm_reduce(j->comm, c.comm / j->steps, &comm));
     OL_TRY(ol_comm_reduce(j->comm, (double)c.sent.node, &node));
@@ -177,7 +215,7 @@ int main(int argc, char **argv)
 
     if (argc != 9) {
         fprintf(stderr,
-                "usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS NODE ADD_NS\n");
+                "usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS LAYERS ADD_NS\n");
         return 2;
     }
     j.steps = atoi(argv[1]);
@@ -186,9 +224,10 @@ int main(int argc, char **argv)
     j.spread = atof(argv[4]);
     j.vectors = atoi(argv[5]);
     j.elements = (size_t)atof(argv[6]);
-    j.node = atoi(argv[7]);
+    layers = atoi(argv[7]);
     j.add_seconds = 1e-9 * atof(argv[8]);
-    if (j.steps < 1 || j.episodes < 1 || j.vectors < 1 || j.vectors > MOST_VECTORS)
+    if (j.steps < 1 || j.episodes < 1 || j.vectors < 1 || j.vectors > MOST_VECTORS || layers < 1 ||
+        layers > OL_EXPANSION_LAYERS)
         return 2;
     status = ol_comm_init(&j.comm);
     if (status == OL_OK)
