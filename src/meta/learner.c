@@ -112,7 +112,7 @@ double ol_learner_flop(const ol_model *model, const ol_learner_spec *spec,
                        const ol_prompts_size *support, const ol_prompts_size *query)
 {
     const double s = ol_cost_gradient(model, support), q = ol_cost_gradient(model, query);
-    const ol_extent extent = {.prompts = support->prompts,
+    const ol_extent extent = {.prompts = (int)support->prompts,
                               .tokens = support->tokens,
                               .longest = support->longest,
                               .scored = support->scored};

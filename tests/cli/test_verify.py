@@ -321,7 +321,7 @@ def test_torn_anywhere(folder):
 
 
 def test_usage(folder):
-    for words, said in ((("--precision", "f16", "x.h5"), "f16"), ((), "At least one FILE.h5")):
+    for words, said in ((("--precision", "f8", "x.h5"), "f8"), ((), "At least one FILE.h5")):
         for ranks in (0, 2):
             done = verify(ranks, *words)
             check(done.returncode == 2, f"exit {done.returncode}, not 2: {done.stderr}")

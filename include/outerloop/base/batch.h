@@ -52,7 +52,7 @@ static inline int64_t ol_batch_tokens(const ol_batch *batch)
 
 /** What the work of prompts follows from. */
 typedef struct ol_prompts_size {
-    int prompts;
+    int64_t prompts;
     int64_t longest; /**< tokens of the longest prompt                  */
     int64_t tokens;
     int64_t squares; /**< Σ over prompts of their length squared        */
