@@ -181,15 +181,6 @@ static bool is_shared(const ol_report *r, int a, int b)
     return x->run != y->run && !report_is_start(x) && strcmp(x->name, y->name) == 0;
 }
 
-static bool any_shared(const ol_report *r)
-{
-    for (int a = 0; a < r->n_scored; a++)
-        for (int b = 0; b < a; b++)
-            if (is_shared(r, a, b))
-                return true;
-    return false;
-}
-
 static bool is_pair(const ol_report *r, int a, int b, const block *k)
 {
     const report_learner *x = r->scored[a], *y = r->scored[b];
@@ -197,6 +188,15 @@ static bool is_pair(const ol_report *r, int a, int b, const block *k)
     return k->shared
                ? is_shared(r, a, b)
                : !k->across || (x->run != y->run && !report_is_start(x) && !report_is_start(y));
+}
+
+static bool any_pair(const ol_report *r, const block *k)
+{
+    for (int a = 0; a < r->n_scored; a++)
+        for (int b = 0; b < a; b++)
+            if (is_pair(r, a, b, k))
+                return true;
+    return false;
 }
 
 static ol_status add_pairs(const ol_report *r, int subject, const block *k, ol_text *out)
@@ -222,10 +222,11 @@ static ol_status add_differences_of(const ol_report *r, int subject, int width, 
     block k = {.name = name_width(r, width < 80 ? 14 : 20),
                .narrow = width < NARROW,
                .across = across,
-               .shared = across && any_shared(r)};
+               .shared = true};
     const int fit = (width - 2 * k.name - 3) / DIFFERENCE, most = k.narrow ? r->n_counts : fit;
 
-    if (r->n_scored < 2)
+    k.shared = across && any_pair(r, &k);
+    if (!any_pair(r, &k))
         return OL_OK;
     OL_TRY(ol_text_format(out, "differences, %s%s(points, paired [95 %% interval])\n\n",
                           r->subjects[subject].name, k.narrow ? "\n" : " "));
