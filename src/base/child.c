@@ -87,14 +87,26 @@ static bool write_all(int fd, const void *data, size_t size)
     return true;
 }
 
+/* A write that fails is no crash, and neither is a request to stop: launchers send those to a rank's
+   children too, and the parent heeds them. */
+static void signals_of_child(void)
+{
+    static const int ignored[] = {SIGXFSZ, SIGPIPE, SIGHUP,  SIGINT,
+                                  SIGTERM, SIGUSR1, SIGUSR2, SIGALRM};
+
+    for (int number = 1; number < NSIG; number++)
+        signal(number, SIG_DFL);
+    for (size_t i = 0; i < sizeof ignored / sizeof *ignored; i++)
+        signal(ignored[i], SIG_IGN);
+}
+
 static void be_child(int pipe, ol_child_work work, void *payload, ol_child_limits limits,
                      size_t size)
 {
     static struct report report;
     void *answer = calloc(1, size + 1);
 
-    for (int number = 1; number < NSIG; number++)
-        signal(number, number == SIGXFSZ ? SIG_IGN : SIG_DFL); /* a write that fails is no crash */
+    signals_of_child();
     be_quiet();
     apply_limits(limits);
     report.status = answer ? work(payload, answer) : OL_ENOMEM;

@@ -74,6 +74,26 @@ static ol_status hangs(void *payload, void *answer)
     return OL_OK;
 }
 
+static ol_status be_asked_to_stop(void *payload, void *answer)
+{
+    static const int signals[] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT, SIGHUP};
+
+    (void)payload;
+    (void)answer;
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        raise(signals[i]);
+    return OL_OK;
+}
+
+/* mpirun sends them to the children of a rank too: no crash of what is read. */
+static void test_requests_to_stop(void **state)
+{
+    (void)state;
+    assert_int_equal(
+        ol_child_run(be_asked_to_stop, NULL, (ol_child_limits){.seconds = 30}, "f.h5", NULL, 0),
+        OL_OK);
+}
+
 static void test_hang(void **state)
 {
     const double began = ol_clock_seconds();
@@ -133,8 +153,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answer), cmocka_unit_test(test_failure),
-        cmocka_unit_test(test_crash),  cmocka_unit_test(test_hang),
-        cmocka_unit_test(test_leaves), cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_crash),  cmocka_unit_test(test_requests_to_stop),
+        cmocka_unit_test(test_hang),   cmocka_unit_test(test_leaves),
+        cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,7 +5,8 @@
  *
  * The child has a copy of all memory, so that it can read whatever its parent can; what it writes
  * there is lost. It says how it ended, and up to `answer` bytes, through a pipe. Its output goes
- * nowhere, it has no signal handlers of its parent's, and it leaves without running exit handlers.
+ * nowhere, it has no signal handlers of its parent's and takes no notice of requests to stop, and it
+ * leaves without running exit handlers.
  *
  * Use it for what a library does with a file that may be damaged or hostile. Not for work on memory
  * that a network card may have taken (what MPI sends and receives): some drivers hide it from
