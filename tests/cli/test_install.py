@@ -26,7 +26,7 @@ def named_paths(top):
              for path in re.findall(rf"/{re.escape(PREFIX)}/(share/[\w/.-]*\w)", text)}
     doc = top / "share" / "doc" / "outerloop"
     return paths | {doc / link for link in
-                    re.findall(r"\]\((docs/[^)]+)\)", (doc / "README.md").read_text())}
+                    re.findall(r"\]\((docs/[^)#]+)[^)]*\)", (doc / "README.md").read_text())}
 
 
 def installed():
