@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "outerloop/base/file.h" /* ol_check_output */
 #include "outerloop/base/text.h" /* ol_text */
 
 enum { MOST = 32 /* options of a command */, LONG = 256 /* keys of those without a letter */ };
@@ -80,6 +81,8 @@ static void add_word(struct argp_state *state, ol_cli_words *words, const char *
 
 static void take_value(struct argp_state *state, const ol_cli_option *o, const char *value)
 {
+    if (o->writes && ol_check_output(value) != OL_OK)
+        argp_error(state, "--%s: %s", o->name, ol_status_message());
     if (o->flag)
         *o->flag = true;
     else if (o->text)
