@@ -5,11 +5,11 @@
 
 #include "command.h"
 #include "outerloop/base/clock.h"
+#include "outerloop/check/bench.h"
+#include "outerloop/collective/phases.h"
 #include "outerloop/kernel/gemm.h"
 #include "outerloop/kernel/products.h"
 #include "outerloop/kernel/rate.h"
-#include "outerloop/run/bench.h"
-#include "outerloop/run/phases.h"
 
 /* The f64 build of the same function; precision.h names it. */
 ol_status ol_bench_f64(const ol_bench_spec *spec, ol_bench_report *report);

@@ -9,7 +9,7 @@
 #include "outerloop/base/log.h"
 #include "outerloop/base/text.h"
 #include "outerloop/data/target.h"
-#include "outerloop/run/package.h" /* ol_package_tokenizer */
+#include "outerloop/package/package.h" /* ol_package_tokenizer */
 #include "outerloop/store/archive.h"
 
 typedef struct prompts_options {

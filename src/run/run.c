@@ -11,11 +11,11 @@
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
 #include "outerloop/kernel/products.h" /* ol_products_describe */
 #include "outerloop/kernel/rate.h"     /* ol_gemm_pace */
+#include "outerloop/record/metrics.h"  /* ol_metrics */
+#include "outerloop/record/snapshot.h" /* ol_snapshot_resume */
 #include "outerloop/run/memory.h"      /* ol_memory_plan */
-#include "outerloop/run/metrics.h"     /* ol_metrics */
 #include "outerloop/run/scores.h"      /* ol_score_targets */
 #include "outerloop/run/setup.h"       /* ol_setup */
-#include "outerloop/run/snapshot.h"    /* ol_snapshot_resume */
 #include "outerloop/run/stop.h"        /* ol_stop_watch */
 #include "outerloop/run/train.h"       /* ol_train */
 #include "run_parts.h"

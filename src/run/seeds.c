@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "outerloop/base/log.h"   /* ol_log_* */
-#include "outerloop/run/folder.h" /* ol_run_folder */
-#include "outerloop/run/lock.h"   /* ol_run_lock */
-#include "outerloop/run/setup.h"  /* ol_setup_create, ol_describe_idle */
-#include "outerloop/run/stop.h"   /* ol_stop_agree */
+#include "outerloop/base/log.h"      /* ol_log_* */
+#include "outerloop/record/folder.h" /* ol_run_folder */
+#include "outerloop/record/lock.h"   /* ol_run_lock */
+#include "outerloop/run/setup.h"     /* ol_setup_create, ol_describe_idle */
+#include "outerloop/run/stop.h"      /* ol_stop_agree */
 #include "run_parts.h"
 
 /* One start of `outerloop run`. */

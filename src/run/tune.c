@@ -22,9 +22,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "job_keys.h"
-#include "outerloop/base/log.h"   /* ol_log_* */
-#include "outerloop/run/folder.h" /* ol_run_folder */
+#include "outerloop/base/log.h"      /* ol_log_* */
+#include "outerloop/record/folder.h" /* ol_run_folder */
+#include "outerloop/run/run.h"       /* ol_tune_job */
 #include "run_parts.h"
 #include "tune_parts.h"
 
