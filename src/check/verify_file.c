@@ -32,27 +32,28 @@ static ol_status read_int(const ol_archive *a, const char *object, const char *n
     return OL_OK;
 }
 
-/* Which of the words an attribute is. */
-static ol_status read_word(const ol_archive *a, const char *object, const char *name, int n,
+/* Which of the words an attribute is; NULL ends them. */
+static ol_status read_word(const ol_archive *a, const char *object, const char *name,
                            const char *const *words, int *out)
 {
     OL_AUTO_FREE char *text = NULL;
+    const char *last = words[0];
 
     OL_TRY(ol_archive_get_text(a, object, name, &text));
-    for (*out = 0; *out < n && strcmp(text, words[*out]) != 0;)
-        ++*out;
-    OL_CHECK(*out < n, OL_EDATA,
+    for (*out = 0; words[*out] && strcmp(text, words[*out]) != 0;)
+        last = words[(*out)++];
+    OL_CHECK(words[*out], OL_EDATA,
              "%s: %s of %s is \"%s\", which this program does not know (it knows %s ... %s)",
-             ol_archive_path(a), name, object, text, words[0], words[n - 1]);
+             ol_archive_path(a), name, object, text, words[0], last);
     return OL_OK;
 }
 
 static ol_status read_format(const ol_archive *a, int *version)
 {
-    static const char *const formats[] = {"meta-step-verification"};
+    static const char *const formats[] = {"meta-step-verification", NULL};
     int format = 0;
 
-    OL_TRY(read_word(a, "/", "format", 1, formats, &format));
+    OL_TRY(read_word(a, "/", "format", formats, &format));
     OL_TRY(read_int(a, "/", "version", version));
     OL_CHECK(*version == VERSION_GPT2 || *version == VERSION, OL_EDATA,
              "%s: format version %d; this program reads versions %d and %d", ol_archive_path(a),
@@ -76,11 +77,11 @@ static ol_status create_model(const ol_archive *a, const ol_model_spec *spec,
 /* Version 1: a GPT-2 by its numbers. */
 static ol_status read_gpt2(const ol_archive *a, ol_model **out)
 {
-    static const char *const arches[] = {"gpt2"};
+    static const char *const arches[] = {"gpt2", NULL};
     ol_model_spec spec = OL_MODEL_SPEC_INIT;
     int arch;
 
-    OL_TRY(read_word(a, "/model", "arch", 1, arches, &arch));
+    OL_TRY(read_word(a, "/model", "arch", arches, &arch));
     OL_TRY(read_int(a, "/model", "n_layer", &spec.layers));
     OL_TRY(read_int(a, "/model", "n_head", &spec.heads));
     OL_TRY(read_int(a, "/model", "n_embd", &spec.width));
@@ -198,24 +199,19 @@ static ol_status check_steps(const ol_archive *a, int steps)
 
 static ol_status read_learner(const ol_archive *a, ol_verify_case *c)
 {
-    static const char *const optimizers[] = {[OL_SGD] = "sgd", [OL_ADAMW] = "adamw"};
-    static const char *const moments[] = {[OL_MOMENTS_SEPARATE] = "separate",
-                                          [OL_MOMENTS_READ] = "read",
-                                          [OL_MOMENTS_CARRY] = "carry",
-                                          [OL_MOMENTS_CARRY_V] = "carry_v"};
-    static const char *const outer[] = {"adamw"};
+    static const char *const outer[] = {"adamw", NULL};
     ol_learner_spec *learner = &c->learner;
     int word;
 
     *learner = (ol_learner_spec){
         .learner = ol_learner_find("maml"), .storage = OL_STORAGE_KEEP, .measure_before = true};
-    OL_TRY(read_word(a, "/inner", "optimizer", 2, optimizers, &word));
+    OL_TRY(read_word(a, "/inner", "optimizer", ol_optimizer_names, &word));
     learner->inner = (ol_optimizer)word;
-    OL_TRY(read_word(a, "/inner", "moments", 4, moments, &word));
+    OL_TRY(read_word(a, "/inner", "moments", ol_moments_names, &word));
     learner->moments = (ol_moments)word;
     OL_TRY(read_int(a, "/inner", "steps", &learner->steps));
     OL_TRY(read_adam(a, "/inner", &learner->adam));
-    OL_TRY(read_word(a, "/outer", "optimizer", 1, outer, &word));
+    OL_TRY(read_word(a, "/outer", "optimizer", outer, &word));
     OL_TRY(read_int(a, "/outer", "order", &learner->order));
     OL_TRY(read_adam(a, "/outer", &c->outer.adam));
     OL_TRY(ol_archive_get_f64(a, "/outer", "max_grad_norm", &c->outer.max_grad_norm));

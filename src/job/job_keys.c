@@ -6,22 +6,11 @@
 #include <stddef.h>
 
 #include "outerloop/kernel/products.h" /* ol_products_names */
-#include "outerloop/text/prompt.h"     /* ol_variant */
+#include "outerloop/text/prompt.h"     /* ol_variant_names */
 
 static const char *const stages[] = {"train", "eval", "adapt", NULL};
 static const char *const inits[] = {"random", "import", "checkpoint", NULL};
 static const char *const stored[] = {"f32", "bf16", NULL};
-static const char *const variants[] = {[OL_DIRECT] = "direct", [OL_CHANNEL] = "channel", NULL};
-static const char *const optimizers[] = {[OL_SGD] = "sgd", [OL_ADAMW] = "adamw", NULL};
-static const char *const moments[] = {[OL_MOMENTS_SEPARATE] = "separate",
-                                      [OL_MOMENTS_READ] = "read",
-                                      [OL_MOMENTS_CARRY] = "carry",
-                                      [OL_MOMENTS_CARRY_V] = "carry_v",
-                                      NULL};
-static const char *const storages[] = {[OL_STORAGE_AUTO] = "auto",
-                                       [OL_STORAGE_KEEP] = "keep",
-                                       [OL_STORAGE_RECOMPUTE] = "recompute",
-                                       NULL};
 static const char *const schedules[] = {
     [OL_CONSTANT] = "constant", [OL_LINEAR] = "linear", [OL_COSINE] = "cosine", NULL};
 static const char *const rates[] = {
@@ -109,7 +98,7 @@ static const ol_conf_key keys[] = {
            "folder in MetaICL's layout (config/, data/); \"\" = the built-in suite"),
     STRING("data.setting", data.setting, "\"hr_to_lr\"",
            "which tasks train and test: ROOT/config/SETTING.json"),
-    WORD("data.variant", data.variant, "\"direct\"", variants,
+    WORD("data.variant", data.variant, "\"direct\"", ol_variant_names,
          "score the output given the input, or (channel) the input given the output"),
     STRING("data.tokenizer", data.tokenizer, "\"\"",
            "folder with tokenizer.json, or vocab.json and merges.txt; GGUF file; \"\" = the model's or suite's"),
@@ -137,7 +126,7 @@ static const ol_conf_key keys[] = {
         "of an episode, for the inner loop"),
     INT("learner.query", learner.query, "4", 1, 65536, "prompts",
         "of an episode, for the outer gradient"),
-    WORD("learner.inner.optimizer", learner.inner.optimizer, "\"adamw\"", optimizers,
+    WORD("learner.inner.optimizer", learner.inner.optimizer, "\"adamw\"", ol_optimizer_names,
          "steps on one task, in training and in adaptation"),
     INT("learner.inner.steps", learner.inner.steps, "1", 1, 1000, "steps", "inner steps (K)"),
     REAL("learner.inner.lr", learner.inner.lr, "1e-3", 0, INFINITY, 0, "", "inner rate"),
@@ -151,9 +140,9 @@ static const ol_conf_key keys[] = {
          "added under that root: keeps gradients through steps from small moments accurate"),
     REAL("learner.inner.weight_decay", learner.inner.weight_decay, "0.0", 0, INFINITY, 0, "",
          "decoupled, on matrices only"),
-    WORD("learner.inner.moments", learner.inner.moments, "\"carry\"", moments,
+    WORD("learner.inner.moments", learner.inner.moments, "\"carry\"", ol_moments_names,
          "what both loops share: nothing; read: inner starts from outer; carry: and hands back"),
-    WORD("learner.inner.storage", learner.inner.storage, "\"auto\"", storages,
+    WORD("learner.inner.storage", learner.inner.storage, "\"auto\"", ol_storage_names,
          "steps whose activations are kept: the last and what storage_mib holds, the last, none; same bits"),
     INT("learner.inner.storage_mib", learner.inner.storage_mib, "512", 0, 1 << 20, "MiB",
         "memory of a rank for activations of inner steps before the last, where storage is auto"),
@@ -248,13 +237,3 @@ const ol_conf_table ol_job_keys = {
     .help = "learners to compare: ( { name = \"a\"; learner = { order = 1; }; } ), "
             "--set arms.a.learner.order=2",
 };
-
-const char *ol_job_optimizer_name(int optimizer)
-{
-    return optimizers[optimizer];
-}
-
-const char *ol_job_moments_name(int mode)
-{
-    return moments[mode];
-}

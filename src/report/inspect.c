@@ -16,7 +16,7 @@
 #include "outerloop/base/size.h"        /* ol_allocate */
 #include "outerloop/job/job.h"          /* ol_job */
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint */
-#include "outerloop/text/prompt.h"      /* ol_variant_name */
+#include "outerloop/text/prompt.h"      /* ol_variant_names */
 
 enum { INDENT = 12 /* columns of a label */ };
 
@@ -64,8 +64,8 @@ static ol_status describe_learner(const ol_job *job, ol_text *out)
     OL_TRY(ol_inspect_line(out, "learner", "%s%s; %d episodes of %d + %d prompts", l->algorithm,
                            ol_job_order_text(job), l->episodes, l->support, l->query));
     return ol_inspect_line(out, "inner", "%d steps of %s, lr %g, moments %s; outer lr %g", i->steps,
-                           ol_job_optimizer_name(i->optimizer), i->lr,
-                           ol_job_moments_name(i->moments), l->outer.lr);
+                           ol_optimizer_names[i->optimizer], i->lr,
+                           ol_moments_names[i->moments], l->outer.lr);
 }
 
 ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
@@ -81,7 +81,7 @@ ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
         status =
             ol_inspect_line(out, "data", "%s, setting %s, %s, %d shots",
                             *job->data.root ? job->data.root : "built-in suite", job->data.setting,
-                            ol_variant_name((ol_variant)job->data.variant), job->data.shots);
+                            ol_variant_names[job->data.variant], job->data.shots);
     if (status == OL_OK)
         status = describe_learner(job, out);
     for (int i = 0; i < job->n_arms && status == OL_OK; i++)

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "outerloop/base/clock.h"  /* ol_clock_utc */
-#include "outerloop/text/prompt.h" /* ol_variant_name */
+#include "outerloop/text/prompt.h" /* ol_variant_names */
 #include "report_parts.h"
 
 /* The parts of the document, filled together. */
@@ -111,7 +111,7 @@ static json_t *config_of(const ol_report *r, const report_learner *l, const char
     if (l->job) {
         set_text(config, "dataset_path", *l->job->data.root ? l->job->data.root : "built-in suite");
         set_text(config, "dataset_name", l->job->data.setting);
-        set_text(more, "variant", ol_variant_name((ol_variant)l->job->data.variant));
+        set_text(more, "variant", ol_variant_names[l->job->data.variant]);
     }
     for (size_t i = 0; i < l->n_scores; i++) {
         const report_score *s = &l->scores[i];

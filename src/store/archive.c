@@ -232,14 +232,6 @@ ol_status ol_archive_set_f64(ol_archive *archive, const char *object, const char
     return set_attribute(archive, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, NULL, &value);
 }
 
-ol_status ol_archive_set_f64s(ol_archive *archive, const char *object, const char *name,
-                              size_t count, const double *values)
-{
-    const hsize_t n = count;
-
-    return set_attribute(archive, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &n, values);
-}
-
 ol_status ol_h5_set_strings(ol_archive *archive, const char *object, const char *name, size_t n,
                             const char *const *values)
 {

@@ -135,22 +135,6 @@ ol_status ol_archive_get_f64s(const ol_archive *archive, const char *object, con
     return read_numbers(archive, object, name, H5T_NATIVE_DOUBLE, count, out);
 }
 
-ol_status ol_archive_shape(const ol_archive *archive, const char *object, int max_rank,
-                           int64_t *dims, int *rank)
-{
-    AUTO_ITEM it = item_of(archive, object, NULL);
-    hsize_t extents[H5S_MAX_RANK];
-
-    OL_TRY(open_item(&it));
-    *rank = H5Sget_simple_extent_dims(it.space, extents, NULL);
-    OL_CHECK(*rank >= 0 && *rank <= max_rank, OL_EDATA,
-             "%s: %s: has %d dimensions, at most %d expected", archive->path, object, *rank,
-             max_rank);
-    for (int i = 0; i < *rank; i++)
-        dims[i] = (int64_t)extents[i];
-    return OL_OK;
-}
-
 ol_status ol_archive_count(const ol_archive *archive, const char *object, size_t *count)
 {
     AUTO_ITEM it = item_of(archive, object, NULL);

@@ -241,10 +241,6 @@ ol_status ol_job_cell(const ol_job *job, const char *grid, size_t i, ol_job **ce
 /** eval.adapt_lr, or the inner rate where that is 0. */
 double ol_job_adapt_lr(const ol_job *job);
 
-/** The word of a value, as files spell it: for columns and messages. Static text. */
-const char *ol_job_optimizer_name(int optimizer);
-const char *ol_job_moments_name(int moments);
-
 /**
  * Append the resolved job as a libconfig file: every key, its value and in a comment where that
  * came from; arms included. Reading it back gives the same values. Errors: OL_ENOMEM.

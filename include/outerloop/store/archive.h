@@ -105,14 +105,6 @@ ol_status ol_archive_children(const ol_archive *archive, const char *group, ol_s
 /** Names of the attributes of an object in name order. @param out *owned by the caller*. */
 ol_status ol_archive_attributes(const ol_archive *archive, const char *object, ol_strings *out);
 
-/**
- * Extents of a dataset.
- * @param dims  [max_rank], the first *rank are set; a dataset of more dimensions is OL_EDATA
- * @param rank  0 for a scalar
- */
-ol_status ol_archive_shape(const ol_archive *archive, const char *object, int max_rank,
-                           int64_t *dims, int *rank);
-
 /** Elements of a dataset, the product of its extents. */
 ol_status ol_archive_count(const ol_archive *archive, const char *object, size_t *count);
 
@@ -199,8 +191,6 @@ ol_status ol_archive_set_i64(ol_archive *archive, const char *object, const char
                              int64_t value);
 ol_status ol_archive_set_f64(ol_archive *archive, const char *object, const char *name,
                              double value);
-ol_status ol_archive_set_f64s(ol_archive *archive, const char *object, const char *name,
-                              size_t count, const double *values);
 
 /** Write a UTF-8 string. Errors also: OL_EDATA when it is not UTF-8. */
 ol_status ol_archive_set_text(ol_archive *archive, const char *object, const char *name,
