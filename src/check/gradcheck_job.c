@@ -58,8 +58,8 @@ static void say_arm(const ol_arm *arm, FILE *out)
             l->algorithm, ol_job_order_text(arm->job), arm->model->P, l->support, l->query);
     if (ol_learner_find(l->algorithm)->inner_loop)
         fprintf(out, ", %d step%s of %s at rate %g, moments %s", l->inner.steps,
-                l->inner.steps == 1 ? "" : "s", ol_optimizer_names[l->inner.optimizer],
-                l->inner.lr, ol_moments_names[l->inner.moments]);
+                l->inner.steps == 1 ? "" : "s", ol_optimizer_names[l->inner.optimizer], l->inner.lr,
+                ol_moments_names[l->inner.moments]);
     if (ol_learner_find(l->algorithm)->ordered && l->order == 1)
         fprintf(out, ".\nOrder 1 takes inner gradients as constants: its gradient is that of the "
                      "query loss at the end of the inner loop, and is held against just that");

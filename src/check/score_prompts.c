@@ -95,7 +95,7 @@ static ol_status read_prompts(scoring *s)
     s->picked = calloc(rows, sizeof *s->picked);
     s->losses = calloc((size_t)s->batch.B, sizeof *s->losses);
     OL_CHECK(s->options && s->picked && s->losses, OL_ENOMEM, "no memory for %zu rows", rows);
-    return ol_archive_read_i32(file, "options_per_row", rows, s->options);
+    return ol_archive_read(file, "options_per_row", rows, s->options);
 }
 
 static ol_status check_rows(const scoring *s)
@@ -136,8 +136,8 @@ static ol_status write_contents(const void *payload, ol_archive *file)
     OL_TRY(ol_archive_set_text(file, "/", "format", "outerloop-scores"));
     OL_TRY(ol_archive_set_i64(file, "/", "version", 1));
     OL_TRY(ol_archive_set_text(file, "/", "prompts", s->spec->prompts));
-    OL_TRY(ol_archive_write_f64(file, "option_losses", 1, &prompts, s->losses));
-    return ol_archive_write_i32(file, "picked", 1, &rows, s->picked);
+    OL_TRY(ol_archive_write(file, "option_losses", 1, &prompts, s->losses));
+    return ol_archive_write(file, "picked", 1, &rows, s->picked);
 }
 
 ol_status ol_score_prompts(const ol_score_spec *spec, ol_score_report *report)

@@ -9,12 +9,6 @@
 #include "outerloop/base/file.h"    /* PATH_MAX */
 #include "outerloop/model/config.h" /* ol_config_read_model */
 
-#ifdef OL_F64
-#define READ_REALS ol_archive_read_f64
-#else
-#define READ_REALS ol_archive_read_f32
-#endif
-
 enum { VERSION_GPT2 = 1, VERSION = 2, MOST_TASKS = 1 << 16, MOST_STEPS = 1 << 16 };
 
 /* Adam's t goes into powers and sums: far from the limits of what holds it. */
@@ -162,7 +156,7 @@ static ol_status read_frozen(const ol_archive *a, ol_verify_case *c)
 
         OL_CHECK(values, OL_ENOMEM, "no memory for %s", param->name);
         object_of(a, "/frozen", param, object);
-        OL_TRY(READ_REALS(a, object, param->size, values));
+        OL_TRY(ol_archive_read(a, object, param->size, values));
         ol_frozen_put(param, values, c->frozen);
     }
     return OL_OK;
@@ -234,7 +228,7 @@ ol_status ol_verify_read_flat(const ol_archive *archive, const char *group, cons
         const ol_param *param = &model->params[i];
 
         object_of(archive, group, param, object);
-        OL_TRY(READ_REALS(archive, object, param->size, out + param->offset));
+        OL_TRY(ol_archive_read(archive, object, param->size, out + param->offset));
     }
     return OL_OK;
 }
@@ -265,11 +259,11 @@ static ol_status read_arrays(const ol_archive *a, const char *group, size_t n, s
     char object[128];
 
     snprintf(object, sizeof object, "%s/tokens", group);
-    OL_TRY(ol_archive_read_i32(a, object, n, tokens));
+    OL_TRY(ol_archive_read(a, object, n, tokens));
     snprintf(object, sizeof object, "%s/loss_mask", group);
-    OL_TRY(ol_archive_read_u8(a, object, n, mask));
+    OL_TRY(ol_archive_read(a, object, n, mask));
     snprintf(object, sizeof object, "%s/offsets", group);
-    OL_TRY(ol_archive_read_i64(a, object, B + 1, offsets));
+    OL_TRY(ol_archive_read(a, object, B + 1, offsets));
     OL_CHECK(offsets[0] == 0 && offsets[B] == (int64_t)n, OL_EDATA,
              "%s: %s/offsets does not run from 0 to the %zu tokens", ol_archive_path(a), group, n);
     for (size_t b = 0; b < B; b++)

@@ -33,10 +33,10 @@ static ol_status fill(const void *payload, ol_archive *file)
     const int64_t tokens = ol_batch_tokens(batch), offsets = batch->B + 1,
                   rows = ol_target_rows(c->target);
 
-    OL_TRY(ol_archive_write_i32(file, "tokens", 1, &tokens, batch->tokens));
-    OL_TRY(ol_archive_write_i64(file, "offsets", 1, &offsets, batch->offsets));
-    OL_TRY(ol_archive_write_u8(file, "loss_mask", 1, &tokens, batch->loss_mask));
-    OL_TRY(ol_archive_write_i32(file, "options_per_row", 1, &rows, c->options_per_row));
+    OL_TRY(ol_archive_write(file, "tokens", 1, &tokens, batch->tokens));
+    OL_TRY(ol_archive_write(file, "offsets", 1, &offsets, batch->offsets));
+    OL_TRY(ol_archive_write(file, "loss_mask", 1, &tokens, batch->loss_mask));
+    OL_TRY(ol_archive_write(file, "options_per_row", 1, &rows, c->options_per_row));
     OL_TRY(ol_archive_set_text(file, "/", "format", "outerloop-prompts"));
     OL_TRY(ol_archive_set_i64(file, "/", "version", 1));
     OL_TRY(ol_archive_set_text(file, "/", "task", spec->task));

@@ -21,7 +21,7 @@ static ol_status read_column(const ol_archive *file, const ol_table_spec *spec, 
     OL_TRY(ol_path_format(object, "%s/%s", spec->path, spec->columns[c].name));
     if (spec->columns[c].type != OL_COLUMN_TEXT) {
         OL_TRY(ol_allocate(t->n, sizeof(double), object, (void **)&t->number[c]));
-        return ol_archive_read_f64(file, object, t->n, t->number[c]);
+        return ol_archive_read(file, object, t->n, t->number[c]);
     }
     OL_TRY(ol_archive_read_names(file, object, &t->text[c]));
     OL_CHECK(t->text[c].n == t->n, OL_EDATA,

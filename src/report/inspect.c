@@ -64,8 +64,8 @@ static ol_status describe_learner(const ol_job *job, ol_text *out)
     OL_TRY(ol_inspect_line(out, "learner", "%s%s; %d episodes of %d + %d prompts", l->algorithm,
                            ol_job_order_text(job), l->episodes, l->support, l->query));
     return ol_inspect_line(out, "inner", "%d steps of %s, lr %g, moments %s; outer lr %g", i->steps,
-                           ol_optimizer_names[i->optimizer], i->lr,
-                           ol_moments_names[i->moments], l->outer.lr);
+                           ol_optimizer_names[i->optimizer], i->lr, ol_moments_names[i->moments],
+                           l->outer.lr);
 }
 
 ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
@@ -149,7 +149,7 @@ static ol_status read_values(const ol_archive *archive, const char *object, size
     OL_AUTO_FREE double *values = NULL;
 
     OL_TRY(ol_allocate(n, sizeof *values, "reals", (void **)&values));
-    OL_TRY(ol_archive_read_f64(archive, object, n, values));
+    OL_TRY(ol_archive_read(archive, object, n, values));
     for (size_t i = 0; i < n; i++) {
         t->least = t->reals + (int64_t)i == 0 || values[i] < t->least ? values[i] : t->least;
         t->most = t->reals + (int64_t)i == 0 || values[i] > t->most ? values[i] : t->most;

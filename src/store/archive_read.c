@@ -87,34 +87,21 @@ static ol_status read_numbers(const ol_archive *archive, const char *object, con
     return read_item(&it, type, out, attribute ? attribute : "cannot read, the file is damaged");
 }
 
-ol_status ol_archive_read_f32(const ol_archive *archive, const char *object, size_t count,
-                              float *out)
+hid_t ol_h5_native(ol_number kind)
 {
-    return read_numbers(archive, object, NULL, H5T_NATIVE_FLOAT, count, out);
+    const hid_t native[] = {[OL_NUMBER_F32] = H5T_NATIVE_FLOAT,
+                            [OL_NUMBER_F64] = H5T_NATIVE_DOUBLE,
+                            [OL_NUMBER_I32] = H5T_NATIVE_INT32,
+                            [OL_NUMBER_I64] = H5T_NATIVE_INT64,
+                            [OL_NUMBER_U8] = H5T_NATIVE_UINT8};
+
+    return native[kind];
 }
 
-ol_status ol_archive_read_f64(const ol_archive *archive, const char *object, size_t count,
-                              double *out)
+ol_status ol_archive_read_numbers(const ol_archive *archive, const char *object, ol_number kind,
+                                  size_t count, void *out)
 {
-    return read_numbers(archive, object, NULL, H5T_NATIVE_DOUBLE, count, out);
-}
-
-ol_status ol_archive_read_i32(const ol_archive *archive, const char *object, size_t count,
-                              int32_t *out)
-{
-    return read_numbers(archive, object, NULL, H5T_NATIVE_INT32, count, out);
-}
-
-ol_status ol_archive_read_i64(const ol_archive *archive, const char *object, size_t count,
-                              int64_t *out)
-{
-    return read_numbers(archive, object, NULL, H5T_NATIVE_INT64, count, out);
-}
-
-ol_status ol_archive_read_u8(const ol_archive *archive, const char *object, size_t count,
-                             uint8_t *out)
-{
-    return read_numbers(archive, object, NULL, H5T_NATIVE_UINT8, count, out);
+    return read_numbers(archive, object, NULL, ol_h5_native(kind), count, out);
 }
 
 ol_status ol_archive_get_i64(const ol_archive *archive, const char *object, const char *name,

@@ -368,7 +368,7 @@ static void a_column_that_is_missing_is_named(void **state)
     assert_int_equal(ol_path_format(path, "%s/older.h5", (char *)*state), OL_OK);
     assert_int_equal(ol_archive_create(path, &archive), OL_OK);
     assert_int_equal(ol_archive_set_text(archive, "/", "schema", "outerloop-metrics"), OL_OK);
-    assert_int_equal(ol_archive_write_i64(archive, "eval/score/number", 1, &rows, numbers), OL_OK);
+    assert_int_equal(ol_archive_write(archive, "eval/score/number", 1, &rows, numbers), OL_OK);
     assert_int_equal(ol_archive_close(archive), OL_OK);
     assert_int_equal(inspect(path, OL_INSPECT_LOOK, &text), OL_ECHECK);
     assert_says(&text, "older.h5: eval/score/learner: the file has no such dataset");
