@@ -97,7 +97,7 @@ static ol_status write_texts(const source *s)
 
 /* The scores that a metrics file beside the checkpoint tells; those that cannot be read are left
  * out. `up` leads from the checkpoint's folder to the file's. */
-static void add_scores(const source *s, const char *up, score_book *book)
+static void add_scores(const source *s, const char *up, ol_score_book *book)
 {
     const char *slash = strrchr(s->path, '/');
     OL_AUTO_ARCHIVE *metrics = NULL;
@@ -113,7 +113,7 @@ static void add_scores(const source *s, const char *up, score_book *book)
 static ol_status put_results(const source *s, ol_text *card)
 {
     static const char *const places[] = {"../untrained", "../../untrained", ".."};
-    OL_AUTO(ol_score_book_finish) score_book book = {0};
+    OL_AUTO(ol_score_book_finish) ol_score_book book = {0};
     OL_AUTO_TEXT table = {0};
 
     for (size_t i = 0; i < sizeof places / sizeof *places; i++)

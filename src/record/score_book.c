@@ -8,11 +8,11 @@
 
 #include "outerloop/base/size.h" /* ol_allocate */
 
-static void finish_file(score_file *f)
+static void finish_file(ol_score_file *f)
 {
-    stored_table_finish(&f->table);
+    ol_stored_table_finish(&f->table);
     free(f->scores);
-    *f = (score_file){0};
+    *f = (ol_score_file){0};
 }
 
 /* Mean of some values, NaN when there are none. */
@@ -34,26 +34,26 @@ static double mean_value(const mean *m)
     return m->n > 0 ? m->sum / m->n : (double)NAN;
 }
 
-static void fill_score(const stored_table *t, size_t i, int64_t training, ol_eval_score *score)
+static void fill_score(const ol_stored_table *t, size_t i, int64_t training, ol_eval_score *score)
 {
-    const char *group = stored_group(t, i);
+    const char *group = ol_stored_group(t, i);
 
     *score = (ol_eval_score){.training = training,
                              .task = t->text[SCORE_TASK].items[i],
                              .group = *group ? group : NULL,
                              .seed = (int)t->number[SCORE_SEED][i],
                              .steps = (int)t->number[SCORE_STEPS][i],
-                             .metric = stored_metric(t, i),
+                             .metric = ol_stored_metric(t, i),
                              .score = t->number[SCORE_SCORE][i],
                              .chance = t->number[SCORE_CHANCE][i],
                              .majority = t->number[SCORE_MAJORITY][i]};
 }
 
-static ol_status read_scores(const ol_archive *metrics, score_file *f)
+static ol_status read_scores(const ol_archive *metrics, ol_score_file *f)
 {
     int64_t training = 0;
 
-    OL_TRY(stored_table_read(metrics, &ol_eval_score_table, stored_scores, &f->table));
+    OL_TRY(ol_stored_table_read(metrics, &ol_eval_score_table, ol_stored_scores, &f->table));
     f->n = f->table.n;
     if (f->n == 0)
         return OL_OK;
@@ -80,26 +80,27 @@ void ol_score_gain(size_t n, const double *before, const double *after, double *
     *mean_before = *mean_after + mean_value(&gain);
 }
 
-static ol_status read_training(const ol_archive *metrics, score_file *f)
+static ol_status read_training(const ol_archive *metrics, ol_score_file *f)
 {
-    AUTO_STORED_TABLE steps = {0};
+    OL_AUTO_STORED_TABLE steps = {0};
 
     f->seconds = f->before = f->after = (double)NAN;
-    OL_TRY(stored_table_read(
-        metrics, &ol_step_table,
-        STORED(STEP_SECONDS) | STORED(STEP_LOSS_BEFORE) | STORED(STEP_LOSS_AFTER), &steps));
+    OL_TRY(ol_stored_table_read(metrics, &ol_step_table,
+                                OL_STORED(STEP_SECONDS) | OL_STORED(STEP_LOSS_BEFORE) |
+                                    OL_STORED(STEP_LOSS_AFTER),
+                                &steps));
     if (steps.n == 0)
         return OL_OK;
-    f->seconds = stored_sum(&steps, STEP_SECONDS);
-    if (stored_inner(metrics))
+    f->seconds = ol_stored_sum(&steps, STEP_SECONDS);
+    if (ol_stored_inner(metrics))
         ol_score_gain(steps.n, steps.number[STEP_LOSS_BEFORE], steps.number[STEP_LOSS_AFTER],
                       &f->before, &f->after);
     return OL_OK;
 }
 
-static ol_status add_file(score_book *book, const ol_archive *metrics, score_file *f)
+static ol_status add_file(ol_score_book *book, const ol_archive *metrics, ol_score_file *f)
 {
-    score_file *files;
+    ol_score_file *files;
 
     OL_TRY(read_scores(metrics, f));
     if (f->n == 0)
@@ -109,13 +110,13 @@ static ol_status add_file(score_book *book, const ol_archive *metrics, score_fil
     OL_CHECK(files, OL_ENOMEM, "no memory for %zu scores", f->n);
     book->files = files;
     book->files[book->n++] = *f;
-    *f = (score_file){0};
+    *f = (ol_score_file){0};
     return OL_OK;
 }
 
-ol_status ol_score_book_add(score_book *book, const ol_archive *metrics)
+ol_status ol_score_book_add(ol_score_book *book, const ol_archive *metrics)
 {
-    OL_AUTO(finish_file) score_file f = {0};
+    OL_AUTO(finish_file) ol_score_file f = {0};
 
     return add_file(book, metrics, &f);
 }
@@ -137,13 +138,13 @@ static bool has_training(const ol_eval_learner *learner, int64_t training)
 }
 
 /* One row of the table: the scores of a learner in all files, moved together at `at`. */
-static ol_eval_learner collect(const score_book *book, const char *name, ol_eval_score *at)
+static ol_eval_learner collect(const ol_score_book *book, const char *name, ol_eval_score *at)
 {
     ol_eval_learner learner = {.name = name, .scores = at};
     mean seconds = {0}, before = {0}, after = {0};
 
     for (size_t k = 0; k < book->n; k++) {
-        const score_file *f = &book->files[k];
+        const ol_score_file *f = &book->files[k];
         const bool again = has_training(&learner, f->scores[0].training);
         const size_t had = learner.n;
         for (size_t i = 0; i < f->n && !again; i++)
@@ -161,7 +162,7 @@ static ol_eval_learner collect(const score_book *book, const char *name, ol_eval
     return learner;
 }
 
-ol_status ol_score_book_table(const score_book *book, int width, ol_text *out)
+ol_status ol_score_book_table(const ol_score_book *book, int width, ol_text *out)
 {
     size_t room = 0, n = 0, used = 0;
     OL_AUTO_FREE ol_eval_learner *learners = NULL;
@@ -183,10 +184,10 @@ ol_status ol_score_book_table(const score_book *book, int width, ol_text *out)
     return ol_eval_table(learners, n, width, out);
 }
 
-void ol_score_book_finish(score_book *book)
+void ol_score_book_finish(ol_score_book *book)
 {
     for (size_t f = 0; f < book->n; f++)
         finish_file(&book->files[f]);
     free(book->files);
-    *book = (score_book){0};
+    *book = (ol_score_book){0};
 }

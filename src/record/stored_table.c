@@ -8,13 +8,14 @@
 #include "outerloop/base/file.h" /* PATH_MAX */
 #include "outerloop/base/size.h" /* ol_allocate */
 
-const uint32_t stored_scores = STORED(SCORE_LEARNER) | STORED(SCORE_TASK) | STORED(SCORE_SEED) |
-                               STORED(SCORE_STEPS) | STORED(SCORE_METRIC) | STORED(SCORE_SCORE) |
-                               STORED(SCORE_UNSEEN) | STORED(SCORE_GROUP) | STORED(SCORE_CHANCE) |
-                               STORED(SCORE_MAJORITY) | STORED(SCORE_CALIBRATION);
+const uint32_t ol_stored_scores =
+    OL_STORED(SCORE_LEARNER) | OL_STORED(SCORE_TASK) | OL_STORED(SCORE_SEED) |
+    OL_STORED(SCORE_STEPS) | OL_STORED(SCORE_METRIC) | OL_STORED(SCORE_SCORE) |
+    OL_STORED(SCORE_UNSEEN) | OL_STORED(SCORE_GROUP) | OL_STORED(SCORE_CHANCE) |
+    OL_STORED(SCORE_MAJORITY) | OL_STORED(SCORE_CALIBRATION);
 
 static ol_status read_column(const ol_archive *file, const ol_table_spec *spec, int c,
-                             stored_table *t)
+                             ol_stored_table *t)
 {
     char object[PATH_MAX];
 
@@ -30,32 +31,32 @@ static ol_status read_column(const ol_archive *file, const ol_table_spec *spec, 
     return OL_OK;
 }
 
-ol_status stored_table_read(const ol_archive *file, const ol_table_spec *spec, uint32_t columns,
-                            stored_table *table)
+ol_status ol_stored_table_read(const ol_archive *file, const ol_table_spec *spec, uint32_t columns,
+                               ol_stored_table *table)
 {
     char index[PATH_MAX];
 
-    assert(spec->n <= STORED_COLUMNS);
+    assert(spec->n <= OL_STORED_COLUMNS);
     OL_TRY(ol_path_format(index, "%s/%s", spec->path, spec->columns[0].name));
     if (!ol_archive_has(file, index))
         return OL_OK;
     OL_TRY(ol_archive_count(file, index, &table->n));
     for (int c = 0; c < spec->n && table->n > 0; c++)
-        if (columns & STORED(c))
+        if (columns & OL_STORED(c))
             OL_TRY(read_column(file, spec, c, table));
     return OL_OK;
 }
 
-void stored_table_finish(stored_table *table)
+void ol_stored_table_finish(ol_stored_table *table)
 {
-    for (int c = 0; c < STORED_COLUMNS; c++) {
+    for (int c = 0; c < OL_STORED_COLUMNS; c++) {
         ol_strings_finish(&table->text[c]);
         free(table->number[c]);
     }
-    *table = (stored_table){0};
+    *table = (ol_stored_table){0};
 }
 
-double stored_sum(const stored_table *table, int column)
+double ol_stored_sum(const ol_stored_table *table, int column)
 {
     double sum = 0.0;
 
@@ -64,19 +65,19 @@ double stored_sum(const stored_table *table, int column)
     return sum;
 }
 
-bool stored_inner(const ol_archive *file)
+bool ol_stored_inner(const ol_archive *file)
 {
     return ol_archive_has(file, "train/episode/support_loss_0");
 }
 
-ol_metric stored_metric(const stored_table *scores, size_t i)
+ol_metric ol_stored_metric(const ol_stored_table *scores, size_t i)
 {
     const char *name = scores->text[SCORE_METRIC].items[i];
 
     return strcmp(name, ol_metric_name(OL_MACRO_F1)) == 0 ? OL_MACRO_F1 : OL_ACCURACY;
 }
 
-const char *stored_group(const stored_table *scores, size_t i)
+const char *ol_stored_group(const ol_stored_table *scores, size_t i)
 {
     const char *group = scores->text[SCORE_GROUP].items[i];
 

@@ -328,7 +328,7 @@ static bool is_kind(const char *kind, const char *const *known)
     return false;
 }
 
-static ol_status inspect_file(inspection *s, const char *path, score_book *book)
+static ol_status inspect_file(inspection *s, const char *path, ol_score_book *book)
 {
     static const char *const others[] = {"meta-step-verification", "metaicl-parity",
                                          "option-losses",          "outerloop-prompts",
@@ -399,7 +399,7 @@ static ol_job *read_job(const char *path)
 }
 
 /* Metrics and checkpoints of one arm, or of a job without arms. */
-static ol_status inspect_run(inspection *s, const char *folder, score_book *book, bool with_job)
+static ol_status inspect_run(inspection *s, const char *folder, ol_score_book *book, bool with_job)
 {
     char path[PATH_MAX];
 
@@ -421,7 +421,7 @@ static bool has_results(const char *folder)
 
 /* A folder below a comparison, under a heading of its name. */
 static ol_status inspect_member(inspection *s, const char *folder, const char *name,
-                                score_book *book)
+                                ol_score_book *book)
 {
     char path[PATH_MAX];
 
@@ -432,11 +432,11 @@ static ol_status inspect_member(inspection *s, const char *folder, const char *n
     return inspect_run(s, path, book, strcmp(name, "untrained") != 0);
 }
 
-static ol_status inspect_folder(inspection *s, const char *folder, score_book *book);
+static ol_status inspect_folder(inspection *s, const char *folder, ol_score_book *book);
 
 /* The folders of a job with train_seeds. */
 static ol_status inspect_seeds(inspection *s, const char *folder, const ol_job *job,
-                               score_book *book)
+                               ol_score_book *book)
 {
     for (int i = 0; i < job->train_seeds.n; i++) {
         char path[PATH_MAX], file[PATH_MAX];
@@ -451,7 +451,7 @@ static ol_status inspect_seeds(inspection *s, const char *folder, const ol_job *
     return OL_OK;
 }
 
-static ol_status inspect_folder(inspection *s, const char *folder, score_book *book)
+static ol_status inspect_folder(inspection *s, const char *folder, ol_score_book *book)
 {
     char path[PATH_MAX];
     ol_job *job;
@@ -490,7 +490,7 @@ static ol_status conclude(const inspection *s)
 ol_status ol_inspect(const char *path, ol_inspect_how how, ol_text *out)
 {
     inspection s = {.how = how, .check = how == OL_INSPECT_CHECK, .out = out};
-    OL_AUTO(ol_score_book_finish) score_book book = {0};
+    OL_AUTO(ol_score_book_finish) ol_score_book book = {0};
 
     OL_CHECK(ol_path_exists(path), OL_EDATA, "%s: there is no such file or folder", path);
     OL_TRY(ol_path_is_folder(path) ? inspect_folder(&s, path, &book)

@@ -29,29 +29,29 @@ static void losses_text(double before, double after, char text[LOSSES])
 
 static ol_status inspect_steps(const ol_archive *metrics, ol_text *out)
 {
-    AUTO_STORED_TABLE t = {0};
+    OL_AUTO_STORED_TABLE t = {0};
     const double *step, *before, *after;
     char time[32], first[LOSSES], end[LOSSES];
     double seconds, dropped;
     size_t last;
 
-    OL_TRY(stored_table_read(metrics, &ol_step_table,
-                             STORED(STEP_NUMBER) | STORED(STEP_LOSS_BEFORE) |
-                                 STORED(STEP_LOSS_AFTER) | STORED(STEP_SECONDS) |
-                                 STORED(STEP_TOKENS) | STORED(STEP_DROPPED),
-                             &t));
+    OL_TRY(ol_stored_table_read(metrics, &ol_step_table,
+                                OL_STORED(STEP_NUMBER) | OL_STORED(STEP_LOSS_BEFORE) |
+                                    OL_STORED(STEP_LOSS_AFTER) | OL_STORED(STEP_SECONDS) |
+                                    OL_STORED(STEP_TOKENS) | OL_STORED(STEP_DROPPED),
+                                &t));
     if (t.n == 0)
         return OL_OK;
     last = t.n - 1;
     step = t.number[STEP_NUMBER];
     before = t.number[STEP_LOSS_BEFORE];
     after = t.number[STEP_LOSS_AFTER];
-    seconds = stored_sum(&t, STEP_SECONDS);
-    dropped = stored_sum(&t, STEP_DROPPED);
+    seconds = ol_stored_sum(&t, STEP_SECONDS);
+    dropped = ol_stored_sum(&t, STEP_DROPPED);
     ol_clock_duration(seconds, time);
     OL_TRY(ol_inspect_line(out, "training", "%zu meta-steps, the last is %.0f; %s; %.0f tokens/s",
                            t.n, step[last], time,
-                           seconds > 0.0 ? stored_sum(&t, STEP_TOKENS) / seconds : 0.0));
+                           seconds > 0.0 ? ol_stored_sum(&t, STEP_TOKENS) / seconds : 0.0));
     losses_text(before[0], after[0], first);
     losses_text(before[last], after[last], end);
     OL_TRY(ol_inspect_line(out, "loss", "%s nats at step %.0f, %s at step %.0f", first, step[0],
@@ -64,11 +64,12 @@ static ol_status inspect_steps(const ol_archive *metrics, ol_text *out)
 /* The learner's own outer parameters after the last meta-step. */
 static ol_status inspect_own(const ol_archive *metrics, ol_text *out)
 {
-    AUTO_STORED_TABLE t = {0};
+    OL_AUTO_STORED_TABLE t = {0};
 
-    OL_TRY(stored_table_read(
-        metrics, &ol_own_table,
-        STORED(OWN_NAME) | STORED(OWN_LEAST) | STORED(OWN_MEAN) | STORED(OWN_MOST), &t));
+    OL_TRY(ol_stored_table_read(metrics, &ol_own_table,
+                                OL_STORED(OWN_NAME) | OL_STORED(OWN_LEAST) | OL_STORED(OWN_MEAN) |
+                                    OL_STORED(OWN_MOST),
+                                &t));
     if (t.n == 0)
         return OL_OK;
     return ol_inspect_line(out, t.text[OWN_NAME].items[0], "from %.4g to %.4g, mean %.4g",
@@ -151,13 +152,13 @@ static ol_status describe_episodes(const episodes *e, ol_text *out)
 
 static ol_status inspect_episodes(const ol_archive *metrics, ol_text *out)
 {
-    AUTO_STORED_TABLE t = {0};
+    OL_AUTO_STORED_TABLE t = {0};
     OL_AUTO_FREE size_t *order = NULL;
     episodes e;
 
-    OL_TRY(stored_table_read(metrics, &ol_episode_table,
-                             STORED(EPISODE_TASK) | STORED(EPISODE_BEFORE) | STORED(EPISODE_AFTER),
-                             &t));
+    OL_TRY(ol_stored_table_read(
+        metrics, &ol_episode_table,
+        OL_STORED(EPISODE_TASK) | OL_STORED(EPISODE_BEFORE) | OL_STORED(EPISODE_AFTER), &t));
     if (t.n == 0)
         return OL_OK;
     OL_TRY(ol_allocate(t.n, sizeof *order, "episodes", (void **)&order));
@@ -169,7 +170,7 @@ static ol_status inspect_episodes(const ol_archive *metrics, ol_text *out)
     return describe_episodes(&e, out);
 }
 
-ol_status ol_inspect_metrics(const ol_archive *metrics, score_book *book, ol_text *out)
+ol_status ol_inspect_metrics(const ol_archive *metrics, ol_score_book *book, ol_text *out)
 {
     OL_TRY(inspect_steps(metrics, out));
     OL_TRY(inspect_own(metrics, out));

@@ -27,7 +27,7 @@ ol_status ol_inspect_broken(inspection *s, const char *path);
 /* A metrics file and its journal, as the inspection's `how` says; then what they hold.
    @param alone  the file was asked for, not its folder: a journal need not be there */
 ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool with_job,
-                            score_book *book);
+                            ol_score_book *book);
 
 /* Append a line "label      value". */
 ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, ...)
@@ -40,6 +40,6 @@ ol_status ol_inspect_file(ol_text *out, const char *label, const char *path);
 ol_status ol_inspect_job(const char *name, const char *text, ol_text *out);
 
 /* Append what a metrics file says of training; its scores go to `book`. */
-ol_status ol_inspect_metrics(const ol_archive *metrics, score_book *book, ol_text *out);
+ol_status ol_inspect_metrics(const ol_archive *metrics, ol_score_book *book, ol_text *out);
 
 #endif

@@ -95,7 +95,7 @@ static ol_status rebuild(inspection *s, const char *path, const char *job,
     return OL_OK;
 }
 
-static ol_status describe(inspection *s, const char *path, bool with_job, score_book *book)
+static ol_status describe(inspection *s, const char *path, bool with_job, ol_score_book *book)
 {
     OL_AUTO_ARCHIVE *archive = NULL;
     OL_AUTO_FREE char *job = NULL;
@@ -110,7 +110,7 @@ static ol_status describe(inspection *s, const char *path, bool with_job, score_
 }
 
 ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool with_job,
-                            score_book *book)
+                            ol_score_book *book)
 {
     OL_AUTO(ol_tables_report_finish) ol_tables_report report = {0};
     OL_AUTO(drop_tables) ol_metric_tables *tables = NULL;

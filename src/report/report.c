@@ -179,7 +179,7 @@ static void finish_learner(report_learner *l)
     free(l->trainings);
     free(l->job_text);
     ol_job_destroy(l->job);
-    stored_table_finish(&l->series);
+    ol_stored_table_finish(&l->series);
 }
 
 void ol_report_close(ol_report *r)

@@ -73,7 +73,7 @@ static ol_status add_ticks(const axis *y, ol_text *out)
 }
 
 /* Points of a curve, where there is a number. */
-static ol_status add_curve(const axis *x, const axis *y, const stored_table *s,
+static ol_status add_curve(const axis *x, const axis *y, const ol_stored_table *s,
                            const double *values, const char *class, ol_text *out)
 {
     double points[POINTS], steps[POINTS];
@@ -93,7 +93,7 @@ static ol_status add_curve(const axis *x, const axis *y, const stored_table *s,
     return ol_text_format(out, "\"/>\n");
 }
 
-static axis steps_axis(const stored_table *s)
+static axis steps_axis(const ol_stored_table *s)
 {
     const double first = s->number[STEP_NUMBER][0], last = s->number[STEP_NUMBER][s->n - 1];
 

@@ -332,7 +332,7 @@ static double most_loss(const ol_report *r)
     double most = 0.0;
 
     for (int i = 0; i < r->n_learners; i++) {
-        const stored_table *s = &r->learners[i].series;
+        const ol_stored_table *s = &r->learners[i].series;
         double points[140];
 
         for (int c = r->learners[i].inner ? STEP_LOSS_BEFORE : STEP_LOSS_AFTER;
@@ -345,7 +345,7 @@ static double most_loss(const ol_report *r)
 
 static ol_status add_loss_figure(const report_learner *l, double most, ol_text *out)
 {
-    const stored_table *s = &l->series;
+    const ol_stored_table *s = &l->series;
     double before, after;
 
     ol_score_gain(s->n, s->number[STEP_LOSS_BEFORE], s->number[STEP_LOSS_AFTER], &before, &after);

@@ -42,8 +42,8 @@ typedef struct report_learner {
     size_t n_scores;
     report_tally *tallies; /* [n_tallies] */
     int n_tallies;
-    stored_table series; /* train/step of its first training; empty where there was none */
-    int64_t *trainings;  /* [n_trainings] seeds */
+    ol_stored_table series; /* train/step of its first training; empty where there was none */
+    int64_t *trainings;     /* [n_trainings] seeds */
     int n_trainings;
     double seconds; /* of training, mean over trainings; NaN where there was none */
     bool inner;     /* has an inner loop */

@@ -31,13 +31,13 @@ static const char *report_word(ol_report *report, const char *text)
 }
 
 /* As many rows as the index has: a file that is written to may have longer columns. */
-static ol_status read_series(const ol_archive *file, stored_table *series)
+static ol_status read_series(const ol_archive *file, ol_stored_table *series)
 {
-    return stored_table_read(file, &ol_step_table,
-                             STORED(STEP_NUMBER) | STORED(STEP_LOSS_BEFORE) |
-                                 STORED(STEP_LOSS_AFTER) | STORED(STEP_GRAD_NORM) |
-                                 STORED(STEP_SECONDS),
-                             series);
+    return ol_stored_table_read(file, &ol_step_table,
+                                OL_STORED(STEP_NUMBER) | OL_STORED(STEP_LOSS_BEFORE) |
+                                    OL_STORED(STEP_LOSS_AFTER) | OL_STORED(STEP_GRAD_NORM) |
+                                    OL_STORED(STEP_SECONDS),
+                                series);
 }
 
 /* The learner of that name in the run, made when it is not there. */
@@ -78,15 +78,15 @@ static ol_status add_training(report_learner *l, int64_t seed, bool *known)
     return OL_OK;
 }
 
-static ol_status add_score(ol_report *r, report_learner *l, const stored_table *c, size_t i,
+static ol_status add_score(ol_report *r, report_learner *l, const ol_stored_table *c, size_t i,
                            int64_t training)
 {
     report_score s = {.task = report_word(r, c->text[SCORE_TASK].items[i]),
-                      .group = report_word(r, stored_group(c, i)),
+                      .group = report_word(r, ol_stored_group(c, i)),
                       .seed = (int)c->number[SCORE_SEED][i],
                       .steps = (int)c->number[SCORE_STEPS][i],
                       .training = training,
-                      .metric = stored_metric(c, i),
+                      .metric = ol_stored_metric(c, i),
                       .score = c->number[SCORE_SCORE][i],
                       .chance = c->number[SCORE_CHANCE][i],
                       .majority = c->number[SCORE_MAJORITY][i],
@@ -124,7 +124,8 @@ static ol_status count_row(report_learner *l, const char *task, int steps, bool 
     return OL_OK;
 }
 
-static ol_status count_predictions(ol_report *r, int run, const stored_table *t, const char *taken)
+static ol_status count_predictions(ol_report *r, int run, const ol_stored_table *t,
+                                   const char *taken)
 {
     const char *name = "", *const *learner = (const char *const *)t->text[PREDICTION_LEARNER].items;
     report_learner *l = NULL;
@@ -147,22 +148,22 @@ static ol_status count_predictions(ol_report *r, int run, const stored_table *t,
 
 static ol_status read_predictions(ol_report *r, int run, const ol_archive *file, const char *taken)
 {
-    AUTO_STORED_TABLE table = {0};
+    OL_AUTO_STORED_TABLE table = {0};
 
-    OL_TRY(stored_table_read(file, &ol_eval_prediction_table,
-                             STORED(PREDICTION_LEARNER) | STORED(PREDICTION_TASK) |
-                                 STORED(PREDICTION_STEPS) | STORED(PREDICTION_PREDICTED_INDEX) |
-                                 STORED(PREDICTION_GOLD_INDEX),
-                             &table));
+    OL_TRY(ol_stored_table_read(
+        file, &ol_eval_prediction_table,
+        OL_STORED(PREDICTION_LEARNER) | OL_STORED(PREDICTION_TASK) | OL_STORED(PREDICTION_STEPS) |
+            OL_STORED(PREDICTION_PREDICTED_INDEX) | OL_STORED(PREDICTION_GOLD_INDEX),
+        &table));
     return count_predictions(r, run, &table, taken);
 }
 
 /* --- a file ----------------------------------------------------------------------------------- */
 
 /* Mean of trainings' seconds, of which n-1 are in already. */
-static void add_seconds(report_learner *l, const stored_table *s)
+static void add_seconds(report_learner *l, const ol_stored_table *s)
 {
-    const double sum = stored_sum(s, STEP_SECONDS);
+    const double sum = ol_stored_sum(s, STEP_SECONDS);
 
     if (s->n > 0)
         l->seconds = l->n_trainings > 1 && isfinite(l->seconds)
@@ -181,18 +182,18 @@ static ol_status read_job(const ol_archive *file, report_learner *l)
 }
 
 /* What a learner takes from a file besides scores. */
-static ol_status describe(const ol_archive *file, report_learner *l, stored_table *series)
+static ol_status describe(const ol_archive *file, report_learner *l, ol_stored_table *series)
 {
     if (!l->metrics[0])
         OL_TRY(ol_path_format(l->metrics, "%s", ol_archive_path(file)));
     OL_TRY(read_job(file, l));
-    l->inner = l->inner || stored_inner(file);
+    l->inner = l->inner || ol_stored_inner(file);
     if (report_is_start(l))
         return OL_OK;
     add_seconds(l, series);
     if (l->series.n == 0) {
         l->series = *series;
-        *series = (stored_table){0};
+        *series = (ol_stored_table){0};
     }
     return OL_OK;
 }
@@ -213,8 +214,8 @@ static ol_status name_of_job(const ol_archive *file, char name[256])
 }
 
 /* All learners that the file scores; those whose training was in already are passed over. */
-static ol_status add_learners(ol_report *r, int run, const ol_archive *file, const stored_table *c,
-                              stored_table *series, char *taken)
+static ol_status add_learners(ol_report *r, int run, const ol_archive *file,
+                              const ol_stored_table *c, ol_stored_table *series, char *taken)
 {
     int64_t training = 0;
     char name[256];
@@ -258,13 +259,13 @@ static ol_status read_facts(const ol_archive *file, report_run *run)
 ol_status report_read_metrics(ol_report *report, int run, const char *path)
 {
     OL_AUTO_ARCHIVE *file = NULL;
-    AUTO_STORED_TABLE scores = {0}, series = {0};
+    OL_AUTO_STORED_TABLE scores = {0}, series = {0};
     OL_AUTO_FREE char *taken = NULL;
 
     OL_TRY(ol_archive_open(path, &file));
     OL_TRY(read_facts(file, &report->runs[run]));
     OL_TRY(read_series(file, &series));
-    OL_TRY(stored_table_read(file, &ol_eval_score_table, stored_scores, &scores));
+    OL_TRY(ol_stored_table_read(file, &ol_eval_score_table, ol_stored_scores, &scores));
     taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
     OL_CHECK(taken, OL_ENOMEM, "no memory for %zu scores", scores.n);
     OL_TRY(add_learners(report, run, file, &scores, &series, taken));

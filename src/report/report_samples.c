@@ -12,7 +12,7 @@
 
 /* eval/prediction, with the column that is of lists. */
 typedef struct predictions {
-    stored_table table;
+    ol_stored_table table;
     ol_lists losses;
 } predictions;
 
@@ -29,20 +29,21 @@ typedef struct prompter {
 
 static void finish_predictions(predictions *p)
 {
-    stored_table_finish(&p->table);
+    ol_stored_table_finish(&p->table);
     ol_lists_finish(&p->losses);
 }
 
 static ol_status read_predictions(const char *metrics, predictions *p)
 {
-    const uint32_t wanted =
-        STORED(PREDICTION_LEARNER) | STORED(PREDICTION_TASK) | STORED(PREDICTION_SEED) |
-        STORED(PREDICTION_STEPS) | STORED(PREDICTION_ROW) | STORED(PREDICTION_PREDICTED_INDEX) |
-        STORED(PREDICTION_GOLD_INDEX) | STORED(PREDICTION_PREDICTED) | STORED(PREDICTION_GOLD);
+    const uint32_t wanted = OL_STORED(PREDICTION_LEARNER) | OL_STORED(PREDICTION_TASK) |
+                            OL_STORED(PREDICTION_SEED) | OL_STORED(PREDICTION_STEPS) |
+                            OL_STORED(PREDICTION_ROW) | OL_STORED(PREDICTION_PREDICTED_INDEX) |
+                            OL_STORED(PREDICTION_GOLD_INDEX) | OL_STORED(PREDICTION_PREDICTED) |
+                            OL_STORED(PREDICTION_GOLD);
     OL_AUTO_ARCHIVE *file = NULL;
 
     OL_TRY(ol_archive_open(metrics, &file));
-    OL_TRY(stored_table_read(file, &ol_eval_prediction_table, wanted, &p->table));
+    OL_TRY(ol_stored_table_read(file, &ol_eval_prediction_table, wanted, &p->table));
     if (p->table.n == 0)
         return OL_OK;
     OL_TRY(ol_archive_read_lists(file, "eval/prediction/option_losses", &p->losses));

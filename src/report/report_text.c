@@ -82,7 +82,7 @@ static ol_status spark(size_t n, const double *values, int width, bool logarithm
 
 static ol_status add_curve(const report_learner *l, int name, int width, ol_text *out)
 {
-    const stored_table *s = &l->series;
+    const ol_stored_table *s = &l->series;
     double before, after;
     char time[32];
 

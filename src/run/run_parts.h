@@ -12,7 +12,7 @@
  * book: what was scored is added on rank 0, that of earlier starts too.
  * Errors: as ol_run_job. */
 ol_status ol_run_once(ol_comm *comm, ol_job *job, bool resume, bool *work_started,
-                      score_book *book);
+                      ol_score_book *book);
 
 /* Settings of a job, "path=value" each, as ol_job_read takes them. Start from a zero struct. */
 typedef struct set_list {

@@ -23,12 +23,12 @@ typedef struct whole {
     bool resume;
     bool *work_started;
     ol_job *job;
-    ol_run_lock lock; /* rank 0's, of the job's output */
-    score_book book;  /* rank 0's */
+    ol_run_lock lock;   /* rank 0's, of the job's output */
+    ol_score_book book; /* rank 0's */
 } whole;
 
 /* The table is the answer to the command, so it goes to standard output; the log keeps it. */
-static ol_status print_table(const score_book *book)
+static ol_status print_table(const ol_score_book *book)
 {
     OL_AUTO_TEXT shown = {0}, kept = {0};
 

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* Every column of the tables of metrics, said once: its number here, and what files say of it
-   (ol_column). metric_tables.c makes the tables of them; who fills in rows or reads them goes by the
-   numbers. */
+/**
+ * @file outerloop/record/metric_columns.h
+ * Every column of the tables of metrics, said once: its number here, and what files say of it
+ * (ol_column). metric_tables.c makes the tables of them; who fills in rows or reads them goes by the
+ * numbers.
+ */
 #ifndef OUTERLOOP_RECORD_METRIC_COLUMNS_H
 #define OUTERLOOP_RECORD_METRIC_COLUMNS_H
 
@@ -125,7 +128,7 @@
     X(CUT_PROMPT_TOKENS_CUT, "prompt_tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of prompts",  \
       "")
 
-/* What eval/score and eval/prediction begin with. */
+/** What eval/score and eval/prediction begin with. */
 #define EVAL_KEY(X, T)                                                                             \
     X(T##_NUMBER, "number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 0")          \
     X(T##_STAGE, "stage", OL_COLUMN_TEXT, 8, "1", "stage",                                         \
@@ -188,7 +191,7 @@ enum { CUT_TABLE(COLUMN_NUMBER) CUT_COLUMNS };
 enum { SCORE_TABLE(COLUMN_NUMBER) SCORE_COLUMNS };
 enum { PREDICTION_TABLE(COLUMN_NUMBER) PREDICTION_COLUMNS };
 
-/* Those that are read back, as described; train/episode of a run without an inner loop. */
+/** Those that are read back, as described; train/episode of a run without an inner loop. */
 extern const ol_table_spec ol_step_table, ol_episode_table, ol_own_table;
 
 /** eval/score: a row is one (stage, learner, task, seed, adaptation steps). */
