@@ -45,7 +45,7 @@ ol_status doctor_collect(doctor *d, const void *mine, size_t n, void **all)
     return OL_OK;
 }
 
-static void look_at_limit(doctor *d, int which, const char *name, const char *flag)
+static void look_at_limit(doctor *d, unsigned which, const char *name, const char *flag)
 {
     struct rlimit limit;
     double bytes;
