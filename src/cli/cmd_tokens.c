@@ -6,7 +6,7 @@
 
 #include "command.h"
 #include "outerloop/base/text.h"
-#include "outerloop/run/package.h" /* ol_package_tokenizer */
+#include "outerloop/package/package.h" /* ol_package_tokenizer */
 #include "outerloop/text/jsonl.h"
 
 enum { LONGEST_LINE = 16 << 20 };

@@ -9,10 +9,11 @@
 #include "outerloop/base/clock.h"      /* ol_clock_resident_bytes */
 #include "outerloop/base/log.h"        /* ol_log_warn */
 #include "outerloop/data/suite.h"      /* ol_suite_write */
+#include "outerloop/job/start.h"       /* ol_start_shape */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_threads */
 #include "outerloop/kernel/products.h" /* ol_products_use */
-#include "outerloop/run/package.h"     /* ol_package_of_job */
-#include "outerloop/run/snapshot.h"    /* ol_snapshot_start */
+#include "outerloop/package/package.h" /* ol_package_of_job */
+#include "outerloop/record/snapshot.h" /* ol_snapshot_start */
 #include "setup.h"
 
 enum {
@@ -151,7 +152,7 @@ static ol_status make_models(ol_setup *s, int vocab)
  * tokenizer's, for which any does here. */
 static ol_status read_shape(ol_setup *s)
 {
-    OL_TRY(ol_snapshot_shape(s->job, &s->shape));
+    OL_TRY(ol_start_shape(s->job, &s->shape));
     OL_CHECK(s->job->data.max_tokens <= s->shape.context, OL_EUSAGE,
              "data.max_tokens = %d is more than the %d positions of the model",
              s->job->data.max_tokens, s->shape.context);
