@@ -114,6 +114,15 @@ size_t ol_exact_sum_bytes(ol_sum_type type, int count, const size_t *lengths, in
     return bytes;
 }
 
+size_t ol_exact_sum_mapped(ol_sum_type type, int count, const size_t *lengths, int sharing)
+{
+    size_t bytes = 0;
+
+    for (int i = 0; i < count; i++) /* others' results, and own slices of others' vectors */
+        bytes += 2 * (lengths[i] - lengths[i] / (size_t)sharing) * (size_t)type;
+    return bytes;
+}
+
 /* One vector after the other. @param offsets  [count] NULL: only what they take */
 static size_t lay_out(ol_arena *arena, ol_sum_type type, int count, const size_t *lengths,
                       size_t *offsets)

@@ -74,6 +74,10 @@ void ol_exact_sum_destroy(ol_exact_sum *sum);
 size_t ol_exact_sum_bytes(ol_sum_type type, int count, const size_t *lengths, int sharing,
                           int nodes);
 
+/** Bytes of other ranks' vectors and results that a rank maps and reads: resident in it too, though a
+ *  node has them once. */
+size_t ol_exact_sum_mapped(ol_sum_type type, int count, const size_t *lengths, int sharing);
+
 /** Vector i of this rank [lengths[i]], to be written between two rounds and left to the sum during them;
  *  on a 64-byte boundary. Borrowed from the sum. Local. */
 void *ol_exact_sum_vector(const ol_exact_sum *sum, int i);
