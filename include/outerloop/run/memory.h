@@ -29,7 +29,7 @@ typedef struct ol_memory {
     size_t episode;    /**< tape and scratch of the inner loop                           */
     size_t scoring;    /**< of a target, when training is over                           */
     size_t blas;       /**< what products pack their operands into                       */
-    size_t narrow;     /**< what those in bfloat16 keep: operands, and their code          */
+    size_t narrow;     /**< what those in bfloat16 keep: operands, and their code         */
     size_t files;      /**< rows on their way into the metrics                           */
     size_t setup;      /**< the most until now: a model is read tensor by tensor         */
     size_t peak;       /**< (1) */
