@@ -42,6 +42,8 @@
 #define ol_cross_entropy_scratch ol_cross_entropy_scratch_f64
 #define ol_difference_noise ol_difference_noise_f64
 #define ol_difference_slope ol_difference_slope_f64
+#define ol_direct_gains ol_direct_gains_f64
+#define ol_direct_multiply ol_direct_multiply_f64
 #define ol_embedding ol_embedding_f64
 #define ol_export_adapter ol_export_adapter_f64
 #define ol_export_model ol_export_model_f64
