@@ -83,7 +83,7 @@ static size_t in_use(const char *name)
 void ol_limits_describe(char text[256])
 {
     static const struct {
-        int resource;
+        unsigned resource;
         const char *flag, *used;
     } own[] = {{RLIMIT_AS, "-v", "VmSize"}, {RLIMIT_DATA, "-d", "VmData"}};
     const size_t group = ol_limits_group();

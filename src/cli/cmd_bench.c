@@ -5,11 +5,11 @@
 
 #include "command.h"
 #include "outerloop/base/clock.h"
+#include "outerloop/check/bench.h"
+#include "outerloop/collective/phases.h"
 #include "outerloop/kernel/gemm.h"
 #include "outerloop/kernel/products.h"
 #include "outerloop/kernel/rate.h"
-#include "outerloop/run/bench.h"
-#include "outerloop/run/phases.h"
 
 /* The f64 builds of the same functions; precision.h names them. */
 ol_status ol_bench_f64(const ol_bench_spec *spec, ol_bench_report *report);
@@ -36,17 +36,6 @@ static void read_precision(struct argp_state *state, const char *value, void *at
     o->products = o->f64 ? OL_PRODUCTS_F32 : (ol_products)kind;
 }
 
-static void read_family(struct argp_state *state, const char *value, void *at)
-{
-    int f = 0;
-
-    while (ol_model_families[f] && strcmp(ol_model_families[f], value) != 0)
-        f++;
-    if (!ol_model_families[f])
-        argp_error(state, "--arch is gpt2, llama, qwen2 or qwen3, not \"%s\"", value);
-    *(int *)at = f;
-}
-
 static ol_status print_phases(const ol_bench_report *report)
 {
     ol_phase_row rows[OL_PHASES];
@@ -71,15 +60,12 @@ static void print_foretold(const ol_bench_report *r)
            r->best_seconds, seconds / r->best_seconds, mib, peak, mib / peak);
 }
 
-static const char *const storages[] = {
-    [OL_STORAGE_AUTO] = "auto", [OL_STORAGE_KEEP] = "keep", [OL_STORAGE_RECOMPUTE] = "recompute"};
-
 static void print(const struct options *o, const ol_bench_report *r)
 {
     const ol_bench_spec *s = &o->spec;
 
     printf("one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts of %lld tokens, %s\n",
-           s->steps, s->inner == OL_SGD ? "sgd" : "adamw", s->order, storages[s->storage], s->batch,
+           s->steps, ol_optimizer_names[s->inner], s->order, ol_storage_names[s->storage], s->batch,
            s->batch, (long long)r->tokens, o->f64 ? "f64" : ol_products_describe());
     printf("model: %s, %d layers, width %d, %d heads, vocabulary %d: %zu parameters trained",
            ol_model_families[s->model.family], s->model.layers, s->model.width, s->model.heads,
@@ -141,14 +127,14 @@ int ol_cmd_bench(int argc, char **argv)
     ol_bench_spec *const s = &o.spec;
     ol_model_spec *const m = &s->model;
     unsigned order = (unsigned)s->order - 1;
-    unsigned frozen = 0;
+    unsigned frozen = 0, family = (unsigned)m->family;
     bool untied = false;
     const ol_cli_option options[] = {
         {"layers", 0, "N", "blocks of the model (4)", .count = &m->layers, .least = 1},
         {"width", 0, "N", "width (256)", .count = &m->width, .least = 1},
         {"heads", 0, "N", "attention heads (8)", .count = &m->heads, .least = 1},
-        {"arch", 0, "FAMILY", "gpt2, llama, qwen2 or qwen3 (gpt2)", .read = read_family,
-         .at = &m->family},
+        {"arch", .help = "family of the model (gpt2)", .choice = &family,
+         .names = ol_model_families},
         {"kv-heads", 0, "N", "groups of keys and values (as many as heads)", .count = &m->kv_heads,
          .least = 1},
         {"head-dim", 0, "N", "size of a head (width/heads)", .count = &m->head_dim, .least = 1},
@@ -172,12 +158,14 @@ int ol_cmd_bench(int argc, char **argv)
          .least = 1},
         {"labels", 0, "N", "scored tokens of a random prompt (8)", .count = &s->labels, .least = 1},
         {"steps", 0, "N", "inner steps K (1)", .count = &s->steps, .least = 1},
-        {"inner", 0, "sgd|adamw", "inner optimizer (adamw)", .choice = &s->inner},
+        {"inner", .help = "inner optimizer (adamw)", .choice = &s->inner,
+         .names = ol_optimizer_names},
         {"order", 0, "1|2", "1 first-order, 2 exact (2)", .choice = &order},
-        {"storage", 0, "auto|keep|recompute",
-         "inner steps whose activations are kept: the last and what --storage-mib holds, the last, "
-         "none (auto)",
-         .choice = &s->storage},
+        {"storage",
+         .help = "inner steps whose activations are kept: the last and what --storage-mib holds, "
+                 "the last, "
+                 "none (auto)",
+         .choice = &s->storage, .names = ol_storage_names},
         {"storage-mib", 0, "N", "memory for those before the last (512)", .count = &s->storage_mib,
          .least = 1},
         {"reps", 0, "N", "episodes timed; the best counts (3)", .count = &s->reps, .least = 1},
@@ -207,6 +195,7 @@ int ol_cmd_bench(int argc, char **argv)
     s->prompts = o.prompts.items;
     s->n_prompts = (int)o.prompts.n;
     s->frozen_bf16 = frozen == 1;
+    m->family = (int)family;
     m->tied = !untied;
     ol_gemm_threads(o.threads);
     status = ol_products_use(o.products);

@@ -4,7 +4,7 @@
 #include "command.h"
 #include "outerloop/base/log.h"
 #include "outerloop/comm/comm.h"
-#include "outerloop/run/doctor.h"
+#include "outerloop/operate/doctor.h"
 
 static int finish(const ol_doctor_tally *tally, bool first)
 {

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "command.h"
-#include "outerloop/run/export_folder.h"
+#include "outerloop/package/export_folder.h"
 
 /* "--shard-size 500M", "5GB"; a bare number counts MiB. @return false when it is none */
 static bool parse_size(const char *value, size_t *bytes)

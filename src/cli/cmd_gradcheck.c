@@ -3,8 +3,8 @@
 
 #include "command.h"
 #include "outerloop/base/log.h"
+#include "outerloop/check/gradcheck.h"
 #include "outerloop/comm/comm.h"
-#include "outerloop/run/gradcheck.h"
 
 struct options {
     ol_cli_job job;

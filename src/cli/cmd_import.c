@@ -2,7 +2,7 @@
 #include <stdio.h>
 
 #include "command.h"
-#include "outerloop/run/snapshot.h" /* ol_snapshot_import */
+#include "outerloop/package/package.h" /* ol_package_import */
 
 int ol_cmd_import(int argc, char **argv)
 {
@@ -28,7 +28,7 @@ int ol_cmd_import(int argc, char **argv)
     ol_status status;
 
     ol_cli_read(&syntax, argc, argv);
-    status = ol_snapshot_import(from, out, &params);
+    status = ol_package_import(from, out, &params);
     if (status == OL_OK)
         printf("%s: %zu parameters -> %s\n", from, params, out);
     return ol_cli_finish(status, status == OL_EIO);

@@ -5,8 +5,8 @@
 
 #include "command.h"
 #include "outerloop/base/log.h"
-#include "outerloop/run/inspect.h"
-#include "outerloop/run/report.h"
+#include "outerloop/report/inspect.h"
+#include "outerloop/report/report.h"
 
 struct options {
     ol_cli_words paths;

@@ -6,8 +6,8 @@
 #include "command.h"
 #include "outerloop/base/log.h"
 #include "outerloop/comm/comm.h"
-#include "outerloop/run/plan.h"
-#include "outerloop/run/slurm.h"
+#include "outerloop/operate/plan.h"
+#include "outerloop/operate/slurm.h"
 
 struct options {
     ol_cli_job job;

@@ -9,7 +9,7 @@
 #include "outerloop/base/log.h"
 #include "outerloop/base/text.h"
 #include "outerloop/data/target.h"
-#include "outerloop/run/package.h" /* ol_package_tokenizer */
+#include "outerloop/package/package.h" /* ol_package_tokenizer */
 #include "outerloop/store/archive.h"
 
 typedef struct prompts_options {
@@ -33,16 +33,16 @@ static ol_status fill(const void *payload, ol_archive *file)
     const int64_t tokens = ol_batch_tokens(batch), offsets = batch->B + 1,
                   rows = ol_target_rows(c->target);
 
-    OL_TRY(ol_archive_write_i32(file, "tokens", 1, &tokens, batch->tokens));
-    OL_TRY(ol_archive_write_i64(file, "offsets", 1, &offsets, batch->offsets));
-    OL_TRY(ol_archive_write_u8(file, "loss_mask", 1, &tokens, batch->loss_mask));
-    OL_TRY(ol_archive_write_i32(file, "options_per_row", 1, &rows, c->options_per_row));
+    OL_TRY(ol_archive_write(file, "tokens", 1, &tokens, batch->tokens));
+    OL_TRY(ol_archive_write(file, "offsets", 1, &offsets, batch->offsets));
+    OL_TRY(ol_archive_write(file, "loss_mask", 1, &tokens, batch->loss_mask));
+    OL_TRY(ol_archive_write(file, "options_per_row", 1, &rows, c->options_per_row));
     OL_TRY(ol_archive_set_text(file, "/", "format", "outerloop-prompts"));
     OL_TRY(ol_archive_set_i64(file, "/", "version", 1));
     OL_TRY(ol_archive_set_text(file, "/", "task", spec->task));
     OL_TRY(ol_archive_set_i64(file, "/", "seed", spec->seed));
     OL_TRY(ol_archive_set_i64(file, "/", "k", spec->shots));
-    OL_TRY(ol_archive_set_text(file, "/", "method", ol_variant_name(spec->variant)));
+    OL_TRY(ol_archive_set_text(file, "/", "method", ol_variant_names[spec->variant]));
     OL_TRY(ol_archive_set_i64(file, "/", "rows", rows));
     OL_TRY(
         ol_archive_set_i64(file, "/", "is_classification", ol_target_is_classification(c->target)));
@@ -128,8 +128,8 @@ int ol_cmd_prompts(int argc, char **argv)
         {"task", 0, "TASK", "name of the target task", .text = &t->task, .needed = true},
         {"seed", 0, "S", "which of its k-shot files", .count = &t->seed, .needed = true},
         {"k", 0, "K", "demonstrations a prompt; 0 for none", .count = &t->shots, .needed = true},
-        {"variant", 0, "direct|channel", "what is scored: the output or the input",
-         .choice = &t->variant, .needed = true},
+        {"variant", .help = "what is scored: the output or the input", .choice = &t->variant,
+         .names = ol_variant_names, .needed = true},
         OL_CLI_TOKENIZER(&o.tokenizer),
         {"out", 0, "FILE.h5", "file to write", .text = &o.out, .needed = true},
         {"rows", 0, "N", "the first N test rows only (all)", .count = &t->rows},

@@ -3,7 +3,7 @@
 
 #include "command.h"
 #include "outerloop/base/file.h"
-#include "outerloop/run/job.h"
+#include "outerloop/job/job.h"
 
 int ol_cmd_reference(int argc, char **argv)
 {

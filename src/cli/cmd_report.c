@@ -7,7 +7,7 @@
 #include "command.h"
 #include "outerloop/base/file.h"
 #include "outerloop/base/log.h"
-#include "outerloop/run/report.h"
+#include "outerloop/report/report.h"
 
 struct options {
     ol_cli_words runs;

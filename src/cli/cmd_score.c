@@ -4,9 +4,9 @@
 #include <string.h>
 
 #include "command.h"
-#include "outerloop/model/import.h"      /* ol_import_is_model */
-#include "outerloop/run/score_prompts.h" /* ol_score_prompts */
-#include "outerloop/run/snapshot.h"      /* ol_snapshot_load */
+#include "outerloop/check/score_prompts.h" /* ol_score_prompts */
+#include "outerloop/model/import.h"        /* ol_import_is_model */
+#include "outerloop/record/snapshot.h"     /* ol_snapshot_load */
 
 /* The f64 build of the same function; precision.h names it. */
 ol_status ol_score_prompts_f64(const ol_score_spec *spec, ol_score_report *report);

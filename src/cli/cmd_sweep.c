@@ -6,9 +6,9 @@
 #include "command.h"
 #include "outerloop/base/log.h"
 #include "outerloop/comm/comm.h"
+#include "outerloop/operate/sweep.h"
 #include "outerloop/run/run.h"
 #include "outerloop/run/stop.h" /* ol_stop_install */
-#include "outerloop/run/sweep.h"
 
 struct options {
     const char *file, *folder;

@@ -6,7 +6,7 @@
 
 #include "command.h"
 #include "outerloop/base/text.h"
-#include "outerloop/run/package.h" /* ol_package_tokenizer */
+#include "outerloop/package/package.h" /* ol_package_tokenizer */
 #include "outerloop/text/jsonl.h"
 
 /* One line in, one line out. @param out  scratch */

@@ -5,10 +5,10 @@
 
 #include "command.h"
 #include "outerloop/base/log.h"
+#include "outerloop/check/verify.h"
 #include "outerloop/comm/comm.h"
 #include "outerloop/kernel/gemm.h"
 #include "outerloop/kernel/products.h"
-#include "outerloop/run/verify.h"
 
 /* The f64 build of the same function; precision.h names it. */
 ol_status ol_verify_file_f64(ol_comm *comm, const char *path);

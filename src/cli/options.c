@@ -16,6 +16,7 @@ enum { MOST = 32 /* options of a command */, LONG = 256 /* keys of those without
 typedef struct reading {
     const ol_cli_syntax *syntax;
     bool given[MOST];
+    ol_text names[MOST]; /* "a|b|c" of options that have names */
 } reading;
 
 static int key_of(const ol_cli_option *options, int i)
@@ -38,23 +39,24 @@ static int whole_number(struct argp_state *state, const ol_cli_option *o, const 
 }
 
 /* "--option is a, b or c", of "a|b|c". */
-static void refuse(struct argp_state *state, const ol_cli_option *o, const char *value)
+static void refuse(struct argp_state *state, const char *name, const char *names, const char *value)
 {
     OL_AUTO_TEXT words = {0};
 
-    for (const char *at = o->value; *at; at++) {
+    for (const char *at = names; *at; at++) {
         const char *comma = strchr(at + 1, '|') ? ", " : " or ";
 
         (void)!(*at == '|' ? ol_text_format(&words, "%s", comma) : ol_text_append(&words, at, 1));
     }
-    argp_error(state, "--%s is %s, not \"%s\"", o->name, words.data, value);
+    argp_error(state, "--%s is %s, not \"%s\"", name, words.data, value);
 }
 
 /* The number of the word in "a|b|c". */
-static unsigned choice_of(struct argp_state *state, const ol_cli_option *o, const char *value)
+static unsigned choice_of(struct argp_state *state, const char *name, const char *names,
+                          const char *value)
 {
     const size_t n = strlen(value);
-    const char *at = o->value;
+    const char *at = names;
 
     for (unsigned i = 0;; i++) {
         const size_t length = strcspn(at, "|");
@@ -65,7 +67,7 @@ static unsigned choice_of(struct argp_state *state, const ol_cli_option *o, cons
             break;
         at += length + 1;
     }
-    refuse(state, o, value);
+    refuse(state, name, names, value);
     return 0;
 }
 
@@ -78,8 +80,16 @@ static void add_word(struct argp_state *state, ol_cli_words *words, const char *
     words->items[words->n++] = word;
 }
 
-static void take_value(struct argp_state *state, const ol_cli_option *o, const char *value)
+/* What --help calls the value of an option. */
+static const char *value_of(const reading *r, int i)
 {
+    return r->syntax->options[i].names ? r->names[i].data : r->syntax->options[i].value;
+}
+
+static void take_value(struct argp_state *state, const reading *r, int i, const char *value)
+{
+    const ol_cli_option *o = &r->syntax->options[i];
+
     if (o->flag)
         *o->flag = true;
     else if (o->text)
@@ -87,7 +97,7 @@ static void take_value(struct argp_state *state, const ol_cli_option *o, const c
     else if (o->count)
         *o->count = whole_number(state, o, value);
     else if (o->choice)
-        *o->choice = choice_of(state, o, value);
+        *o->choice = choice_of(state, o->name, value_of(r, i), value);
     else if (o->words)
         add_word(state, o->words, value);
     else
@@ -134,7 +144,7 @@ static error_t take(int key, char *value, struct argp_state *state)
         check_end(state, r);
     for (int i = 0; o[i].name; i++)
         if (key == key_of(o, i)) {
-            take_value(state, &o[i], value);
+            take_value(state, r, i, value);
             r->given[i] = true;
             return 0;
         }
@@ -183,11 +193,17 @@ void ol_cli_read(const ol_cli_syntax *syntax, int argc, char **argv)
         const ol_cli_option *o = &syntax->options[i];
 
         assert(i < MOST);
-        table[i] = (struct argp_option){
-            .name = o->name, .key = key_of(syntax->options, i), .arg = o->value, .doc = o->help};
+        for (int k = 0; o->names && o->names[k]; k++)
+            (void)!ol_text_format(&r.names[i], "%s%s", k ? "|" : "", o->names[k]);
+        table[i] = (struct argp_option){.name = o->name,
+                                        .key = key_of(syntax->options, i),
+                                        .arg = value_of(&r, i),
+                                        .doc = o->help};
     }
     parse_as_one(
         &(struct argp){
             .options = table, .parser = take, .args_doc = syntax->args, .doc = syntax->doc},
         argc, argv, &r);
+    for (int i = 0; i < MOST; i++)
+        ol_text_finish(&r.names[i]);
 }

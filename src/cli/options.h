@@ -19,13 +19,14 @@ typedef struct ol_cli_words {
 typedef struct ol_cli_option {
     const char *name;
     int letter;        /* of its short form; 0 for none           */
-    const char *value; /* what --help calls it; NULL of a flag    */
+    const char *value; /* what --help calls it; NULL of a flag, and where there are names */
     const char *help;
     bool *flag;
     const char **text;
-    int *count;          /* a whole number of `least` or more       */
-    unsigned *choice;    /* 0, 1, ... of the words of `value`, "a|b" */
-    ol_cli_words *words; /* of an option that can be repeated       */
+    int *count;               /* a whole number of `least` or more       */
+    unsigned *choice;         /* 0, 1, ... of the words of `value`, "a|b", or of: */
+    const char *const *names; /* [up to a NULL]                     */
+    ol_cli_words *words;      /* of an option that can be repeated       */
     void (*read)(struct argp_state *state, const char *value, void *at);
     void *at;    /* of `read`                                       */
     int least;   /* of a count                                      */

@@ -96,7 +96,7 @@ static ol_status check_scored(const ol_target *t, const ol_rows *rows, const ol_
     OL_CHECK(target->n_tail > 0, OL_EDATA,
              "%s:%d: the %s is empty, so that nothing can be scored in the %s variant", rows->path,
              row->line, t->prompt.variant == OL_CHANNEL ? "input" : "option",
-             ol_variant_name(t->prompt.variant));
+             ol_variant_names[t->prompt.variant]);
     OL_CHECK(!alone || target->n_lead + target->n_tail > 1, OL_EDATA,
              "%s:%d: its prompt is one token, which nothing precedes; use shots above 0",
              rows->path, row->line);

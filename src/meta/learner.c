@@ -11,6 +11,17 @@
 #include "outerloop/meta/outer.h" /* ol_model_spans */
 #include "outerloop/model/cost.h" /* ol_cost_gradient */
 
+const char *const ol_optimizer_names[] = {[OL_SGD] = "sgd", [OL_ADAMW] = "adamw", NULL};
+const char *const ol_moments_names[] = {[OL_MOMENTS_SEPARATE] = "separate",
+                                        [OL_MOMENTS_READ] = "read",
+                                        [OL_MOMENTS_CARRY] = "carry",
+                                        [OL_MOMENTS_CARRY_V] = "carry_v",
+                                        NULL};
+const char *const ol_storage_names[] = {[OL_STORAGE_AUTO] = "auto",
+                                        [OL_STORAGE_KEEP] = "keep",
+                                        [OL_STORAGE_RECOMPUTE] = "recompute",
+                                        NULL};
+
 /* The learners; adding one adds a row here and a file. */
 static const ol_learner *const learners[] = {
     &ol_learner_maml,    &ol_learner_meta_sgd,  &ol_learner_reptile,

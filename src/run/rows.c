@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "outerloop/run/snapshot.h" /* ol_snapshot_name */
+#include "outerloop/job/start.h" /* ol_start_name */
 #include "setup.h"
 
 /* Nothing is trained, now or before: every arm scores the start. */
@@ -32,7 +32,7 @@ static ol_status name_start(const ol_setup *s, char name[OL_ROW_NAME])
         return OL_OK;
     }
     snprintf(name, OL_ROW_NAME, "start");
-    return s->job->model.init == OL_INIT_CHECKPOINT ? ol_snapshot_name(s->job, name, OL_ROW_NAME)
+    return s->job->model.init == OL_INIT_CHECKPOINT ? ol_start_name(s->job, name, OL_ROW_NAME)
                                                     : OL_OK;
 }
 

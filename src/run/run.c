@@ -11,11 +11,11 @@
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
 #include "outerloop/kernel/products.h" /* ol_products_describe */
 #include "outerloop/kernel/rate.h"     /* ol_gemm_pace */
+#include "outerloop/record/metrics.h"  /* ol_metrics */
+#include "outerloop/record/snapshot.h" /* ol_snapshot_resume */
 #include "outerloop/run/memory.h"      /* ol_memory_plan */
-#include "outerloop/run/metrics.h"     /* ol_metrics */
 #include "outerloop/run/scores.h"      /* ol_score_targets */
 #include "outerloop/run/setup.h"       /* ol_setup */
-#include "outerloop/run/snapshot.h"    /* ol_snapshot_resume */
 #include "outerloop/run/stop.h"        /* ol_stop_watch */
 #include "outerloop/run/train.h"       /* ol_train */
 #include "run_parts.h"
@@ -235,7 +235,7 @@ static ol_status run_all(runner *r)
     return OL_OK;
 }
 
-static ol_status add_to_book(const ol_run_folder *folder, score_book *book)
+static ol_status add_to_book(const ol_run_folder *folder, ol_score_book *book)
 {
     OL_AUTO_ARCHIVE *metrics = NULL;
 
@@ -257,7 +257,7 @@ static bool is_finished(const ol_setup *s)
 }
 
 /* What was scored, as the files have it. */
-static ol_status fill_book(const ol_setup *s, score_book *book)
+static ol_status fill_book(const ol_setup *s, ol_score_book *book)
 {
     if (!s->scored)
         return OL_OK;
@@ -269,7 +269,7 @@ static ol_status fill_book(const ol_setup *s, score_book *book)
 }
 
 /* Rank 0, when all is done: are all results there? */
-static ol_status account(const runner *r, score_book *book)
+static ol_status account(const runner *r, ol_score_book *book)
 {
     const ol_setup *s = r->setup;
 
@@ -279,7 +279,7 @@ static ol_status account(const runner *r, score_book *book)
     return fill_book(s, book);
 }
 
-static ol_status run(runner *r, score_book *book)
+static ol_status run(runner *r, ol_score_book *book)
 {
     const double began = ol_clock_seconds();
     ol_setup *s = r->setup;
@@ -312,7 +312,8 @@ static ol_status run(runner *r, score_book *book)
     return OL_OK;
 }
 
-ol_status ol_run_once(ol_comm *comm, ol_job *job, bool resume, bool *work_started, score_book *book)
+ol_status ol_run_once(ol_comm *comm, ol_job *job, bool resume, bool *work_started,
+                      ol_score_book *book)
 {
     runner r = {.first = ol_comm_rank(comm) == 0};
     ol_status status;

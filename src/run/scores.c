@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "metric_columns.h"
-#include "outerloop/base/log.h"     /* ol_log_warn */
+#include "outerloop/base/log.h" /* ol_log_warn */
+#include "outerloop/record/metric_columns.h"
 #include "outerloop/run/progress.h" /* ol_progress */
 #include "outerloop/run/stop.h"     /* ol_stop_wanted */
 

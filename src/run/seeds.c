@@ -8,11 +8,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "outerloop/base/log.h"   /* ol_log_* */
-#include "outerloop/run/folder.h" /* ol_run_folder */
-#include "outerloop/run/lock.h"   /* ol_run_lock */
-#include "outerloop/run/setup.h"  /* ol_setup_create, ol_describe_idle */
-#include "outerloop/run/stop.h"   /* ol_stop_agree */
+#include "outerloop/base/log.h"      /* ol_log_* */
+#include "outerloop/record/folder.h" /* ol_run_folder */
+#include "outerloop/record/lock.h"   /* ol_run_lock */
+#include "outerloop/run/setup.h"     /* ol_setup_create, ol_describe_idle */
+#include "outerloop/run/stop.h"      /* ol_stop_agree */
 #include "run_parts.h"
 
 /* One start of `outerloop run`. */
@@ -23,12 +23,12 @@ typedef struct whole {
     bool resume;
     bool *work_started;
     ol_job *job;
-    ol_run_lock lock; /* rank 0's, of the job's output */
-    score_book book;  /* rank 0's */
+    ol_run_lock lock;   /* rank 0's, of the job's output */
+    ol_score_book book; /* rank 0's */
 } whole;
 
 /* The table is the answer to the command, so it goes to standard output; the log keeps it. */
-static ol_status print_table(const score_book *book)
+static ol_status print_table(const ol_score_book *book)
 {
     OL_AUTO_TEXT shown = {0}, kept = {0};
 

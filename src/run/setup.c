@@ -9,10 +9,11 @@
 #include "outerloop/base/clock.h"      /* ol_clock_resident_bytes */
 #include "outerloop/base/log.h"        /* ol_log_warn */
 #include "outerloop/data/suite.h"      /* ol_suite_write */
+#include "outerloop/job/start.h"       /* ol_start_shape */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_threads */
 #include "outerloop/kernel/products.h" /* ol_products_use */
-#include "outerloop/run/package.h"     /* ol_package_of_job */
-#include "outerloop/run/snapshot.h"    /* ol_snapshot_start */
+#include "outerloop/package/package.h" /* ol_package_of_job */
+#include "outerloop/record/snapshot.h" /* ol_snapshot_start */
 #include "setup.h"
 
 enum { SUITE_SEED = 1 }; /* one suite for all jobs, so that their results compare */
@@ -130,7 +131,7 @@ static ol_status make_model(ol_setup *s)
     ol_model_spec shape;
     ol_trained_spec trained = ol_job_trained(s->job);
 
-    OL_TRY(ol_snapshot_shape(s->job, &shape));
+    OL_TRY(ol_start_shape(s->job, &shape));
     OL_CHECK(shape.vocab == 0 || shape.vocab >= V, OL_EUSAGE,
              "%s %d, but the tokenizer %s has %d tokens: %s",
              m->init == OL_INIT_IMPORT ? "the model's vocabulary is" : "model.vocab =", shape.vocab,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Parts of setup that have files of their own. */
-#ifndef OUTERLOOP_SRC_RUN_SETUP_H
-#define OUTERLOOP_SRC_RUN_SETUP_H
+#ifndef RUN_SETUP_H
+#define RUN_SETUP_H
 
 #include "outerloop/run/setup.h"
 

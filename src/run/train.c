@@ -6,14 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/clock.h"    /* ol_clock_seconds */
-#include "outerloop/base/digest.h"   /* ol_digest */
-#include "outerloop/base/log.h"      /* ol_log_warn */
-#include "outerloop/run/meta_step.h" /* ol_meta_stepper */
-#include "outerloop/run/phases.h"    /* ol_phases_gather */
-#include "outerloop/run/progress.h"  /* ol_progress */
-#include "outerloop/run/stop.h"      /* ol_stop_agree */
-#include "outerloop/run/watch.h"     /* ol_watch_step */
+#include "outerloop/base/clock.h"           /* ol_clock_seconds */
+#include "outerloop/base/digest.h"          /* ol_digest */
+#include "outerloop/base/log.h"             /* ol_log_warn */
+#include "outerloop/collective/meta_step.h" /* ol_meta_stepper */
+#include "outerloop/collective/phases.h"    /* ol_phases_gather */
+#include "outerloop/run/progress.h"         /* ol_progress */
+#include "outerloop/run/stop.h"             /* ol_stop_agree */
+#include "outerloop/run/watch.h"            /* ol_watch_step */
 
 /* One arm at work. */
 typedef struct trainer {

@@ -22,9 +22,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "job_keys.h"
-#include "outerloop/base/log.h"   /* ol_log_* */
-#include "outerloop/run/folder.h" /* ol_run_folder */
+#include "outerloop/base/log.h"      /* ol_log_* */
+#include "outerloop/record/folder.h" /* ol_run_folder */
+#include "outerloop/run/run.h"       /* ol_tune_job */
 #include "run_parts.h"
 #include "tune_parts.h"
 
@@ -192,7 +192,7 @@ static int place_of(const tune_search *s, int steps)
 }
 
 /* Means of the scores of one file; *whole is false when it lacks some. */
-static void average(const tune_search *s, const score_file *file, double *means, bool *whole)
+static void average(const tune_search *s, const ol_score_file *file, double *means, bool *whole)
 {
     const int each = s->job->data.holdout * s->job->eval.seeds.n;
     int n[OL_CONF_LIST] = {0};
@@ -221,7 +221,7 @@ static ol_status read_arm(const tune_search *s, int i, double *means, bool *whol
     ol_run_folder folder;
     ol_run_claim claim;
     OL_AUTO_ARCHIVE *metrics = NULL;
-    OL_AUTO(ol_score_book_finish) score_book book = {0};
+    OL_AUTO(ol_score_book_finish) ol_score_book book = {0};
 
     OL_TRY(ol_run_folder_name(arm->output, &folder));
     *whole = *whole && ol_path_exists(folder.metrics);
@@ -278,7 +278,7 @@ static void choose(tune_search *s)
 static ol_status run_search(ol_comm *comm, tune_search *s, bool resume, bool *work_started,
                             bool *fresh)
 {
-    OL_AUTO(ol_score_book_finish) score_book book = {0};
+    OL_AUTO(ol_score_book_finish) ol_score_book book = {0};
     ol_job *job = NULL;
     bool whole = false;
 

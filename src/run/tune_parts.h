@@ -3,7 +3,7 @@
 #ifndef RUN_TUNE_PARTS_H
 #define RUN_TUNE_PARTS_H
 
-#include "outerloop/run/job.h" /* ol_job */
+#include "outerloop/job/job.h" /* ol_job */
 
 enum { TUNE_LEARNER = 8 /* letters of "learner.", which all keys of a grid begin with */ };
 

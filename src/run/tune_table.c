@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "job_keys.h"
 #include "tune_parts.h"
 
 /* A value without the quotes of a word. */

@@ -144,34 +144,16 @@ static ol_status write_array(ol_archive *archive, const char *object, hid_t file
     return OL_OK;
 }
 
-ol_status ol_archive_write_f32(ol_archive *archive, const char *object, int rank,
-                               const int64_t *dims, const float *data)
+ol_status ol_archive_write_numbers(ol_archive *archive, const char *object, ol_number kind,
+                                   int rank, const int64_t *dims, const void *data)
 {
-    return write_array(archive, object, H5T_IEEE_F32LE, H5T_NATIVE_FLOAT, rank, dims, data);
-}
+    const hid_t little[] = {[OL_NUMBER_F32] = H5T_IEEE_F32LE,
+                            [OL_NUMBER_F64] = H5T_IEEE_F64LE,
+                            [OL_NUMBER_I32] = H5T_STD_I32LE,
+                            [OL_NUMBER_I64] = H5T_STD_I64LE,
+                            [OL_NUMBER_U8] = H5T_STD_U8LE};
 
-ol_status ol_archive_write_f64(ol_archive *archive, const char *object, int rank,
-                               const int64_t *dims, const double *data)
-{
-    return write_array(archive, object, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, rank, dims, data);
-}
-
-ol_status ol_archive_write_i32(ol_archive *archive, const char *object, int rank,
-                               const int64_t *dims, const int32_t *data)
-{
-    return write_array(archive, object, H5T_STD_I32LE, H5T_NATIVE_INT32, rank, dims, data);
-}
-
-ol_status ol_archive_write_i64(ol_archive *archive, const char *object, int rank,
-                               const int64_t *dims, const int64_t *data)
-{
-    return write_array(archive, object, H5T_STD_I64LE, H5T_NATIVE_INT64, rank, dims, data);
-}
-
-ol_status ol_archive_write_u8(ol_archive *archive, const char *object, int rank,
-                              const int64_t *dims, const uint8_t *data)
-{
-    return write_array(archive, object, H5T_STD_U8LE, H5T_NATIVE_UINT8, rank, dims, data);
+    return write_array(archive, object, little[kind], ol_h5_native(kind), rank, dims, data);
 }
 
 ol_status ol_archive_write_text(ol_archive *archive, const char *object, const char *text)
@@ -230,14 +212,6 @@ ol_status ol_archive_set_f64(ol_archive *archive, const char *object, const char
                              double value)
 {
     return set_attribute(archive, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, NULL, &value);
-}
-
-ol_status ol_archive_set_f64s(ol_archive *archive, const char *object, const char *name,
-                              size_t count, const double *values)
-{
-    const hsize_t n = count;
-
-    return set_attribute(archive, object, name, H5T_IEEE_F64LE, H5T_NATIVE_DOUBLE, &n, values);
 }
 
 ol_status ol_h5_set_strings(ol_archive *archive, const char *object, const char *name, size_t n,

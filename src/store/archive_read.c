@@ -87,34 +87,21 @@ static ol_status read_numbers(const ol_archive *archive, const char *object, con
     return read_item(&it, type, out, attribute ? attribute : "cannot read, the file is damaged");
 }
 
-ol_status ol_archive_read_f32(const ol_archive *archive, const char *object, size_t count,
-                              float *out)
+hid_t ol_h5_native(ol_number kind)
 {
-    return read_numbers(archive, object, NULL, H5T_NATIVE_FLOAT, count, out);
+    const hid_t native[] = {[OL_NUMBER_F32] = H5T_NATIVE_FLOAT,
+                            [OL_NUMBER_F64] = H5T_NATIVE_DOUBLE,
+                            [OL_NUMBER_I32] = H5T_NATIVE_INT32,
+                            [OL_NUMBER_I64] = H5T_NATIVE_INT64,
+                            [OL_NUMBER_U8] = H5T_NATIVE_UINT8};
+
+    return native[kind];
 }
 
-ol_status ol_archive_read_f64(const ol_archive *archive, const char *object, size_t count,
-                              double *out)
+ol_status ol_archive_read_numbers(const ol_archive *archive, const char *object, ol_number kind,
+                                  size_t count, void *out)
 {
-    return read_numbers(archive, object, NULL, H5T_NATIVE_DOUBLE, count, out);
-}
-
-ol_status ol_archive_read_i32(const ol_archive *archive, const char *object, size_t count,
-                              int32_t *out)
-{
-    return read_numbers(archive, object, NULL, H5T_NATIVE_INT32, count, out);
-}
-
-ol_status ol_archive_read_i64(const ol_archive *archive, const char *object, size_t count,
-                              int64_t *out)
-{
-    return read_numbers(archive, object, NULL, H5T_NATIVE_INT64, count, out);
-}
-
-ol_status ol_archive_read_u8(const ol_archive *archive, const char *object, size_t count,
-                             uint8_t *out)
-{
-    return read_numbers(archive, object, NULL, H5T_NATIVE_UINT8, count, out);
+    return read_numbers(archive, object, NULL, ol_h5_native(kind), count, out);
 }
 
 ol_status ol_archive_get_i64(const ol_archive *archive, const char *object, const char *name,
@@ -133,22 +120,6 @@ ol_status ol_archive_get_f64s(const ol_archive *archive, const char *object, con
                               size_t count, double *out)
 {
     return read_numbers(archive, object, name, H5T_NATIVE_DOUBLE, count, out);
-}
-
-ol_status ol_archive_shape(const ol_archive *archive, const char *object, int max_rank,
-                           int64_t *dims, int *rank)
-{
-    AUTO_ITEM it = item_of(archive, object, NULL);
-    hsize_t extents[H5S_MAX_RANK];
-
-    OL_TRY(open_item(&it));
-    *rank = H5Sget_simple_extent_dims(it.space, extents, NULL);
-    OL_CHECK(*rank >= 0 && *rank <= max_rank, OL_EDATA,
-             "%s: %s: has %d dimensions, at most %d expected", archive->path, object, *rank,
-             max_rank);
-    for (int i = 0; i < *rank; i++)
-        dims[i] = (int64_t)extents[i];
-    return OL_OK;
 }
 
 ol_status ol_archive_count(const ol_archive *archive, const char *object, size_t *count)

@@ -87,8 +87,8 @@ static ol_status write_member(ol_archive *archive, int part, const char *name, i
         bytes *= (size_t)dims[d];
     OL_TRY(ol_path_format(object, "%s/%s", groups[part], name));
     ol_digest(data, bytes, digest);
-    OL_TRY(part == FILES ? ol_archive_write_u8(archive, object, rank, dims, data)
-                         : ol_archive_write_f32(archive, object, rank, dims, data));
+    OL_TRY(ol_archive_write_numbers(archive, object, part == FILES ? OL_NUMBER_U8 : OL_NUMBER_F32,
+                                    rank, dims, data));
     return ol_archive_set_text(archive, object, "digest", digest);
 }
 
@@ -340,8 +340,8 @@ static ol_status read_member(const ol_checkpoint *checkpoint, int part, const ch
     OL_AUTO_FREE char *stored = NULL;
 
     OL_TRY(ol_path_format(object, "%s/%s", groups[part], name));
-    OL_TRY(part == FILES ? ol_archive_read_u8(archive, object, count, out)
-                         : ol_archive_read_f32(archive, object, count, out));
+    OL_TRY(ol_archive_read_numbers(archive, object, part == FILES ? OL_NUMBER_U8 : OL_NUMBER_F32,
+                                   count, out));
     OL_TRY(ol_archive_get_text(archive, object, "digest", &stored));
     ol_digest(out, count * (part == FILES ? 1 : sizeof(float)), digest);
     OL_CHECK(strcmp(digest, stored) == 0, OL_EDATA,

@@ -60,6 +60,9 @@ herr_t ol_disk_use(hid_t properties, int *failed);
 /* Property list that makes the groups on the way to an object. */
 hid_t ol_h5_making_groups(void);
 
+/* The type of numbers as they stand in memory. Borrowed. */
+hid_t ol_h5_native(ol_number kind);
+
 /* A string type of `size` bytes (0 = variable length), UTF-8, padded with NULs. */
 hid_t ol_h5_string_type(size_t size);
 

@@ -5,18 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *ol_variant_name(ol_variant variant)
-{
-    return variant == OL_CHANNEL ? "channel" : "direct";
-}
-
-ol_status ol_variant_parse(const char *name, ol_variant *out)
-{
-    OL_CHECK(strcmp(name, "direct") == 0 || strcmp(name, "channel") == 0, OL_EUSAGE,
-             "variant is \"direct\" or \"channel\", not \"%s\"", name);
-    *out = strcmp(name, "channel") == 0 ? OL_CHANNEL : OL_DIRECT;
-    return OL_OK;
-}
+const char *const ol_variant_names[] = {[OL_DIRECT] = "direct", [OL_CHANNEL] = "channel", NULL};
 
 ol_status ol_prompt_spec_check(const ol_prompt_spec *spec)
 {

@@ -56,7 +56,7 @@ static ol_target *build(const ol_archive *file, ol_batch *batch)
     assert_int_equal(ol_path_format(root, "%s/data/bbh", reference), OL_OK);
     assert_int_equal(ol_archive_get_text(file, "/", "task", &task), OL_OK);
     assert_int_equal(ol_archive_get_text(file, "/", "method", &method), OL_OK);
-    assert_int_equal(ol_variant_parse(method, &spec.variant), OL_OK);
+    spec.variant = strcmp(method, ol_variant_names[OL_CHANNEL]) == 0 ? OL_CHANNEL : OL_DIRECT;
     spec.root = root;
     spec.task = task;
     spec.seed = (int)get_i64(file, "seed");
@@ -79,11 +79,11 @@ static void compare_batch(const ol_archive *file, const ol_batch *batch)
     int32_t *tokens = malloc(n * sizeof *tokens);
     uint8_t *mask = malloc(n);
 
-    assert_int_equal(ol_archive_read_i64(file, "offsets", prompts + 1, offsets), OL_OK);
+    assert_int_equal(ol_archive_read(file, "offsets", prompts + 1, offsets), OL_OK);
     assert_memory_equal(offsets, batch->offsets, (prompts + 1) * sizeof *offsets);
-    assert_int_equal(ol_archive_read_i32(file, "tokens", n, tokens), OL_OK);
+    assert_int_equal(ol_archive_read(file, "tokens", n, tokens), OL_OK);
     assert_memory_equal(tokens, batch->tokens, n * sizeof *tokens);
-    assert_int_equal(ol_archive_read_u8(file, "loss_mask", n, mask), OL_OK);
+    assert_int_equal(ol_archive_read(file, "loss_mask", n, mask), OL_OK);
     assert_memory_equal(mask, batch->loss_mask, n);
     free(offsets);
     free(tokens);
@@ -96,7 +96,7 @@ static void compare_rows(const ol_archive *file, const ol_target *target)
     int32_t *options = malloc((size_t)rows * sizeof *options);
     char *metric;
 
-    assert_int_equal(ol_archive_read_i32(file, "options_per_row", (size_t)rows, options), OL_OK);
+    assert_int_equal(ol_archive_read(file, "options_per_row", (size_t)rows, options), OL_OK);
     for (int row = 0; row < rows; row++)
         assert_int_equal(options[row], ol_target_options(target, row));
     assert_int_equal(get_i64(file, "is_classification"), ol_target_is_classification(target));

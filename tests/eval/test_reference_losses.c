@@ -68,11 +68,10 @@ static void read_prompts(const char *path, prompts *p)
     p->options_per_row = calloc(p->rows, sizeof *p->options_per_row);
     p->options = calloc(offsets, sizeof *p->options);
     p->gold = calloc(p->rows, sizeof *p->gold);
-    assert_int_equal(ol_archive_read_i32(file, "tokens", tokens, p->batch.tokens), OL_OK);
-    assert_int_equal(ol_archive_read_i64(file, "offsets", offsets, p->batch.offsets), OL_OK);
-    assert_int_equal(ol_archive_read_u8(file, "loss_mask", tokens, p->batch.loss_mask), OL_OK);
-    assert_int_equal(ol_archive_read_i32(file, "options_per_row", p->rows, p->options_per_row),
-                     OL_OK);
+    assert_int_equal(ol_archive_read(file, "tokens", tokens, p->batch.tokens), OL_OK);
+    assert_int_equal(ol_archive_read(file, "offsets", offsets, p->batch.offsets), OL_OK);
+    assert_int_equal(ol_archive_read(file, "loss_mask", tokens, p->batch.loss_mask), OL_OK);
+    assert_int_equal(ol_archive_read(file, "options_per_row", p->rows, p->options_per_row), OL_OK);
     assert_int_equal(ol_archive_close(file), OL_OK);
     for (size_t r = 0; r < p->rows; r++) {
         p->gold[r] = names[0];
@@ -99,9 +98,9 @@ static void compare(const char *path, const ol_eval_result *result)
     ol_archive *file;
 
     assert_int_equal(ol_archive_open(path, &file), OL_OK);
-    assert_int_equal(ol_archive_read_f64(file, "option_losses", (size_t)result->prompts, losses),
+    assert_int_equal(ol_archive_read(file, "option_losses", (size_t)result->prompts, losses),
                      OL_OK);
-    assert_int_equal(ol_archive_read_i32(file, "picked", (size_t)result->rows, picked), OL_OK);
+    assert_int_equal(ol_archive_read(file, "picked", (size_t)result->rows, picked), OL_OK);
     assert_int_equal(ol_archive_close(file), OL_OK);
     for (int i = 0; i < result->prompts; i++)
         worst = fmax(worst, fabs(result->scorings[0].losses[i] / losses[i] - 1.0));

@@ -38,9 +38,8 @@ static void read_reference(const char *path, reference *r)
     assert_int_equal(ol_archive_count(file, "option_losses", &r->prompts), OL_OK);
     r->options_per_row = calloc(r->rows, sizeof *r->options_per_row);
     r->losses = calloc(r->prompts, sizeof *r->losses);
-    assert_int_equal(ol_archive_read_i32(file, "options_per_row", r->rows, r->options_per_row),
-                     OL_OK);
-    assert_int_equal(ol_archive_read_f64(file, "option_losses", r->prompts, r->losses), OL_OK);
+    assert_int_equal(ol_archive_read(file, "options_per_row", r->rows, r->options_per_row), OL_OK);
+    assert_int_equal(ol_archive_read(file, "option_losses", r->prompts, r->losses), OL_OK);
     assert_int_equal(ol_archive_read_strings(file, "predictions", &r->predictions), OL_OK);
     assert_int_equal(ol_archive_get_i64(file, "/", "is_classification", &r->is_classification),
                      OL_OK);

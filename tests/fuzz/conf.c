@@ -2,7 +2,7 @@
 /* A job file, by the table of keys that jobs have. */
 #include "fuzz.h"
 #include "outerloop/base/status.h"
-#include "outerloop/run/job.h"
+#include "outerloop/job/job.h"
 
 #include <stdlib.h>
 #include <string.h>

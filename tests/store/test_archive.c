@@ -28,7 +28,6 @@ static void write_sample(void)
     const float small[] = {1, 2, 3, 4, 5, 6};
     const int32_t tokens[] = {7, -8, 9, 10, 11, 12};
     const uint8_t mask[] = {0, 1, 1, 0, 1, 255};
-    const double beta[] = {0.9, 0.999};
     double *reals = calloc(LONG, sizeof *reals);
     const int64_t answer = 42;
     ol_archive *a;
@@ -36,19 +35,18 @@ static void write_sample(void)
     for (int i = 0; i < LONG; i++)
         reals[i] = 1.0 / (1 + i);
     assert_int_equal(ol_archive_create(file(), &a), OL_OK);
-    assert_int_equal(ol_archive_write_f32(a, "params/h.0.weight", 2, matrix, small), OL_OK);
-    assert_int_equal(ol_archive_write_f64(a, "/deep/down/here/reals", 1, vector, reals), OL_OK);
-    assert_int_equal(ol_archive_write_i32(a, "tokens", 2, matrix, tokens), OL_OK);
-    assert_int_equal(ol_archive_write_u8(a, "mask", 1, (const int64_t[]){6}, mask), OL_OK);
-    assert_int_equal(ol_archive_write_i64(a, "answer", 0, NULL, &answer), OL_OK);
-    assert_int_equal(ol_archive_write_f32(a, "empty", 1, none, small), OL_OK);
+    assert_int_equal(ol_archive_write(a, "params/h.0.weight", 2, matrix, small), OL_OK);
+    assert_int_equal(ol_archive_write(a, "/deep/down/here/reals", 1, vector, reals), OL_OK);
+    assert_int_equal(ol_archive_write(a, "tokens", 2, matrix, tokens), OL_OK);
+    assert_int_equal(ol_archive_write(a, "mask", 1, (const int64_t[]){6}, mask), OL_OK);
+    assert_int_equal(ol_archive_write(a, "answer", 0, NULL, &answer), OL_OK);
+    assert_int_equal(ol_archive_write(a, "empty", 1, none, small), OL_OK);
     assert_int_equal(ol_archive_write_text(a, "job", "name = \"θ\";\n"), OL_OK);
     assert_int_equal(ol_archive_make_group(a, "bare/group"), OL_OK);
     assert_int_equal(ol_archive_make_group(a, "bare/group"), OL_OK);
     assert_int_equal(ol_archive_set_i64(a, "/", "step", -5), OL_OK);
     assert_int_equal(ol_archive_set_i64(a, "/", "step", INT64_MAX), OL_OK);
     assert_int_equal(ol_archive_set_f64(a, "params", "lr", 0.1), OL_OK);
-    assert_int_equal(ol_archive_set_f64s(a, "params", "beta", 2, beta), OL_OK);
     assert_int_equal(ol_archive_set_text(a, "params/h.0.weight", "units", "1/θ"), OL_OK);
     assert_int_equal(ol_archive_set_text(a, "/", "none", ""), OL_OK);
     assert_int_equal(ol_archive_close(a), OL_OK);
@@ -74,23 +72,23 @@ static void test_arrays_come_back(void **state)
     uint8_t mask[6];
 
     (void)state;
-    assert_int_equal(ol_archive_read_f32(a, "params/h.0.weight", 6, small), OL_OK);
+    assert_int_equal(ol_archive_read(a, "params/h.0.weight", 6, small), OL_OK);
     assert_true(small[0] == 1 && small[5] == 6);
-    assert_int_equal(ol_archive_read_f64(a, "params/h.0.weight", 6, wide), OL_OK);
+    assert_int_equal(ol_archive_read(a, "params/h.0.weight", 6, wide), OL_OK);
     assert_true(wide[5] == 6);
-    assert_int_equal(ol_archive_read_f32(a, "deep/down/here/reals", LONG, reals), OL_OK);
+    assert_int_equal(ol_archive_read(a, "deep/down/here/reals", LONG, reals), OL_OK);
     for (int i = 0; i < LONG; i++)
         assert_true(reals[i] == (float)(1.0 / (1 + i)));
-    assert_int_equal(ol_archive_read_i64(a, "tokens", 6, tokens), OL_OK);
+    assert_int_equal(ol_archive_read(a, "tokens", 6, tokens), OL_OK);
     assert_true(tokens[0] == 7 && tokens[1] == -8);
-    assert_int_equal(ol_archive_read_i32(a, "mask", 6, narrow), OL_OK);
+    assert_int_equal(ol_archive_read(a, "mask", 6, narrow), OL_OK);
     assert_int_equal(narrow[5], 255);
-    assert_int_equal(ol_archive_read_u8(a, "mask", 6, mask), OL_OK);
+    assert_int_equal(ol_archive_read(a, "mask", 6, mask), OL_OK);
     assert_int_equal(mask[1], 1);
-    assert_int_equal(ol_archive_read_i64(a, "answer", 1, &answer), OL_OK);
+    assert_int_equal(ol_archive_read(a, "answer", 1, &answer), OL_OK);
     assert_int_equal(answer, 42);
-    assert_int_equal(ol_archive_read_f32(a, "empty", 0, small), OL_OK);
-    assert_int_equal(ol_archive_read_f64(a, "tokens", 6, wide), OL_OK);
+    assert_int_equal(ol_archive_read(a, "empty", 0, small), OL_OK);
+    assert_int_equal(ol_archive_read(a, "tokens", 6, wide), OL_OK);
     assert_true(wide[1] == -8);
     free(reals);
     assert_int_equal(ol_archive_close(a), OL_OK);
@@ -99,27 +97,22 @@ static void test_arrays_come_back(void **state)
 static void test_shapes_and_names(void **state)
 {
     ol_archive *a = open_sample();
-    int64_t dims[2];
     ol_strings names;
     size_t count;
-    int rank;
 
     (void)state;
-    assert_int_equal(ol_archive_shape(a, "tokens", 2, dims, &rank), OL_OK);
-    assert_true(rank == 2 && dims[0] == 2 && dims[1] == 3);
-    assert_int_equal(ol_archive_shape(a, "answer", 2, dims, &rank), OL_OK);
-    assert_int_equal(rank, 0);
-    assert_int_equal(ol_archive_shape(a, "tokens", 1, dims, &rank), OL_EDATA);
     assert_int_equal(ol_archive_count(a, "tokens", &count), OL_OK);
     assert_int_equal(count, 6);
+    assert_int_equal(ol_archive_count(a, "answer", &count), OL_OK);
+    assert_int_equal(count, 1);
     assert_int_equal(ol_archive_children(a, "/", &names), OL_OK);
     assert_int_equal(names.n, 8);
     assert_string_equal(names.items[0], "answer");
     assert_string_equal(names.items[7], "tokens");
     ol_strings_finish(&names);
     assert_int_equal(ol_archive_attributes(a, "params", &names), OL_OK);
-    assert_int_equal(names.n, 2);
-    assert_string_equal(names.items[0], "beta");
+    assert_int_equal(names.n, 1);
+    assert_string_equal(names.items[0], "lr");
     ol_strings_finish(&names);
     assert_true(ol_archive_has(a, "deep/down"));
     assert_true(ol_archive_is_group(a, "bare/group"));
@@ -131,7 +124,7 @@ static void test_shapes_and_names(void **state)
 static void test_attributes_and_texts(void **state)
 {
     ol_archive *a = open_sample();
-    double beta[2], lr;
+    double lr, pair[2];
     int64_t step;
     char *text;
 
@@ -141,8 +134,8 @@ static void test_attributes_and_texts(void **state)
     assert_int_equal(ol_archive_get_f64(a, "params", "lr", &lr), OL_OK);
     assert_true(lr == 0.1);
     assert_int_equal(ol_archive_get_f64(a, "/", "step", &lr), OL_OK);
-    assert_int_equal(ol_archive_get_f64s(a, "params", "beta", 2, beta), OL_OK);
-    assert_true(beta[1] == 0.999);
+    assert_int_equal(ol_archive_get_f64s(a, "params", "lr", 1, &lr), OL_OK);
+    assert_int_equal(ol_archive_get_f64s(a, "params", "lr", 2, pair), OL_EDATA);
     assert_int_equal(ol_archive_get_text(a, "params/h.0.weight", "units", &text), OL_OK);
     assert_string_equal(text, "1/θ");
     free(text);
@@ -152,8 +145,8 @@ static void test_attributes_and_texts(void **state)
     assert_int_equal(ol_archive_read_text(a, "job", &text), OL_OK);
     assert_string_equal(text, "name = \"θ\";\n");
     free(text);
-    assert_int_equal(ol_archive_show(a, "params", "beta", &text), OL_OK);
-    assert_string_equal(text, "[0.90000000000000002, 0.999]");
+    assert_int_equal(ol_archive_show(a, "params", "lr", &text), OL_OK);
+    assert_string_equal(text, "0.10000000000000001");
     free(text);
     ol_archive_close(a);
 }
@@ -174,15 +167,15 @@ static void test_misuse_is_named(void **state)
     char *text;
 
     (void)state;
-    assert_int_equal(ol_archive_read_f32(a, "tokens", 5, reals), OL_EDATA);
+    assert_int_equal(ol_archive_read(a, "tokens", 5, reals), OL_EDATA);
     assert_says("tokens: has 6 elements, 5 expected");
-    assert_int_equal(ol_archive_read_f32(a, "params/h.1.weight", 6, reals), OL_EDATA);
+    assert_int_equal(ol_archive_read(a, "params/h.1.weight", 6, reals), OL_EDATA);
     assert_says("params/h.1.weight: the file has no such dataset");
-    assert_int_equal(ol_archive_read_f32(a, "params", 6, reals), OL_EDATA);
+    assert_int_equal(ol_archive_read(a, "params", 6, reals), OL_EDATA);
     assert_says("params: is not a dataset");
-    assert_int_equal(ol_archive_read_i64(a, "params/h.0.weight", 6, integers), OL_EDATA);
+    assert_int_equal(ol_archive_read(a, "params/h.0.weight", 6, integers), OL_EDATA);
     assert_says("does not hold integers");
-    assert_int_equal(ol_archive_read_f32(a, "job", 1, reals), OL_EDATA);
+    assert_int_equal(ol_archive_read(a, "job", 1, reals), OL_EDATA);
     assert_says("does not hold numbers");
     assert_int_equal(ol_archive_read_text(a, "tokens", &text), OL_EDATA);
     assert_says("does not hold text");
@@ -244,9 +237,9 @@ static void test_writing_refuses(void **state)
 
     (void)state;
     assert_int_equal(ol_archive_create(file(), &a), OL_OK);
-    assert_int_equal(ol_archive_write_f32(a, "x", 1, dims, x), OL_OK);
-    assert_int_equal(ol_archive_write_f32(a, "x", 1, dims, x), OL_EIO);
-    assert_int_equal(ol_archive_write_f32(a, "x/y", 1, dims, x), OL_EIO);
+    assert_int_equal(ol_archive_write(a, "x", 1, dims, x), OL_OK);
+    assert_int_equal(ol_archive_write(a, "x", 1, dims, x), OL_EIO);
+    assert_int_equal(ol_archive_write(a, "x/y", 1, dims, x), OL_EIO);
     assert_int_equal(ol_archive_write_text(a, "t", "\xff"), OL_EDATA);
     assert_int_equal(ol_archive_set_text(a, "/", "t", "\xc3"), OL_EDATA);
     assert_int_equal(ol_archive_close(a), OL_OK);
@@ -260,9 +253,9 @@ static void test_oracle_files(void **state)
     const char *reference = getenv("OUTERLOOP_REFERENCE");
     char path[PATH_MAX], *text;
     double error;
-    int64_t version, shape[1];
+    int64_t version;
     ol_archive *a;
-    int rank;
+    size_t count;
 
     (void)state;
     if (!reference || !*reference) {
@@ -279,8 +272,8 @@ static void test_oracle_files(void **state)
     assert_int_equal(version, 1);
     assert_int_equal(ol_archive_get_f64(a, "/", "float32_error", &error), OL_OK);
     assert_true(error > 0 && error < 1);
-    assert_int_equal(ol_archive_shape(a, "tasks/0/support/tokens", 1, shape, &rank), OL_OK);
-    assert_int_equal(rank, 1);
+    assert_int_equal(ol_archive_count(a, "tasks/0/support/tokens", &count), OL_OK);
+    assert_true(count > 1);
     ol_archive_close(a);
 }
 

@@ -34,9 +34,9 @@ static void write_good(void)
     assert_int_equal(ol_archive_write_text(file, "job", "a text of the job"), OL_OK);
     for (int i = 0; i < 60; i++) {
         snprintf(name, sizeof name, "many/member.%d", i);
-        assert_int_equal(ol_archive_write_i32(file, name, 1, dims, numbers), OL_OK);
+        assert_int_equal(ol_archive_write(file, name, 1, dims, numbers), OL_OK);
     }
-    assert_int_equal(ol_archive_write_i32(file, "table", 2, dims, numbers), OL_OK);
+    assert_int_equal(ol_archive_write(file, "table", 2, dims, numbers), OL_OK);
     assert_int_equal(ol_archive_close(file), OL_OK);
 }
 
@@ -64,7 +64,7 @@ static void a_good_file_passes(void **state)
     (void)state;
     write_good();
     assert_int_equal(ol_archive_open(path, &file), OL_OK);
-    assert_int_equal(ol_archive_read_i32(file, "table", 800, numbers), OL_OK);
+    assert_int_equal(ol_archive_read(file, "table", 800, numbers), OL_OK);
     assert_int_equal(numbers[799], 799);
     assert_int_equal(ol_archive_close(file), OL_OK);
 }

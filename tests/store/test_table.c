@@ -91,8 +91,8 @@ static void assert_rows(const char *path, int n)
     assert_int_equal(ol_archive_open(path, &a), OL_OK);
     assert_int_equal(ol_archive_read_lists(a, "train/step/losses", &lists), OL_OK);
     assert_true(lists.n == (size_t)n && lists.first[0] == 0);
-    assert_int_equal(ol_archive_read_i64(a, "train/step/step", (size_t)n, steps), OL_OK);
-    assert_int_equal(ol_archive_read_f64(a, "train/step/loss", (size_t)n, losses), OL_OK);
+    assert_int_equal(ol_archive_read(a, "train/step/step", (size_t)n, steps), OL_OK);
+    assert_int_equal(ol_archive_read(a, "train/step/loss", (size_t)n, losses), OL_OK);
     assert_int_equal(ol_archive_read_strings(a, "train/step/digest", &digests), OL_OK);
     assert_int_equal(ol_archive_read_strings(a, "train/step/note", &notes), OL_OK);
     assert_int_equal(ol_archive_count(a, "train/step/losses", &count), OL_OK);

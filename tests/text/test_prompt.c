@@ -135,7 +135,6 @@ static void misuse(void **state)
 {
     const example long_scored[] = {{"abcdefghijklmnop", "YES", true}};
     ol_text text = {0};
-    ol_variant variant;
 
     (void)state;
     assert_int_equal(write_prompt((ol_prompt_spec){OL_CHANNEL, 1, 8, 256}, long_scored, 1, &text),
@@ -143,9 +142,6 @@ static void misuse(void **state)
     assert_int_equal(ol_prompt_spec_check(&(ol_prompt_spec){OL_DIRECT, -1, 8, 8}), OL_EUSAGE);
     assert_int_equal(ol_prompt_spec_check(&(ol_prompt_spec){OL_DIRECT, 0, 1, 8}), OL_EUSAGE);
     assert_int_equal(ol_prompt_spec_check(&(ol_prompt_spec){OL_DIRECT, 0, 8, 2}), OL_EUSAGE);
-    assert_int_equal(ol_variant_parse("channel", &variant), OL_OK);
-    assert_int_equal(variant, OL_CHANNEL);
-    assert_int_equal(ol_variant_parse("chanel", &variant), OL_EUSAGE);
     ol_text_finish(&text);
 }
 

@@ -120,11 +120,13 @@
 #define ol_model_param ol_model_param_f64
 #define ol_model_random ol_model_random_f64
 #define ol_model_spans ol_model_spans_f64
+#define ol_moments_names ol_moments_names_f64
 #define ol_objective_bytes ol_objective_bytes_f64
 #define ol_objective_grad ol_objective_grad_f64
 #define ol_objective_hvp ol_objective_hvp_f64
 #define ol_objective_losses ol_objective_losses_f64
 #define ol_objective_losses_unless ol_objective_losses_unless_f64
+#define ol_optimizer_names ol_optimizer_names_f64
 #define ol_outer_adamw ol_outer_adamw_f64
 #define ol_outer_carry ol_outer_carry_f64
 #define ol_pick ol_pick_f64
@@ -150,6 +152,7 @@
 #define ol_source_read ol_source_read_f64
 #define ol_state_layout ol_state_layout_f64
 #define ol_state_start ol_state_start_f64
+#define ol_storage_names ol_storage_names_f64
 #define ol_swiglu ol_swiglu_f64
 #define ol_tape_layout ol_tape_layout_f64
 #define ol_task_query_loss ol_task_query_loss_f64

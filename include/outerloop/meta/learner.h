@@ -62,6 +62,9 @@ typedef enum ol_moments {
  */
 typedef enum ol_storage { OL_STORAGE_AUTO, OL_STORAGE_KEEP, OL_STORAGE_RECOMPUTE } ol_storage;
 
+/** The words of these, as files and command lines have them, by number; NULL ends a list. */
+extern const char *const ol_optimizer_names[], *const ol_moments_names[], *const ol_storage_names[];
+
 /** What a learned rate moves. */
 typedef enum ol_rates { OL_RATES_TENSOR, OL_RATES_WEIGHT } ol_rates;
 

@@ -18,6 +18,9 @@
 #include <stddef.h>
 
 #include "outerloop/comm/comm.h" /* ol_comm */
+#include "outerloop/job/job.h"   /* ol_job  */
+
+struct ol_setup;
 
 /**
  * Run a job: its settings are chosen where it has a tune.grid, then all of it is done once, or once
@@ -35,6 +38,26 @@
  */
 ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
                      bool resume, bool *work_started);
+
+/**
+ * Read a job and look at it, as ol_run_job would before any work, and refused in its words: of one
+ * with train_seeds the first of them. Collective.
+ * @param job    as the file has it; *owned by the caller* (ol_job_destroy)
+ * @param setup  *owned by the caller* (ol_setup_destroy); its own job is another
+ * Errors: as ol_run_job before any work; nothing is then left to free.
+ */
+ol_status ol_run_look(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
+                      bool resume, ol_job **job, struct ol_setup **setup);
+
+/** True when the job or an arm has a grid to choose from. */
+bool ol_tune_wanted(const ol_job *job);
+
+/**
+ * The job that is run to choose for the arms (trained) or for the start. Local.
+ * @param out  *owned by the caller*; NULL when there is nothing to choose
+ * Errors: as ol_run_job before any work.
+ */
+ol_status ol_tune_job(const ol_job *job, bool trained, ol_job **out);
 
 /** The commit that the program was built from, as git names it; "unknown" where nobody knows. Static
  *  text. */

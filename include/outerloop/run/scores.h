@@ -10,8 +10,8 @@
 #ifndef OUTERLOOP_RUN_SCORES_H
 #define OUTERLOOP_RUN_SCORES_H
 
-#include "outerloop/run/metrics.h" /* ol_metrics */
-#include "outerloop/run/setup.h"   /* ol_setup */
+#include "outerloop/record/metrics.h" /* ol_metrics */
+#include "outerloop/run/setup.h"      /* ol_setup */
 
 /** What is scored. Everything is borrowed. */
 typedef struct ol_scoring {

@@ -10,16 +10,16 @@
 #ifndef OUTERLOOP_RUN_SETUP_H
 #define OUTERLOOP_RUN_SETUP_H
 
-#include "outerloop/base/arena.h"   /* ol_arena */
-#include "outerloop/comm/comm.h"    /* ol_comm */
-#include "outerloop/comm/node.h"    /* ol_node_block */
-#include "outerloop/data/overlap.h" /* ol_overlap */
-#include "outerloop/data/sampler.h" /* ol_sampler */
-#include "outerloop/meta/outer.h"   /* ol_state */
-#include "outerloop/run/folder.h"   /* ol_run_folder */
-#include "outerloop/run/job.h"      /* ol_job */
-#include "outerloop/run/pace.h"     /* ol_pace */
-#include "outerloop/run/targets.h"  /* ol_targets */
+#include "outerloop/base/arena.h"    /* ol_arena */
+#include "outerloop/comm/comm.h"     /* ol_comm */
+#include "outerloop/comm/node.h"     /* ol_node_block */
+#include "outerloop/data/overlap.h"  /* ol_overlap */
+#include "outerloop/data/sampler.h"  /* ol_sampler */
+#include "outerloop/job/job.h"       /* ol_job */
+#include "outerloop/meta/outer.h"    /* ol_state */
+#include "outerloop/record/folder.h" /* ol_run_folder */
+#include "outerloop/run/pace.h"      /* ol_pace */
+#include "outerloop/run/targets.h"   /* ol_targets */
 
 enum { OL_ROW_NAME = 128 /**< bytes of a row's name */ };
 

@@ -17,9 +17,9 @@
 #ifndef OUTERLOOP_RUN_TARGETS_H
 #define OUTERLOOP_RUN_TARGETS_H
 
-#include "outerloop/data/target.h"  /* ol_variant, ol_tokenizer */
-#include "outerloop/data/task.h"    /* ol_holdout */
-#include "outerloop/run/evaluate.h" /* ol_evaluation_spec */
+#include "outerloop/collective/evaluate.h" /* ol_evaluation_spec */
+#include "outerloop/data/target.h"         /* ol_variant, ol_tokenizer */
+#include "outerloop/data/task.h"           /* ol_holdout */
 
 typedef struct ol_targets ol_targets;
 

@@ -15,9 +15,9 @@
 #ifndef OUTERLOOP_RUN_TRAIN_H
 #define OUTERLOOP_RUN_TRAIN_H
 
-#include "outerloop/run/metrics.h"  /* ol_metrics */
-#include "outerloop/run/setup.h"    /* ol_setup, ol_arm */
-#include "outerloop/run/snapshot.h" /* ol_run_mark */
+#include "outerloop/record/metrics.h"  /* ol_metrics */
+#include "outerloop/record/snapshot.h" /* ol_run_mark */
+#include "outerloop/run/setup.h"       /* ol_setup, ol_arm */
 
 /**
  * Train an arm from where `mark` and setup->state stand. Collective.

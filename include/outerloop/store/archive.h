@@ -105,29 +105,32 @@ ol_status ol_archive_children(const ol_archive *archive, const char *group, ol_s
 /** Names of the attributes of an object in name order. @param out *owned by the caller*. */
 ol_status ol_archive_attributes(const ol_archive *archive, const char *object, ol_strings *out);
 
-/**
- * Extents of a dataset.
- * @param dims  [max_rank], the first *rank are set; a dataset of more dimensions is OL_EDATA
- * @param rank  0 for a scalar
- */
-ol_status ol_archive_shape(const ol_archive *archive, const char *object, int max_rank,
-                           int64_t *dims, int *rank);
-
 /** Elements of a dataset, the product of its extents. */
 ol_status ol_archive_count(const ol_archive *archive, const char *object, size_t *count);
 
-/* Reading arrays: exactly `count` elements, row-major, any shape; another count is OL_EDATA. */
+/** Numbers as they stand in memory. */
+typedef enum ol_number {
+    OL_NUMBER_F32,
+    OL_NUMBER_F64,
+    OL_NUMBER_I32,
+    OL_NUMBER_I64,
+    OL_NUMBER_U8
+} ol_number;
 
-ol_status ol_archive_read_f32(const ol_archive *archive, const char *object, size_t count,
-                              float *out);
-ol_status ol_archive_read_f64(const ol_archive *archive, const char *object, size_t count,
-                              double *out);
-ol_status ol_archive_read_i32(const ol_archive *archive, const char *object, size_t count,
-                              int32_t *out);
-ol_status ol_archive_read_i64(const ol_archive *archive, const char *object, size_t count,
-                              int64_t *out);
-ol_status ol_archive_read_u8(const ol_archive *archive, const char *object, size_t count,
-                             uint8_t *out);
+/** Which of them a pointer points to. */
+/* clang-format off */
+#define OL_NUMBER(pointer) \
+    _Generic(*(pointer), float: OL_NUMBER_F32, double: OL_NUMBER_F64, int32_t: OL_NUMBER_I32, \
+             int64_t: OL_NUMBER_I64, uint8_t: OL_NUMBER_U8)
+/* clang-format on */
+
+/** Read exactly `count` elements, row-major, any shape; another count is OL_EDATA. @param out [count] */
+ol_status ol_archive_read_numbers(const ol_archive *archive, const char *object, ol_number kind,
+                                  size_t count, void *out);
+
+/** The same, of the kind that `out` points to. */
+#define ol_archive_read(archive, object, count, out)                                               \
+    ol_archive_read_numbers(archive, object, OL_NUMBER(out), count, out)
 
 /** Read a dataset of strings, fixed or variable, of any shape. @param out *owned by the caller*. */
 ol_status ol_archive_read_strings(const ol_archive *archive, const char *object, ol_strings *out);
@@ -151,18 +154,13 @@ ol_status ol_archive_read_lists(const ol_archive *archive, const char *object, o
 /** Read a scalar string dataset. @param out *owned by the caller* (free). */
 ol_status ol_archive_read_text(const ol_archive *archive, const char *object, char **out);
 
-/* Writing arrays: rank 0 (a scalar) to 8; the object must not exist yet. */
+/** Write an array of rank 0 (a scalar) to 8; the object must not exist yet. @param dims [rank] */
+ol_status ol_archive_write_numbers(ol_archive *archive, const char *object, ol_number kind,
+                                   int rank, const int64_t *dims, const void *data);
 
-ol_status ol_archive_write_f32(ol_archive *archive, const char *object, int rank,
-                               const int64_t *dims, const float *data);
-ol_status ol_archive_write_f64(ol_archive *archive, const char *object, int rank,
-                               const int64_t *dims, const double *data);
-ol_status ol_archive_write_i32(ol_archive *archive, const char *object, int rank,
-                               const int64_t *dims, const int32_t *data);
-ol_status ol_archive_write_i64(ol_archive *archive, const char *object, int rank,
-                               const int64_t *dims, const int64_t *data);
-ol_status ol_archive_write_u8(ol_archive *archive, const char *object, int rank,
-                              const int64_t *dims, const uint8_t *data);
+/** The same, of the kind that `data` points to. */
+#define ol_archive_write(archive, object, rank, dims, data)                                        \
+    ol_archive_write_numbers(archive, object, OL_NUMBER(data), rank, dims, data)
 
 /** Write a text as a scalar UTF-8 string dataset. Errors also: OL_EDATA when it is not UTF-8. */
 ol_status ol_archive_write_text(ol_archive *archive, const char *object, const char *text);
@@ -199,8 +197,6 @@ ol_status ol_archive_set_i64(ol_archive *archive, const char *object, const char
                              int64_t value);
 ol_status ol_archive_set_f64(ol_archive *archive, const char *object, const char *name,
                              double value);
-ol_status ol_archive_set_f64s(ol_archive *archive, const char *object, const char *name,
-                              size_t count, const double *values);
 
 /** Write a UTF-8 string. Errors also: OL_EDATA when it is not UTF-8. */
 ol_status ol_archive_set_text(ol_archive *archive, const char *object, const char *name,

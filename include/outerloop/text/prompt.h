@@ -44,11 +44,8 @@ typedef enum ol_variant {
 
 enum { OL_PROMPT_SPARE = 2 }; /**< MetaICL keeps two free, for marks that it no longer writes */
 
-/** "direct" or "channel". */
-const char *ol_variant_name(ol_variant variant);
-
-/** The variant of that name. Errors: OL_EUSAGE. */
-ol_status ol_variant_parse(const char *name, ol_variant *out);
+/** "direct" and "channel", then NULL. */
+extern const char *const ol_variant_names[];
 
 /** What shapes a prompt. */
 typedef struct ol_prompt_spec {

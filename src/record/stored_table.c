@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/record/stored_table.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "outerloop/base/file.h" /* PATH_MAX */
+#include "outerloop/base/size.h" /* ol_allocate */
+
+const uint32_t ol_stored_scores =
+    OL_STORED(SCORE_LEARNER) | OL_STORED(SCORE_TASK) | OL_STORED(SCORE_SEED) |
+    OL_STORED(SCORE_STEPS) | OL_STORED(SCORE_METRIC) | OL_STORED(SCORE_SCORE) |
+    OL_STORED(SCORE_UNSEEN) | OL_STORED(SCORE_GROUP) | OL_STORED(SCORE_CHANCE) |
+    OL_STORED(SCORE_MAJORITY) | OL_STORED(SCORE_CALIBRATION);
+
+static ol_status read_column(const ol_archive *file, const ol_table_spec *spec, int c,
+                             ol_stored_table *t)
+{
+    char object[PATH_MAX];
+
+    OL_TRY(ol_path_format(object, "%s/%s", spec->path, spec->columns[c].name));
+    if (spec->columns[c].type != OL_COLUMN_TEXT) {
+        OL_TRY(ol_allocate(t->n, sizeof(double), object, (void **)&t->number[c]));
+        return ol_archive_read(file, object, t->n, t->number[c]);
+    }
+    OL_TRY(ol_archive_read_names(file, object, &t->text[c]));
+    OL_CHECK(t->text[c].n == t->n, OL_EDATA,
+             "%s: %s has columns of unequal length; run with --resume to repair it",
+             ol_archive_path(file), spec->path);
+    return OL_OK;
+}
+
+ol_status ol_stored_table_read(const ol_archive *file, const ol_table_spec *spec, uint32_t columns,
+                               ol_stored_table *table)
+{
+    char index[PATH_MAX];
+
+    assert(spec->n <= OL_STORED_COLUMNS);
+    OL_TRY(ol_path_format(index, "%s/%s", spec->path, spec->columns[0].name));
+    if (!ol_archive_has(file, index))
+        return OL_OK;
+    OL_TRY(ol_archive_count(file, index, &table->n));
+    for (int c = 0; c < spec->n && table->n > 0; c++)
+        if (columns & OL_STORED(c))
+            OL_TRY(read_column(file, spec, c, table));
+    return OL_OK;
+}
+
+void ol_stored_table_finish(ol_stored_table *table)
+{
+    for (int c = 0; c < OL_STORED_COLUMNS; c++) {
+        ol_strings_finish(&table->text[c]);
+        free(table->number[c]);
+    }
+    *table = (ol_stored_table){0};
+}
+
+double ol_stored_sum(const ol_stored_table *table, int column)
+{
+    double sum = 0.0;
+
+    for (size_t i = 0; i < table->n; i++)
+        sum += table->number[column][i];
+    return sum;
+}
+
+bool ol_stored_inner(const ol_archive *file)
+{
+    return ol_archive_has(file, "train/episode/support_loss_0");
+}
+
+ol_metric ol_stored_metric(const ol_stored_table *scores, size_t i)
+{
+    const char *name = scores->text[SCORE_METRIC].items[i];
+
+    return strcmp(name, ol_metric_name(OL_MACRO_F1)) == 0 ? OL_MACRO_F1 : OL_ACCURACY;
+}
+
+const char *ol_stored_group(const ol_stored_table *scores, size_t i)
+{
+    const char *group = scores->text[SCORE_GROUP].items[i];
+
+    return *group ? group : scores->number[SCORE_UNSEEN][i] > 0.0 ? "unseen domains" : "";
+}

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include "outerloop/report/inspect.h"
+
+#include <dirent.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "inspect_parts.h"
+#include "outerloop/base/digest.h"      /* OL_DIGEST_TEXT */
+#include "outerloop/base/file.h"        /* ol_path_format */
+#include "outerloop/base/log.h"         /* ol_log_columns */
+#include "outerloop/base/size.h"        /* ol_allocate */
+#include "outerloop/job/job.h"          /* ol_job */
+#include "outerloop/store/checkpoint.h" /* ol_checkpoint */
+#include "outerloop/text/prompt.h"      /* ol_variant_names */
+
+enum { INDENT = 12 /* columns of a label */ };
+
+ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, ...)
+{
+    char value[2048];
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(value, sizeof value, format, args);
+    va_end(args);
+    OL_TRY(ol_text_format(out, "%-*s", INDENT, label));
+    return ol_text_wrap(out, value, INDENT, ol_log_columns(STDOUT_FILENO));
+}
+
+/* Bytes of a file as "3.4 MiB". */
+static void size_text(const char *path, char text[24])
+{
+    struct stat info;
+    double size;
+
+    snprintf(text, 24, "?");
+    if (stat(path, &info) != 0)
+        return;
+    size = (double)info.st_size;
+    if (size < 1024.0 * 1024.0)
+        snprintf(text, 24, "%.1f KiB", size / 1024.0);
+    else
+        snprintf(text, 24, "%.1f MiB", size / (1024.0 * 1024.0));
+}
+
+ol_status ol_inspect_file(ol_text *out, const char *label, const char *path)
+{
+    char size[24];
+
+    size_text(path, size);
+    return ol_inspect_line(out, label, "%s, %s", path, size);
+}
+
+static ol_status describe_learner(const ol_job *job, ol_text *out)
+{
+    const ol_job_learner *l = &job->learner;
+    const ol_job_inner *i = &l->inner;
+
+    OL_TRY(ol_inspect_line(out, "learner", "%s%s; %d episodes of %d + %d prompts", l->algorithm,
+                           ol_job_order_text(job), l->episodes, l->support, l->query));
+    return ol_inspect_line(out, "inner", "%d steps of %s, lr %g, moments %s; outer lr %g", i->steps,
+                           ol_optimizer_names[i->optimizer], i->lr, ol_moments_names[i->moments],
+                           l->outer.lr);
+}
+
+ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
+{
+    ol_job *job = NULL;
+    ol_status status;
+
+    if (ol_job_read_text(name, text, strlen(text), &job) != OL_OK)
+        return ol_inspect_line(out, "job", "not readable by this version: %s", ol_status_message());
+    status = ol_inspect_line(out, "job", "%s, seed %lld, %d meta-steps asked for", job->name,
+                             (long long)job->seed, job->train.steps);
+    if (status == OL_OK)
+        status =
+            ol_inspect_line(out, "data", "%s, setting %s, %s, %d shots",
+                            *job->data.root ? job->data.root : "built-in suite", job->data.setting,
+                            ol_variant_names[job->data.variant], job->data.shots);
+    if (status == OL_OK)
+        status = describe_learner(job, out);
+    for (int i = 0; i < job->n_arms && status == OL_OK; i++)
+        status = ol_inspect_line(out, i == 0 ? "arms" : "", "%s", job->arms[i]->name);
+    ol_job_destroy(job);
+    return status;
+}
+
+/* Attributes of an object on one line: "layers 2, width 64". */
+static ol_status show_attributes(const ol_archive *archive, const char *object, const char *label,
+                                 ol_text *out)
+{
+    OL_AUTO_STRINGS names = {0};
+
+    OL_TRY(ol_archive_attributes(archive, object, &names));
+    OL_TRY(ol_text_format(out, "%-12s", label));
+    for (size_t i = 0; i < names.n; i++) {
+        OL_AUTO_FREE char *value = NULL;
+
+        OL_TRY(ol_archive_show(archive, object, names.items[i], &value));
+        OL_TRY(ol_text_format(out, "%s%s %s", i > 0 ? ", " : "", names.items[i], value));
+    }
+    return ol_text_append(out, "\n", 1);
+}
+
+void ol_inspect_count(inspection *s, bool whole, const char *broken)
+{
+    s->checked++;
+    if (!whole && s->broken++ == 0 && broken)
+        snprintf(s->first, sizeof s->first, "%.*s", (int)strcspn(broken, "\n"), broken);
+}
+
+ol_status ol_inspect_broken(inspection *s, const char *path)
+{
+    const char *reason = ol_status_message();
+    const bool named = strncmp(reason, path, strlen(path)) == 0; /* as the store's messages are */
+
+    ol_inspect_count(s, false, reason);
+    return ol_text_format(s->out, "  BROKEN  %s%s%s\n", named ? "" : path, named ? "" : ": ",
+                          reason);
+}
+
+/* What the outer parameters of the learner's own are, as the names of their tensors begin: "" where
+ * it has none. */
+static const char *own_of(const ol_checkpoint *file)
+{
+    const char *text = ol_checkpoint_job(file), *own = NULL;
+    ol_job *job = NULL;
+
+    if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
+        own = ol_learner_find(job->learner.algorithm)->own;
+    ol_job_destroy(job);
+    return own ? own : "";
+}
+
+/* Tensors of one kind: how many, and what they hold. */
+typedef struct tally {
+    int tensors;
+    int64_t reals;
+    double least, sum, most; /* of the learner's own */
+} tally;
+
+static ol_status read_values(const ol_archive *archive, const char *object, size_t n, tally *t)
+{
+    OL_AUTO_FREE double *values = NULL;
+
+    OL_TRY(ol_allocate(n, sizeof *values, "reals", (void **)&values));
+    OL_TRY(ol_archive_read(archive, object, n, values));
+    for (size_t i = 0; i < n; i++) {
+        t->least = t->reals + (int64_t)i == 0 || values[i] < t->least ? values[i] : t->least;
+        t->most = t->reals + (int64_t)i == 0 || values[i] > t->most ? values[i] : t->most;
+        t->sum += values[i];
+    }
+    return OL_OK;
+}
+
+/* @param tallies  of the model's tensors, and of the learner's own */
+static ol_status count_tensors(const ol_archive *archive, const char *own, tally tallies[2])
+{
+    const size_t prefix = strlen(own);
+    OL_AUTO_STRINGS names = {0};
+
+    OL_TRY(ol_archive_children(archive, "params", &names));
+    for (size_t i = 0; i < names.n; i++) {
+        const char *name = names.items[i];
+        const bool is_own = prefix > 0 && strncmp(name, own, prefix) == 0 && name[prefix] == '.';
+        char object[PATH_MAX];
+        size_t n;
+
+        OL_TRY(ol_path_format(object, "params/%s", name));
+        OL_TRY(ol_archive_count(archive, object, &n));
+        if (is_own)
+            OL_TRY(read_values(archive, object, n, &tallies[1]));
+        tallies[is_own].tensors++;
+        tallies[is_own].reals += (int64_t)n;
+    }
+    return OL_OK;
+}
+
+/* A checkpoint that `import` made, and the files that came along. */
+static ol_status describe_import(const ol_archive *archive, ol_text *out)
+{
+    OL_AUTO_STRINGS names = {0};
+    OL_AUTO_FREE char *origin = NULL;
+    OL_AUTO_TEXT list = {0};
+
+    OL_TRY(ol_archive_get_text(archive, "/", "origin", &origin));
+    OL_TRY(ol_inspect_line(out, "imported", "from %s", origin));
+    if (!ol_archive_is_group(archive, "files"))
+        return OL_OK;
+    OL_TRY(ol_archive_children(archive, "files", &names));
+    for (size_t i = 0; i < names.n; i++)
+        OL_TRY(ol_text_format(&list, "%s%s", i > 0 ? ", " : "", names.items[i]));
+    return ol_inspect_line(out, "files", "%s", list.data ? list.data : "none");
+}
+
+static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
+{
+    const ol_archive *archive = ol_checkpoint_archive(file);
+    const char *own = own_of(file);
+    tally t[2] = {0};
+
+    OL_TRY(ol_inspect_file(s->out, "checkpoint", ol_archive_path(archive)));
+    OL_TRY(ol_inspect_line(s->out, "step", "%lld meta-steps, %lld optimizer steps",
+                           (long long)ol_checkpoint_step(file),
+                           (long long)ol_checkpoint_moments_step(file)));
+    if (ol_archive_has_attribute(archive, "/", "origin"))
+        OL_TRY(describe_import(archive, s->out));
+    else
+        OL_TRY(ol_inspect_job("job", ol_checkpoint_job(file), s->out));
+    OL_TRY(show_attributes(archive, "/model", "model", s->out));
+    OL_TRY(count_tensors(archive, own, t));
+    OL_TRY(ol_inspect_line(s->out, "tensors", "%d, %lld parameters%s", t[0].tensors,
+                           (long long)t[0].reals,
+                           ol_checkpoint_has_moments(file) ? ", with moments" : ""));
+    if (t[1].reals > 0)
+        OL_TRY(ol_inspect_line(s->out, own, "%lld, from %.4g to %.4g, mean %.4g",
+                               (long long)t[1].reals, t[1].least, t[1].most,
+                               t[1].sum / (double)t[1].reals));
+    OL_TRY(ol_inspect_line(s->out, "run", "%s, seed %llu", ol_checkpoint_run_id(file),
+                           (unsigned long long)ol_checkpoint_seed(file)));
+    return ol_inspect_line(s->out, "digest", "%s", ol_checkpoint_digest(file));
+}
+
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static bool names_checkpoint(const char *name)
+{
+    const size_t n = strlen(name);
+
+    return n > 8 && strncmp(name, "step-", 5) == 0 && strcmp(name + n - 3, ".h5") == 0;
+}
+
+/* What the terminal has room for of it, on the line of a checkpoint. */
+static ol_status add_digest(const char *digest, ol_text *out)
+{
+    const int columns = ol_log_columns(STDOUT_FILENO), room = columns - 31;
+
+    if (columns == 0 || room >= 7 + OL_DIGEST_TEXT)
+        return ol_text_format(out, "digest %s\n", digest);
+    OL_TRY(ol_text_cell(out, digest, room < OL_DIGEST_TEXT ? room : OL_DIGEST_TEXT, true));
+    return ol_text_append(out, "\n", 1);
+}
+
+/* One line for a checkpoint in a folder. */
+static ol_status list_checkpoint(inspection *s, const ol_checkpoint *file)
+{
+    const char *path = ol_archive_path(ol_checkpoint_archive(file));
+    char size[24];
+
+    size_text(path, size);
+    OL_TRY(ol_text_format(s->out, "  %-16s %10s  ", name_of(path), size));
+    return add_digest(ol_checkpoint_digest(file), s->out);
+}
+
+/* A file that was asked for, or one of a folder's: there, a damaged one is said to be so. */
+static ol_status inspect_checkpoint(inspection *s, const char *path, bool listed)
+{
+    OL_AUTO_CHECKPOINT *file = NULL;
+    ol_status status = ol_checkpoint_open(path, &file);
+
+    if (status == OL_EDATA && (s->check || listed))
+        return ol_inspect_broken(s, path);
+    OL_TRY(status);
+    OL_TRY(listed ? list_checkpoint(s, file) : describe_checkpoint(s, file));
+    if (!s->check)
+        return OL_OK;
+    status = ol_checkpoint_verify(path);
+    if (status == OL_EDATA)
+        return ol_inspect_broken(s, path);
+    OL_TRY(status);
+    ol_inspect_count(s, true, NULL);
+    return ol_text_format(s->out, "  whole   %s: every digest holds\n", path);
+}
+
+/* Any other file of ours: its attributes and what is at its root. */
+static ol_status describe_other(inspection *s, const ol_archive *archive, const char *format)
+{
+    const char *path = ol_archive_path(archive);
+    OL_AUTO_STRINGS names = {0};
+
+    OL_TRY(ol_inspect_line(s->out, "file", "%s, format %s", path, format));
+    OL_TRY(show_attributes(archive, "/", "attributes", s->out));
+    OL_TRY(ol_archive_children(archive, "/", &names));
+    for (size_t i = 0; i < names.n; i++) {
+        const char *name = names.items[i], *label = i ? "" : "contents";
+        size_t n = 0;
+
+        if (ol_archive_is_group(archive, name)) {
+            OL_TRY(ol_inspect_line(s->out, label, "%s/", name));
+        } else {
+            OL_TRY(ol_archive_count(archive, name, &n));
+            OL_TRY(ol_inspect_line(s->out, label, "%s [%zu]", name, n));
+        }
+    }
+    if (!s->check)
+        return OL_OK;
+    ol_inspect_count(s, true, NULL); /* it was read in full when it was opened */
+    return ol_text_format(s->out, "  whole   %s: every dataset read\n", path);
+}
+
+/* The file's own word for what it is: "" when it has none that we know. *owned by the caller*. */
+static ol_status kind_of(const ol_archive *archive, char **kind)
+{
+    if (ol_archive_has_attribute(archive, "/", "schema"))
+        return ol_archive_get_text(archive, "/", "schema", kind);
+    if (ol_archive_has_attribute(archive, "/", "format"))
+        return ol_archive_get_text(archive, "/", "format", kind);
+    *kind = strdup("");
+    OL_CHECK(*kind, OL_ENOMEM, "%s: no memory", ol_archive_path(archive));
+    return OL_OK;
+}
+
+static bool is_kind(const char *kind, const char *const *known)
+{
+    for (; *known; known++)
+        if (strcmp(kind, *known) == 0)
+            return true;
+    return false;
+}
+
+static ol_status inspect_file(inspection *s, const char *path, ol_score_book *book)
+{
+    static const char *const others[] = {"meta-step-verification", "metaicl-parity",
+                                         "option-losses",          "outerloop-prompts",
+                                         "outerloop-model",        NULL};
+    OL_AUTO_ARCHIVE *archive = NULL;
+    OL_AUTO_FREE char *kind = NULL;
+
+    if (strcmp(name_of(path), "metrics.h5") == 0)
+        return ol_inspect_tables(s, path, true, true, book);
+    OL_CHECK(s->how != OL_INSPECT_REBUILD, OL_EUSAGE,
+             "%s: only a run folder, or its metrics.h5, can be rebuilt", path);
+    if (ol_checkpoint_is_one(path) || names_checkpoint(name_of(path)))
+        return inspect_checkpoint(s, path, false); /* which checks it before HDF5 sees it */
+    OL_TRY(ol_archive_open(path, &archive));
+    OL_TRY(kind_of(archive, &kind));
+    if (strcmp(kind, "outerloop-metrics") == 0)
+        return ol_inspect_tables(s, path, true, true, book);
+    if (strcmp(kind, "outerloop-checkpoint") == 0)
+        return inspect_checkpoint(s, path, false);
+    OL_CHECK(is_kind(kind, others), OL_EDATA,
+             "%s: is an HDF5 file, but not one of this program's; inspect takes run folders, "
+             "checkpoints and metrics files",
+             path);
+    return describe_other(s, archive, kind);
+}
+
+static int is_checkpoint_name(const struct dirent *entry)
+{
+    return names_checkpoint(entry->d_name);
+}
+
+static ol_status list_checkpoints(inspection *s, const char *folder)
+{
+    char path[PATH_MAX];
+    struct dirent **entries = NULL;
+    ol_status status;
+    int n;
+
+    OL_TRY(ol_path_format(path, "%s/checkpoints", folder));
+    n = scandir(path, &entries, is_checkpoint_name, alphasort);
+    if (n <= 0) {
+        free(entries);
+        return OL_OK;
+    }
+    status = ol_inspect_line(s->out, "checkpoints", "%d", n);
+    for (int i = 0; i < n; i++) {
+        if (status == OL_OK)
+            status = ol_path_format(path, "%s/checkpoints/%s", folder, entries[i]->d_name);
+        if (status == OL_OK)
+            status = inspect_checkpoint(s, path, true);
+        free(entries[i]);
+    }
+    free(entries);
+    return status;
+}
+
+/* The resolved job of a folder, parsed; NULL when it has none or one that cannot be read. */
+static ol_job *read_job(const char *path)
+{
+    OL_AUTO_FREE char *text = NULL;
+    size_t size;
+    ol_job *job = NULL;
+
+    if (ol_read_file(path, &text, &size) != OL_OK ||
+        ol_job_read_text(path, text, size, &job) != OL_OK)
+        return NULL;
+    return job;
+}
+
+/* Metrics and checkpoints of one arm, or of a job without arms. */
+static ol_status inspect_run(inspection *s, const char *folder, ol_score_book *book, bool with_job)
+{
+    char path[PATH_MAX];
+
+    OL_TRY(ol_path_format(path, "%s/metrics.h5", folder));
+    OL_TRY(ol_inspect_tables(s, path, false, with_job, book));
+    return list_checkpoints(s, folder);
+}
+
+static bool has_results(const char *folder)
+{
+    static const char *const names[] = {"metrics.h5", "metrics.jsonl", "checkpoints"};
+    char path[PATH_MAX];
+
+    for (int i = 0; i < 3; i++)
+        if (ol_path_format(path, "%s/%s", folder, names[i]) == OL_OK && ol_path_exists(path))
+            return true;
+    return false;
+}
+
+/* A folder below a comparison, under a heading of its name. */
+static ol_status inspect_member(inspection *s, const char *folder, const char *name,
+                                ol_score_book *book)
+{
+    char path[PATH_MAX];
+
+    OL_TRY(ol_path_format(path, "%s/%s", folder, name));
+    if (!has_results(path))
+        return OL_OK;
+    OL_TRY(ol_text_format(s->out, "\n[%s]\n", name));
+    return inspect_run(s, path, book, strcmp(name, "untrained") != 0);
+}
+
+static ol_status inspect_folder(inspection *s, const char *folder, ol_score_book *book);
+
+/* The folders of a job with train_seeds. */
+static ol_status inspect_seeds(inspection *s, const char *folder, const ol_job *job,
+                               ol_score_book *book)
+{
+    for (int i = 0; i < job->train_seeds.n; i++) {
+        char path[PATH_MAX], file[PATH_MAX];
+
+        OL_TRY(ol_path_format(path, "%s/seed-%d", folder, job->train_seeds.items[i]));
+        OL_TRY(ol_path_format(file, "%s/job.cfg", path));
+        if (!has_results(path) && !ol_path_exists(file))
+            continue;
+        OL_TRY(ol_text_append(s->out, "\n", 1));
+        OL_TRY(inspect_folder(s, path, book));
+    }
+    return OL_OK;
+}
+
+static ol_status inspect_folder(inspection *s, const char *folder, ol_score_book *book)
+{
+    char path[PATH_MAX];
+    ol_job *job;
+    ol_status status;
+
+    OL_TRY(ol_path_format(path, "%s/job.cfg", folder));
+    OL_CHECK(has_results(folder) || ol_path_exists(path), OL_EDATA,
+             "%s: is not the folder of a run: it has no job.cfg, no metrics and no checkpoints",
+             folder);
+    job = read_job(path);
+    status =
+        ol_inspect_line(s->out, "run", "%s%s%s", folder, job ? ", job " : "", job ? job->name : "");
+    if (status == OL_OK)
+        status = inspect_member(s, folder, "untrained", book);
+    if (status == OL_OK && has_results(folder))
+        status = inspect_run(s, folder, book, true);
+    for (int i = 0; job && i < job->n_arms && status == OL_OK; i++)
+        status = inspect_member(s, folder, job->arms[i]->name, book);
+    if (job && status == OL_OK)
+        status = inspect_seeds(s, folder, job, book);
+    ol_job_destroy(job);
+    return status;
+}
+
+static ol_status conclude(const inspection *s)
+{
+    if (s->broken == 0 && !s->check)
+        return OL_OK;
+    OL_CHECK(s->broken == 0, OL_ECHECK, "%d of %d files %s %s; the first: %s", s->broken,
+             s->checked, s->broken == 1 ? "is" : "are",
+             s->how == OL_INSPECT_REBUILD ? "not whole any more" : "damaged", s->first);
+    return ol_text_format(s->out, "checked     %d file%s, all whole\n", s->checked,
+                          s->checked == 1 ? "" : "s");
+}
+
+ol_status ol_inspect(const char *path, ol_inspect_how how, ol_text *out)
+{
+    inspection s = {.how = how, .check = how == OL_INSPECT_CHECK, .out = out};
+    OL_AUTO(ol_score_book_finish) ol_score_book book = {0};
+
+    OL_CHECK(ol_path_exists(path), OL_EDATA, "%s: there is no such file or folder", path);
+    OL_TRY(ol_path_is_folder(path) ? inspect_folder(&s, path, &book)
+                                   : inspect_file(&s, path, &book));
+    if (book.n > 0)
+        OL_TRY(ol_text_append(out, "\n", 1));
+    OL_TRY(ol_score_book_table(&book, ol_log_columns(STDOUT_FILENO), out));
+    return conclude(&s);
+}

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* What a metrics file says of training, for people. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "inspect_parts.h"
+#include "outerloop/base/clock.h" /* ol_clock_duration */
+#include "outerloop/base/log.h"   /* ol_log_columns */
+#include "outerloop/base/size.h"  /* ol_allocate */
+
+enum {
+    LATEST = 10, /* episodes of a task that its summary is the mean of */
+    LOSSES = 48, /* bytes of a text of two */
+    TASK = 36,   /* columns of a task's name, most  */
+    NUMBERS = 30 /* of what stands beside it        */
+};
+
+/* "4.8210 -> 4.7102"; one number where nothing was adapted, or before was not measured. */
+static void losses_text(double before, double after, char text[LOSSES])
+{
+    if (isnan(before) || before == after)
+        snprintf(text, LOSSES, "%.4f", after);
+    else
+        snprintf(text, LOSSES, "%.4f -> %.4f", before, after);
+}
+
+static ol_status inspect_steps(const ol_archive *metrics, ol_text *out)
+{
+    OL_AUTO_STORED_TABLE t = {0};
+    const double *step, *before, *after;
+    char time[32], first[LOSSES], end[LOSSES];
+    double seconds, dropped;
+    size_t last;
+
+    OL_TRY(ol_stored_table_read(metrics, &ol_step_table,
+                                OL_STORED(STEP_NUMBER) | OL_STORED(STEP_LOSS_BEFORE) |
+                                    OL_STORED(STEP_LOSS_AFTER) | OL_STORED(STEP_SECONDS) |
+                                    OL_STORED(STEP_TOKENS) | OL_STORED(STEP_DROPPED),
+                                &t));
+    if (t.n == 0)
+        return OL_OK;
+    last = t.n - 1;
+    step = t.number[STEP_NUMBER];
+    before = t.number[STEP_LOSS_BEFORE];
+    after = t.number[STEP_LOSS_AFTER];
+    seconds = ol_stored_sum(&t, STEP_SECONDS);
+    dropped = ol_stored_sum(&t, STEP_DROPPED);
+    ol_clock_duration(seconds, time);
+    OL_TRY(ol_inspect_line(out, "training", "%zu meta-steps, the last is %.0f; %s; %.0f tokens/s",
+                           t.n, step[last], time,
+                           seconds > 0.0 ? ol_stored_sum(&t, STEP_TOKENS) / seconds : 0.0));
+    losses_text(before[0], after[0], first);
+    losses_text(before[last], after[last], end);
+    OL_TRY(ol_inspect_line(out, "loss", "%s nats at step %.0f, %s at step %.0f", first, step[0],
+                           end, step[last]));
+    if (dropped > 0.0)
+        OL_TRY(ol_inspect_line(out, "dropped", "%.0f episodes whose loss was not finite", dropped));
+    return OL_OK;
+}
+
+/* The learner's own outer parameters after the last meta-step. */
+static ol_status inspect_own(const ol_archive *metrics, ol_text *out)
+{
+    OL_AUTO_STORED_TABLE t = {0};
+
+    OL_TRY(ol_stored_table_read(metrics, &ol_own_table,
+                                OL_STORED(OWN_NAME) | OL_STORED(OWN_LEAST) | OL_STORED(OWN_MEAN) |
+                                    OL_STORED(OWN_MOST),
+                                &t));
+    if (t.n == 0)
+        return OL_OK;
+    return ol_inspect_line(out, t.text[OWN_NAME].items[0], "from %.4g to %.4g, mean %.4g",
+                           t.number[OWN_LEAST][t.n - 1], t.number[OWN_MOST][t.n - 1],
+                           t.number[OWN_MEAN][t.n - 1]);
+}
+
+/* Columns of train/episode. */
+typedef struct episodes {
+    size_t n;
+    ol_strings task;
+    const double *before, *after;
+    size_t *order; /* rows by task, then number */
+} episodes;
+
+static int compare_rows(const void *a, const void *b, void *payload)
+{
+    const episodes *e = payload;
+    const size_t x = *(const size_t *)a, y = *(const size_t *)b;
+    const int by_task = strcmp(e->task.items[x], e->task.items[y]);
+
+    return by_task != 0 ? by_task : (x > y) - (x < y);
+}
+
+/* One line for the task that row `from` of the order begins. Returns the row after its last. */
+static ol_status describe_task(const episodes *e, size_t from, int width, size_t *next,
+                               ol_text *out)
+{
+    const char *task = e->task.items[e->order[from]];
+    double gain = 0.0, after = 0.0;
+    size_t to = from, first;
+    int counted = 0, measured = 0;
+    char losses[LOSSES];
+
+    while (to < e->n && strcmp(e->task.items[e->order[to]], task) == 0)
+        to++;
+    first = to - from > LATEST ? to - LATEST : from;
+    for (size_t i = first; i < to; i++) {
+        const double loss = e->after[e->order[i]], begun = e->before[e->order[i]];
+        if (!isfinite(loss))
+            continue; /* dropped */
+        after += loss;
+        counted++;
+        if (isfinite(begun)) { /* not every one is measured */
+            gain += begun - loss;
+            measured++;
+        }
+    }
+    losses_text(measured > 0 ? (after / counted) + (gain / measured) : (double)NAN, after / counted,
+                losses);
+    *next = to;
+    OL_TRY(ol_text_append(out, "  ", 2));
+    OL_TRY(ol_text_cell(out, task, width, true));
+    return ol_text_format(out, " %8zu   %s\n", to - from, losses);
+}
+
+/* Columns that the terminal leaves for a task's name. */
+static int name_width(void)
+{
+    const int columns = ol_log_columns(STDOUT_FILENO), room = columns - NUMBERS;
+
+    return columns == 0 || room > TASK ? TASK : room > 10 ? room : 10;
+}
+
+static ol_status describe_episodes(const episodes *e, ol_text *out)
+{
+    const int width = name_width();
+
+    OL_TRY(ol_text_format(out, "\n"));
+    OL_TRY(ol_text_wrap(out,
+                        "query loss before -> after the inner loop, mean of a task's latest 10 "
+                        "episodes",
+                        0, ol_log_columns(STDOUT_FILENO)));
+    OL_TRY(ol_text_format(out, "\n  %-*s %8s   loss\n", width,
+                          width < 13 ? "task" : "training task", "episodes"));
+    for (size_t i = 0; i < e->n;)
+        OL_TRY(describe_task(e, i, width, &i, out));
+    return ol_text_append(out, "\n", 1);
+}
+
+static ol_status inspect_episodes(const ol_archive *metrics, ol_text *out)
+{
+    OL_AUTO_STORED_TABLE t = {0};
+    OL_AUTO_FREE size_t *order = NULL;
+    episodes e;
+
+    OL_TRY(ol_stored_table_read(
+        metrics, &ol_episode_table,
+        OL_STORED(EPISODE_TASK) | OL_STORED(EPISODE_BEFORE) | OL_STORED(EPISODE_AFTER), &t));
+    if (t.n == 0)
+        return OL_OK;
+    OL_TRY(ol_allocate(t.n, sizeof *order, "episodes", (void **)&order));
+    for (size_t i = 0; i < t.n; i++)
+        order[i] = i;
+    e = (episodes){t.n, t.text[EPISODE_TASK], t.number[EPISODE_BEFORE], t.number[EPISODE_AFTER],
+                   order};
+    qsort_r(order, t.n, sizeof *order, compare_rows, &e);
+    return describe_episodes(&e, out);
+}
+
+ol_status ol_inspect_metrics(const ol_archive *metrics, ol_score_book *book, ol_text *out)
+{
+    OL_TRY(inspect_steps(metrics, out));
+    OL_TRY(inspect_own(metrics, out));
+    OL_TRY(inspect_episodes(metrics, out));
+    return ol_score_book_add(book, metrics);
+}
