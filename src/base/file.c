@@ -222,11 +222,22 @@ static void sync_folder_of(const char *path)
     }
 }
 
+ol_status ol_check_output(const char *path)
+{
+    struct stat st;
+
+    if (stat(path, &st) != 0 || S_ISREG(st.st_mode))
+        return OL_OK;
+    return ol_fail(OL_EIO, "%s: is a %s, and what is written would take its place: name a file",
+                   path, S_ISDIR(st.st_mode) ? "folder" : "pipe or a device");
+}
+
 ol_status ol_commit_file(const char *from, const char *to)
 {
-    const int fd = open(from, O_RDONLY);
-    int failed;
+    int fd, failed;
 
+    OL_TRY(ol_check_output(to));
+    fd = open(from, O_RDONLY);
     OL_CHECK(fd >= 0, OL_EIO, "%s: cannot open to sync it: %s", from, strerror(errno));
     failed = fsync(fd) != 0 ? errno : 0;
     close(fd);
@@ -244,6 +255,7 @@ ol_status ol_write_file(const char *path, const char *text, size_t size)
     int failed = 0;
     ol_status status;
 
+    OL_TRY(ol_check_output(path));
     OL_TRY(ol_path_format(aside, "%s.tmp-%ld", path, (long)getpid()));
     out = fopen(aside, "wb");
     OL_CHECK(out, OL_EIO, "%s: cannot write: %s", aside, strerror(errno));

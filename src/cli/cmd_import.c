@@ -9,7 +9,7 @@ int ol_cmd_import(int argc, char **argv)
     const char *from = NULL, *out = NULL;
     const ol_cli_option options[] = {
         {"out", 0, "FILE.h5", "the checkpoint; one that is there is replaced", .text = &out,
-         .needed = true},
+         .needed = true, .writes = true},
         {0},
     };
     const ol_cli_syntax syntax = {

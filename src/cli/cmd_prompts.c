@@ -131,7 +131,7 @@ int ol_cmd_prompts(int argc, char **argv)
         {"variant", .help = "what is scored: the output or the input", .choice = &t->variant,
          .names = ol_variant_names, .needed = true},
         OL_CLI_TOKENIZER(&o.tokenizer),
-        {"out", 0, "FILE.h5", "file to write", .text = &o.out, .needed = true},
+        {"out", 0, "FILE.h5", "file to write", .text = &o.out, .needed = true, .writes = true},
         {"rows", 0, "N", "the first N test rows only (all)", .count = &t->rows},
         {"max-tokens", 0, "N", "most tokens of a prompt (1024)", .count = &t->max_tokens},
         {"max-tokens-per-example", 0, "N", "most tokens of an example (256)",

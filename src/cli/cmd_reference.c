@@ -9,7 +9,8 @@ int ol_cmd_reference(int argc, char **argv)
 {
     const char *path = NULL;
     const ol_cli_option options[] = {
-        {"out", 'o', "FILE", "write to FILE, not to standard output", .text = &path},
+        {"out", 'o', "FILE", "write to FILE, not to standard output", .text = &path,
+         .writes = true},
         {0},
     };
     const ol_cli_syntax syntax = {

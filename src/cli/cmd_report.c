@@ -92,10 +92,11 @@ int ol_cmd_report(int argc, char **argv)
     struct options o = {0};
     const ol_cli_option options[] = {
         {"out", 'o', "FILE.html", "write a page that stands alone, and results.json beside it",
-         .text = &o.html},
-        {"json", 0, "FILE", "write results with lm-evaluation-harness's keys", .text = &o.json},
-        {"csv", 0, "FILE", "write the tables as CSV", .text = &o.csv},
-        {"latex", 0, "FILE", "write the tables as LaTeX", .text = &o.latex},
+         .text = &o.html, .writes = true},
+        {"json", 0, "FILE", "write results with lm-evaluation-harness's keys", .text = &o.json,
+         .writes = true},
+        {"csv", 0, "FILE", "write the tables as CSV", .text = &o.csv, .writes = true},
+        {"latex", 0, "FILE", "write the tables as LaTeX", .text = &o.latex, .writes = true},
         {"samples", 0, "FOLDER",
          "write every prediction with its prompts, as samples_LEARNER_TASK.jsonl",
          .text = &o.samples},

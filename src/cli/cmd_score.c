@@ -64,7 +64,7 @@ int ol_cmd_score(int argc, char **argv)
         {"adapter", 0, "DIR", "a peft adapter beside the model", .text = &o.spec.adapter},
         {"precision", 0, "f32|f64", "of the computation (f32)", .choice = &o.f64},
         {"out", 0, "FILE.h5", "where option_losses and picked go", .text = &o.spec.out,
-         .needed = true},
+         .needed = true, .writes = true},
         {0},
     };
     const ol_cli_syntax syntax = {

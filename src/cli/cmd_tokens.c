@@ -9,6 +9,8 @@
 #include "outerloop/package/package.h" /* ol_package_tokenizer */
 #include "outerloop/text/jsonl.h"
 
+enum { LONGEST_LINE = 16 << 20 };
+
 /* One line in, one line out. @param out  scratch */
 static ol_status convert(ol_tokenizer *tokenizer, long number, const char *line, size_t n,
                          ol_text *out)
@@ -23,15 +25,35 @@ static ol_status convert(ol_tokenizer *tokenizer, long number, const char *line,
     return OL_OK;
 }
 
+/* A line without its end; not there behind the last one. getline would take memory for ever from what
+ * has no line ends. */
+static ol_status read_line(long number, ol_text *line, bool *there)
+{
+    int c;
+
+    line->size = 0;
+    while ((c = getc_unlocked(stdin)) != EOF && c != '\n') {
+        const char byte = (char)c;
+
+        OL_CHECK(line->size < LONGEST_LINE, OL_EDATA,
+                 "standard input, line %ld: is longer than %d MiB", number, LONGEST_LINE >> 20);
+        OL_TRY(ol_text_append(line, &byte, 1));
+    }
+    *there = c != EOF || line->size > 0;
+    return OL_OK;
+}
+
 static ol_status convert_all(ol_tokenizer *tokenizer)
 {
-    OL_AUTO_TEXT out = {0};
-    OL_AUTO_FREE char *line = NULL;
-    size_t capacity = 0;
-    ssize_t n;
+    OL_AUTO_TEXT out = {0}, line = {0};
 
-    for (long number = 1; (n = getline(&line, &capacity, stdin)) > 0; number++)
-        OL_TRY(convert(tokenizer, number, line, (size_t)(line[n - 1] == '\n' ? n - 1 : n), &out));
+    bool there = true;
+
+    for (long number = 1; there; number++) {
+        OL_TRY(read_line(number, &line, &there));
+        if (there)
+            OL_TRY(convert(tokenizer, number, line.data ? line.data : "", line.size, &out));
+    }
     OL_CHECK(!ferror(stdin), OL_EDATA, "standard input: %s", strerror(errno));
     OL_CHECK(fflush(stdout) == 0, OL_EIO, "standard output: %s", strerror(errno));
     return OL_OK;

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "command.h"
+#include "outerloop/base/file.h" /* ol_check_output */
 #include "outerloop/base/text.h" /* ol_text */
 
 enum { MOST = 32 /* options of a command */, LONG = 256 /* keys of those without a letter */ };
@@ -90,6 +91,8 @@ static void take_value(struct argp_state *state, const reading *r, int i, const 
 {
     const ol_cli_option *o = &r->syntax->options[i];
 
+    if (o->writes && ol_check_output(value) != OL_OK)
+        argp_error(state, "--%s: %s", o->name, ol_status_message());
     if (o->flag)
         *o->flag = true;
     else if (o->text)

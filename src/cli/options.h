@@ -31,6 +31,7 @@ typedef struct ol_cli_option {
     void *at;    /* of `read`                                       */
     int least;   /* of a count                                      */
     bool needed; /* "--name is missing"                             */
+    bool writes; /* of a text: a file to be written                 */
 } ol_cli_option;
 
 /* What a command line is made of. */

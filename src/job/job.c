@@ -190,7 +190,7 @@ static bool usable_name(const char *name)
 {
     static const char *const taken[] = {"checkpoints", "job.cfg",       "log.txt",   "suite",
                                         "metrics.h5",  "metrics.jsonl", "untrained", "STOP",
-                                        "tune",        "start"};
+                                        "tune",        "start",         "run.lock"};
 
     if (!isalnum((unsigned char)name[0]) || strlen(name) > 64)
         return false;

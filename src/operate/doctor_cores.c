@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "doctor_parts.h"
+#include "outerloop/kernel/core.h"     /* ol_core_slowed */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
 #include "outerloop/kernel/products.h" /* ol_products_use */
 #include "outerloop/kernel/rate.h"     /* ol_gemm_rate */
@@ -81,37 +82,23 @@ static bool first_of_host(const doctor *d)
     return ol_comm_rank(d->comm) == 0 || (local && atoi(local) == 0);
 }
 
+enum { SEVERAL = 4 }; /* times slower: that is no choice of anybody's */
+
 static void judge_kernel(doctor *d)
 {
-    static const char *const old[] = {
-        "Prescott",  "Core2",  "Penryn", "Dunnington", "Nehalem",   "Atom",   "Athlon", "Opteron",
-        "Barcelona", "Bobcat", "Katmai", "Coppermine", "Northwood", "Banias", "generic"};
-    const char *library = ol_gemm_library(), *asked = getenv("OPENBLAS_CORETYPE");
-    bool slow = false;
+    const char *asked = getenv("OPENBLAS_CORETYPE");
+    char words[OL_CORE_TEXT];
+    const int times = ol_core_slowed(ol_gemm_library(), words);
 
-    for (size_t i = 0; i < sizeof old / sizeof *old; i++)
-        slow = slow || strcasestr(library, old[i]) || (asked && strcasecmp(asked, old[i]) == 0);
-#if defined(__x86_64__)
-    slow = slow && __builtin_cpu_supports("avx2");
-#endif
-    if (slow && asked)
-        doctor_say(
-            d, DOCTOR_FAULT,
-            "BLAS: OPENBLAS_CORETYPE=%s chooses products of a processor older than this one, "
-            "several times slower: unset OPENBLAS_CORETYPE",
-            asked);
-    else if (slow)
-        doctor_say(d, DOCTOR_WARNING,
-                   "BLAS: it does not know this processor (%s): a newer OpenBLAS would be several "
-                   "times faster",
-                   library);
+    if (times > 1)
+        doctor_say(d, asked && times >= SEVERAL ? DOCTOR_FAULT : DOCTOR_WARNING, "BLAS: %s", words);
     else if (asked)
         doctor_say(d, DOCTOR_WARNING,
                    "BLAS: OPENBLAS_CORETYPE=%s overrides what the library would choose, and other "
                    "processors give other bits: unset it unless hosts differ",
                    asked);
     else
-        doctor_say(d, DOCTOR_OK, "BLAS: %s", library);
+        doctor_say(d, DOCTOR_OK, "BLAS: %s", ol_gemm_library());
 }
 
 static void judge_threads(doctor *d)

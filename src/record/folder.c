@@ -26,6 +26,16 @@ ol_status ol_run_folder_name(const char *output, ol_run_folder *folder)
     return ol_path_format(folder->log, "%s/log.txt", output);
 }
 
+ol_status ol_run_folder_members(const ol_job *job, ol_text *names)
+{
+    OL_TRY(ol_text_format(names, "checkpoints\nsuite\ntune\nuntrained\n"));
+    for (int i = 0; i < job->train_seeds.n; i++)
+        OL_TRY(ol_text_format(names, "seed-%d\n", job->train_seeds.items[i]));
+    for (int i = 0; i < job->n_arms && job->train_seeds.n == 0; i++)
+        OL_TRY(ol_text_format(names, "%s\n", job->arms[i]->name));
+    return OL_OK;
+}
+
 static bool same_ints(const ol_conf_ints *a, const ol_conf_ints *b)
 {
     return a->n == b->n && memcmp(a->items, b->items, (size_t)a->n * sizeof a->items[0]) == 0;

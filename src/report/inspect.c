@@ -262,6 +262,17 @@ static ol_status list_checkpoint(inspection *s, const ol_checkpoint *file)
     return add_digest(ol_checkpoint_digest(file), s->out);
 }
 
+/* How far the rows of the folder's job have to go. */
+static ol_status note_step(inspection *s, const ol_checkpoint *file)
+{
+    const char *job = ol_checkpoint_job(file);
+
+    if (s->job && ol_checkpoint_step(file) > s->saved_to &&
+        ol_job_same_run(s->job, "job", job, strlen(job)) == OL_OK)
+        s->saved_to = ol_checkpoint_step(file);
+    return OL_OK;
+}
+
 /* A file that was asked for, or one of a folder's: there, a damaged one is said to be so. */
 static ol_status inspect_checkpoint(inspection *s, const char *path, bool listed)
 {
@@ -273,12 +284,13 @@ static ol_status inspect_checkpoint(inspection *s, const char *path, bool listed
     OL_TRY(status);
     OL_TRY(listed ? list_checkpoint(s, file) : describe_checkpoint(s, file));
     if (!s->check)
-        return OL_OK;
+        return note_step(s, file);
     status = ol_checkpoint_verify(path);
     if (status == OL_EDATA)
         return ol_inspect_broken(s, path);
     OL_TRY(status);
     ol_inspect_count(s, true, NULL);
+    OL_TRY(note_step(s, file));
     return ol_text_format(s->out, "  whole   %s: every digest holds\n", path);
 }
 
@@ -398,14 +410,43 @@ static ol_job *read_job(const char *path)
     return job;
 }
 
+/* Rows cut off the end of both metrics files leave no gap: the checkpoints tell. Files that are there
+ * and agree are whole all the same. */
+static ol_status compare_steps(inspection *s, const char *folder)
+{
+    const bool whole = s->check && s->has_rows;
+    OL_AUTO_TEXT lost = {0};
+
+    if (s->how == OL_INSPECT_LOOK || s->rows_to < 0 || s->saved_to <= s->rows_to)
+        return OL_OK;
+    OL_TRY(ol_text_format(&lost,
+                          "%s/metrics.jsonl: train/step: rows of meta-steps %lld to %lld are lost: "
+                          "neither file has them, and there is a checkpoint of the last",
+                          folder, (long long)s->rows_to + 1, (long long)s->saved_to));
+    if (!whole)
+        ol_inspect_count(s, false, lost.data);
+    return ol_text_format(s->out, "  %-7s %s\n",
+                          whole      ? "note"
+                          : s->check ? "BROKEN"
+                                     : "found",
+                          lost.data);
+}
+
 /* Metrics and checkpoints of one arm, or of a job without arms. */
 static ol_status inspect_run(inspection *s, const char *folder, ol_score_book *book, bool with_job)
 {
     char path[PATH_MAX];
+    OL_AUTO_JOB *job = NULL;
 
+    OL_TRY(ol_path_format(path, "%s/job.cfg", folder));
+    job = read_job(path);
+    s->job = job;
+    s->saved_to = 0;
     OL_TRY(ol_path_format(path, "%s/metrics.h5", folder));
     OL_TRY(ol_inspect_tables(s, path, false, with_job, book));
-    return list_checkpoints(s, folder);
+    OL_TRY(list_checkpoints(s, folder));
+    s->job = NULL;
+    return compare_steps(s, folder);
 }
 
 static bool has_results(const char *folder)

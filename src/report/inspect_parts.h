@@ -3,6 +3,7 @@
 #ifndef REPORT_INSPECT_PARTS_H
 #define REPORT_INSPECT_PARTS_H
 
+#include "outerloop/job/job.h" /* ol_job */
 #include "outerloop/record/score_book.h"
 #include "outerloop/report/inspect.h"
 #include "outerloop/store/archive.h" /* ol_archive */
@@ -15,6 +16,11 @@ typedef struct inspection {
     int checked;     /* files read in full           */
     int broken;      /* files found damaged          */
     char first[512]; /* message of the first of them */
+    /* Of the folder at hand: */
+    ol_job *job;      /* its own, *borrowed*; NULL when that cannot be read                */
+    bool has_rows;    /* there is a metrics file                                           */
+    int64_t rows_to;  /* meta-step of the last row; -1: not known, or that is not the task */
+    int64_t saved_to; /* meta-step of the newest whole checkpoint of the job               */
 } inspection;
 
 /* Count a file that was read in full. @param broken  what is wrong, unless it is whole: a line of it

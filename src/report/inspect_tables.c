@@ -55,6 +55,11 @@ static ol_status add_lines(ol_text *out, const char *word, const ol_text *text)
     return OL_OK;
 }
 
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
 static ol_status check(inspection *s, const char *path, bool alone, const ol_metric_tables *tables,
                        ol_tables_report *r)
 {
@@ -64,6 +69,8 @@ static ol_status check(inspection *s, const char *path, bool alone, const ol_met
                            compares ? OL_TABLES : 0, r));
     if (!s->check && r->metrics)
         return OL_OK;
+    if (compares && r->journal)
+        s->rows_to = larger(r->last, 0);
     if (compares && (r->journal || !alone))
         ol_inspect_count(s, r->journal, r->broken.data);
     ol_inspect_count(s, r->metrics, r->broken.data);
@@ -92,6 +99,7 @@ static ol_status rebuild(inspection *s, const char *path, const char *job,
     OL_TRY(add_lines(s->out, "note", &r->notes));
     OL_TRY(ol_text_format(s->out, "  rebuilt %s: %lld rows\n", path, (long long)r->rows));
     ol_inspect_count(s, r->lost == 0, r->broken.data);
+    s->rows_to = larger(r->last, 0);
     return OL_OK;
 }
 
@@ -119,6 +127,8 @@ ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool wi
     ol_status status;
 
     OL_TRY(ol_path_format(journal, "%.*s.jsonl", (int)strlen(path) - 3, path));
+    s->has_rows = ol_path_exists(path) || ol_path_exists(journal);
+    s->rows_to = s->has_rows ? -1 : 0;
     if (!ol_path_exists(path) && !(ol_path_exists(journal) && s->how != OL_INSPECT_LOOK))
         return OL_OK;
     OL_TRY(job_text(path, &job));

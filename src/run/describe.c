@@ -7,6 +7,8 @@
 #include <stdio.h>
 
 #include "outerloop/base/log.h"        /* ol_log_info */
+#include "outerloop/kernel/core.h"     /* ol_core_slowed */
+#include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
 #include "outerloop/kernel/products.h" /* ol_products_describe */
 #include "outerloop/run/memory.h"      /* ol_memory */
 #include "setup.h"
@@ -128,9 +130,13 @@ static void describe_crowd(const ol_setup *s)
 
 static void describe_ranks(const ol_setup *s, const ol_memory *m)
 {
+    char slowed[OL_CORE_TEXT];
+
     ol_log_info("%s", s->layout.summary);
     if (ol_products_used() != OL_PRODUCTS_F32)
         ol_log_info("products of matrices in %s", ol_products_describe());
+    if (ol_core_slowed(ol_gemm_library(), slowed) > 1)
+        ol_log_warn("%s", slowed);
     if (s->layout.crowded > 0)
         describe_crowd(s);
     if (s->scored)

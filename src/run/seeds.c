@@ -220,15 +220,9 @@ static ol_status heed_early_stop(whole *w)
 /* The output is this run's alone from here on. */
 static ol_status lock_output(whole *w)
 {
-    char digest[OL_DIGEST_TEXT];
-    ol_status status = OL_OK;
+    const bool first = ol_comm_rank(w->comm) == 0;
 
-    if (ol_comm_rank(w->comm) == 0) {
-        status = ol_job_digest(w->job, digest);
-        if (status == OL_OK)
-            status = ol_run_lock_take(w->job->output, digest, &w->lock);
-    }
-    return ol_comm_agree(w->comm, status);
+    return ol_comm_agree(w->comm, first ? ol_run_lock_take(w->job, &w->lock) : OL_OK);
 }
 
 static ol_status run_whole(whole *w)

@@ -16,7 +16,10 @@
 #include "outerloop/record/snapshot.h" /* ol_snapshot_start */
 #include "setup.h"
 
-enum { SUITE_SEED = 1 }; /* one suite for all jobs, so that their results compare */
+enum {
+    SUITE_SEED = 1, /* one suite for all jobs, so that their results compare */
+    ANY_VOCAB = 256 /* until the tokenizer is there */
+};
 
 static ol_status list_arms(ol_setup *s)
 {
@@ -124,29 +127,49 @@ static ol_status check_data(const ol_setup *s)
     return OL_OK;
 }
 
-static ol_status make_model(ol_setup *s)
+/* In the place of the one of before. */
+static ol_status make_model(const ol_model_spec *shape, const ol_job *job, ol_model **model)
+{
+    const ol_trained_spec trained = ol_job_trained(job);
+
+    ol_model_destroy(*model);
+    *model = NULL;
+    return ol_model_create(shape, &trained, model);
+}
+
+static ol_status make_models(ol_setup *s, int vocab)
+{
+    ol_model_spec shape = s->shape;
+
+    shape.vocab = vocab;
+    OL_TRY(make_model(&shape, s->job, &s->model));
+    for (int i = 0; i < s->n_arms; i++)
+        OL_TRY(make_model(&shape, s->arms[i].job, &s->arms[i].model));
+    return OL_OK;
+}
+
+/* Cheap, and so before any data: the start, and all of the model but a vocabulary that is the
+ * tokenizer's, for which any does here. */
+static ol_status read_shape(ol_setup *s)
+{
+    OL_TRY(ol_start_shape(s->job, &s->shape));
+    OL_CHECK(s->job->data.max_tokens <= s->shape.context, OL_EUSAGE,
+             "data.max_tokens = %d is more than the %d positions of the model",
+             s->job->data.max_tokens, s->shape.context);
+    return make_models(s, s->shape.vocab ? s->shape.vocab : ANY_VOCAB);
+}
+
+static ol_status fit_vocabulary(ol_setup *s)
 {
     const ol_job_model *m = &s->job->model;
     const int V = ol_tokenizer_size(s->tokenizer);
-    ol_model_spec shape;
-    ol_trained_spec trained = ol_job_trained(s->job);
 
-    OL_TRY(ol_start_shape(s->job, &shape));
-    OL_CHECK(shape.vocab == 0 || shape.vocab >= V, OL_EUSAGE,
+    OL_CHECK(s->shape.vocab == 0 || s->shape.vocab >= V, OL_EUSAGE,
              "%s %d, but the tokenizer %s has %d tokens: %s",
-             m->init == OL_INIT_IMPORT ? "the model's vocabulary is" : "model.vocab =", shape.vocab,
-             s->tokenizer_path, V,
+             m->init == OL_INIT_IMPORT ? "the model's vocabulary is" : "model.vocab =",
+             s->shape.vocab, s->tokenizer_path, V,
              m->init == OL_INIT_IMPORT ? "name the model's own" : "say at least that, or 0");
-    OL_CHECK(s->job->data.max_tokens <= shape.context, OL_EUSAGE,
-             "data.max_tokens = %d is more than the %d positions of the model",
-             s->job->data.max_tokens, shape.context);
-    shape.vocab = shape.vocab ? shape.vocab : V;
-    OL_TRY(ol_model_create(&shape, &trained, &s->model));
-    for (int i = 0; i < s->n_arms; i++) {
-        trained = ol_job_trained(s->arms[i].job);
-        OL_TRY(ol_model_create(&shape, &trained, &s->arms[i].model));
-    }
-    return OL_OK;
+    return s->shape.vocab ? OL_OK : make_models(s, V);
 }
 
 static bool same_sampling(const ol_job *a, const ol_job *b)
@@ -216,7 +239,7 @@ static ol_status load(ol_setup *s)
 {
     OL_TRY(check_data(s));
     OL_TRY(ol_package_tokenizer(s->tokenizer_path, &s->tokenizer));
-    OL_TRY(make_model(s));
+    OL_TRY(fit_vocabulary(s));
     for (int i = 0; i < s->n_arms; i++) {
         if (s->job->stages & OL_STAGE_TRAIN)
             OL_TRY(make_sampler(s, i));
@@ -319,6 +342,7 @@ static ol_status prepare(ol_setup *s, bool resume)
     OL_TRY(ol_comm_agree(s->comm, first ? claim_folders(s, resume) : OL_OK));
     OL_TRY(share_claims(s));
     OL_TRY(ol_setup_name_rows(s));
+    OL_TRY(ol_comm_agree(s->comm, read_shape(s)));
     OL_TRY(ol_comm_agree(s->comm, find_data(s)));
     OL_TRY(ol_comm_agree(s->comm, load(s)));
     s->resident_read = ol_clock_resident_bytes();

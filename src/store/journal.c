@@ -235,6 +235,17 @@ ol_status ol_line_cells(const ol_line *line, const ol_table_spec *spec, ol_cell 
     return OL_OK;
 }
 
+int64_t ol_line_index(const ol_line *line, const ol_table_spec *spec)
+{
+    const size_t skip = 15 + strlen(spec->path) + strlen(spec->columns[0].name);
+    char number[24] = "";
+
+    if (line->length > skip)
+        memcpy(number, line->body + skip,
+               line->length - skip < sizeof number ? line->length - skip : sizeof number - 1);
+    return strtoll(number, NULL, 10);
+}
+
 ol_status ol_line_record(const ol_line *line, ol_run_record *record, json_t **json)
 {
     OL_TRY(parse_body(line, json));

@@ -77,6 +77,9 @@ ol_status ol_line_cells(const ol_line *line, const ol_table_spec *spec, ol_cell 
                         json_t **json);
 void ol_line_release(const ol_table_spec *spec, ol_cell *cells, json_t *json);
 
+/* The index of a row: the first value of its body, after {"table":"PATH","NAME": */
+int64_t ol_line_index(const ol_line *line, const ol_table_spec *spec);
+
 /* The first line as a record, whose strings are borrowed from *json (json_decref). */
 ol_status ol_line_record(const ol_line *line, ol_run_record *record, json_t **json);
 

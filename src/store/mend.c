@@ -173,6 +173,14 @@ ol_status ol_mend_join(ol_mend *m, const ol_run_record *record, int64_t *lost)
     return count_lost(m, lost);
 }
 
+void ol_mend_end(const ol_mend *m)
+{
+    m->report->last = -1;
+    for (size_t i = 0; i < m->lines.n; i++)
+        if (m->lines.items[i].table == 0)
+            m->report->last = ol_line_index(&m->lines.items[i], m->files->specs[0]);
+}
+
 static ol_status format_rows(const ol_mend *m, ol_text *text)
 {
     int64_t next[OL_MOST_TABLES] = {0}, line = 1;
@@ -292,6 +300,7 @@ ol_status ol_tables_check(const char *path, const ol_table_spec *const *specs, i
     OL_TRY(ol_mend_read(&m, false));
     if (n > 0)
         OL_TRY(compare(&m));
+    ol_mend_end(&m);
     report->rows = (int64_t)m.lines.n;
     report->journal = m.lines.there && !m.journal_bad && m.finding.more == 0;
     report->metrics = m.metrics_there && !m.metrics_bad;

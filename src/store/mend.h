@@ -71,6 +71,9 @@ ol_status ol_mend_read(ol_mend *mend, bool recover);
 /* Put `lines` and `record` together. @param lost  [n] rows that neither file has; NULL */
 ol_status ol_mend_join(ol_mend *mend, const ol_run_record *record, int64_t *lost);
 
+/* Tell in the report where the first table ends. */
+void ol_mend_end(const ol_mend *mend);
+
 /* Keep bad files under another name, and write the journal. metrics.h5 is gone then. */
 ol_status ol_mend_write(const ol_mend *mend);
 

@@ -221,18 +221,6 @@ static ol_status allocate(const char *path, const ol_table_spec *const *specs, i
     return status;
 }
 
-/* The index of a row: the first value of its body, after {"table":"PATH","NAME": */
-static int64_t index_of(const ol_table_spec *spec, const ol_line *row)
-{
-    const size_t skip = 15 + strlen(spec->path) + strlen(spec->columns[0].name);
-    char number[24] = "";
-
-    if (row->length > skip)
-        memcpy(number, row->body + skip,
-               row->length - skip < sizeof number ? row->length - skip : sizeof number - 1);
-    return strtoll(number, NULL, 10);
-}
-
 /* Of each table the leading rows up to last[table]. */
 static void keep_rows(const ol_tables *t, const int64_t *last, ol_lines *lines)
 {
@@ -243,7 +231,7 @@ static void keep_rows(const ol_tables *t, const int64_t *last, ol_lines *lines)
         const ol_line *row = &lines->items[i];
         const int table = row->table;
 
-        ended[table] = ended[table] || index_of(t->files.specs[table], row) > last[table];
+        ended[table] = ended[table] || ol_line_index(row, t->files.specs[table]) > last[table];
         if (!ended[table])
             lines->items[kept++] = *row;
     }
@@ -272,6 +260,7 @@ static ol_status begin(ol_tables *t, const ol_run_record *record, const int64_t 
     OL_TRY(ol_mend_join(&m, record, lost));
     if (last)
         keep_rows(t, last, &m.lines);
+    ol_mend_end(&m);
     return write_anew(t, &m);
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -137,6 +138,26 @@ static void test_folders(void **state)
     assert_string_equal(path, "a/7");
 }
 
+/* A rename takes the place of whatever has the name: for root, of a device too. */
+static void test_what_is_no_file_is_not_replaced(void **state)
+{
+    struct stat st;
+
+    (void)state;
+    assert_int_equal(mkfifo(in("pipe"), 0666), 0);
+    assert_int_equal(ol_make_folders(in("taken")), OL_OK);
+    assert_int_equal(ol_write_file(in("pipe"), "x", 1), OL_EIO);
+    said("pipe");
+    assert_int_equal(ol_write_file(in("taken"), "x", 1), OL_EIO);
+    said("folder");
+    assert_int_equal(ol_write_file(in("good"), "x", 1), OL_OK);
+    assert_int_equal(symlink("pipe", in("link")), 0);
+    assert_int_equal(ol_commit_file(in("good"), in("link")), OL_EIO);
+    holds(in("good"), "x", 1);
+    assert_int_equal(stat(in("pipe"), &st), 0);
+    assert_true(S_ISFIFO(st.st_mode));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -144,6 +165,7 @@ int main(void)
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_commit),
         cmocka_unit_test(test_folders),
+        cmocka_unit_test(test_what_is_no_file_is_not_replaced),
     };
 
     return cmocka_run_group_tests_name("files", tests, make_folder, remove_folder);

@@ -154,6 +154,7 @@ def refusals(made):
         ("an empty line", good + good + "\n" + good, smol, "line 3: not JSON"),
         ("no text", '{"txt": "a"}\n', smol, 'line 1: has no "text"'),
         ("a text that is a number", good + '{"text": 1}\n', smol, 'line 2: has no "text"'),
+        ("a line without end", good + "x" * (17 << 20), smol, "line 2: is longer than 16 MiB"),
         ("half a surrogate pair", '{"text": "\\ud800"}\n', smol, "line 1: not JSON"),
     ]
     for name, text, words, said in cases:

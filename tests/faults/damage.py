@@ -141,16 +141,18 @@ def flip_column(path, random):
 
 
 def bad_line(path, random):
-    """One line altered, deleted, doubled, swapped with the next or cut."""
+    """One line altered, deleted, doubled, swapped with the next or cut; or the last ones deleted."""
     lines = path.read_bytes().split(b"\n")
     at = random.randrange(len(lines) - 2)
-    way = random.choice(("digit", "delete", "double", "swap", "cut", "join"))
+    way = random.choice(("digit", "delete", "double", "swap", "cut", "join", "end"))
     if way == "digit":
         places = [i for i, c in enumerate(lines[at]) if 48 <= c < 57]
         place = random.choice(places)
         lines[at] = lines[at][:place] + bytes([lines[at][place] + 1]) + lines[at][place + 1:]
     elif way == "delete":
         del lines[at]
+    elif way == "end":
+        del lines[at + 1:-1]
     elif way == "double":
         lines.insert(at, lines[at])
     elif way == "swap":
@@ -175,6 +177,20 @@ def check_says_whole(trial, folder, before):
     for part, values in before.items():
         differ = sorted(name for name in values if now[part].get(name) != values[name])
         check(not differ, f"inspect --check calls it whole: {part} {', '.join(differ[:3])} differ")
+
+
+def check_rebuilt(trial):
+    """`inspect --rebuild` exits 0 only where no row of training is lost; scores are made again by --resume."""
+    copy = trial.path / "rebuilt"
+    shutil.copytree(trial.out, copy)
+    run = trial.command("inspect", "rebuilt", "--rebuild")
+    check(run.code in (0, 1, 2), f"inspect --rebuild: exit {run.code}: {run.tail()}")
+    if run.code == 0:
+        was, now = (results.read_all(folder)["metrics.h5"] for folder in
+                    (trial.ground.path / trial.story[0].split()[1] / "out", copy))
+        differ = sorted(name for name in was if name.startswith("train/") and now.get(name) != was[name])
+        check(not differ, f"inspect --rebuild: exit 0, and {', '.join(differ[:3])} differ")
+    shutil.rmtree(copy)
 
 
 def spoil_metrics(trial, which):
@@ -208,6 +224,7 @@ def journal(trial):
 def both(trial):
     """Both: what neither has is lost, and is said to be; θ and the rest of the run are not touched."""
     spoil_metrics(trial, ("metrics.h5", "metrics.jsonl"))
+    check_rebuilt(trial)
     run = trial.start().wait()
     if run.code == 0:
         wrong = trial.ground.reference.differences(results.read(trial.out))

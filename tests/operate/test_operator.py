@@ -118,9 +118,6 @@ def test_doctor_finds_faults(place):
     (place.path / "file").write_text("")
     found = tell("doctor", "--output", place.path / "file", code=1).stdout
     check(re.search(r"(?m)^fault +output: .*file", found), found)
-    if "avx2" in Path("/proc/cpuinfo").read_text():
-        old = tell("doctor", "--output", place.path, env={"OPENBLAS_CORETYPE": "Prescott"}, code=1).stdout
-        check(re.search(r"(?m)^fault +BLAS: .*unset OPENBLAS_CORETYPE", old), old)
     short = tell("doctor", "--output", place.path, code=1, limit=lambda: resource.setrlimit(
         resource.RLIMIT_AS, (400 << 20, 400 << 20))).stdout
     check(re.search(r"(?m)^fault +memory limits: .*ulimit -v", short), short)
@@ -129,6 +126,26 @@ def test_doctor_finds_faults(place):
     alone = tell("doctor", "--output", place.path, code=1,
                  env={"PMI_SIZE": "2", "PMI_RANK": "0"}).stdout
     check(re.search(r"(?m)^fault +MPI: the launcher started 2 tasks", alone), alone)
+
+
+def test_products_of_an_older_core_are_told(place):
+    """OPENBLAS_CORETYPE of less than the processor has: doctor says so, and a run, once."""
+    has = [name for name in ("avx2", "avx512bw") if name in Path("/proc/cpuinfo").read_text()]
+    job, out = place.job(), place.path / "out"
+    for name, old, grade, rate in (("avx2", "Prescott", "fault", "1/[48]"), ("avx512bw", "Haswell", "warning", "1/2"),
+                                   ("avx512bw", "Zen", "warning", "1/2")):
+        if name not in has:
+            continue
+        env = {"OPENBLAS_CORETYPE": old}
+        found = tell("doctor", "--output", place.path, env=env, code=1 if grade == "fault" else 0).stdout
+        said = rf"OPENBLAS_CORETYPE={old} .* about {rate} of the rate: unset OPENBLAS_CORETYPE\n"
+        check(re.search(rf"(?m)^{grade} +BLAS: {said}", found), found)
+        told = tell("run", job, *sets((f"output={out}-{old}", "train.steps=1", "stages=[train]",
+                                       "learner.outer.warmup=0")), ranks=2, env=env).stderr
+        check(len(re.findall(rf"warning: {said}", told)) == 1, told)
+    best = {"OPENBLAS_CORETYPE": "SkylakeX" if "avx512bw" in has else "Haswell"}
+    if has:
+        check(" of the rate" not in tell("doctor", "--output", place.path, env=best).stdout, "a false alarm")
 
 
 SWEEP = """
@@ -179,4 +196,5 @@ def test_sweep_refuses(place):
 
 if __name__ == "__main__":
     main([test_memory, test_plan, test_script, test_plan_refuses_as_run, test_doctor,
-          test_doctor_tells_what_auto_means, test_doctor_finds_faults, test_sweep, test_sweep_refuses])
+          test_doctor_tells_what_auto_means, test_doctor_finds_faults, test_products_of_an_older_core_are_told,
+          test_sweep, test_sweep_refuses])

@@ -78,6 +78,39 @@ def test_damaged_metrics_never_stop_a_run(place):
         inspected(out, "--check", 0)
 
 
+def test_rows_that_neither_file_has_are_said(place):
+    """Both files gone; or the end of both, which leaves no gap: checkpoints tell how far rows have to go."""
+    job, out, saved = place.job(), place.path / "out", place.path / "saved"
+    short = ("learner.outer.warmup=0", "learner.outer.schedule=constant", "stages=[train]")
+    run(0, job, saved, sets=(*short, "train.steps=10"))
+
+    def both(folder):
+        (folder / "metrics.jsonl").unlink()
+
+    def end(folder):  # its last line is half there
+        (folder / "metrics.jsonl").write_bytes((folder / "metrics.jsonl").read_bytes()[:-9])
+
+    def middle(folder):
+        lines = (folder / "metrics.jsonl").read_text().splitlines(keepends=True)
+        (folder / "metrics.jsonl").write_text("".join(line for line in lines if '/step","step":4,' not in line))
+
+    for wound, lost, rows in ((both, "meta-steps 1 to 10 are lost", 0), (end, "meta-steps 10 to 10 are lost", 9),
+                              (middle, "train/step: rows 3 to 3 are lost", 9)):
+        for how in ("--check", "--rebuild", "--resume"):
+            shutil.rmtree(out, ignore_errors=True)
+            shutil.copytree(saved, out)
+            (out / "metrics.h5").unlink()
+            wound(out)
+            if how == "--resume":
+                said = run(2, job, out, "--resume", sets=(*short, "train.steps=12")).stderr
+                check(f"rows of {rows} of the 10 meta-steps" in said, said)
+                inspected(out, "--check", 0)
+            else:
+                said = inspected(out, how, 1)
+                check(lost in said or (wound is middle and how == "--check" and "is missing" in said), said)
+                inspected(out, "--check", 1 if wound is both or how == "--check" else 0)
+
+
 def test_results_that_are_missing_fail_the_run(place):
     """A disk with room for the journal alone: told once, exit 1, and --rebuild mends it."""
     job, out, unbroken = place.job(), place.path / "broken", place.path / "unbroken"

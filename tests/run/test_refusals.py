@@ -150,6 +150,16 @@ def test_checkpoint_of_another_model(place):
     refused(place, start.name, job=job, output=place.path / "fourth", sets=sets)
 
 
+def test_the_start_is_looked_at_before_the_suite_is_made(place):
+    job, first, out = place.job(), place.path / "first", place.path / "out"
+    run(0, job, first, sets=SHORT)
+    sets = [*SHORT, "data.root=", "data.setting=hr_to_lr", "model.init=checkpoint", f"model.path={first}"]
+    for value, word in (("model.width=32", "width 16 and not 32"), ("data.max_tokens=161", "the 160 positions"),
+                        ("model.trained=[none.*]", "none.*"), ("model.path=/none", "/none")):
+        refused(place, word, job=job, sets=[*sets, value])
+        check(not out.exists(), f"{value}: the suite was made")
+
+
 def test_no_whole_checkpoint(place):
     job, out = place.job(), place.path / "out"
     run(1, job, out, sets=SHORT)

@@ -103,6 +103,28 @@ class _Alive:
         return None if any(one.poll() is None for one in self.processes) else 0
 
 
+def test_output_folders_in_one_another(place):
+    """Refused where one run would write into a folder of the other's, and only there."""
+    plain, arms, out = place.job(), place.job("arms", TWO_ARMS), place.path / "in" / "b"
+    short = (*TRAIN, "train.steps=2", "learner.outer.warmup=0")
+    process = start(0, arms, out, sets=(*TRAIN, FOREVER))
+    wait_for(lambda: journal_lines(out / "a"), process)
+    (place.path / "link").symlink_to(out)
+    for inner in (out / "a", out / "b" / "deep" / "er", out / "tune" / "x", place.path / "link" / "a" / "x"):
+        said = run(0, plain, inner, sets=short, code=2).stderr
+        check(f"lies in {out}/" in said and f"at work in {out} keeps" in said and f"pid {process.pid} on" in said, said)
+        check(inner.exists() == (inner.name == "a"), f"a refusal left {inner}")
+    said = run(0, arms, place.path / "in", sets=short, code=2).stderr
+    check(f"at work in {out}, where" in said and f"pid {process.pid} on" in said, said)
+    check(sorted(path.name for path in out.parent.iterdir()) == ["b"], "a refusal left something")
+    for other in (out / "c", out / "seed-1", out.parent / "c", out.parent):  # of no run at work
+        run(0, plain, other, sets=short)
+    process.kill()
+    process.communicate()
+    run(0, plain, out / "tune" / "x", sets=short)
+    run(2, arms, out, "--resume", sets=(*TRAIN, f"train.steps={len(journal_lines(out / 'a')) + 5}"))
+
+
 def test_the_folder_of_a_run_that_is_gone(place):
     job, out = place.job(), place.path / "out"
     sets = (*TRAIN, "train.steps=120", "train_seeds=[1]")

@@ -69,11 +69,16 @@ ol_status ol_check_folders(const char *path);
  */
 ol_status ol_read_file(const char *path, char **text, size_t *size);
 
+/** May a file take that name? A folder, a pipe or a device is never replaced, as `/dev/null` would be
+ *  for root. Errors: OL_EIO. */
+ol_status ol_check_output(const char *path);
+
 /** Write a whole file aside, sync it, rename it over `path`, and sync the folder: the old file or
  *  the new one is there at any instant, never a part. Errors: OL_EIO, the old file unharmed. */
 ol_status ol_write_file(const char *path, const char *text, size_t size);
 
-/** Sync an existing file to disk, rename it to `to` and sync the folder. Errors: OL_EIO. */
+/** Sync an existing file to disk, rename it to `to` and sync the folder. Errors: OL_EIO, those of
+ *  ol_check_output. */
 ol_status ol_commit_file(const char *from, const char *to);
 
 /** Length of the valid UTF-8 prefix of text[0..size-1]; equals size when all of it is valid

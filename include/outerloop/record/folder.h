@@ -29,6 +29,7 @@
 #include <stdbool.h>
 
 #include "outerloop/base/file.h" /* PATH_MAX */
+#include "outerloop/base/text.h" /* ol_text */
 #include "outerloop/job/job.h"   /* ol_job */
 
 /** Paths of a run. */
@@ -55,6 +56,10 @@ typedef struct ol_run_claim {
 
 /** The paths of a run whose folder is `output`. Errors: OL_EUSAGE when one is too long. */
 ol_status ol_run_folder_name(const char *output, ol_run_folder *folder);
+
+/** Names of the folders below a job's output that it has to itself, a line each, those of them that
+ *  this job does not make included. Errors: OL_ENOMEM. */
+ol_status ol_run_folder_members(const ol_job *job, ol_text *names);
 
 /**
  * May `job` run in that folder? Nothing is written. The folder is the job's when its job.cfg is; where

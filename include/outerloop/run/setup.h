@@ -50,6 +50,7 @@ typedef struct ol_setup {
     char root[PATH_MAX];          /**< task folder  */
     char tokenizer_path[PATH_MAX];
     ol_tokenizer *tokenizer;
+    ol_model_spec shape; /**< of the model; vocab 0 where that is the tokenizer's */
     ol_model *model;
     ol_node_block *frozen; /**< what is not trained, one copy a node */
     ol_arena arena;        /**< of what follows: lives as long as the job */

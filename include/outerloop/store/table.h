@@ -170,6 +170,7 @@ typedef struct ol_tables_report {
     ol_text notes;  /**< a line each: what is no damage, or was done about it                  */
     int64_t rows;   /**< of the journal                                                        */
     int64_t lost;   /**< rows that neither file has, where they were put together              */
+    int64_t last;   /**< index of the last row of the journal's first table; -1 without any    */
     bool journal;   /**< the journal is there, and whole                                       */
     bool metrics;   /**< so is metrics.h5; the journal may have more rows                      */
 } ol_tables_report;
