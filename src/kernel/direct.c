@@ -312,7 +312,7 @@ void ol_direct_multiply(const ol_direct_factors *f, int m, int n, int k, ol_real
 
 /* OpenBLAS has kernels of its own without copies up to a million terms, which are as fast for factors
  * that stand as vectors; with copies it is ahead from some millions on. */
-enum { FEW_TERMS = 1 << 20, MANY_TERMS = 1 << 22 };
+enum { FEW_TERMS = 1000000, MANY_TERMS = 4000000 };
 
 bool ol_direct_gains(const ol_direct_factors *f, int threads, int m, int n, int k)
 {
