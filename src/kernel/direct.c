@@ -5,22 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
-#define VECTOR_BYTES 64
-#elif defined(__AVX2__) && defined(__FMA__)
-#define VECTOR_BYTES 32
-#endif
 #ifndef __has_builtin
 #define __has_builtin(x) 0
 #endif
 
-#if defined(VECTOR_BYTES) && __has_builtin(__builtin_shufflevector)
+/* With the 16 vectors of AVX2 tiles are smaller, and no faster than BLAS. */
+#if defined(__AVX512F__) && __has_builtin(__builtin_shufflevector)
 
 #define INLINE static inline __attribute__((always_inline))
 
-typedef ol_real vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(ol_real)), may_alias));
-
 enum {
+    VECTOR_BYTES = 64,
     LANES = VECTOR_BYTES / sizeof(ol_real),
     TILE = 4,  /* most vectors of a row of a tile                              */
     ROWS = 12, /* most rows: of one or two vectors; of more the registers hold 6 */
@@ -29,6 +24,8 @@ enum {
     PANEL = DEEP * WIDE,
     FLAT = 2 * LANES /* rows of a flat a */
 };
+
+typedef ol_real vec __attribute__((vector_size(VECTOR_BYTES), aligned(sizeof(ol_real)), may_alias));
 
 INLINE vec load(const ol_real *at)
 {
@@ -41,21 +38,15 @@ INLINE void store(ol_real *at, vec x)
 }
 
 /* Alternate elements of the lower (upper) halves of two vectors. */
-#define ZIP4(x, y, i) __builtin_shufflevector(x, y, i, 4 + i, i + 1, 5 + i)
-#define ZIP8(x, y, i)                                                                              \
+#ifdef OL_F64
+enum { TURNS = 3 };
+#define ZIP(x, y, i)                                                                               \
     __builtin_shufflevector(x, y, i, 8 + i, i + 1, 9 + i, i + 2, 10 + i, i + 3, 11 + i)
-#define ZIP16(x, y, i)                                                                             \
+#else
+enum { TURNS = 4 };
+#define ZIP(x, y, i)                                                                               \
     __builtin_shufflevector(x, y, i, 16 + i, i + 1, 17 + i, i + 2, 18 + i, i + 3, 19 + i, i + 4,   \
                             20 + i, i + 5, 21 + i, i + 6, 22 + i, i + 7, 23 + i)
-#if VECTOR_BYTES == 64 && !defined(OL_F64)
-#define ZIP ZIP16
-#define TURNS 4
-#elif VECTOR_BYTES == 64 || !defined(OL_F64)
-#define ZIP ZIP8
-#define TURNS 3
-#else
-#define ZIP ZIP4
-#define TURNS 2
 #endif
 
 /* Rows become columns. Read as one sequence, the square is shuffled as cards are, half between half,
@@ -312,7 +303,7 @@ void ol_direct_multiply(const ol_direct_factors *f, int m, int n, int k, ol_real
 
 /* OpenBLAS has kernels of its own without copies up to a million terms, which are as fast for factors
  * that stand as vectors; with copies it is ahead from some millions on. */
-enum { FEW_TERMS = 1000000, MANY_TERMS = 4000000 };
+static const double FEW_TERMS = 1e6, MANY_TERMS = 4e6;
 
 bool ol_direct_gains(const ol_direct_factors *f, int threads, int m, int n, int k)
 {

@@ -25,7 +25,7 @@ typedef struct ol_direct_factors {
 } ol_direct_factors;
 
 /* Is it faster so than by that many threads of BLAS? By its shape alone, as bits must not depend on
- * more. False where the program was built for a processor without wide vectors. */
+ * more. False where the program was built for a processor without AVX-512. */
 bool ol_direct_gains(const ol_direct_factors *f, int threads, int m, int n, int k);
 
 /* (1). */
