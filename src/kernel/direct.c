@@ -67,13 +67,13 @@ INLINE void turn(vec x[LANES])
 }
 
 /* What one tile of c is made of: acc [R,V] = Σ_p a[r down + p across] panel[p ld ..]. */
-typedef struct terms {
+typedef struct sums {
     int k;
     const ol_real *a;
     ptrdiff_t down, across;
     const ol_real *panel; /* rows of whole vectors */
     ptrdiff_t ld;
-} terms;
+} sums;
 
 /* Where a tile goes: c = α acc + β c, `cols` columns. */
 typedef struct place {
@@ -83,7 +83,7 @@ typedef struct place {
     int cols;
 } place;
 
-INLINE void sum_up(int R, int V, const terms *t, vec acc[ROWS][TILE])
+INLINE void sum_up(int R, int V, const sums *t, vec acc[ROWS][TILE])
 {
     const ol_real *a = t->a, *panel = t->panel;
 
@@ -137,10 +137,10 @@ INLINE void put(int R, int V, const place *at, vec acc[ROWS][TILE])
     }
 }
 
-typedef void tile(const terms *t, const place *at);
+typedef void tile(const sums *t, const place *at);
 
 #define TILE_OF(R, V)                                                                              \
-    static void tile_##R##_##V(const terms *t, const place *at)                                    \
+    static void tile_##R##_##V(const sums *t, const place *at)                                     \
     {                                                                                              \
         vec acc[ROWS][TILE];                                                                       \
         sum_up(R, V, t, acc);                                                                      \
@@ -165,7 +165,7 @@ static const struct {
 };
 
 /* All m rows of a strip of c as wide as the panel of b. */
-static void strip(int m, int vectors, terms t, place at)
+static void strip(int m, int vectors, sums t, place at)
 {
     const ol_real *a = t.a;
     ol_real *c = at.c;
@@ -229,13 +229,13 @@ static void multiply(const ol_direct_factors *f, int m, int n, int k, ol_real al
             const ol_mat panel = panel_of(f, p, deep, j, cols, copy);
 
             strip(m, (cols + LANES - 1) / LANES,
-                  (terms){deep, f->a.at + p * across, down, across, panel.at, panel.ld},
+                  (sums){deep, f->a.at + p * across, down, across, panel.at, panel.ld},
                   (place){alpha, p == 0 ? beta : 1, c.at + j, c.ld, cols});
         }
 }
 
 /* LANES rows of a turned b against at most as many of a: products as columns, turned into rows of c. */
-static void flat_square(const terms *t, int m, const place *at)
+static void flat_square(const sums *t, int m, const place *at)
 {
     const ol_real *b = t->a, *panel = t->panel;
     vec acc[LANES];
@@ -275,11 +275,11 @@ static void multiply_flat(const ol_direct_factors *f, int m, int n, int k, ol_re
                       (ol_mat){f->a.at + (ptrdiff_t)i * f->a.ld + p, f->a.ld}, panel + i, ld);
         for (int j = 0; j < n; j += LANES)
             for (int i = 0; i < m; i += LANES)
-                flat_square(&(terms){.k = deep,
-                                     .a = f->b.at + (ptrdiff_t)j * f->b.ld + p,
-                                     .down = f->b.ld,
-                                     .panel = panel + i,
-                                     .ld = ld},
+                flat_square(&(sums){.k = deep,
+                                    .a = f->b.at + (ptrdiff_t)j * f->b.ld + p,
+                                    .down = f->b.ld,
+                                    .panel = panel + i,
+                                    .ld = ld},
                             m - i < LANES ? m - i : LANES,
                             &(place){.alpha = alpha,
                                      .beta = p == 0 ? beta : 1,
@@ -301,17 +301,21 @@ void ol_direct_multiply(const ol_direct_factors *f, int m, int n, int k, ol_real
         multiply(&rest, m, n - squares, k, alpha, beta, (ol_mat_out){c.at + squares, c.ld});
 }
 
-/* OpenBLAS has kernels of its own without copies up to a million terms, which are as fast for factors
- * that stand as vectors; with copies it is ahead from some millions on. */
-static const double FEW_TERMS = 1e6, MANY_TERMS = 4e6;
+/* Measured beside OpenBLAS 0.3.21, in multiplications and additions: up to a million it has kernels
+ * without copies, as fast for factors that stand as vectors; its copies are worth it where no side is
+ * short. Only small products are not worth several threads. */
+static const double FEW_TERMS = 1e6, SMALL = 4e6, MANY_TERMS = 5e7;
+enum { SHORT = 128, TALL = 1024 /* columns further apart fall on each other in the cache */ };
 
 bool ol_direct_gains(const ol_direct_factors *f, int threads, int m, int n, int k)
 {
-    const double work = (double)m * n * k;
+    const double terms = (double)m * n * k;
+    const bool is_short = m <= SHORT || n <= SHORT || k <= SHORT;
+    const bool vectors = f->b_turned || (n >= WIDE && terms > FEW_TERMS);
 
-    if (work > MANY_TERMS)
-        return threads == 1 && m <= FLAT && !f->a_turned;
-    return f->b_turned ? k >= LANES : work > FEW_TERMS && n >= WIDE;
+    if (k < LANES || !vectors || (threads > 1 && terms > SMALL) || (f->a_turned && m > TALL))
+        return false;
+    return (m <= FLAT && !f->a_turned) || (is_short && terms <= MANY_TERMS);
 }
 
 #else
