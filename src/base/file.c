@@ -178,10 +178,12 @@ ol_status ol_read_file_within(const char *path, size_t most, char **text, size_t
 {
     struct stat st;
     FILE *in;
+    size_t grown;
     int fd;
     ol_status status;
 
     OL_TRY(ol_open_input(path, &fd, &st));
+    grown = 2 * (size_t)st.st_size + OL_SETTINGS_BYTES; /* /proc has files without an end */
     if ((uint64_t)st.st_size > most) {
         close(fd);
         return ol_fail(OL_EDATA, "%s: has %lld bytes; one of its kind has at most %zu", path,
@@ -192,7 +194,7 @@ ol_status ol_read_file_within(const char *path, size_t most, char **text, size_t
         close(fd);
         return ol_fail(OL_ENOMEM, "%s: no memory to read the file", path);
     }
-    status = read_stream(in, path, (size_t)st.st_size, most, text, size);
+    status = read_stream(in, path, (size_t)st.st_size, most < grown ? most : grown, text, size);
     fclose(in);
     return status;
 }

@@ -44,15 +44,15 @@ static void describe(const ol_make_spec *spec, const ol_made *made)
         snprintf(kind, sizeof kind, "classification, %d labels", made->labels);
     else
         snprintf(kind, sizeof kind, "multi-choice");
-    printf("%s/data/%s: %d rows (%d repeated ones left out), %s\n", spec->root, spec->task,
-           made->rows, made->repeats, kind);
+    ol_cli_say("%s/data/%s: %d rows (%d repeated ones left out), %s\n", spec->root, spec->task,
+               made->rows, made->repeats, kind);
     if (spec->train)
-        printf("a training task: all rows in one file\n");
+        ol_cli_say("a training task: all rows in one file\n");
     else
-        printf("a target: %d rows to test on; %d seeds of %d shots, and as many in dev files\n",
-               made->test, spec->n_seeds, spec->shots);
-    printf("%s/config/%s.json: %s\n", spec->root, spec->setting,
-           made->setting_is_new ? "a new setting" : "extended");
+        ol_cli_say("a target: %d rows to test on; %d seeds of %d shots, and as many in dev files\n",
+                   made->test, spec->n_seeds, spec->shots);
+    ol_cli_say("%s/config/%s.json: %s\n", spec->root, spec->setting,
+               made->setting_is_new ? "a new setting" : "extended");
 }
 
 int ol_cmd_data_make(int argc, char **argv)

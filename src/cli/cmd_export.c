@@ -67,7 +67,7 @@ int ol_cmd_export(int argc, char **argv)
     o.files.type = types[type];
     status = ol_export_folder(&o, &report);
     if (status == OL_OK)
-        printf("%s: %s of %s -> %s\n", o.checkpoint, report.adapter ? "an adapter" : "a model",
-               report.family, o.files.folder);
+        ol_cli_say("%s: %s of %s -> %s\n", o.checkpoint, report.adapter ? "an adapter" : "a model",
+                   report.family, o.files.folder);
     return ol_cli_finish(status, status == OL_EIO);
 }

@@ -30,6 +30,6 @@ int ol_cmd_import(int argc, char **argv)
     ol_cli_read(&syntax, argc, argv);
     status = ol_package_import(from, out, &params);
     if (status == OL_OK)
-        printf("%s: %zu parameters -> %s\n", from, params, out);
+        ol_cli_say("%s: %zu parameters -> %s\n", from, params, out);
     return ol_cli_finish(status, status == OL_EIO);
 }

@@ -79,18 +79,18 @@ static ol_status print_first(const ol_tokenizer *tokenizer, const prompts_option
         scored++;
     OL_TRY(ol_tokenizer_decode(tokenizer, batch->tokens, (size_t)scored, &before));
     OL_TRY(ol_tokenizer_decode(tokenizer, batch->tokens + scored, (size_t)(n - scored), &after));
-    printf("%s: %d rows, %d prompts, %lld tokens, the longest %lld -> %s\n", o->target.task,
-           ol_target_rows(target), batch->B, (long long)ol_batch_tokens(batch),
-           (long long)ol_batch_longest(batch), o->out);
-    printf("The first prompt: %lld tokens, %lld of them scored, which stand between [[ and "
-           "]]; option \"%s\", right is \"%s\".\n",
-           (long long)n, (long long)(n - scored), ol_target_option(target, 0, 0),
-           ol_target_option(target, 0, ol_target_gold(target, 0)));
-    printf("--------\n");
+    ol_cli_say("%s: %d rows, %d prompts, %lld tokens, the longest %lld -> %s\n", o->target.task,
+               ol_target_rows(target), batch->B, (long long)ol_batch_tokens(batch),
+               (long long)ol_batch_longest(batch), o->out);
+    ol_cli_say("The first prompt: %lld tokens, %lld of them scored, which stand between [[ and "
+               "]]; option \"%s\", right is \"%s\".\n",
+               (long long)n, (long long)(n - scored), ol_target_option(target, 0, 0),
+               ol_target_option(target, 0, ol_target_gold(target, 0)));
+    ol_cli_say("--------\n");
     print_bytes(before.data ? before.data : "", before.size);
-    printf("[[");
+    ol_cli_say("[[");
     print_bytes(after.data, after.size);
-    printf("]]\n--------\n");
+    ol_cli_say("]]\n--------\n");
     return OL_OK;
 }
 

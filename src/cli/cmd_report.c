@@ -28,7 +28,7 @@ static ol_status write_document(const ol_report *report, const char *path,
         return OL_OK;
     }
     OL_TRY(ol_write_file(path, text.data, text.size));
-    printf("wrote %s\n", path);
+    ol_cli_say("wrote %s\n", path);
     return OL_OK;
 }
 
@@ -53,10 +53,10 @@ static ol_status write_samples(const ol_report *report, const char *folder)
     if (!folder)
         return OL_OK;
     OL_TRY(ol_report_samples(report, folder, &files, &prompts));
-    printf("wrote %d files %s/samples_*.jsonl, %s\n", files, folder,
-           prompts == files ? "with prompts"
-           : prompts == 0   ? "without prompts: the run's task files are not where they were"
-                            : "not all with prompts: some task files are not where they were");
+    ol_cli_say("wrote %d files %s/samples_*.jsonl, %s\n", files, folder,
+               prompts == files ? "with prompts"
+               : prompts == 0   ? "without prompts: the run's task files are not where they were"
+                                : "not all with prompts: some task files are not where they were");
     return OL_OK;
 }
 

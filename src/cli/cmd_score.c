@@ -22,8 +22,8 @@ static ol_status score(const struct score_options *o, const ol_score_spec *spec)
     ol_score_report report;
 
     OL_TRY(o->f64 ? ol_score_prompts_f64(spec, &report) : ol_score_prompts(spec, &report));
-    printf("%s: %d rows, %d prompts, mean loss %.6f nats a token -> %s\n", spec->prompts,
-           report.rows, report.prompts, report.mean, spec->out);
+    ol_cli_say("%s: %d rows, %d prompts, mean loss %.6f nats a token -> %s\n", spec->prompts,
+               report.rows, report.prompts, report.mean, spec->out);
     return OL_OK;
 }
 

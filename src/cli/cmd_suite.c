@@ -42,7 +42,7 @@ int ol_cmd_suite(int argc, char **argv)
     ol_cli_read(&syntax, argc, argv);
     status = ol_suite_write(out, seed);
     if (status == OL_OK)
-        printf("%s: the built-in suite, seed %llu, version %d\n", out, (unsigned long long)seed,
-               OL_SUITE_VERSION);
+        ol_cli_say("%s: the built-in suite, seed %llu, version %d\n", out, (unsigned long long)seed,
+                   OL_SUITE_VERSION);
     return ol_cli_finish(status, false);
 }

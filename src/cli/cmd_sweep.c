@@ -35,7 +35,7 @@ static ol_status plan_one(ol_comm *comm, const ol_sweep *s, int i, int ranks)
     if (ol_comm_rank(comm) != 0)
         return OL_OK;
     OL_TRY(ol_plan_text(&plan, &text));
-    printf("%selement %d of %d: %s", i > 0 ? "\n" : "", i + 1, s->conf.n, text.data);
+    ol_cli_say("%selement %d of %d: %s", i > 0 ? "\n" : "", i + 1, s->conf.n, text.data);
     return OL_OK;
 }
 
@@ -56,11 +56,11 @@ static void tell(const ol_sweep *s, int ranks)
     (void)!ol_sweep_job_name(s, 0, first);
     (void)!ol_path_format(all, "%.*s[0-9]*%s", (int)(number - s->conf.output), s->conf.output,
                           number + 2);
-    printf("%d element%s checked; job files and submit.sbatch are in %s\n\n"
-           "  sbatch %s/submit.sbatch          all of them, as an array\n"
-           "  mpirun -n %d outerloop run %s          one by hand; --resume goes on with it\n"
-           "  outerloop report %s          their results in one table\n",
-           s->conf.n, s->conf.n > 1 ? "s" : "", s->folder, s->folder, ranks, first, all);
+    ol_cli_say("%d element%s checked; job files and submit.sbatch are in %s\n\n"
+               "  sbatch %s/submit.sbatch          all of them, as an array\n"
+               "  mpirun -n %d outerloop run %s          one by hand; --resume goes on with it\n"
+               "  outerloop report %s          their results in one table\n",
+               s->conf.n, s->conf.n > 1 ? "s" : "", s->folder, s->folder, ranks, first, all);
 }
 
 static ol_status write_all(ol_comm *comm, const ol_sweep *s, int ranks)

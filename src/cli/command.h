@@ -32,6 +32,9 @@ int ol_cli_exit(ol_status status, bool work_started);
 /* The same, and a failure is told to the person: for commands of one process. */
 int ol_cli_finish(ol_status status, bool work_started);
 
+/* printf to the person, as a terminal may have it (ol_log_print): names and texts come from anywhere. */
+void ol_cli_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
 /* What a command does on all ranks, every failure being everyone's in the end. *work_started is set
    once results exist. */
 typedef ol_status (*ol_cli_work)(ol_comm *comm, void *payload, bool *work_started);

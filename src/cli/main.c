@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <malloc.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -88,6 +89,19 @@ int ol_cli_finish(ol_status status, bool work_started)
     if (status != OL_OK && getenv("OUTERLOOP_TRACE"))
         fputs(ol_status_trace(), stderr);
     return ol_cli_exit(status, work_started);
+}
+
+void ol_cli_say(const char *format, ...)
+{
+    OL_AUTO_FREE char *text = NULL;
+    va_list arguments;
+
+    va_start(arguments, format);
+    if (vasprintf(&text, format, arguments) < 0)
+        text = NULL; /* nothing is said when there is no memory to say it */
+    va_end(arguments);
+    if (text)
+        ol_log_print(text, strlen(text));
 }
 
 /* Before MPI is up, only the launcher's environment says which process this is. */

@@ -307,7 +307,7 @@ ol_status ol_conf_sweep_read(const char *path, ol_conf_sweep *out)
     ol_status status;
 
     *out = (ol_conf_sweep){0};
-    OL_TRY(ol_read_file(path, &text, &size));
+    OL_TRY(ol_read_file_within(path, OL_SETTINGS_BYTES, &text, &size));
     config_init(&f.config);
     status = parse(&f, text, size);
     config_destroy(&f.config);

@@ -23,9 +23,10 @@ static bool small_too;
 #include "outerloop/kernel/bf16.h" /* ol_bf16_round */
 
 enum {
-    STEP_K =
-        32, /* k is filled with zeros up to a multiple: kernels read bfloat16 in pairs and blocks */
-    SLOTS = 1024, /* of products kept */
+    STEP_K = 32, /* k is filled up with zeros: kernels read bfloat16 in pairs and blocks */
+    SETS = 16,   /* of products kept, by their hash: WAYS in each */
+    WAYS = 8,
+    CODE_BYTES = 200 << 10, /* of a product: its shape has code of its own */
     ALIGN = 64
 };
 
@@ -39,11 +40,13 @@ struct shape {
 
 struct product {
     struct shape shape;
-    dnnl_primitive_t primitive; /* NULL in a free slot */
+    dnnl_primitive_t primitive; /* NULL in a free place */
     dnnl_memory_t a, b, c;
+    uint64_t used; /* when it was, by a count of products */
 };
 
-static struct product products[SLOTS];
+static struct product products[SETS][WAYS];
+static uint64_t made;
 static dnnl_engine_t engine;
 static dnnl_stream_t stream;
 
@@ -208,23 +211,37 @@ static void prepare(struct product *p, const struct shape *s)
 }
 
 /* FNV-1a over the ints. */
-static unsigned slot_of(const struct shape *s)
+static unsigned set_of(const struct shape *s)
 {
     const int *words = (const int *)s;
     uint32_t hash = 2166136261u;
 
     for (size_t i = 0; i < sizeof *s / sizeof *words; i++)
         hash = (hash ^ (uint32_t)words[i]) * 16777619u;
-    return (hash ^ (hash >> 15)) % SLOTS;
+    return (hash ^ (hash >> 15)) % SETS;
+}
+
+/* The product of that shape, prepared; in the place of the one that was not used the longest. */
+static struct product *find(const struct shape *s)
+{
+    struct product *set = products[set_of(s)], *oldest = set;
+
+    for (struct product *p = set; p < set + WAYS; p++) {
+        if (p->primitive && memcmp(&p->shape, s, sizeof *s) == 0)
+            return p;
+        if (p->used < oldest->used)
+            oldest = p;
+    }
+    prepare(oldest, s);
+    return oldest;
 }
 
 /* c = a b or c += a b. */
 static void multiply(const struct shape *s, const uint16_t *a, const uint16_t *b, float *c)
 {
-    struct product *p = &products[slot_of(s)];
+    struct product *p = find(s);
 
-    if (!p->primitive || memcmp(&p->shape, s, sizeof *s) != 0)
-        prepare(p, s);
+    p->used = ++made;
     insist(dnnl_memory_set_data_handle(p->a, (void *)(uintptr_t)a), "take a matrix");
     insist(dnnl_memory_set_data_handle(p->b, (void *)(uintptr_t)b), "take a matrix");
     insist(dnnl_memory_set_data_handle(p->c, c), "take a matrix");
@@ -249,6 +266,16 @@ static bool gains(int m, int n, int k, bool b_is_bf16)
 static int up(int n)
 {
     return (n + STEP_K - 1) / STEP_K * STEP_K;
+}
+
+size_t ol_products_bytes(int m, int n, int k, bool b_is_bf16)
+{
+    const size_t depth = (size_t)up(k), each = used == OL_PRODUCTS_BF16X3 ? 4 : 2;
+    const size_t reals = (size_t)m * depth + (b_is_bf16 ? 0 : (size_t)n * depth);
+
+    if (used == OL_PRODUCTS_F32 || !(small_too || gains(m, n, k, b_is_bf16)))
+        return 0;
+    return (size_t)SETS * WAYS * CODE_BYTES + each * reals;
 }
 
 static void scale_rows(int m, int n, float beta, float *c, int ldc)
@@ -338,6 +365,7 @@ static ol_status start(void)
         OL_CHECK(dnnl_engine_create(&engine, dnnl_cpu, 0) == dnnl_success &&
                      dnnl_stream_create(&stream, engine, dnnl_stream_default_flags) == dnnl_success,
                  OL_ENOMEM, "oneDNN does not start");
+    dnnl_set_primitive_cache_capacity(0); /* or what is not kept here is kept there */
     return OL_OK;
 }
 
@@ -405,6 +433,12 @@ const char *ol_products_describe(void)
 void ol_products_threads(int threads)
 {
     (void)threads;
+}
+
+size_t ol_products_bytes(int m, int n, int k, bool b_is_bf16)
+{
+    (void)m, (void)n, (void)k, (void)b_is_bf16;
+    return 0;
 }
 
 bool ol_products_multiply(int m, int n, int k, float alpha, ol_factor a, ol_factor b, float beta,

@@ -90,6 +90,7 @@ static ol_status memory_text(const ol_memory *m, ol_text *out)
         {"inner loop: tape, scratch", m->episode},
         {"scoring, after training", m->scoring},
         {"BLAS buffer", m->blas},
+        {"bfloat16 operands and code", m->narrow},
         {"metrics", m->files},
     };
 

@@ -18,8 +18,16 @@ static int64_t longest_prompt(const ol_sampler *sampler)
     return longest;
 }
 
-/* Most tokens of each side over this rank's share of all episodes, and what the caps cut of it. */
-static ol_status look(const ol_comm *comm, ol_arm *arm, int64_t *support, int64_t *query)
+static ol_extent extent_of(const ol_prompts_size *size)
+{
+    return (ol_extent){.prompts = (int)size->prompts,
+                       .tokens = size->tokens,
+                       .longest = size->longest,
+                       .scored = size->scored};
+}
+
+/* Bounds of each side over this rank's share of all episodes, and what the caps cut of it. */
+static ol_status look(const ol_comm *comm, ol_arm *arm)
 {
     const int N = arm->job->learner.episodes, size = ol_comm_size(comm);
 
@@ -28,23 +36,40 @@ static ol_status look(const ol_comm *comm, ol_arm *arm, int64_t *support, int64_
             ol_episode_cost cost;
 
             OL_TRY(ol_sampler_cost(arm->sampler, (uint32_t)step, N, n, &cost));
-            *support = cost.support.tokens > *support ? cost.support.tokens : *support;
-            *query = cost.query.tokens > *query ? cost.query.tokens : *query;
+            arm->support = ol_extent_max(arm->support, extent_of(&cost.support));
+            arm->query = ol_extent_max(arm->query, extent_of(&cost.query));
             ol_cut_add(&arm->cuts[cost.task], &cost.cut);
         }
     return OL_OK;
 }
 
-static ol_extent extent_of(const ol_job *job, int prompts, int64_t tokens, int64_t longest)
+/* The larger ones of all ranks. */
+static ol_status widen(ol_comm *comm, ol_extent *extent)
 {
-    const int64_t per_prompt =
+    double bounds[] = {extent->prompts, (double)extent->tokens, (double)extent->longest,
+                       (double)extent->scored};
+
+    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
+        ol_comm_stats stats;
+
+        OL_TRY(ol_comm_reduce(comm, bounds[i], &stats));
+        bounds[i] = stats.max.value;
+    }
+    *extent =
+        (ol_extent){(int)bounds[0], (int64_t)bounds[1], (int64_t)bounds[2], (int64_t)bounds[3]};
+    return OL_OK;
+}
+
+/* Without looking: as long as a prompt can be; only a target's own tail is scored. */
+static ol_extent rough_extent(const ol_job *job, int prompts, int64_t longest)
+{
+    const int64_t scored =
         longest < job->data.max_tokens_per_example ? longest : job->data.max_tokens_per_example;
-    const int64_t scored = prompts * per_prompt; /* only a target's own tail is scored */
 
     return (ol_extent){.prompts = prompts,
-                       .tokens = tokens,
+                       .tokens = prompts * longest,
                        .longest = longest,
-                       .scored = scored < tokens ? scored : tokens};
+                       .scored = prompts * scored};
 }
 
 static ol_status start_cuts(ol_arm *arm)
@@ -81,21 +106,16 @@ ol_status ol_setup_bound_episodes(ol_comm *comm, ol_arm *arm)
 {
     const ol_job_learner *learner = &arm->job->learner;
     const int64_t longest = longest_prompt(arm->sampler);
-    int64_t support = 0, query = 0;
-    ol_comm_stats stats;
 
     OL_TRY(ol_comm_agree(comm, start_cuts(arm)));
     if ((double)arm->job->train.steps * learner->episodes > MOST_EPISODES) {
-        support = learner->support * longest;
-        query = learner->query * longest;
-    } else {
-        OL_TRY(ol_comm_agree(comm, look(comm, arm, &support, &query)));
-        OL_TRY(ol_comm_reduce(comm, (double)support, &stats));
-        support = (int64_t)stats.max.value;
-        OL_TRY(ol_comm_reduce(comm, (double)query, &stats));
-        query = (int64_t)stats.max.value;
+        arm->support = rough_extent(arm->job, learner->support, longest);
+        arm->query = rough_extent(arm->job, learner->query, longest);
+        return finish_cuts(comm, arm);
     }
-    arm->support = extent_of(arm->job, learner->support, support, longest);
-    arm->query = extent_of(arm->job, learner->query, query, longest);
+    arm->support = arm->query = (ol_extent){0};
+    OL_TRY(ol_comm_agree(comm, look(comm, arm)));
+    OL_TRY(widen(comm, &arm->support));
+    OL_TRY(widen(comm, &arm->query));
     return finish_cuts(comm, arm);
 }

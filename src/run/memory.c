@@ -1,14 +1,16 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/run/memory.h"
 
-#include "outerloop/base/clock.h"     /* ol_clock_peak_bytes */
-#include "outerloop/comm/exact_sum.h" /* ol_exact_sum_bytes */
-#include "outerloop/run/scores.h"     /* ol_scores_spec */
+#include "outerloop/base/clock.h"      /* ol_clock_peak_bytes */
+#include "outerloop/comm/exact_sum.h"  /* ol_exact_sum_bytes */
+#include "outerloop/kernel/products.h" /* ol_products_bytes */
+#include "outerloop/run/scores.h"      /* ol_scores_spec */
 
 enum {
     PACK_DEPTH = 384, /* rows and reals a row that OpenBLAS packs at most */
     PACK_ROWS = 33000,
     PACK_LEAST = 2 << 20,
+    MOST_ROWS = 1024,         /* that go through the model at one time */
     METRICS_BUFFERS = 5 << 20 /* of the open file: chunks of its columns */
 };
 
@@ -28,6 +30,18 @@ static int sharing(const ol_setup *s, int ranks)
     return fit < 1 ? 1 : fit < ranks ? fit : ranks;
 }
 
+/* What products in bfloat16 keep: of the widest layer, for all rows, and of the head, for scored ones. */
+static size_t narrow(const ol_job *job, const ol_model *model, ol_extent batch)
+{
+    const ol_model_spec *spec = &model->spec;
+    const bool bf16 = model->frozen_bytes > 0 && ol_job_trained(job).frozen_bf16;
+    const int rows = batch.tokens < MOST_ROWS ? (int)batch.tokens : MOST_ROWS;
+    const int scored = batch.scored < MOST_ROWS ? (int)batch.scored : MOST_ROWS;
+
+    return larger(ol_products_bytes(rows, spec->hidden, spec->width, bf16),
+                  ol_products_bytes(scored, spec->vocab, spec->width, bf16));
+}
+
 static void plan_training(const ol_arm *arm, int shared, int nodes, ol_memory *m)
 {
     const ol_learner_spec spec = ol_job_learner_spec(arm->job);
@@ -38,6 +52,8 @@ static void plan_training(const ol_arm *arm, int shared, int nodes, ol_memory *m
 
     for (int p = 0; p < out.n; p++)
         lengths[p] = out.parts[p].size;
+    m->narrow = larger(m->narrow, narrow(arm->job, arm->model, arm->support));
+    m->narrow = larger(m->narrow, narrow(arm->job, arm->model, arm->query));
     mapped = ol_exact_sum_mapped((ol_sum_type)sizeof(ol_real), out.n, lengths, shared);
     sums = mapped + ol_exact_sum_bytes((ol_sum_type)sizeof(ol_real), out.n, lengths, shared, nodes);
     if (dry.peak + sums + episode <= m->gradients + m->sums + m->episode)
@@ -59,6 +75,7 @@ static ol_status plan_scoring(const ol_arm *arm, ol_memory *m)
         if (spec.costs[i] > spec.costs[dearest])
             dearest = i;
     OL_TRY(spec.source(spec.payload, dearest / spec.n_seeds, dearest % spec.n_seeds, &target));
+    m->narrow = larger(m->narrow, narrow(arm->job, arm->model, ol_batch_extent(target.prompts)));
     m->scoring = larger(m->scoring, ol_eval_target_bytes(arm->model, &spec.scoring, &target));
     return OL_OK;
 }
@@ -79,8 +96,8 @@ static size_t packed(const ol_setup *s)
 
 size_t ol_memory_peak(const ol_memory *m)
 {
-    const size_t lasting =
-        m->libraries + m->data + m->parameters + m->moments + m->frozen + m->blas + m->files;
+    const size_t lasting = m->libraries + m->data + m->parameters + m->moments + m->frozen +
+                           m->blas + m->narrow + m->files;
 
     return larger(lasting + larger(m->gradients + m->sums + m->episode, m->scoring), m->setup);
 }

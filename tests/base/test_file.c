@@ -118,6 +118,19 @@ static void test_commit(void **state)
     assert_false(ol_path_exists(in("from")));
 }
 
+/* It says that it is regular and empty, and never ends. */
+static void test_a_file_without_an_end(void **state)
+{
+    char *text = NULL;
+    size_t size;
+
+    (void)state;
+    if (!ol_path_exists("/proc/self/pagemap"))
+        skip();
+    assert_int_equal(ol_read_file("/proc/self/pagemap", &text, &size), OL_EDATA);
+    said("pagemap");
+}
+
 static void test_folders(void **state)
 {
     char path[PATH_MAX], endless[PATH_MAX + 10];
@@ -164,6 +177,7 @@ int main(void)
         cmocka_unit_test(test_write_and_read),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_commit),
+        cmocka_unit_test(test_a_file_without_an_end),
         cmocka_unit_test(test_folders),
         cmocka_unit_test(test_what_is_no_file_is_not_replaced),
     };

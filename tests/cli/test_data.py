@@ -168,4 +168,18 @@ def test_check_finds_faults(place):
     data(place, "check", "nowhere", code=2)
 
 
+def test_what_tasks_say_cannot_steer_a_terminal(place):
+    """Labels with escape sequences, and paths: printed by each command that tells of them."""
+    root, out = place.path / "new", place.path / "p\x1b[2J.h5"
+    write(place, "f.tsv", *labelled(40, ("\x1b]0;title\x07", "\u009b31m")))
+    said = data(place, "make", "f.tsv", "--task", "mail", "--shots", "2", "--seeds", "1", "--out", root)
+    said += data(place, "check", root, "--shots", "2")
+    done = subprocess.run([str(Path(PROGRAM).resolve()), "prompts", "--data", root, "--task", "mail", "--seed", "1",
+                           "--k", "2", "--variant", "direct", "--tokenizer", place.root / "tokenizer", "--out", out],
+                          text=True, capture_output=True, env=ENV, timeout=60)
+    said += done.stdout + done.stderr
+    check(done.returncode == 0 and out.exists() and 'right is "?' in said, said)
+    check(not set(said) & {*map(chr, range(9)), "\x07", "\x1b", "\x9b"}, repr(said))
+
+
 main([test for name, test in sorted(globals().items()) if name.startswith("test_")])

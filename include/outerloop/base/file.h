@@ -64,7 +64,7 @@ enum { OL_SETTINGS_BYTES = 16 << 20 };
 ol_status ol_check_folders(const char *path);
 
 /**
- * Read a whole file. @param text *owned by the caller* (free), ends in a NUL that `size` does not
+ * Read a whole file; it may grow meanwhile, by as much as it has and a little more. @param text *owned by the caller* (free), ends in a NUL that `size` does not
  * count. Errors: OL_EDATA when it cannot be read, OL_ENOMEM.
  */
 ol_status ol_read_file(const char *path, char **text, size_t *size);

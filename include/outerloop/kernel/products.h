@@ -68,10 +68,17 @@ typedef struct ol_factor {
 /**
  * c [m,n] = α a b + β c by (2) or (3), with a [m,k] of reals and b [k,n], each as it is or turned.
  * @return false when this product is to be made in f32; nothing was done then
- * Cost beside the product: one pass over the operands that are reals. Scratch is kept and grows to
- * the largest product's operands, two bytes an element (four in (3)).
+ * Cost beside the product: one pass over the operands that are reals, and for a shape not met lately
+ * some 0.5 ms to make its code. Memory: ol_products_bytes.
  */
 bool ol_products_multiply(int m, int n, int k, float alpha, ol_factor a, ol_factor b, float beta,
                           float *c, int ldc);
+
+/**
+ * Bytes that are kept once such a product was made: its operands that are reals as bfloat16, and the
+ * code of the products used last, whatever their shapes, for their number is bounded. 0 when it is
+ * made in f32. Of several products the most counts.
+ */
+size_t ol_products_bytes(int m, int n, int k, bool b_is_bf16);
 
 #endif

@@ -3,8 +3,8 @@
  * @file outerloop/run/memory.h
  * The memory that a job takes of a rank, by cause, known before its first meta-step.
  *
- *   (1) peak = max(setup, libraries + data + parameters + moments + frozen + blas
- *                         + max(gradients + sums + episode, scoring))
+ *   (1) peak = max(setup, libraries + data + parameters + moments + frozen + blas + narrow
+ *                         + files + max(gradients + sums + episode, scoring))
  *
  * All but the first two and `setup` follow from the job: the arenas' own layouts, run dry. What the
  * libraries and the data take is what this process has, seen when the job was set up. Bytes that are
@@ -24,13 +24,15 @@ typedef struct ol_memory {
     size_t frozen;     /**< what is not trained: once a node, though each rank maps it    */
     size_t gradients;  /**< what an episode leaves behind                                */
     size_t sums;       /**< of it, over the ranks                                        */
-    size_t mapped;  /**< of the sums: memory of the node's other ranks, which this one maps too */
-    size_t episode; /**< tape and scratch of the inner loop                           */
-    size_t scoring; /**< of a target, when training is over                           */
-    size_t blas;    /**< what products pack their operands into                       */
-    size_t files;   /**< rows on their way into the metrics                           */
-    size_t setup;   /**< the most until now: a model is read tensor by tensor         */
-    size_t peak;    /**< (1) */
+    size_t mapped;     /**< of the sums: memory of the node's other ranks, which this one
+                            maps too                                                    */
+    size_t episode;    /**< tape and scratch of the inner loop                           */
+    size_t scoring;    /**< of a target, when training is over                           */
+    size_t blas;       /**< what products pack their operands into                       */
+    size_t narrow;     /**< what those in bfloat16 keep: operands, and their code         */
+    size_t files;      /**< rows on their way into the metrics                           */
+    size_t setup;      /**< the most until now: a model is read tensor by tensor         */
+    size_t peak;       /**< (1) */
 } ol_memory;
 
 /** (1) of the other fields. */
