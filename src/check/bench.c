@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/check/bench.h"
 
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +12,7 @@
 #include "outerloop/kernel/products.h" /* ol_products_use */
 #include "outerloop/kernel/rate.h"     /* ol_gemm_rate */
 #include "outerloop/meta/outer.h"      /* ol_state_layout */
+#include "prompts_file.h"              /* ol_prompts_file_read */
 
 enum { PRODUCT_REPS = 5, SEED = 1 };
 
@@ -21,6 +23,9 @@ static ol_status random_prompts(const ol_bench_spec *spec, ol_rng *rng, ol_batch
     uint8_t *mask = calloc(n, 1);
     ol_status status = tokens && mask ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a prompt");
 
+    if (spec->labels > spec->seq)
+        status =
+            ol_fail(OL_EUSAGE, "labels (%d) must not exceed seq (%d)", spec->labels, spec->seq);
     for (int b = 0; b < spec->batch && status == OL_OK; b++) {
         for (size_t j = 0; j < n; j++) {
             tokens[j] = (int32_t)ol_rng_below(rng, (uint32_t)spec->model.vocab);
@@ -31,6 +36,48 @@ static ol_status random_prompts(const ol_bench_spec *spec, ol_rng *rng, ol_batch
     free(tokens);
     free(mask);
     return status;
+}
+
+/* Prompt b of a batch, on its own. Borrowed. */
+static ol_batch one_prompt(const ol_batch *batch, int b, int64_t offsets[2])
+{
+    const int64_t at = batch->offsets[b];
+
+    offsets[0] = 0;
+    offsets[1] = batch->offsets[b + 1] - at;
+    return (ol_batch){.B = 1,
+                      .offsets = offsets,
+                      .tokens = batch->tokens + at,
+                      .loss_mask = batch->loss_mask + at};
+}
+
+/* The first prompt of row r, appended. */
+static ol_status take_row(const ol_prompts_file *file, const char *path, int r, ol_batch *side)
+{
+    int64_t offsets[2];
+    int b = 0;
+
+    OL_CHECK(r < file->rows, OL_EUSAGE, "%s: has %d rows, too few for both sides; lower --batch",
+             path, file->rows);
+    for (int i = 0; i < r; i++)
+        b += file->options[i];
+    const ol_batch one = one_prompt(&file->batch, b, offsets);
+
+    return ol_batch_extend(side, &one);
+}
+
+/* Prompts of both sides, from each file in turn. Files are small, and read again for each prompt. */
+static ol_status read_sides(const ol_bench_spec *spec, ol_episode *episode)
+{
+    for (int i = 0; i < 2 * spec->batch; i++) {
+        const char *path = spec->prompts[i % spec->n_prompts];
+        OL_AUTO(ol_prompts_file_finish) ol_prompts_file file = {0};
+
+        OL_TRY(ol_prompts_file_read(path, spec->model.vocab, INT_MAX, &file));
+        OL_TRY(take_row(&file, path, i / spec->n_prompts,
+                        i < spec->batch ? &episode->support : &episode->query));
+    }
+    return OL_OK;
 }
 
 /* What the timed episodes work on. */
@@ -67,14 +114,14 @@ static void random_state(workload *w, ol_rng *rng)
     w->state.t = 100;
 }
 
-static ol_status make_model(const ol_bench_spec *spec, workload *w)
+static ol_status make_model(const ol_bench_spec *spec, int64_t context, workload *w)
 {
     static const char *const lora[] = {"lora"};
     static const char *const targets[] = {"q_proj", "v_proj"}, *const gpt2_targets[] = {"c_attn"};
     ol_model_spec shape = spec->model;
     ol_trained_spec trained = {.frozen_bf16 = spec->frozen_bf16};
 
-    shape.context = spec->seq + 1;
+    shape.context = (int)context;
     if (spec->lora > 0) {
         trained.trained = (ol_patterns){1, lora};
         trained.targets =
@@ -90,16 +137,25 @@ static ol_status make_model(const ol_bench_spec *spec, workload *w)
     return OL_OK;
 }
 
+static int64_t longest(const ol_episode *episode)
+{
+    const int64_t a = ol_batch_longest(&episode->support), b = ol_batch_longest(&episode->query);
+
+    return a > b ? a : b;
+}
+
 static ol_status prepare(const ol_bench_spec *spec, workload *w)
 {
     ol_rng rng = ol_rng_stream(SEED, OL_RNG_BENCH, 0, 0);
     ol_arena dry = ol_arena_dry("state");
 
-    OL_CHECK(spec->labels <= spec->seq, OL_EUSAGE, "labels (%d) must not exceed seq (%d)",
-             spec->labels, spec->seq);
-    OL_TRY(make_model(spec, w));
-    OL_TRY(random_prompts(spec, &rng, &w->episode.support));
-    OL_TRY(random_prompts(spec, &rng, &w->episode.query));
+    if (spec->n_prompts > 0) {
+        OL_TRY(read_sides(spec, &w->episode));
+    } else {
+        OL_TRY(random_prompts(spec, &rng, &w->episode.support));
+        OL_TRY(random_prompts(spec, &rng, &w->episode.query));
+    }
+    OL_TRY(make_model(spec, longest(&w->episode), w));
     w->learner = (ol_learner_spec){.learner = ol_learner_find("maml"),
                                    .order = spec->order,
                                    .steps = spec->steps,
@@ -198,6 +254,7 @@ static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report
         .foretold_flop = ol_learner_flop(w->model, &w->learner, &support, &query),
         .foretold_bytes = w->resident + w->arena.size + w->scratch.size + w->model->frozen_bytes,
         .frozen_bytes = w->model->frozen_bytes,
+        .tokens = support.tokens - support.prompts + query.tokens - query.prompts,
         .best_seconds = INFINITY,
         .workspace_bytes = w->scratch.size};
     OL_TRY(ol_gemm_rate(PRODUCT_REPS, &report->product_gflops));
@@ -212,18 +269,79 @@ static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report
     return ol_products_used() == OL_PRODUCTS_F32 ? OL_OK : compare_products(w, report);
 }
 
+static void drop(workload *w)
+{
+    ol_batch_finish(&w->episode.support);
+    ol_batch_finish(&w->episode.query);
+    ol_arena_finish(&w->arena);
+    ol_arena_finish(&w->scratch);
+    ol_model_destroy(w->model);
+    free(w->frozen);
+}
+
 ol_status ol_bench(const ol_bench_spec *spec, ol_bench_report *report)
 {
-    workload w = {.resident = ol_clock_resident_bytes()};
-    ol_status status = prepare(spec, &w);
+    OL_AUTO(drop) workload w = {.resident = ol_clock_resident_bytes()};
 
-    if (status == OL_OK)
-        status = measure(spec, &w, report);
-    ol_batch_finish(&w.episode.support);
-    ol_batch_finish(&w.episode.query);
-    ol_arena_finish(&w.arena);
-    ol_arena_finish(&w.scratch);
-    ol_model_destroy(w.model);
-    free(w.frozen);
-    return status;
+    OL_TRY(prepare(spec, &w));
+    return measure(spec, &w, report);
+}
+
+/* A model and room to score a file's prompts, twice. */
+static ol_status prepare_scoring(const ol_bench_spec *spec, const ol_prompts_file *file,
+                                 workload *w, double *losses[2])
+{
+    const ol_batch *batch = &file->batch;
+    ol_arena dry = ol_arena_dry("scoring");
+
+    OL_TRY(make_model(spec, ol_batch_longest(batch), w));
+    for (int pass = 0; pass < 2; pass++) {
+        ol_arena *arena = pass ? &w->arena : &dry;
+
+        if (pass)
+            OL_TRY(ol_arena_init(arena, "model and losses", dry.peak));
+        w->state.theta = ol_arena_reals(arena, w->model->P);
+        for (int i = 0; i < 2; i++)
+            losses[i] = ol_arena_take(arena, (size_t)batch->B * sizeof *losses[i]);
+    }
+    ol_model_random(w->model, SEED, w->state.theta, w->frozen);
+    return ol_arena_init(&w->scratch, "activations of scoring",
+                         ol_objective_bytes(w->model, ol_batch_extent(batch), OL_LOSSES, false));
+}
+
+/* Seconds of the losses of a batch: together, or each prompt on its own. */
+static double time_losses(const ol_batch *batch, bool apart, workload *w, double *losses)
+{
+    const double begin = ol_clock_seconds();
+    int64_t offsets[2];
+
+    if (!apart)
+        ol_objective_losses(w->model, batch, w->state.theta, &w->scratch, losses);
+    for (int b = 0; apart && b < batch->B; b++) {
+        const ol_batch one = one_prompt(batch, b, offsets);
+
+        ol_objective_losses(w->model, &one, w->state.theta, &w->scratch, losses + b);
+    }
+    return ol_clock_seconds() - begin;
+}
+
+ol_status ol_bench_scoring(const ol_bench_spec *spec, ol_scoring_report *report)
+{
+    OL_AUTO(ol_prompts_file_finish) ol_prompts_file file = {0};
+    OL_AUTO(drop) workload w = {0};
+    double *losses[2], best[2] = {INFINITY, INFINITY};
+
+    OL_TRY(ol_prompts_file_read(spec->prompts[0], spec->model.vocab, INT_MAX, &file));
+    OL_TRY(prepare_scoring(spec, &file, &w, losses));
+    for (int r = 0; r < spec->reps; r++)
+        for (int i = 0; i < 2; i++)
+            best[i] = fmin(best[i], time_losses(&file.batch, i, &w, losses[i]));
+    *report = (ol_scoring_report){.rows = file.rows,
+                                  .prompts = file.batch.B,
+                                  .tokens = ol_batch_tokens(&file.batch) - file.batch.B,
+                                  .best_seconds = best[0],
+                                  .apart_seconds = best[1]};
+    for (int b = 0; b < file.batch.B; b++)
+        report->difference = fmax(report->difference, fabs(losses[0][b] - losses[1][b]));
+    return OL_OK;
 }

@@ -7,7 +7,8 @@
 #include "outerloop/base/file.h"       /* ol_commit_file */
 #include "outerloop/model/import.h"    /* ol_import_* */
 #include "outerloop/model/objective.h" /* ol_objective_losses */
-#include "verify_file.h"               /* ol_verify_read_batch */
+#include "outerloop/store/archive.h"   /* ol_archive_make */
+#include "prompts_file.h"
 
 /* What is scored, read and checked. */
 typedef struct scoring {
@@ -15,20 +16,17 @@ typedef struct scoring {
     ol_model *model;
     ol_real *theta;
     void *block;
-    ol_batch batch;
-    int rows;
-    int32_t *options; /* [rows] of each row    */
-    double *losses;   /* [batch.B]             */
-    int32_t *picked;  /* [rows]                */
+    ol_prompts_file file;
+    double *losses;  /* [file.batch.B] */
+    int32_t *picked; /* [file.rows]    */
 } scoring;
 
 static void finish(scoring *s)
 {
     ol_model_destroy(s->model);
-    ol_batch_finish(&s->batch);
+    ol_prompts_file_finish(&s->file);
     free(s->theta);
     free(s->block);
-    free(s->options);
     free(s->losses);
     free(s->picked);
 }
@@ -82,32 +80,12 @@ static ol_status take_weights(scoring *s)
 
 static ol_status read_prompts(scoring *s)
 {
-    OL_AUTO_ARCHIVE *file = NULL;
-    size_t rows = 0;
+    const ol_model_spec *m = &s->model->spec;
 
-    OL_TRY(ol_archive_open(s->spec->prompts, &file));
-    OL_TRY(ol_verify_read_batch(file, "", s->model, &s->batch));
-    OL_TRY(ol_archive_count(file, "options_per_row", &rows));
-    OL_CHECK(rows > 0 && rows <= (size_t)s->batch.B, OL_EDATA,
-             "%s: options_per_row has %zu rows for %d prompts", s->spec->prompts, rows, s->batch.B);
-    s->rows = (int)rows;
-    s->options = calloc(rows, sizeof *s->options);
-    s->picked = calloc(rows, sizeof *s->picked);
-    s->losses = calloc((size_t)s->batch.B, sizeof *s->losses);
-    OL_CHECK(s->options && s->picked && s->losses, OL_ENOMEM, "no memory for %zu rows", rows);
-    return ol_archive_read(file, "options_per_row", rows, s->options);
-}
-
-static ol_status check_rows(const scoring *s)
-{
-    int64_t prompts = 0;
-
-    for (int r = 0; r < s->rows; r++) {
-        OL_CHECK(s->options[r] > 0, OL_EDATA, "%s: row %d has no options", s->spec->prompts, r);
-        prompts += s->options[r];
-    }
-    OL_CHECK(prompts == s->batch.B, OL_EDATA, "%s: %lld options for %d prompts", s->spec->prompts,
-             (long long)prompts, s->batch.B);
+    OL_TRY(ol_prompts_file_read(s->spec->prompts, m->vocab, m->context, &s->file));
+    s->picked = calloc((size_t)s->file.rows, sizeof *s->picked);
+    s->losses = calloc((size_t)s->file.batch.B, sizeof *s->losses);
+    OL_CHECK(s->picked && s->losses, OL_ENOMEM, "no memory for %d rows", s->file.rows);
     return OL_OK;
 }
 
@@ -116,13 +94,13 @@ static ol_status score(scoring *s)
     ol_arena ws;
     int at = 0;
 
-    OL_TRY(
-        ol_arena_init(&ws, "scoring",
-                      ol_objective_bytes(s->model, ol_batch_extent(&s->batch), OL_LOSSES, false)));
-    ol_objective_losses(s->model, &s->batch, s->theta, &ws, s->losses);
+    OL_TRY(ol_arena_init(
+        &ws, "scoring",
+        ol_objective_bytes(s->model, ol_batch_extent(&s->file.batch), OL_LOSSES, false)));
+    ol_objective_losses(s->model, &s->file.batch, s->theta, &ws, s->losses);
     ol_arena_finish(&ws);
-    for (int r = 0; r < s->rows; at += s->options[r++])
-        for (int i = 1; i < s->options[r]; i++)
+    for (int r = 0; r < s->file.rows; at += s->file.options[r++])
+        for (int i = 1; i < s->file.options[r]; i++)
             if (s->losses[at + i] < s->losses[at + s->picked[r]])
                 s->picked[r] = i;
     return OL_OK;
@@ -131,7 +109,7 @@ static ol_status score(scoring *s)
 static ol_status write_contents(const void *payload, ol_archive *file)
 {
     const scoring *s = payload;
-    const int64_t prompts = s->batch.B, rows = s->rows;
+    const int64_t prompts = s->file.batch.B, rows = s->file.rows;
 
     OL_TRY(ol_archive_set_text(file, "/", "format", "outerloop-scores"));
     OL_TRY(ol_archive_set_i64(file, "/", "version", 1));
@@ -146,11 +124,10 @@ ol_status ol_score_prompts(const ol_score_spec *spec, ol_score_report *report)
 
     OL_TRY(spec->folder ? read_folder(&s) : take_weights(&s));
     OL_TRY(read_prompts(&s));
-    OL_TRY(check_rows(&s));
     OL_TRY(score(&s));
     OL_TRY(ol_archive_make(spec->out, write_contents, &s));
-    *report = (ol_score_report){.rows = s.rows, .prompts = s.batch.B};
-    for (int b = 0; b < s.batch.B; b++)
-        report->mean += s.losses[b] / s.batch.B;
+    *report = (ol_score_report){.rows = s.file.rows, .prompts = s.file.batch.B};
+    for (int b = 0; b < s.file.batch.B; b++)
+        report->mean += s.losses[b] / s.file.batch.B;
     return OL_OK;
 }

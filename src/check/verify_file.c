@@ -272,7 +272,7 @@ static ol_status read_arrays(const ol_archive *a, const char *group, size_t n, s
     return OL_OK;
 }
 
-ol_status ol_verify_read_batch(const ol_archive *a, const char *group, const ol_model *model,
+ol_status ol_verify_read_batch(const ol_archive *a, const char *group, int vocab, int context,
                                ol_batch *out)
 {
     char object[128], what[PATH_MAX + 128];
@@ -292,11 +292,12 @@ ol_status ol_verify_read_batch(const ol_archive *a, const char *group, const ol_
     OL_CHECK(out->offsets && out->tokens && out->loss_mask, OL_ENOMEM,
              "%s: no memory for %zu tokens", what, n);
     OL_TRY(read_arrays(a, group, n, B, out->tokens, out->loss_mask, out->offsets));
-    return ol_batch_check(out, model->spec.vocab, model->spec.context, what);
+    return ol_batch_check(out, vocab, context, what);
 }
 
 static ol_status read_tasks(const ol_archive *a, ol_verify_case *c)
 {
+    const int vocab = c->model->spec.vocab, context = c->model->spec.context;
     OL_AUTO_STRINGS names = {0};
     char group[64];
 
@@ -308,9 +309,9 @@ static ol_status read_tasks(const ol_archive *a, ol_verify_case *c)
     for (int i = 0; i < c->N; i++) {
         c->episodes[i].task = i;
         snprintf(group, sizeof group, "/tasks/%d/support", i);
-        OL_TRY(ol_verify_read_batch(a, group, c->model, &c->episodes[i].support));
+        OL_TRY(ol_verify_read_batch(a, group, vocab, context, &c->episodes[i].support));
         snprintf(group, sizeof group, "/tasks/%d/query", i);
-        OL_TRY(ol_verify_read_batch(a, group, c->model, &c->episodes[i].query));
+        OL_TRY(ol_verify_read_batch(a, group, vocab, context, &c->episodes[i].query));
     }
     return OL_OK;
 }

@@ -28,8 +28,8 @@ ol_status ol_verify_case_read(const char *path, ol_verify_case *out);
 /* Accepts a zero case. */
 void ol_verify_case_finish(ol_verify_case *c);
 
-/* Read the batch <group>/{tokens,offsets,loss_mask} and check it against the model. */
-ol_status ol_verify_read_batch(const ol_archive *archive, const char *group, const ol_model *model,
+/* Read the batch <group>/{tokens,offsets,loss_mask} and check it against the sizes of a model. */
+ol_status ol_verify_read_batch(const ol_archive *archive, const char *group, int vocab, int context,
                                ol_batch *out);
 
 /* Read a set of tensors below `group`, "<group>/<name>", into a flat vector [P]. */

@@ -11,13 +11,15 @@
 #include "outerloop/kernel/products.h"
 #include "outerloop/kernel/rate.h"
 
-/* The f64 build of the same function; precision.h names it. */
+/* The f64 builds of the same functions; precision.h names them. */
 ol_status ol_bench_f64(const ol_bench_spec *spec, ol_bench_report *report);
+ol_status ol_bench_scoring_f64(const ol_bench_spec *spec, ol_scoring_report *report);
 
 struct options {
     ol_bench_spec spec;
     int threads;
-    bool f64;
+    bool f64, scoring;
+    ol_cli_words prompts;
     ol_products products; /* of f32 */
 };
 
@@ -62,9 +64,9 @@ static void print(const struct options *o, const ol_bench_report *r)
 {
     const ol_bench_spec *s = &o->spec;
 
-    printf("one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts of %d tokens, %s\n",
+    printf("one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts of %lld tokens, %s\n",
            s->steps, ol_optimizer_names[s->inner], s->order, ol_storage_names[s->storage], s->batch,
-           s->batch, s->seq, o->f64 ? "f64" : ol_products_describe());
+           s->batch, (long long)r->tokens, o->f64 ? "f64" : ol_products_describe());
     printf("model: %s, %d layers, width %d, %d heads, vocabulary %d: %zu parameters trained",
            ol_model_families[s->model.family], s->model.layers, s->model.width, s->model.heads,
            s->model.vocab, r->params);
@@ -78,10 +80,45 @@ static void print(const struct options *o, const ol_bench_report *r)
     print_foretold(r);
     printf(
         "best_s=%.4f gflops=%.1f sgemm_share=%.3f peak_rss_mib=%.0f sgemm_gflops=%.1f params=%zu "
-        "passes=%.2f threads=%d bf16_share=%.3f delta_error=%.1e\n",
+        "passes=%.2f threads=%d bf16_share=%.3f delta_error=%.1e tokens=%lld\n",
         r->best_seconds, r->gflops, r->gflops / r->product_gflops,
         (double)ol_clock_peak_bytes() / (1 << 20), r->product_gflops, r->params, r->passes,
-        o->threads, r->bf16_share, r->delta_error);
+        o->threads, r->bf16_share, r->delta_error, (long long)r->tokens);
+}
+
+static ol_status time_episode(const struct options *o)
+{
+    ol_bench_report report;
+
+    OL_TRY(o->f64 ? ol_bench_f64(&o->spec, &report) : ol_bench(&o->spec, &report));
+    if (o->spec.timers)
+        OL_TRY(print_phases(&report));
+    print(o, &report);
+    return OL_OK;
+}
+
+static ol_status time_scoring(const struct options *o)
+{
+    ol_scoring_report r;
+
+    OL_TRY(o->f64 ? ol_bench_scoring_f64(&o->spec, &r) : ol_bench_scoring(&o->spec, &r));
+    printf("scoring %d rows, %d prompts of %lld tokens: %.3f s together, %.3f s each on its own; "
+           "losses differ by %.1e nats at most\n",
+           r.rows, r.prompts, (long long)r.tokens, r.best_seconds, r.apart_seconds, r.difference);
+    printf("best_s=%.4f apart_s=%.4f apart_ratio=%.2f tokens=%lld prompts=%d difference=%.1e "
+           "peak_rss_mib=%.0f threads=%d\n",
+           r.best_seconds, r.apart_seconds, r.apart_seconds / r.best_seconds, (long long)r.tokens,
+           r.prompts, r.difference, (double)ol_clock_peak_bytes() / (1 << 20), o->threads);
+    return OL_OK;
+}
+
+static void check_options(struct argp_state *state, void *at)
+{
+    const struct options *o = at;
+
+    if (o->scoring && o->prompts.n != 1)
+        argp_error(state,
+                   "--scoring wants one --prompts FILE.h5, as `outerloop prompts` writes it");
 }
 
 int ol_cmd_bench(int argc, char **argv)
@@ -108,10 +145,18 @@ int ol_cmd_bench(int argc, char **argv)
          .count = &s->lora, .least = 1},
         {"frozen", 0, "f32|bf16", "how frozen weights are stored (f32)", .choice = &frozen},
         {"vocab", 0, "N", "vocabulary (8192)", .count = &m->vocab, .least = 1},
-        {"seq", 0, "N", "tokens of input of a prompt (256)", .count = &s->seq, .least = 1},
+        {"prompts", 0, "FILE.h5",
+         "prompts as `outerloop prompts` writes them, the first of each row; of several files in "
+         "turn "
+         "(random ones)",
+         .words = &o.prompts},
+        {"scoring",
+         .help = "time the scoring of all of them, together and each on its own, instead",
+         .flag = &o.scoring},
+        {"seq", 0, "N", "tokens of input of a random prompt (256)", .count = &s->seq, .least = 1},
         {"batch", 0, "N", "prompts of the support and of the query batch (4)", .count = &s->batch,
          .least = 1},
-        {"labels", 0, "N", "scored tokens of a prompt (8)", .count = &s->labels, .least = 1},
+        {"labels", 0, "N", "scored tokens of a random prompt (8)", .count = &s->labels, .least = 1},
         {"steps", 0, "N", "inner steps K (1)", .count = &s->steps, .least = 1},
         {"inner", .help = "inner optimizer (adamw)", .choice = &s->inner,
          .names = ol_optimizer_names},
@@ -134,28 +179,28 @@ int ol_cmd_bench(int argc, char **argv)
     };
     const ol_cli_syntax syntax = {
         .options = options,
-        .doc = "Time one episode's meta-gradient on random tokens, in this process.\v"
+        .check = check_options,
+        .at = &o,
+        .doc = "Time one episode's meta-gradient, in this process.\v"
                "The last line holds pairs: best_s (seconds), gflops (of matrix products), "
                "sgemm_share (of this core's rate for one large product, measured in the same run), "
                "peak_rss_mib (peak memory), bf16_share (of the flop of products, made in "
                "bfloat16), delta_error (of the meta-gradient, against products in "
-               "f32).",
+               "f32), tokens (of input, of all prompts).",
     };
-    ol_bench_report report;
     ol_status status;
 
     ol_cli_read(&syntax, argc, argv);
     s->order = (int)order + 1;
+    s->prompts = o.prompts.items;
+    s->n_prompts = (int)o.prompts.n;
     s->frozen_bf16 = frozen == 1;
     m->family = (int)family;
     m->tied = !untied;
     ol_gemm_threads(o.threads);
     status = ol_products_use(o.products);
     if (status == OL_OK)
-        status = o.f64 ? ol_bench_f64(s, &report) : ol_bench(s, &report);
-    if (status == OL_OK && s->timers)
-        status = print_phases(&report);
-    if (status == OL_OK)
-        print(&o, &report);
+        status = o.scoring ? time_scoring(&o) : time_episode(&o);
+    free(o.prompts.items);
     return ol_cli_finish(status, false);
 }

@@ -17,9 +17,12 @@ static int block_rows(ol_cross_entropy_dim d)
     return d.M < fit ? d.M : fit;
 }
 
+/* Scratch of one block: z and R{z} [2n,V], h, R{h} and h again [3n,C], a panel of w. */
 size_t ol_cross_entropy_scratch(ol_cross_entropy_dim d)
 {
-    return 2 * (size_t)block_rows(d) * (size_t)d.V + ol_weight_scratch(d.C);
+    const size_t rows = (size_t)block_rows(d);
+
+    return 2 * rows * (size_t)d.V + 3 * rows * (size_t)d.C + ol_weight_scratch(d.C);
 }
 
 /* Turn logits into probabilities in place; returns (1). */
@@ -45,24 +48,26 @@ static double softmax_row(int V, int32_t target, ol_real *z)
     return log((double)sum) - chosen;
 }
 
-/* Logits of rows i .. i+n-1 as probabilities in p, their losses in loss (NULL: not wanted). */
-static void probabilities(ol_cross_entropy_dim d, int i, int n, const ol_real *h,
-                          const ol_weight *w, const int32_t *target, double *loss, ol_real *p,
-                          ol_real *panel)
+/* Logits in p as probabilities; losses in loss (NULL: not wanted). */
+static void softmax_rows(ol_cross_entropy_dim d, int n, const int32_t *target, double *loss,
+                         ol_real *p)
 {
-    ol_weight_nt(n, 1, (ol_mat){h + (size_t)i * (size_t)d.C, d.C}, w, 0, (ol_mat_out){p, d.V},
-                 panel);
     for (int r = 0; r < n; r++) {
-        const double nats = softmax_row(d.V, target[i + r], p + (size_t)r * (size_t)d.V);
+        const double nats = softmax_row(d.V, target[r], p + (size_t)r * (size_t)d.V);
 
         if (loss)
-            loss[i + r] = nats;
+            loss[r] = nats;
     }
+}
+
+static ol_real *rows_of(ol_cross_entropy_dim d, ol_real *scratch)
+{
+    return scratch + 2 * (size_t)block_rows(d) * (size_t)d.V;
 }
 
 static ol_real *panel_of(ol_cross_entropy_dim d, ol_real *scratch)
 {
-    return scratch + 2 * (size_t)block_rows(d) * (size_t)d.V;
+    return rows_of(d, scratch) + 3 * (size_t)block_rows(d) * (size_t)d.C;
 }
 
 void ol_cross_entropy_loss(ol_cross_entropy_dim d, const ol_real *h, const ol_weight *w,
@@ -70,9 +75,13 @@ void ol_cross_entropy_loss(ol_cross_entropy_dim d, const ol_real *h, const ol_we
 {
     const int step = block_rows(d);
 
-    for (int i = 0; i < d.M; i += step)
-        probabilities(d, i, d.M - i < step ? d.M - i : step, h, w, target, loss, scratch,
-                      panel_of(d, scratch));
+    for (int i = 0; i < d.M; i += step) {
+        const int n = d.M - i < step ? d.M - i : step;
+
+        ol_weight_nt(n, 1, (ol_mat){h + (size_t)i * (size_t)d.C, d.C}, w, 0,
+                     (ol_mat_out){scratch, d.V}, panel_of(d, scratch));
+        softmax_rows(d, n, target + i, loss + i, scratch);
+    }
 }
 
 /* z_bar in place of p, and R{z_bar} in place of R{z} when it is not NULL. */
@@ -92,45 +101,65 @@ static void adjoint_row(int V, int32_t target, ol_real weight, ol_real *p, ol_re
     p[target] -= weight;
 }
 
-/* R{z} of n rows. */
-static void logit_tangents(ol_cross_entropy_dim d, int n, ol_dual h, const ol_weight *w,
-                           ol_real *z_dot, ol_real *panel)
-{
-    const ol_mat_out to = {z_dot, d.V};
+/* One block of rows. */
+typedef struct block {
+    ol_cross_entropy_dim d;
+    int n;
+    ol_dual h, z;   /* z [n,V] becomes z_bar, and R{z} R{z_bar}, which stands behind it */
+    ol_real *twice; /* h, R{h} and h again, one behind the other; where R{h} is not 0   */
+    ol_real *panel;
+} block;
 
-    if (h.dot)
-        ol_weight_nt(n, 1, (ol_mat){h.dot, d.C}, w, 0, to, panel);
-    else
-        memset(z_dot, 0, (size_t)n * (size_t)d.V * sizeof *z_dot);
-    if (w->at.dot)
-        ol_gemm_nt(n, d.V, d.C, 1, (ol_mat){h.v, d.C}, (ol_mat){w->at.dot, w->ld}, 1, to);
+/* Rows behind each other are multiplied in one go: a vocabulary's weights are read once for both. */
+static void stack(const block *b)
+{
+    const size_t size = (size_t)b->n * (size_t)b->d.C;
+
+    memcpy(b->twice, b->h.v, size * sizeof *b->twice);
+    memcpy(b->twice + size, b->h.dot, size * sizeof *b->twice);
+    memcpy(b->twice + 2 * size, b->h.v, size * sizeof *b->twice);
 }
 
-/* (2) or (3) for n rows, whose z_bar is z.v and R{z_bar} z.dot. */
-static void products(ol_pass pass, ol_cross_entropy_dim d, int n, ol_dual z, ol_dual h,
-                     const ol_weight *w, ol_dual h_bar, ol_dual w_bar, ol_real *panel)
+/* z, and R{z} where it is wanted. */
+static void logits(const block *b, const ol_weight *w)
 {
-    const ol_mat z_bar = {z.v, d.V}, z_bar_dot = {z.dot, d.V};
-    const ol_mat hs = {h.v, d.C};
+    const int C = b->d.C, V = b->d.V;
+    const bool both = b->z.dot && b->h.dot;
+
+    if (both)
+        stack(b);
+    ol_weight_nt(both ? 2 * b->n : b->n, 1, (ol_mat){both ? b->twice : b->h.v, C}, w, 0,
+                 (ol_mat_out){b->z.v, V}, b->panel);
+    if (b->z.dot && !both)
+        memset(b->z.dot, 0, (size_t)b->n * (size_t)V * sizeof *b->z.dot);
+    if (b->z.dot && w->at.dot)
+        ol_gemm_nt(b->n, V, C, 1, (ol_mat){b->h.v, C}, (ol_mat){w->at.dot, w->ld}, 1,
+                   (ol_mat_out){b->z.dot, V});
+}
+
+/* (2) or (3), from z_bar and R{z_bar}. */
+static void products(ol_pass pass, const block *b, const ol_weight *w, ol_dual h_bar, ol_dual w_bar)
+{
+    const int n = b->n, C = b->d.C, V = b->d.V;
+    const ol_mat z_bar = {b->z.v, V}, z_bar_dot = {b->z.dot, V}, h = {b->h.v, C};
 
     if ((pass & OL_PRIMAL) && h_bar.v)
-        ol_weight_nn(n, 1, z_bar, w, 0, (ol_mat_out){h_bar.v, d.C}, panel);
+        ol_weight_nn(n, 1, z_bar, w, 0, (ol_mat_out){h_bar.v, C}, b->panel);
     if ((pass & OL_PRIMAL) && w_bar.v)
-        ol_gemm_tn(d.V, d.C, n, 1, z_bar, hs, 1, (ol_mat_out){w_bar.v, w->ld});
+        ol_gemm_tn(V, C, n, 1, z_bar, h, 1, (ol_mat_out){w_bar.v, w->ld});
     if (!(pass & OL_TANGENT))
         return;
     if (h_bar.dot) {
-        ol_weight_nn(n, 1, z_bar_dot, w, 0, (ol_mat_out){h_bar.dot, d.C}, panel);
+        ol_weight_nn(n, 1, z_bar_dot, w, 0, (ol_mat_out){h_bar.dot, C}, b->panel);
         if (w->at.dot)
-            ol_gemm_nn(n, d.C, d.V, 1, z_bar, (ol_mat){w->at.dot, w->ld}, 1,
-                       (ol_mat_out){h_bar.dot, d.C});
+            ol_gemm_nn(n, C, V, 1, z_bar, (ol_mat){w->at.dot, w->ld}, 1,
+                       (ol_mat_out){h_bar.dot, C});
     }
-    if (w_bar.dot) {
-        ol_gemm_tn(d.V, d.C, n, 1, z_bar_dot, hs, 1, (ol_mat_out){w_bar.dot, w->ld});
-        if (h.dot)
-            ol_gemm_tn(d.V, d.C, n, 1, z_bar, (ol_mat){h.dot, d.C}, 1,
-                       (ol_mat_out){w_bar.dot, w->ld});
-    }
+    if (w_bar.dot && b->h.dot) /* z_barᵀ R{h} + R{z_bar}ᵀ h */
+        ol_gemm_tn(V, C, 2 * n, 1, z_bar, (ol_mat){b->twice + (size_t)n * (size_t)C, C}, 1,
+                   (ol_mat_out){w_bar.dot, w->ld});
+    else if (w_bar.dot)
+        ol_gemm_tn(V, C, n, 1, z_bar_dot, h, 1, (ol_mat_out){w_bar.dot, w->ld});
 }
 
 void ol_cross_entropy_adjoint(ol_pass pass, ol_cross_entropy_dim d, ol_dual h, const ol_weight *w,
@@ -138,20 +167,23 @@ void ol_cross_entropy_adjoint(ol_pass pass, ol_cross_entropy_dim d, ol_dual h, c
                               ol_dual h_bar, ol_dual w_bar, ol_real *scratch)
 {
     const int step = block_rows(d);
-    const int tangent = (pass & OL_TANGENT) != 0;
-    const ol_dual z = {scratch, tangent ? scratch + (size_t)step * (size_t)d.V : NULL};
-    ol_real *panel = panel_of(d, scratch);
+    const bool tangent = (pass & OL_TANGENT) != 0;
 
     for (int i = 0; i < d.M; i += step) {
         const int n = d.M - i < step ? d.M - i : step;
         const size_t at = (size_t)i * (size_t)d.C;
+        const block b = {.d = d,
+                         .n = n,
+                         .h = ol_dual_at(h, at),
+                         .z = {scratch, tangent ? scratch + (size_t)n * (size_t)d.V : NULL},
+                         .twice = rows_of(d, scratch),
+                         .panel = panel_of(d, scratch)};
 
-        probabilities(d, i, n, h.v, w, target, pass & OL_PRIMAL ? loss : NULL, z.v, panel);
-        if (tangent)
-            logit_tangents(d, n, ol_dual_at(h, at), w, z.dot, panel);
+        logits(&b, w);
+        softmax_rows(d, n, target + i, pass & OL_PRIMAL ? loss + i : NULL, b.z.v);
         for (int r = 0; r < n; r++)
-            adjoint_row(d.V, target[i + r], weight[i + r], z.v + (size_t)r * (size_t)d.V,
-                        tangent ? z.dot + (size_t)r * (size_t)d.V : NULL);
-        products(pass, d, n, z, ol_dual_at(h, at), w, ol_dual_at(h_bar, at), w_bar, panel);
+            adjoint_row(d.V, target[i + r], weight[i + r], b.z.v + (size_t)r * (size_t)d.V,
+                        tangent ? b.z.dot + (size_t)r * (size_t)d.V : NULL);
+        products(pass, &b, w, ol_dual_at(h_bar, at), w_bar);
     }
 }

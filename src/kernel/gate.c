@@ -40,7 +40,9 @@ static void gelu_slopes(size_t n, const ol_real *x, const ol_real *e, ol_real *d
     }
 }
 
-static void silu_slopes(size_t n, const ol_real *g, slopes *s)
+/* Value, and first derivative with `order` 1, and second with 2: a constant where this is inlined. */
+static inline __attribute__((always_inline)) void silu_slopes(int order, size_t n, const ol_real *g,
+                                                              slopes *s)
 {
     ol_real *e = s->f;
 
@@ -51,8 +53,10 @@ static void silu_slopes(size_t n, const ol_real *g, slopes *s)
         const ol_real sigma = 1 / (1 + e[i]), rest = 1 - sigma;
 
         s->f[i] = g[i] * sigma;
-        s->d[i] = sigma * (1 + g[i] * rest);
-        s->dd[i] = sigma * rest * (2 + g[i] * (1 - 2 * sigma));
+        if (order > 0)
+            s->d[i] = sigma * (1 + g[i] * rest);
+        if (order > 1)
+            s->dd[i] = sigma * rest * (2 + g[i] * (1 - 2 * sigma));
     }
 }
 
@@ -148,7 +152,10 @@ static void swiglu_forward(ol_pass pass, const ol_call *c)
         const size_t n = p.n;
         const ol_real *up = p.x[1].v;
 
-        silu_slopes(n, p.x[0].v, &s);
+        if (pass & OL_TANGENT)
+            silu_slopes(1, n, p.x[0].v, &s);
+        else
+            silu_slopes(0, n, p.x[0].v, &s);
         if (pass & OL_PRIMAL)
             PUT(0, p.y.v, s.f[i] * up[i]); /* (5) */
         if (pass & OL_TANGENT) {
@@ -181,7 +188,10 @@ static void swiglu_backward(ol_pass pass, const ol_call *c)
         const piece p = piece_of(c, at, elements(c));
         const size_t n = p.n;
 
-        silu_slopes(n, p.x[0].v, &s);
+        if (pass & OL_TANGENT)
+            silu_slopes(2, n, p.x[0].v, &s);
+        else
+            silu_slopes(1, n, p.x[0].v, &s);
         if ((pass & OL_PRIMAL) && p.x_bar[0].v)
             PUT(p.keep[0], p.x_bar[0].v, p.y_bar.v[i] * p.x[1].v[i] * s.d[i]); /* (6) */
         if ((pass & OL_PRIMAL) && p.x_bar[1].v)

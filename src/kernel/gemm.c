@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 
+#include "direct.h"
 #include "outerloop/base/limits.h"
 #include "outerloop/kernel/products.h"
 
@@ -48,7 +49,12 @@ static void product(CBLAS_TRANSPOSE ta, CBLAS_TRANSPOSE tb, int m, int n, int k,
         narrow += 2.0 * m * n * k;
         return;
     }
-    GEMM(CblasRowMajor, ta, tb, m, n, k, alpha, a.at, a.ld, b.at, b.ld, beta, c.at, c.ld);
+    const ol_direct_factors f = {a, b, ta == CblasTrans, tb == CblasTrans};
+
+    if (ol_direct_gains(&f, openblas_get_num_threads(), m, n, k))
+        ol_direct_multiply(&f, m, n, k, alpha, beta, c);
+    else
+        GEMM(CblasRowMajor, ta, tb, m, n, k, alpha, a.at, a.ld, b.at, b.ld, beta, c.at, c.ld);
 }
 
 void ol_gemm_nn(int m, int n, int k, ol_real alpha, ol_mat a, ol_mat b, ol_real beta, ol_mat_out c)

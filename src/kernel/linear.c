@@ -46,11 +46,22 @@ static void add_products(const map *f, const ol_real *y_bar, const ol_real *x, o
         ol_gemm_tn(f->out, f->in, f->n, 1, (ol_mat){y_bar, f->out}, (ol_mat){x, f->in}, 1, to);
 }
 
+enum { SPREAD_REALS = 1 << 11 }; /* rows that are written at one time, where one is short */
+
 /* Every row of y becomes b; returns the factor by which a product is then added. */
 static ol_real spread(const map *f, const ol_real *b, ol_real *y)
 {
-    for (int i = 0; b && i < f->n; i++)
-        memcpy(y + (size_t)i * (size_t)f->out, b, (size_t)f->out * sizeof *y);
+    const size_t n = b ? (size_t)f->n : 0, out = (size_t)f->out;
+    size_t done = 1, most = SPREAD_REALS / out > 1 ? SPREAD_REALS / out : 1;
+
+    if (n > 0)
+        memcpy(y, b, out * sizeof *y);
+    while (done < n) { /* the rows that are there, again */
+        const size_t there = done < most ? done : most, rows = there < n - done ? there : n - done;
+
+        memcpy(y + done * out, y, rows * out * sizeof *y);
+        done += rows;
+    }
     return b ? 1 : 0;
 }
 

@@ -4,8 +4,8 @@
 #include <math.h>
 #include <string.h>
 
-/* A vector function is applied to whole vectors in place and to a zero-filled copy of the rest, so
- * that an element's result does not depend on where in the array it stands. */
+/* A vector function is applied to whole vectors in place and to the rest filled up with zeros, so that
+ * an element's result does not depend on where in the array it stands. */
 #if defined(OL_SLEEF) && !defined(OL_F64) && defined(__AVX512F__)
 #include <immintrin.h>
 #include <sleef.h>
@@ -13,6 +13,11 @@ enum { LANES = 16 };
 #define LOAD _mm512_loadu_ps
 #define STORE _mm512_storeu_ps
 #define EXP Sleef_expf16_u10
+#define APPLY_TO_REST(function, n, x, y)                                                           \
+    do {                                                                                           \
+        const __mmask16 there = (__mmask16)((1u << (n)) - 1u);                                     \
+        _mm512_mask_storeu_ps(y, there, function(_mm512_maskz_loadu_ps(there, x)));                \
+    } while (0)
 #elif defined(OL_SLEEF) && !defined(OL_F64) && defined(__AVX2__)
 #include <immintrin.h>
 #include <sleef.h>
@@ -30,17 +35,22 @@ enum { LANES = 4 };
 #endif
 
 #ifdef EXP
+#ifndef APPLY_TO_REST
+#define APPLY_TO_REST(function, n, x, y)                                                           \
+    do {                                                                                           \
+        ol_real rest[LANES] = {0};                                                                 \
+        memcpy(rest, x, (n) * sizeof *rest);                                                       \
+        STORE(rest, function(LOAD(rest)));                                                         \
+        memcpy(y, rest, (n) * sizeof *rest);                                                       \
+    } while (0)
+#endif
 #define APPLY(function, n, x, y)                                                                   \
     do {                                                                                           \
         size_t i = 0;                                                                              \
         for (; i + LANES <= n; i += LANES)                                                         \
             STORE(y + i, function(LOAD(x + i)));                                                   \
-        if (i < n) {                                                                               \
-            ol_real rest[LANES] = {0};                                                             \
-            memcpy(rest, x + i, (n - i) * sizeof *rest);                                           \
-            STORE(rest, function(LOAD(rest)));                                                     \
-            memcpy(y + i, rest, (n - i) * sizeof *rest);                                           \
-        }                                                                                          \
+        if (i < n)                                                                                 \
+            APPLY_TO_REST(function, n - i, x + i, y + i);                                          \
     } while (0)
 #elif defined(OL_F64)
 #define EXP exp

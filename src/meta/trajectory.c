@@ -223,27 +223,18 @@ ol_status ol_trajectory_forward(ol_trajectory *t, const ol_task *task)
     return OL_OK;
 }
 
-/* θ_k: made in x from the gradients before it, but for θ_0, which is there. */
-static const ol_real *rewind_to(ol_trajectory *t, int k)
+/* θ_k of SGD: made in x from the gradients before it. */
+static void rewind_sgd(ol_trajectory *t, int k)
 {
-    if (k == 0)
-        return t->start.theta;
-    if (t->spec->inner == OL_ADAMW) {
-        const ol_adam_path path = path_of(t);
-
-        ol_adam_replay(&path, k, t->x);
-        return t->x;
-    }
     memcpy(t->x, t->start.theta, t->model->P * sizeof *t->x);
     for (int j = 0; j < k; j++)
         ol_inner_step(t->model, t->spec, t->n_spans, t->spans, own_of(t), j + 1, t->g[j], t->x,
                       NULL, NULL);
-    return t->x;
 }
 
 /* Back through step k but for its gradient's dependence on θ_k: λg, in the place of the gradient, which
- * nobody needs any more, and what is left of λx. */
-static void step_back(ol_trajectory *t, int k, ol_real *l)
+ * nobody needs any more, and what is left of λx. Returns θ_k, made in x but for θ_0, which is there. */
+static const ol_real *step_back(ol_trajectory *t, int k, ol_real *l)
 {
     const size_t P = t->model->P;
     ol_real *lg = t->g[k];
@@ -251,7 +242,7 @@ static void step_back(ol_trajectory *t, int k, ol_real *l)
     if (t->spec->inner == OL_ADAMW) {
         const ol_adam_path path = path_of(t);
 
-        ol_adam_adjoint(&path, k, l, t->lm, t->lv, lg);
+        ol_adam_adjoint(&path, k, t->x, l, t->lm, t->lv, lg);
     } else if (t->spec->learner->pullback) {
         t->spec->learner->pullback(t->model, t->spec, own_of(t), t->g[k], l, lg, l + P);
     } else {
@@ -260,6 +251,9 @@ static void step_back(ol_trajectory *t, int k, ol_real *l)
         for (size_t i = 0; i < P; i++)
             lg[i] = rate * l[i];
     }
+    if (k > 0 && t->spec->inner == OL_SGD)
+        rewind_sgd(t, k);
+    return k > 0 ? t->x : t->start.theta;
 }
 
 ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_arena *ws,
@@ -279,8 +273,7 @@ ol_status ol_trajectory_backward(ol_trajectory *t, const ol_batch *support, ol_a
         OL_TRY(heed_stop(t->spec));
         const ol_phase was = ol_phase_enter(OL_PHASE_INNER);
 
-        step_back(t, k, l);
-        const ol_real *x = rewind_to(t, k);
+        const ol_real *x = step_back(t, k, l);
 
         ol_phase_leave(was);
         ol_objective_hvp(t->model, support, x, t->g[k], tape ? tape : spare, ws, l);

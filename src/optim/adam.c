@@ -11,8 +11,9 @@
 #define SQRT sqrtf
 #endif
 
-/* Elements that are stepped together; their replayed moments stay in the first-level cache. */
-enum { BLOCK = 512 };
+/* Elements that are stepped together: their replayed moments stay in the first-level cache, and the
+ * powers of a step's constants take no time. */
+enum { BLOCK = 1024 };
 
 /* The constants of step t. */
 typedef struct step {
@@ -38,27 +39,32 @@ static step step_at(const ol_adam_spec *spec, int64_t t, bool decay)
                   .root = (ol_real)spec->eps_root};
 }
 
-/* (1) to (3) for n <= BLOCK elements. The one place that does them, never inlined: steps and
- * replays run the same instructions and agree in every bit. */
-__attribute__((noinline)) static void advance(step s, size_t n, const ol_real *g, ol_real *x,
-                                              ol_real *m, ol_real *v)
+/* What a step starts from; of moments alone x is NULL. */
+typedef struct point {
+    const ol_real *x, *m, *v;
+} point;
+
+/* (1) to (3) for n <= BLOCK elements, from there to x, m and v, which may be the same. The one place
+ * that does them, never inlined: steps and replays run the same instructions and agree in every bit. */
+__attribute__((noinline)) static void advance(step s, size_t n, const ol_real *g, point from,
+                                              ol_real *x, ol_real *m, ol_real *v)
 {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
-        m[i] = s.beta1 * m[i] + s.rest1 * g[i];                                      /* (1) */
-        v[i] = s.beta2 * v[i] + s.rest2 * g[i] * g[i];                               /* (2) */
-        x[i] = s.keep * x[i] - s.rate * m[i] / (SQRT(s.c2 * v[i] + s.root) + s.eps); /* (3) */
+        m[i] = s.beta1 * from.m[i] + s.rest1 * g[i];                                      /* (1) */
+        v[i] = s.beta2 * from.v[i] + s.rest2 * g[i] * g[i];                               /* (2) */
+        x[i] = s.keep * from.x[i] - s.rate * m[i] / (SQRT(s.c2 * v[i] + s.root) + s.eps); /* (3) */
     }
 }
 
 /* (1) and (2) alone. */
 __attribute__((noinline)) static void advance_moments(step s, size_t n, const ol_real *g,
-                                                      ol_real *m, ol_real *v)
+                                                      point from, ol_real *m, ol_real *v)
 {
 #pragma omp simd
     for (size_t i = 0; i < n; i++) {
-        m[i] = s.beta1 * m[i] + s.rest1 * g[i];        /* (1) */
-        v[i] = s.beta2 * v[i] + s.rest2 * g[i] * g[i]; /* (2) */
+        m[i] = s.beta1 * from.m[i] + s.rest1 * g[i];        /* (1) */
+        v[i] = s.beta2 * from.v[i] + s.rest2 * g[i] * g[i]; /* (2) */
     }
 }
 
@@ -100,41 +106,43 @@ void ol_adam_step(const ol_adam_spec *spec, int n_spans, const ol_span *spans, i
     const step steps[2] = {step_at(spec, t, false), step_at(spec, t, true)};
 
     for (cursor c = {0}; next_block(&c, n_spans, spans);)
-        advance(steps[c.decay], c.n, g + c.at, x + c.at, m + c.at, v + c.at);
+        advance(steps[c.decay], c.n, g + c.at, (point){x + c.at, m + c.at, v + c.at}, x + c.at,
+                m + c.at, v + c.at);
 }
 
-static void start(size_t n, const ol_real *from, ol_real *to)
+static const ol_real zeros[BLOCK];
+
+/* Where the path starts in a block. */
+static point start_of(const ol_adam_path *path, const cursor *c)
 {
-    if (from)
-        memcpy(to, from, n * sizeof *to);
-    else
-        memset(to, 0, n * sizeof *to);
+    return (point){path->x0 + c->at, path->m0 ? path->m0 + c->at : zeros,
+                   path->v0 ? path->v0 + c->at : zeros};
 }
 
-/* m and v of one block after k steps of the path, and x where it is not NULL. */
-static void replay_block(const ol_adam_path *path, const cursor *c, int k, ol_real *x, ol_real *m,
-                         ol_real *v)
+/* x, and m and v in scratch, of one block after k steps of the path; returns where they stand. */
+static point replay_block(const ol_adam_path *path, const cursor *c, int k, ol_real *x, ol_real *m,
+                          ol_real *v)
 {
-    if (x)
-        start(c->n, path->x0 + c->at, x);
-    start(c->n, path->m0 ? path->m0 + c->at : NULL, m);
-    start(c->n, path->v0 ? path->v0 + c->at : NULL, v);
+    point from = start_of(path, c);
+
     for (int j = 0; j < k; j++) {
-        const step s = step_at(path->spec, path->t0 + j + 1, c->decay);
-
-        if (x)
-            advance(s, c->n, path->g[j] + c->at, x, m, v);
-        else
-            advance_moments(s, c->n, path->g[j] + c->at, m, v);
+        advance(step_at(path->spec, path->t0 + j + 1, c->decay), c->n, path->g[j] + c->at, from, x,
+                m, v);
+        from = (point){x, m, v};
     }
+    return from;
 }
 
 void ol_adam_replay(const ol_adam_path *path, int k, ol_real *x)
 {
     ol_real m[BLOCK], v[BLOCK];
 
-    for (cursor c = {0}; next_block(&c, path->n_spans, path->spans);)
-        replay_block(path, &c, k, x + c.at, m, v);
+    for (cursor c = {0}; next_block(&c, path->n_spans, path->spans);) {
+        const point end = replay_block(path, &c, k, x + c.at, m, v);
+
+        if (k == 0)
+            memcpy(x + c.at, end.x, c.n * sizeof *x);
+    }
 }
 
 /* (4) to (8) for one block; m and v are those after the step. */
@@ -156,15 +164,17 @@ static void adjoint_block(step s, size_t n, const ol_real *m, const ol_real *v, 
     }
 }
 
-void ol_adam_adjoint(const ol_adam_path *path, int k, ol_real *lx, ol_real *lm, ol_real *lv,
-                     ol_real *lg)
+void ol_adam_adjoint(const ol_adam_path *path, int k, ol_real *x, ol_real *lx, ol_real *lm,
+                     ol_real *lv, ol_real *lg)
 {
     ol_real m[BLOCK], v[BLOCK], own_lm[BLOCK], own_lv[BLOCK];
 
     for (cursor c = {0}; next_block(&c, path->n_spans, path->spans);) {
         const step s = step_at(path->spec, path->t0 + k + 1, c.decay);
 
-        replay_block(path, &c, k + 1, NULL, m, v);
+        const point before = replay_block(path, &c, k, k > 0 ? x + c.at : NULL, m, v);
+
+        advance_moments(s, c.n, path->g[k] + c.at, before, m, v);
         if (!lm) {
             memset(own_lm, 0, c.n * sizeof *own_lm);
             memset(own_lv, 0, c.n * sizeof *own_lv);

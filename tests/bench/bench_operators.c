@@ -190,7 +190,7 @@ static void run_replay(const work *w, int what)
     if (what == FORWARD)
         ol_adam_replay(&path, 1, a->to);
     else if (what == BACKWARD)
-        ol_adam_adjoint(&path, 0, a->lx, NULL, NULL, a->lg);
+        ol_adam_adjoint(&path, 0, NULL, a->lx, NULL, NULL, a->lg);
 }
 
 static void run_axpy(const work *w, int what)

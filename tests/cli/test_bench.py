@@ -5,8 +5,14 @@ usage: test_bench.py PROGRAM
 """
 import os
 import re
+import random
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
+
+import h5py
+import numpy
 
 PROGRAM = sys.argv[1]
 SMALL = ("--layers", "2", "--width", "32", "--heads", "2", "--vocab", "100", "--seq", "16",
@@ -107,6 +113,46 @@ def test_precisions_agree():
     check(abs(float(single["gradient"]) / float(double["gradient"]) - 1) < 1e-4,
           f"{single['gradient']} and {double['gradient']}")
     check(float(single["loss"]) - float(double["loss"]) < 1e-4, "losses differ")
+
+
+def write_prompts(path, shared):
+    """Five rows of two options: 30 tokens that all begin with, or none, then some of their own."""
+    rng = random.Random(1)
+    draw = lambda n: [rng.randrange(100) for _ in range(n)]
+    start = draw(30)
+    prompts = [(start if shared else draw(30)) + draw(3 + 2 * i) for i in range(10)]
+    with h5py.File(path, "w") as file:
+        file["tokens"] = numpy.array(sum(prompts, []), "i4")
+        file["offsets"] = numpy.cumsum([0, *map(len, prompts)]).astype("i8")
+        file["loss_mask"] = numpy.concatenate([[0] * (len(p) - 2) + [1, 1] for p in prompts]).astype("u1")
+        file["options_per_row"] = numpy.full(5, 2, "i4")
+    return "--prompts", str(path)
+
+
+def test_prompts_of_files():
+    with tempfile.TemporaryDirectory() as folder:
+        a, b = (write_prompts(Path(folder, name), shared) for name, shared in (("a", True), ("b", False)))
+        both = result(*a, *b)
+        # The first of two options of rows 0 and 1 of both, of 33 + 2 p tokens each, p the prompt
+        check(both["tokens"] == 4 * 32 + 2 * 2 * (0 + 2), f"{both}")
+        check(result(*a)["tokens"] == 4 * 32 + 2 * (0 + 2 + 4 + 6), "not the first of each row")
+        check(both["gradient"] != result(*a)["gradient"], "the second file was not read")
+        few = bench(*a, "--batch", "3")
+        check(few.returncode == 2 and "has 5 rows" in few.stderr, f"{few.returncode}: {few.stderr}")
+
+
+def test_scoring_together_and_apart():
+    with tempfile.TemporaryDirectory() as folder:
+        words = write_prompts(Path(folder, "a"), True)
+        for precision, tolerance in (("f32", 1e-5), ("f64", 1e-12)):
+            done = bench("--scoring", *words, "--precision", precision)
+            check(done.returncode == 0, f"exit {done.returncode}: {done.stderr}")
+            found = dict(pair.split("=") for pair in done.stdout.splitlines()[-1].split())
+            check(found["prompts"] == "10" and found["tokens"] == str(10 * 32 + 2 * 45), f"{found}")
+            check(float(found["difference"]) < tolerance, f"losses differ: {found}")
+            check(float(found["best_s"]) > 0 and float(found["apart_s"]) > 0, f"{found}")
+        done = bench("--scoring")
+        check(done.returncode == 2 and "--prompts" in done.stderr, f"{done.returncode}: {done.stderr}")
 
 
 def test_order_matters():

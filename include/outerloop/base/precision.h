@@ -18,6 +18,7 @@
 #define ol_attention ol_attention_f64
 #define ol_batch_extent ol_batch_extent_f64
 #define ol_bench ol_bench_f64
+#define ol_bench_scoring ol_bench_scoring_f64
 #define ol_bf16_from_reals ol_bf16_from_reals_f64
 #define ol_bf16_to_reals ol_bf16_to_reals_f64
 #define ol_chunk_bounds ol_chunk_bounds_f64
@@ -41,6 +42,8 @@
 #define ol_cross_entropy_scratch ol_cross_entropy_scratch_f64
 #define ol_difference_noise ol_difference_noise_f64
 #define ol_difference_slope ol_difference_slope_f64
+#define ol_direct_gains ol_direct_gains_f64
+#define ol_direct_multiply ol_direct_multiply_f64
 #define ol_embedding ol_embedding_f64
 #define ol_export_adapter ol_export_adapter_f64
 #define ol_export_model ol_export_model_f64
@@ -128,6 +131,8 @@
 #define ol_outer_carry ol_outer_carry_f64
 #define ol_pick ol_pick_f64
 #define ol_positions ol_positions_f64
+#define ol_prompts_file_finish ol_prompts_file_finish_f64
+#define ol_prompts_file_read ol_prompts_file_read_f64
 #define ol_residual ol_residual_f64
 #define ol_rmsnorm ol_rmsnorm_f64
 #define ol_rope_frequency ol_rope_frequency_f64

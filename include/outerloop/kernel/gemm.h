@@ -2,7 +2,8 @@
 /**
  * @file outerloop/kernel/gemm.h
  * The one door to BLAS: every matrix product of the program goes through here. Those of float32 are
- * made in bfloat16 where products.h is told so.
+ * made in bfloat16 where products.h is told so; those with a short side are made without BLAS where
+ * the processor has AVX-512. Which they are follows from the shape alone, and the threads of BLAS.
  *
  * Matrices are row-major; ld is the distance between rows, so a block of columns of a wider matrix
  * is a matrix too. All calls count their floating-point operations, for benchmarks.

@@ -94,14 +94,15 @@ typedef struct ol_adam_path {
 void ol_adam_replay(const ol_adam_path *path, int k, ol_real *x);
 
 /**
- * (4) to (8) for step k of the path, its moments replayed.
+ * (4) to (8) for step k of the path, all before it replayed.
+ * @param x       [P] overwritten by x after k steps, as ol_adam_replay makes it; not looked at with k = 0
  * @param lx      [P] λx, updated by (7)
  * @param lm, lv  [P] λm and λv, updated by (4), (5), (8); zero before the last step. Both NULL
  *                when the path has one step: they start from 0 and nobody reads them after
  * @param lg      [P] λg, overwritten by (6); may be path->g[k]
  */
-void ol_adam_adjoint(const ol_adam_path *path, int k, ol_real *lx, ol_real *lm, ol_real *lv,
-                     ol_real *lg);
+void ol_adam_adjoint(const ol_adam_path *path, int k, ol_real *x, ol_real *lx, ol_real *lm,
+                     ol_real *lv, ol_real *lg);
 
 /** What is left of `steps` adjoints when gradients count as data: λx ← (1 - α w)^steps λx, (7) alone.
  *  @param lx  [P] updated */
