@@ -2,11 +2,12 @@
 /*
  * The communication of meta-steps, as train.c and meta_step.c do it, by ranks that sleep where they would
  * compute. tools/simulate compiles it with all of the comm room but expansion.c, whose additions are
- * slept through too.
+ * slept through too, and node.c, whose memory all ranks have here anyway.
  *
- * usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS LAYERS ADD_NS
+ * usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS LAYERS ADD_NS READ_NS
  *   EPISODES of a rank a meta-step, of SECONDS each, give or take SPREAD of it (standard deviation);
- *   VECTORS of ELEMENTS floats each, whose sums have LAYERS; an addition takes ADD_NS.
+ *   VECTORS of ELEMENTS floats each, whose sums have LAYERS; an addition takes ADD_NS, and READ_NS to read a
+ *   float that lies in another rank's memory (0: such memory cannot be read, messages pass vectors on).
  * The last line, of rank 0:
  *   ranks= node= step_s= comm_s= node_bytes= between_bytes=
  *     seconds of a meta-step and of its communication and additions, of the slowest rank, mean over steps;
@@ -20,28 +21,39 @@
 #include "outerloop/base/clock.h"
 #include "outerloop/base/rng.h"
 #include "outerloop/comm/exact_sum.h"
+#include "outerloop/comm/node.h"
 #include "outerloop/comm/schedule.h"
 
 enum { MOST_VECTORS = 8, WIDTH = 12 }; /* numbers that travel with an episode */
 
-static int layers; /* of all sums: the same on all ranks, which share one process's variables */
+/* The same on all ranks, which share one process's variables. */
+static int layers;          /* of all sums                          */
+static double read_seconds; /* a float of other ranks, 0: by messages */
 
-/* --- in the place of expansion.c: sums that take their room and their messages, and no time --------- */
+/* All that has no value lies here, of all ranks: maps of it for each would be more than a kernel grants. */
+static void *nowhere;
+static size_t nowhere_bytes;
+
+static ol_status lie_nowhere(size_t bytes, void **out)
+{
+    OL_CHECK(nowhere && bytes <= nowhere_bytes, OL_ENOMEM, "no memory for %zu bytes", bytes);
+    *out = nowhere;
+    return OL_OK;
+}
+
+/* --- in the place of expansion.c: sums that take their messages, and no time ----------------------- */
 
 ol_status ol_expansion_init(ol_expansion *e, size_t n)
 {
     *e = (ol_expansion){.n = n};
-    for (int l = 0; l < layers; l++) {
-        e->layers[l] = malloc(n * sizeof(double) + 1);
-        OL_CHECK(e->layers[l], OL_ENOMEM, "no memory for %zu sums", n);
-    }
+    for (int l = 0; l < layers; l++)
+        OL_TRY(lie_nowhere(n * sizeof(double), (void **)&e->layers[l]));
     return OL_OK;
 }
 
 void ol_expansion_finish(ol_expansion *e)
 {
-    for (int l = 0; l < layers; l++)
-        free(e->layers[l]);
+    (void)e;
 }
 
 size_t ol_expansion_bytes(size_t n)
@@ -72,6 +84,53 @@ void ol_expansion_round(const ol_expansion *e, size_t at, size_t n, ol_sum_type 
     (void)e, (void)at, (void)n, (void)type, (void)scale, (void)out;
 }
 
+/* --- in the place of node.c: memory without values, the same for all parts ---------------------------- */
+
+struct ol_node_block {
+    void *at;
+};
+
+ol_status ol_node_block_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out)
+{
+    ol_node_block *block = malloc(sizeof *block);
+
+    (void)comm;
+    *out = NULL;
+    if (!block || read_seconds == 0 || lie_nowhere(bytes, &block->at) != OL_OK) {
+        free(block);
+        return ol_fail(OL_ENOMEM, "no memory for the %s", what);
+    }
+    *out = block;
+    return OL_OK;
+}
+
+ol_status ol_node_parts_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out)
+{
+    return ol_node_block_create(comm, what, bytes, out);
+}
+
+void *ol_node_part_at(const ol_node_block *block, int rank)
+{
+    (void)rank;
+    return block->at;
+}
+
+void *ol_node_block_at(const ol_node_block *block)
+{
+    return block->at;
+}
+
+ol_status ol_node_block_sync(const ol_node_block *block)
+{
+    (void)block;
+    return OL_OK;
+}
+
+void ol_node_block_destroy(ol_node_block *block)
+{
+    free(block);
+}
+
 /* --- meta-steps --------------------------------------------------------------------------------- */
 
 typedef struct job {
@@ -82,13 +141,12 @@ typedef struct job {
     ol_schedule schedule;
     ol_exact_sum *sum;
     double *costs, *rows;
-    void *x[MOST_VECTORS];
 } job;
 
 /* What a meta-step took; of a rank. */
 typedef struct cost {
     double step, comm;
-    ol_exact_sum_traffic sent;
+    ol_exact_sum_traffic moved;
 } cost;
 
 static void compute(double seconds)
@@ -109,6 +167,15 @@ static double episode_seconds(const job *j, int step, int n)
     return fmax(0, j->seconds * (1 + j->spread * (twelve - 6)));
 }
 
+/* Additions to own slices; from the memory of others they wait for one or the other. */
+static void add_up(const job *j)
+{
+    const double each =
+        ol_exact_sum_in_place(j->sum) ? fmax(read_seconds, j->add_seconds) : j->add_seconds;
+
+    compute((double)j->vectors * (double)j->elements * each);
+}
+
 static ol_status rounds(job *j, int step, double *comm_seconds)
 {
     ol_status status = OL_OK;
@@ -121,9 +188,8 @@ static ol_status rounds(job *j, int step, double *comm_seconds)
         if (n >= 0)
             compute(episode_seconds(j, step, n));
         begin = ol_clock_seconds();
-        status =
-            ol_exact_sum_round(j->sum, status, n >= 0 ? (const void *const *)j->x : NULL, &go_on);
-        compute((double)j->vectors * (double)j->elements * j->add_seconds);
+        status = ol_exact_sum_round(j->sum, status, n >= 0, &go_on);
+        add_up(j);
         *comm_seconds += ol_clock_seconds() - begin;
     }
     return status;
@@ -143,11 +209,13 @@ static ol_status meta_step(job *j, int step, cost *c)
     begin = ol_clock_seconds();
     OL_TRY(ol_comm_agree(j->comm, status));
     OL_TRY(ol_schedule_gather(&j->schedule, j->comm, WIDTH, j->rows));
-    OL_TRY(ol_exact_sum_finish(j->sum, scales, j->x));
+    OL_TRY(ol_exact_sum_finish(j->sum, scales));
     compute((double)j->vectors * (double)j->elements / sharing * (nodes - 1) / nodes * layers *
             j->add_seconds);
+    if (ol_exact_sum_in_place(j->sum))
+        compute(2 * (double)j->elements * read_seconds); /* every rank copies the mean of Δ */
     c->comm += ol_clock_seconds() - begin;
-    c->sent = ol_exact_sum_sent(j->sum);
+    c->moved = ol_exact_sum_moved(j->sum);
     return OL_OK;
 }
 
@@ -177,12 +245,8 @@ static ol_status prepare(job *j)
     j->rows = calloc((size_t)N * WIDTH, sizeof *j->rows);
     if (!j->costs || !j->rows)
         status = ol_fail(OL_ENOMEM, "no memory for %d episodes", N);
-    for (int i = 0; i < j->vectors && status == OL_OK; i++) {
+    for (int i = 0; i < j->vectors; i++)
         lengths[i] = j->elements;
-        j->x[i] = malloc(j->elements * sizeof(float)); /* of no value */
-        if (!j->x[i])
-            status = ol_fail(OL_ENOMEM, "no memory for vectors");
-    }
     if (status == OL_OK)
         status = ol_schedule_init(&j->schedule, N, size);
     OL_TRY(ol_comm_agree(j->comm, status));
@@ -199,8 +263,8 @@ static ol_status run(job *j)
         OL_TRY(turn(j, s, &c));
     OL_TRY(ol_comm_reduce(j->comm, c.step / j->steps, &step));
     OL_TRY(ol_comm_reduce(j->comm, c.comm / j->steps, &comm));
-    OL_TRY(ol_comm_reduce(j->comm, (double)c.sent.node, &node));
-    OL_TRY(ol_comm_reduce(j->comm, (double)c.sent.between, &between));
+    OL_TRY(ol_comm_reduce(j->comm, (double)c.moved.node, &node));
+    OL_TRY(ol_comm_reduce(j->comm, (double)c.moved.between, &between));
     if (ol_comm_rank(j->comm) == 0)
         printf("ranks=%d node=%d step_s=%.6f comm_s=%.6f node_bytes=%.0f between_bytes=%.0f\n",
                ol_comm_size(j->comm), ol_comm_sharing(j->comm), step.max.value, comm.max.value,
@@ -213,9 +277,10 @@ int main(int argc, char **argv)
     job j = {0};
     ol_status status;
 
-    if (argc != 9) {
+    if (argc != 10) {
         fprintf(stderr,
-                "usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS LAYERS ADD_NS\n");
+                "usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS LAYERS ADD_NS "
+                "READ_NS\n");
         return 2;
     }
     j.steps = atoi(argv[1]);
@@ -226,18 +291,19 @@ int main(int argc, char **argv)
     j.elements = (size_t)atof(argv[6]);
     layers = atoi(argv[7]);
     j.add_seconds = 1e-9 * atof(argv[8]);
+    read_seconds = 1e-9 * atof(argv[9]);
     if (j.steps < 1 || j.episodes < 1 || j.vectors < 1 || j.vectors > MOST_VECTORS || layers < 1 ||
         layers > OL_EXPANSION_LAYERS)
         return 2;
     status = ol_comm_init(&j.comm);
+    nowhere_bytes = (size_t)j.vectors * (j.elements * sizeof(double) + 4096);
+    nowhere = nowhere ? nowhere : malloc(nowhere_bytes); /* the first rank does, for all */
     if (status == OL_OK)
         status = run(&j);
     if (status != OL_OK)
         fprintf(stderr, "simulate: %s\n", ol_status_message());
     ol_exact_sum_destroy(j.sum);
     ol_schedule_finish(&j.schedule);
-    for (int i = 0; i < j.vectors; i++)
-        free(j.x[i]);
     free(j.costs);
     free(j.rows);
     ol_comm_destroy(j.comm);

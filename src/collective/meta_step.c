@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "outerloop/base/clock.h"     /* ol_clock_seconds */
 #include "outerloop/base/phase.h"     /* ol_phase_enter */
@@ -30,48 +31,48 @@ struct ol_meta_stepper {
     ol_learner_spec learner;
     int N, K, width;
     ol_schedule schedule;
-    ol_arena vectors; /* out and spans */
-    ol_arena scratch; /* of an episode */
-    ol_contribution out;
-    ol_exact_sum *sum;          /* of out's vectors   */
-    ol_span *spans;             /* [model->n_params]  */
-    double *rows;               /* [N, width]         */
-    ol_episode_record *records; /* [N]                */
+    ol_arena scratch;           /* of an episode                         */
+    ol_exact_sum *sum;          /* owns the vectors of out and mean      */
+    ol_contribution out, mean;  /* of an episode; of those of all ranks  */
+    ol_span *spans;             /* [model->n_params]                     */
+    double *rows;               /* [N, width]                            */
+    ol_episode_record *records; /* [N]                                   */
     ol_episode episode;
     ol_episode_observer *observer;
     void *observer_payload;
 };
 
-static void vectors_layout(ol_arena *arena, ol_meta_stepper *s)
-{
-    s->out = ol_contribution_layout(arena, s->model, &s->learner);
-    s->spans = ol_arena_take(arena, (size_t)s->model->n_params * sizeof *s->spans);
-}
-
 static ol_status allocate(ol_meta_stepper *s, ol_extent support, ol_extent query)
 {
-    ol_arena dry = ol_arena_dry("gradients");
-
-    vectors_layout(&dry, s);
-    OL_TRY(ol_arena_init(&s->vectors, "gradients of an episode", dry.peak));
-    vectors_layout(&s->vectors, s);
-    ol_model_spans(s->model, OL_OF_TRAINED, s->spans);
     OL_TRY(ol_arena_init(&s->scratch, "activations of an episode",
                          ol_learner_bytes(s->model, &s->learner, support, query)));
     OL_TRY(ol_schedule_init(&s->schedule, s->N, ol_comm_size(s->comm)));
+    s->spans = calloc((size_t)s->model->n_params + 1, sizeof *s->spans);
     s->rows = calloc((size_t)s->N * (size_t)s->width, sizeof *s->rows);
     s->records = calloc((size_t)s->N, sizeof *s->records);
-    OL_CHECK(s->rows && s->records, OL_ENOMEM, "no memory for the records of %d episodes", s->N);
+    OL_CHECK(s->spans && s->rows && s->records, OL_ENOMEM,
+             "no memory for the records of %d episodes", s->N);
+    ol_model_spans(s->model, OL_OF_TRAINED, s->spans);
     return OL_OK;
 }
 
+/* The sum, and in its memory what an episode leaves behind and what becomes of it. */
 static ol_status make_sum(ol_meta_stepper *s)
 {
+    ol_arena dry = ol_arena_dry("gradients");
     size_t lengths[OL_PARTS];
 
+    s->out = ol_contribution_layout(&dry, s->model, &s->learner);
     for (int i = 0; i < s->out.n; i++)
         lengths[i] = s->out.parts[i].size;
-    return ol_exact_sum_create(s->comm, (ol_sum_type)sizeof(ol_real), s->out.n, lengths, &s->sum);
+    OL_TRY(ol_exact_sum_create(s->comm, (ol_sum_type)sizeof(ol_real), s->out.n, lengths, &s->sum));
+    s->mean = s->out;
+    for (int i = 0; i < s->out.n; i++) {
+        s->out.parts[i].vector = ol_exact_sum_vector(s->sum, i);
+        s->mean.parts[i].vector = ol_exact_sum_result(s->sum, i);
+    }
+    s->mean.parts[0].vector = s->out.parts[0].vector; /* Δ, which the outer step overwrites */
+    return OL_OK;
 }
 
 ol_status ol_meta_stepper_create(ol_comm *comm, const ol_model *model, int N,
@@ -110,10 +111,10 @@ void ol_meta_stepper_destroy(ol_meta_stepper *s)
         return;
     ol_exact_sum_destroy(s->sum);
     ol_schedule_finish(&s->schedule);
-    ol_arena_finish(&s->vectors);
     ol_arena_finish(&s->scratch);
     ol_batch_finish(&s->episode.support);
     ol_batch_finish(&s->episode.query);
+    free(s->spans);
     free(s->rows);
     free(s->records);
     free(s);
@@ -179,12 +180,9 @@ static ol_status all_episodes(ol_meta_stepper *s, int64_t step, ol_episode_sourc
                               void *payload, ol_state_view state, double *comm_seconds)
 {
     const int rank = ol_comm_rank(s->comm);
-    const void *vectors[OL_PARTS];
     ol_status status = OL_OK;
     bool go_on = true;
 
-    for (int i = 0; i < s->out.n; i++)
-        vectors[i] = s->out.parts[i].vector;
     for (int round = 0; round < s->schedule.rounds && go_on; round++) {
         const int n = ol_schedule_episode(&s->schedule, rank, round);
         bool dropped = false;
@@ -194,25 +192,27 @@ static ol_status all_episodes(ol_meta_stepper *s, int64_t step, ol_episode_sourc
         const double begin = ol_clock_seconds();
 
         ol_phase_enter(OL_PHASE_SUM);
-        status = ol_exact_sum_round(s->sum, status, n >= 0 && !dropped ? vectors : NULL, &go_on);
+        status = ol_exact_sum_round(s->sum, status, n >= 0 && !dropped, &go_on);
         ol_phase_leave(OL_PHASE_OTHER);
         *comm_seconds += ol_clock_seconds() - begin;
     }
     return status;
 }
 
-/* Means (or sums) over the episodes kept, the same bits on every rank; they replace the
- * contributions. */
+/* Means (or sums) over the episodes kept, the same bits on every rank. */
 static ol_status finish_sum(ol_meta_stepper *s, int kept)
 {
+    const ol_part *delta = &s->mean.parts[0];
     double scales[OL_PARTS];
-    void *out[OL_PARTS];
+    const void *summed;
 
-    for (int i = 0; i < s->out.n; i++) {
-        scales[i] = s->out.parts[i].reduction == OL_MEAN ? 1.0 / kept : 1.0;
-        out[i] = s->out.parts[i].vector;
-    }
-    return ol_exact_sum_finish(s->sum, scales, out);
+    for (int i = 0; i < s->mean.n; i++)
+        scales[i] = s->mean.parts[i].reduction == OL_MEAN ? 1.0 / kept : 1.0;
+    OL_TRY(ol_exact_sum_finish(s->sum, scales));
+    summed = ol_exact_sum_result(s->sum, 0);
+    if (summed != delta->vector)
+        memcpy(delta->vector, summed, delta->size * sizeof *delta->vector);
+    return OL_OK;
 }
 
 /* Records and means by episode number, from the gathered rows. */
@@ -275,7 +275,7 @@ ol_status ol_meta_step(ol_meta_stepper *s, const ol_outer_spec *outer, int64_t s
     ol_phase_enter(OL_PHASE_OUTER);
     if (report->dropped < s->N)
         report->grad_norm =
-            s->learner.learner->outer(s->model, &s->learner, outer, s->spans, &s->out, state);
+            s->learner.learner->outer(s->model, &s->learner, outer, s->spans, &s->mean, state);
     ol_phase_leave(OL_PHASE_OTHER);
     report->comm_seconds = comm_seconds;
     return OL_OK;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/comm/node.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -23,7 +24,9 @@ struct ol_node_block {
     MPI_Win window; /* MPI_WIN_NULL: the pages are this process's own            */
     int rank, size; /* of the node; the filler is its rank 0                     */
     size_t page;    /* bytes                                                     */
-    size_t bytes;   /* whole pages                                               */
+    int parts;      /* one a rank, or a single one, the filler's                 */
+    size_t part;    /* bytes of one, whole pages                                 */
+    size_t bytes;   /* of all                                                    */
     char *at;       /* on a page boundary; NULL before there is any memory       */
 };
 
@@ -129,15 +132,16 @@ static void close_window(ol_node_block *block)
     }
 }
 
-/* Whether so many bytes can be asked for; and on the filler of ranks that share, whether MPI can open
-   even a small window. */
+/* Whether so many bytes can be asked for, for each part; and on the filler of ranks that share, whether
+   MPI can open even a small window. */
 static ol_status check_size(ol_node_block *block, const char *what, size_t bytes)
 {
-    OL_CHECK(bytes <= PTRDIFF_MAX / 2, OL_ENOMEM,
-             "no memory for the %s: %zu bytes (%.2f GiB) asked for on a node", what, bytes,
-             gib(bytes));
+    OL_CHECK(bytes <= PTRDIFF_MAX / 2 / (size_t)block->parts, OL_ENOMEM,
+             "no memory for the %s: %zu bytes (%.2f GiB) asked for on a node%s", what, bytes,
+             gib(bytes), block->parts > 1 ? " by each of its ranks" : "");
     block->page = (size_t)sysconf(_SC_PAGESIZE);
-    block->bytes = (bytes / block->page + (bytes % block->page || !bytes)) * block->page;
+    block->part = (bytes / block->page + (bytes % block->page || !bytes)) * block->page;
+    block->bytes = block->part * (size_t)block->parts;
     return block->size > 1 && block->rank == 0 ? check_likely_folder(what) : OL_OK;
 }
 
@@ -158,13 +162,14 @@ static ol_status find_room(ol_node_block *block, const char *what)
     return check_kernel(what, bytes);
 }
 
-/* Have the kernel give all pages now, where it can: that fails, where a write would kill. */
+/* Have the kernel give all pages of own part now, where it can: that fails, where a write would kill. */
 static ol_status take_pages(const ol_node_block *block, const char *what)
 {
 #ifdef MADV_POPULATE_WRITE
     char folder[FOLDER_BYTES];
 
-    if (madvise(block->at, block->bytes, MADV_POPULATE_WRITE) == 0)
+    if (block->rank >= block->parts ||
+        madvise(ol_node_part_at(block, block->rank), block->part, MADV_POPULATE_WRITE) == 0)
         return OL_OK;
     if (errno != EFAULT && errno != ENOMEM)
         return OL_OK; /* an older kernel */
@@ -196,7 +201,7 @@ static ol_status place(ol_node_block *block, const char *what)
     OL_TRY(open_window(block, window_bytes(block), &base));
     /* mappings start on page boundaries, so this is the same byte on every rank */
     block->at = base + (block->page - (uintptr_t)base % block->page) % block->page;
-    return block->rank == 0 ? take_pages(block, what) : OL_OK;
+    return take_pages(block, what);
 }
 
 static ol_status build(ol_node_block *block, const char *what, size_t bytes)
@@ -206,15 +211,19 @@ static ol_status build(ol_node_block *block, const char *what, size_t bytes)
     return ol_comm_agree(block->comm, place(block, what));
 }
 
-ol_status ol_node_block_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out)
+static ol_status create(ol_comm *comm, const char *what, size_t bytes, int parts,
+                        ol_node_block **out)
 {
     ol_node_block *block = malloc(sizeof *block);
     ol_status status = block ? OL_OK : ol_fail(OL_ENOMEM, "no memory for the %s", what);
 
     *out = NULL;
     if (block)
-        *block = (ol_node_block){
-            .comm = comm, .rank = comm->node.rank, .size = comm->node.size, .window = MPI_WIN_NULL};
+        *block = (ol_node_block){.comm = comm,
+                                 .rank = comm->node.rank,
+                                 .size = comm->node.size,
+                                 .parts = parts,
+                                 .window = MPI_WIN_NULL};
     status = ol_comm_agree(comm, status);
     if (status == OL_OK)
         status = build(block, what, bytes);
@@ -223,6 +232,29 @@ ol_status ol_node_block_create(ol_comm *comm, const char *what, size_t bytes, ol
     else
         ol_node_block_destroy(block);
     return status;
+}
+
+ol_status ol_node_block_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out)
+{
+    return create(comm, what, bytes, 1, out);
+}
+
+ol_status ol_node_parts_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out)
+{
+    return create(comm, what, bytes, comm->node.size, out);
+}
+
+void *ol_node_part_at(const ol_node_block *block, int rank)
+{
+    assert(rank >= 0 && rank < block->parts);
+    return block->at + block->part * (size_t)rank;
+}
+
+ol_status ol_node_block_sync(const ol_node_block *block)
+{
+    if (block->window != MPI_WIN_NULL)
+        OL_TRY_MPI(MPI_Win_sync(block->window));
+    return OL_OK;
 }
 
 void *ol_node_block_at(const ol_node_block *block)
@@ -237,14 +269,11 @@ bool ol_node_block_mine(const ol_node_block *block)
 
 ol_status ol_node_block_ready(ol_node_block *block, ol_status mine)
 {
-    const bool shared = block->window != MPI_WIN_NULL;
-    const int code = shared ? MPI_Win_sync(block->window) : MPI_SUCCESS;
+    const ol_status synced = ol_node_block_sync(block);
 
-    if (code != MPI_SUCCESS && mine == OL_OK)
-        mine = ol_comm_fail("MPI_Win_sync", code);
+    mine = mine != OL_OK ? mine : synced;
     OL_TRY(ol_comm_agree(block->comm, mine)); /* nobody passes before all fillers are here */
-    if (shared)
-        (void)MPI_Win_sync(block->window);              /* as above: it works or not on a window */
+    (void)ol_node_block_sync(block);          /* as above: it works or not on a window */
     (void)mprotect(block->at, block->bytes, PROT_READ); /* a guard: all is well without it */
     return OL_OK;
 }

@@ -77,12 +77,12 @@ static void judge_window(doctor *d, const ol_comm_stats *window, int most)
         return; /* a rank alone on its host shares nothing */
     if (window->min.value < WINDOW_BYTES)
         doctor_say(d, DOCTOR_WARNING,
-                   "/dev/shm: %.0f MiB free on the host of rank %d; frozen weights of a host's "
-                   "ranks go there: mount it larger (docker --shm-size), or "
+                   "/dev/shm: %.0f MiB free on the host of rank %d; frozen weights and gradients "
+                   "of a host's ranks go there: mount it larger (docker --shm-size), or "
                    "OMPI_MCA_osc_sm_backing_directory=FOLDER",
                    window->min.value / 1048576, window->min.rank);
     else
-        doctor_say(d, DOCTOR_OK, "/dev/shm: %.0f MiB free for weights that a host's ranks share",
+        doctor_say(d, DOCTOR_OK, "/dev/shm: %.0f MiB free for what a host's ranks share",
                    window->min.value / 1048576);
 }
 

@@ -86,6 +86,7 @@ static ol_status memory_text(const ol_memory *m, ol_text *out)
         {"frozen weights (once a node)", m->frozen},
         {"gradients", m->gradients},
         {"sums over ranks", m->sums},
+        {"  of it other ranks' memory", m->mapped},
         {"inner loop: tape, scratch", m->episode},
         {"scoring, after training", m->scoring},
         {"BLAS buffer", m->blas},

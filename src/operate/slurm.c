@@ -13,7 +13,7 @@ static const char first_work[] = "set -u\n"; /* all above it are comments and re
 
 void ol_slurm_size(const ol_plan *plan, ol_slurm_spec *spec)
 {
-    const double mib = (double)plan->memory.peak * 7 / 6 / 1048576.0 / plan->threads;
+    const double mib = (double)ol_memory_own(&plan->memory) * 7 / 6 / 1048576.0 / plan->threads;
     const double minutes = 10 + plan->seconds * 4 / 3 / 60 + plan->lead / 60.0;
 
     spec->tasks = plan->ranks;

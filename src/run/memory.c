@@ -48,17 +48,19 @@ static void plan_training(const ol_arm *arm, int shared, int nodes, ol_memory *m
     ol_arena dry = ol_arena_dry("gradients");
     const ol_contribution out = ol_contribution_layout(&dry, arm->model, &spec);
     const size_t episode = ol_learner_bytes(arm->model, &spec, arm->support, arm->query);
-    size_t lengths[OL_PARTS], sums;
+    size_t lengths[OL_PARTS], sums, mapped;
 
     for (int p = 0; p < out.n; p++)
         lengths[p] = out.parts[p].size;
     m->narrow = larger(m->narrow, narrow(arm->job, arm->model, arm->support));
     m->narrow = larger(m->narrow, narrow(arm->job, arm->model, arm->query));
-    sums = ol_exact_sum_bytes((ol_sum_type)sizeof(ol_real), out.n, lengths, shared, nodes);
+    mapped = ol_exact_sum_mapped((ol_sum_type)sizeof(ol_real), out.n, lengths, shared);
+    sums = mapped + ol_exact_sum_bytes((ol_sum_type)sizeof(ol_real), out.n, lengths, shared, nodes);
     if (dry.peak + sums + episode <= m->gradients + m->sums + m->episode)
         return;
     m->gradients = dry.peak;
     m->sums = sums;
+    m->mapped = mapped;
     m->episode = episode;
 }
 
@@ -98,6 +100,14 @@ size_t ol_memory_peak(const ol_memory *m)
                            m->blas + m->narrow + m->files;
 
     return larger(lasting + larger(m->gradients + m->sums + m->episode, m->scoring), m->setup);
+}
+
+size_t ol_memory_own(const ol_memory *m)
+{
+    ol_memory own = *m;
+
+    own.sums -= m->mapped;
+    return ol_memory_peak(&own);
 }
 
 ol_status ol_memory_plan(const ol_setup *s, int ranks, ol_memory *out)

@@ -135,6 +135,37 @@ static void test_sizes(void)
     ol_node_block_destroy(NULL);
 }
 
+/* Parts: each rank writes its own, twice, and all read all of them; each is in memory once. */
+static void test_parts(void)
+{
+    enum { PART = 16 * MIB + 12 };
+    const int rank = ol_comm_rank(comm), size = ol_comm_size(comm);
+    const double before = own_share();
+    ol_node_block *block;
+    double growth;
+
+    if (nodes > 1)
+        return; /* ranks of the run are not those of the node */
+    CHECK(ol_node_parts_create(comm, "test parts", PART, &block) == OL_OK);
+    for (int turn = 0; turn < 2; turn++) {
+        memset(ol_node_part_at(block, rank), 10 * turn + rank + 1, PART);
+        CHECK(ol_node_block_sync(block) == OL_OK);
+        CHECK(ol_comm_agree(comm, OL_OK) == OL_OK);
+        CHECK(ol_node_block_sync(block) == OL_OK);
+        for (int r = 0; r < size; r++) {
+            const char *part = ol_node_part_at(block, r);
+
+            CHECK((uintptr_t)part % 64 == 0);
+            CHECK(part[0] == 10 * turn + r + 1 && part[PART - 1] == 10 * turn + r + 1);
+            CHECK(memcmp(part, part + 1, PART - 1) == 0);
+        }
+        CHECK(ol_comm_agree(comm, OL_OK) == OL_OK);
+    }
+    growth = sum_over_ranks(own_share() - before);
+    CHECK(growth > 0.9 * size * PART && growth < 1.5 * size * PART);
+    ol_node_block_destroy(block);
+}
+
 /* A process that writes after the block is ready ends, and the others keep what they had. */
 static void test_read_only(void)
 {
@@ -273,6 +304,7 @@ int main(int argc, char **argv)
         nodes = atoi(argv[2]);
         test_shared();
         test_sizes();
+        test_parts();
         test_read_only();
         test_failed_filling();
         test_injected_faults();

@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 
-from harness import finish, mpirun, report, run
+from harness import finish, here, mpirun, report, roomy, run
 
 program, lying = sys.argv[1:]
 scratch = tempfile.TemporaryDirectory(prefix="outerloop-node-")
@@ -34,9 +34,6 @@ def on_small(name, folder, command, extra=None, size="40m"):
         passes(name, ["unshare", "--mount", "sh", "-c", mount, "sh", *command], extra)
 
 
-shm = os.statvfs("/dev/shm")
-roomy = shm.f_bavail * shm.f_frsize >= 128 << 20  # not so in many containers
-here = {} if roomy else {"OMPI_MCA_shmem": "sysv"}
 passes("alone", [program, "1", "1"])
 for ranks in (1, 2, 3):
     passes(f"{ranks} rank" + "s" * (ranks > 1), mpirun(ranks) + [program, str(ranks), "1"], here)

@@ -58,7 +58,7 @@ ol_status ol_meta_stepper_create(ol_comm *comm, const ol_model *model, int N,
                                  const ol_learner_spec *learner, ol_extent support, ol_extent query,
                                  ol_meta_stepper **out);
 
-/** Accepts NULL. */
+/** Collective. Accepts NULL (on all ranks). */
 void ol_meta_stepper_destroy(ol_meta_stepper *stepper);
 
 /**

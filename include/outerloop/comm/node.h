@@ -57,6 +57,21 @@ typedef struct ol_node_block ol_node_block;
  */
 ol_status ol_node_block_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out);
 
+/**
+ * The same for memory in parts, one a rank of the node, that are written and read again and again: of so
+ * many bytes each, zero at first and the part's own rank's to write. Who reads another's is told by
+ * messages when (ol_node_block_sync); such a block is never "ready". Each rank takes the pages of its
+ * part, which are near its processor then.
+ */
+ol_status ol_node_parts_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out);
+
+/** The part of the node's rank `rank`, on a page boundary. Borrowed from the block. Local. */
+void *ol_node_part_at(const ol_node_block *block, int rank);
+
+/** Between writing and the message that says so, and between hearing it and reading: then what was written
+ *  is seen. Local. Errors: OL_EMPI. */
+ol_status ol_node_block_sync(const ol_node_block *block);
+
 /** The memory, the same on every rank of the node though the addresses differ; starts on a page
  *  boundary. Borrowed from the block. Local. */
 void *ol_node_block_at(const ol_node_block *block);

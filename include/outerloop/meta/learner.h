@@ -162,7 +162,8 @@ struct ol_learner {
                     ol_extent query);
     /** Run one (src/meta/inner.h has the task). */
     ol_status (*episode)(const struct ol_task *task);
-    /** The outer step; see outer.h, ol_outer_adamw. */
+    /** The outer step; see outer.h, ol_outer_adamw. It may overwrite the mean's delta; its other parts it
+     *  shares with other ranks, and only reads. */
     double (*outer)(const ol_model *model, const ol_learner_spec *spec,
                     const struct ol_outer_spec *outer, const ol_span *spans, ol_contribution *mean,
                     struct ol_state *state);

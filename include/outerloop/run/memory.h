@@ -24,10 +24,12 @@ typedef struct ol_memory {
     size_t frozen;     /**< what is not trained: once a node, though each rank maps it    */
     size_t gradients;  /**< what an episode leaves behind                                */
     size_t sums;       /**< of it, over the ranks                                        */
+    size_t mapped;     /**< of the sums: memory of the node's other ranks, which this one
+                            maps too                                                    */
     size_t episode;    /**< tape and scratch of the inner loop                           */
     size_t scoring;    /**< of a target, when training is over                           */
     size_t blas;       /**< what products pack their operands into                       */
-    size_t narrow;     /**< what those in bfloat16 keep: operands, and their code          */
+    size_t narrow;     /**< what those in bfloat16 keep: operands, and their code         */
     size_t files;      /**< rows on their way into the metrics                           */
     size_t setup;      /**< the most until now: a model is read tensor by tensor         */
     size_t peak;       /**< (1) */
@@ -35,6 +37,9 @@ typedef struct ol_memory {
 
 /** (1) of the other fields. */
 size_t ol_memory_peak(const ol_memory *memory);
+
+/** The same without what is other ranks' (mapped): a rank's part of what its node must have. */
+size_t ol_memory_own(const ol_memory *memory);
 
 /**
  * The memory of each of `ranks` ranks of the job that was set up. Local.
