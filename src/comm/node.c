@@ -124,9 +124,17 @@ static ol_status open_window(ol_node_block *block, size_t bytes, char **base)
     return OL_OK;
 }
 
+/* All ranks of the node are here: MPI itself waits for them without end, this as ol_comm_watch says. */
+static ol_status meet(const ol_node_block *block)
+{
+    OL_TRY_SMALL(block->comm, MPI_Ibarrier, block->comm->node.handle);
+    return OL_OK;
+}
+
+/* Collective over the node. A window that not all came to close is left to the end of the process. */
 static void close_window(ol_node_block *block)
 {
-    if (block->window != MPI_WIN_NULL) {
+    if (block->window != MPI_WIN_NULL && meet(block) == OL_OK) {
         MPI_Win_unlock_all(block->window);
         MPI_Win_free(&block->window);
     }
