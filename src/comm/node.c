@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,14 +111,41 @@ static void folder_behind(const void *address, char folder[static FOLDER_BYTES])
         fclose(maps);
 }
 
+static void overdue(int number)
+{
+    static const char text[] =
+        "outerloop: no progress: a rank of this node stands still while MPI opens or closes memory "
+        "that they share; --resume goes on from the last checkpoint (train.stall_minutes is how "
+        "long to wait)\n";
+
+    (void)number;
+    (void)!write(STDERR_FILENO, text, sizeof text - 1);
+    _exit(EXIT_FAILURE);
+}
+
+/* MPI opens and closes a window by waiting for the node's ranks without end, and nobody can be asked
+   there. So an alarm ends a process that waits longer than ol_comm_watch says. */
+static void set_alarm(const ol_comm *comm, bool on)
+{
+    if (comm->stall_seconds <= 0)
+        return;
+    if (on)
+        signal(SIGALRM, overdue);
+    alarm(on ? 1 + (unsigned)comm->stall_seconds : 0);
+}
+
 /* A window of `bytes` that all belong to the filler. Collective over the node. */
 static ol_status open_window(ol_node_block *block, size_t bytes, char **base)
 {
     MPI_Aint size = block->rank == 0 ? (MPI_Aint)bytes : 0;
-    int unit;
+    int unit, code;
 
-    OL_TRY_MPI(MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, block->comm->node.handle, base,
-                                       &block->window));
+    set_alarm(block->comm, true);
+    code = MPI_Win_allocate_shared(size, 1, MPI_INFO_NULL, block->comm->node.handle, base,
+                                   &block->window);
+    set_alarm(block->comm, false);
+    if (code != MPI_SUCCESS)
+        return ol_comm_fail("MPI_Win_allocate_shared", code);
     OL_TRY_MPI(MPI_Win_set_errhandler(block->window, MPI_ERRORS_RETURN));
     OL_TRY_MPI(MPI_Win_lock_all(MPI_MODE_NOCHECK, block->window)); /* MPI_Win_sync wants it */
     OL_TRY_MPI(MPI_Win_shared_query(block->window, 0, &size, &unit, base));
@@ -135,8 +163,10 @@ static ol_status meet(const ol_node_block *block)
 static void close_window(ol_node_block *block)
 {
     if (block->window != MPI_WIN_NULL && meet(block) == OL_OK) {
+        set_alarm(block->comm, true);
         MPI_Win_unlock_all(block->window);
         MPI_Win_free(&block->window);
+        set_alarm(block->comm, false);
     }
 }
 
