@@ -147,8 +147,7 @@ int ol_cmd_bench(int argc, char **argv)
         {"vocab", 0, "N", "vocabulary (8192)", .count = &m->vocab, .least = 1},
         {"prompts", 0, "FILE.h5",
          "prompts as `outerloop prompts` writes them, the first of each row; of several files in "
-         "turn "
-         "(random ones)",
+         "turn (random ones)",
          .words = &o.prompts},
         {"scoring",
          .help = "time the scoring of all of them, together and each on its own, instead",
@@ -163,8 +162,7 @@ int ol_cmd_bench(int argc, char **argv)
         {"order", 0, "1|2", "1 first-order, 2 exact (2)", .choice = &order},
         {"storage",
          .help = "inner steps whose activations are kept: the last and what --storage-mib holds, "
-                 "the last, "
-                 "none (auto)",
+                 "the last, none (auto)",
          .choice = &s->storage, .names = ol_storage_names},
         {"storage-mib", 0, "N", "memory for those before the last (512)", .count = &s->storage_mib,
          .least = 1},

@@ -31,7 +31,11 @@
  * they go, that folder must have the room and the kernel must promise the memory. Then, on Linux
  * 5.14 or later, the pages are taken before anybody fills them, which fails where a write would
  * kill. What is left: a promise that the kernel cannot keep ends in its out-of-memory killer, and if
- * something else takes the room in the moment between our look and MPI's, ranks wait for ever.
+ * something else takes the room in the moment between our look and MPI's, ranks wait in vain.
+ *
+ * MPI opens and closes such memory by waiting for the ranks of the node, where nobody can be asked why
+ * one does not come: an alarm (SIGALRM) ends a process that waits there longer than ol_comm_watch
+ * says, with a message and exit code 1.
  *
  * The file has no name any more as soon as all ranks of the node map it, so killed ranks leave
  * nothing behind; only a kill within ol_node_block_create can leave a FOLDER/osc_sm.*.
