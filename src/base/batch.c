@@ -73,6 +73,18 @@ void ol_batch_finish(ol_batch *batch)
     *batch = (ol_batch){0};
 }
 
+ol_batch ol_batch_prompt(const ol_batch *batch, int b, int64_t offsets[2])
+{
+    const int64_t at = batch->offsets[b];
+
+    offsets[0] = 0;
+    offsets[1] = batch->offsets[b + 1] - at;
+    return (ol_batch){.B = 1,
+                      .offsets = offsets,
+                      .tokens = batch->tokens + at,
+                      .loss_mask = batch->loss_mask + at};
+}
+
 ol_prompts_size ol_batch_size(const ol_batch *batch)
 {
     ol_prompts_size size = {0};

@@ -38,19 +38,6 @@ static ol_status random_prompts(const ol_bench_spec *spec, ol_rng *rng, ol_batch
     return status;
 }
 
-/* Prompt b of a batch, on its own. Borrowed. */
-static ol_batch one_prompt(const ol_batch *batch, int b, int64_t offsets[2])
-{
-    const int64_t at = batch->offsets[b];
-
-    offsets[0] = 0;
-    offsets[1] = batch->offsets[b + 1] - at;
-    return (ol_batch){.B = 1,
-                      .offsets = offsets,
-                      .tokens = batch->tokens + at,
-                      .loss_mask = batch->loss_mask + at};
-}
-
 /* The first prompt of row r, appended. */
 static ol_status take_row(const ol_prompts_file *file, const char *path, int r, ol_batch *side)
 {
@@ -61,7 +48,7 @@ static ol_status take_row(const ol_prompts_file *file, const char *path, int r, 
              path, file->rows);
     for (int i = 0; i < r; i++)
         b += file->options[i];
-    const ol_batch one = one_prompt(&file->batch, b, offsets);
+    const ol_batch one = ol_batch_prompt(&file->batch, b, offsets);
 
     return ol_batch_extend(side, &one);
 }
@@ -318,7 +305,7 @@ static double time_losses(const ol_batch *batch, bool apart, workload *w, double
     if (!apart)
         ol_objective_losses(w->model, batch, w->state.theta, &w->scratch, losses);
     for (int b = 0; apart && b < batch->B; b++) {
-        const ol_batch one = one_prompt(batch, b, offsets);
+        const ol_batch one = ol_batch_prompt(batch, b, offsets);
 
         ol_objective_losses(w->model, &one, w->state.theta, &w->scratch, losses + b);
     }

@@ -134,19 +134,6 @@ static void test_other_batch(void **state)
     each_case(true, CONTEXT, few, check_other_batch);
 }
 
-/* Prompt b of a batch by itself; borrows. `offsets` [2] keeps where it ends. */
-static ol_batch alone(const ol_batch *batch, int b, int64_t *offsets)
-{
-    const int64_t at = batch->offsets[b];
-
-    offsets[0] = 0;
-    offsets[1] = batch->offsets[b + 1] - at;
-    return (ol_batch){.B = 1,
-                      .offsets = offsets,
-                      .tokens = batch->tokens + at,
-                      .loss_mask = batch->loss_mask + at};
-}
-
 /* A batch is the mean of its prompts, each of which is a chunk by itself. */
 static void check_mean_to(setting *s, double tolerance)
 {
@@ -160,7 +147,7 @@ static void check_mean_to(setting *s, double tolerance)
     for (int b = 0; b < whole.B; b++) {
         int64_t offsets[2];
 
-        s->batch = alone(&whole, b, offsets);
+        s->batch = ol_batch_prompt(&whole, b, offsets);
         ol_real *one = case_gradient(s, s->theta, OL_OF_TRAINED, NULL, &one_loss);
         ol_real *one_hu = case_product(s, u, NULL, NULL);
 
@@ -328,7 +315,7 @@ static void check_long(setting *s)
     ol_arena_finish(&ws);
     for (int b = 0; b < s->batch.B; b++) {
         int64_t offsets[2];
-        const ol_batch one = alone(&s->batch, b, offsets);
+        const ol_batch one = ol_batch_prompt(&s->batch, b, offsets);
         const double expected =
             dense_loss(s->model, s->scale, s->theta, (int)offsets[1], one.tokens, one.loss_mask);
 

@@ -50,6 +50,9 @@ static inline int64_t ol_batch_tokens(const ol_batch *batch)
     return batch->B > 0 ? batch->offsets[batch->B] : 0;
 }
 
+/** Prompt b by itself. Borrows from the batch, and from `offsets` [2], which it writes. */
+ol_batch ol_batch_prompt(const ol_batch *batch, int b, int64_t offsets[2]);
+
 /** What the work of prompts follows from. */
 typedef struct ol_prompts_size {
     int64_t prompts;
