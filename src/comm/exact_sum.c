@@ -7,6 +7,7 @@
 
 #include "internal.h"
 #include "outerloop/base/arena.h" /* ol_arena_* */
+#include "outerloop/base/log.h"   /* ol_log_warn */
 #include "outerloop/base/phase.h" /* ol_phase_enter */
 #include "outerloop/comm/node.h"  /* ol_node_* */
 
@@ -153,7 +154,14 @@ static ol_status share_memory(ol_exact_sum *sum)
         return OL_OK;
     ol_node_block_destroy(sum->vectors);
     sum->vectors = NULL;
-    return status == OL_ENOMEM ? OL_OK : status;
+    if (status != OL_ENOMEM)
+        return status;
+    if (!sum->comm->told_of_messages)
+        ol_log_warn("ranks of a node send each other their gradients, which takes twice as long as "
+                    "reading them in shared memory: %s",
+                    ol_status_message());
+    sum->comm->told_of_messages = true;
+    return OL_OK;
 }
 
 /* Number of this rank's group among those of its node, which are of consecutive ranks. */

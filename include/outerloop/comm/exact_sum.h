@@ -61,7 +61,8 @@ typedef struct ol_exact_sum ol_exact_sum;
  * For `count` vectors, that many sums side by side. @param comm  borrowed, outlives the sum
  * @param lengths  [count] elements of each, the same on all ranks
  * @param out  *owned by the caller* (ol_exact_sum_destroy). Collective: fails on all ranks or none.
- * Errors: OL_ENOMEM, OL_EMPI, OL_EUSAGE (node.h).
+ * Errors: OL_ENOMEM, OL_EMPI, OL_EUSAGE (node.h). Where the ranks of a node find no room for memory that
+ * they share (node.h), a warning says so and they send each other messages.
  */
 ol_status ol_exact_sum_create(ol_comm *comm, ol_sum_type type, int count, const size_t *lengths,
                               ol_exact_sum **out);
