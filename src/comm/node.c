@@ -16,9 +16,9 @@
 #include "internal.h"
 
 enum {
-    FOLDER_BYTES = 512,      /* of a folder's name, NUL included                                  */
-    SPARE_BYTES = 8 << 20,   /* asked of a folder beyond the block, MPI's own state included      */
-    MPI_SHARE = 20,          /* Open MPI wants a 20th of a file's size free beyond the file itself */
+    FOLDER_BYTES = 512,    /* of a folder's name, NUL included                                  */
+    SPARE_BYTES = 8 << 20, /* asked of a folder beyond the block, MPI's own state included      */
+    MPI_SHARE = 20,        /* Open MPI wants a 20th of a file's size free beyond the file itself */
     LONGEST_ALARM = 1 << 30, /* seconds                                                           */
 };
 
