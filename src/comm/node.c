@@ -19,7 +19,7 @@ enum {
     FOLDER_BYTES = 512,    /* of a folder's name, NUL included                                  */
     SPARE_BYTES = 8 << 20, /* asked of a folder beyond the block, MPI's own state included      */
     MPI_SHARE = 20,        /* Open MPI wants a 20th of a file's size free beyond the file itself */
-    LONGEST_ALARM = 1 << 30, /* seconds                                                           */
+    MOST_ALARM = 1 << 30,  /* seconds                                                           */
 };
 
 struct ol_node_block {
@@ -133,7 +133,7 @@ static void set_alarm(const ol_comm *comm, bool on)
         return;
     if (on)
         signal(SIGALRM, overdue);
-    alarm(on ? 1 + (unsigned)fmin(comm->stall_seconds, LONGEST_ALARM) : 0);
+    alarm(on ? 1 + (unsigned)fmin(comm->stall_seconds, MOST_ALARM) : 0);
 }
 
 /* A window of `bytes` that all belong to the filler. Collective over the node. */

@@ -295,8 +295,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s\n", ol_status_message());
         return 1;
     }
-    ol_comm_watch(
-        comm, 1e300); /* no number of seconds that an alarm has; a wrong one would end all below */
+    /* no number of seconds that an alarm can have; a wrong one would end all that follows */
+    ol_comm_watch(comm, 1e300);
     if (argc == 2 && strcmp(argv[1], "killed") == 0)
         killed();
     else if (argc == 3 && strcmp(argv[1], "full") == 0)
