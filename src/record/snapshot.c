@@ -227,8 +227,7 @@ static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_re
         if (job->model.init == OL_INIT_IMPORT)
             OL_TRY(ol_import_weights(job->model.path, model, theta, block));
     }
-    return job->model.lora.path[0] && theta ? ol_import_adapter(job->model.lora.path, model, theta)
-                                            : OL_OK;
+    return job->model.lora.path[0] ? ol_import_adapter(job->model.lora.path, model, theta) : OL_OK;
 }
 
 /* What a checkpoint is of: its job, its shape, and how many reals its tensors are. */
