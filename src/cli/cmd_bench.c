@@ -64,9 +64,10 @@ static void print(const struct options *o, const ol_bench_report *r)
 {
     const ol_bench_spec *s = &o->spec;
 
-    printf("one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts of %lld tokens, %s\n",
-           s->steps, ol_optimizer_names[s->inner], s->order, ol_storage_names[s->storage], s->batch,
-           s->batch, (long long)r->tokens, o->f64 ? "f64" : ol_products_describe());
+    printf(
+        "one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts, %lld tokens in all, %s\n",
+        s->steps, ol_optimizer_names[s->inner], s->order, ol_storage_names[s->storage], s->batch,
+        s->batch, (long long)r->tokens, o->f64 ? "f64" : ol_products_describe());
     printf("model: %s, %d layers, width %d, %d heads, vocabulary %d: %zu parameters trained",
            ol_model_families[s->model.family], s->model.layers, s->model.width, s->model.heads,
            s->model.vocab, r->params);

@@ -153,7 +153,10 @@ int ol_cmd_prompts(int argc, char **argv)
     ol_status status;
 
     ol_cli_read(&syntax, argc, argv);
-    status = ol_package_tokenizer(o.tokenizer, &tokenizer);
+    status = ol_path_is_folder(t->root) ? OL_OK
+                                        : ol_fail(OL_EUSAGE, "--data: %s: no such folder", t->root);
+    if (status == OL_OK)
+        status = ol_package_tokenizer(o.tokenizer, &tokenizer);
     if (status == OL_OK)
         status = ol_target_create(t, tokenizer, &target);
     if (status == OL_OK) {

@@ -286,7 +286,11 @@ ol_status ol_snapshot_load(const char *path, ol_job **job, ol_model **model, ol_
     ol_status status;
     void *block;
 
-    OL_TRY(ol_start_path(path, found));
+    OL_TRY(ol_start_find(path, found));
+    OL_CHECK(
+        found[0], OL_EDATA,
+        "%s: holds no checkpoint, and no model: that is a folder with config.json, or a GGUF file",
+        path);
     status = read_origin(found, &o);
     *job = o.job; /* the caller's from now on */
     OL_TRY(status);
