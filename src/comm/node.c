@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
+#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,9 +16,10 @@
 #include "internal.h"
 
 enum {
-    FOLDER_BYTES = 512,    /* of a folder's name, NUL included                                  */
-    SPARE_BYTES = 8 << 20, /* asked of a folder beyond the block, MPI's own state included      */
-    MPI_SHARE = 20,        /* Open MPI wants a 20th of a file's size free beyond the file itself */
+    FOLDER_BYTES = 512,     /* of a folder's name, NUL included                                  */
+    SPARE_BYTES = 8 << 20,  /* asked of a folder beyond the block, MPI's own state included      */
+    MPI_SHARE = 20,         /* Open MPI wants a 20th of a file's size free beyond the file itself */
+    LONGEST_ALARM = 1 << 30 /* s: train.stall_minutes may be any number */
 };
 
 struct ol_node_block {
@@ -131,7 +133,7 @@ static void set_alarm(const ol_comm *comm, bool on)
         return;
     if (on)
         signal(SIGALRM, overdue);
-    alarm(on ? 1 + (unsigned)comm->stall_seconds : 0);
+    alarm(on ? 1 + (unsigned)fmin(comm->stall_seconds, LONGEST_ALARM) : 0);
 }
 
 /* A window of `bytes` that all belong to the filler. Collective over the node. */
