@@ -181,7 +181,8 @@ int ol_cmd_bench(int argc, char **argv)
         .check = check_options,
         .at = &o,
         .doc = "Time one episode's meta-gradient, in this process.\v"
-               "The last line holds pairs: best_s (seconds), gflops (of matrix products), "
+               "tools/bench-suite has a table of several shapes, with PyTorch beside. The last "
+               "line holds pairs: best_s (seconds), gflops (of matrix products), "
                "sgemm_share (of this core's rate for one large product, measured in the same run), "
                "peak_rss_mib (peak memory), bf16_share (of the flop of products, made in "
                "bfloat16), delta_error (of the meta-gradient, against products in "
