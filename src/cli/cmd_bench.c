@@ -64,9 +64,10 @@ static void print(const struct options *o, const ol_bench_report *r)
 {
     const ol_bench_spec *s = &o->spec;
 
-    printf("one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts of %lld tokens, %s\n",
-           s->steps, ol_optimizer_names[s->inner], s->order, ol_storage_names[s->storage], s->batch,
-           s->batch, (long long)r->tokens, o->f64 ? "f64" : ol_products_describe());
+    printf(
+        "one episode: K=%d %s steps, order %d, storage %s, %d+%d prompts, %lld tokens in all, %s\n",
+        s->steps, ol_optimizer_names[s->inner], s->order, ol_storage_names[s->storage], s->batch,
+        s->batch, (long long)r->tokens, o->f64 ? "f64" : ol_products_describe());
     printf("model: %s, %d layers, width %d, %d heads, vocabulary %d: %zu parameters trained",
            ol_model_families[s->model.family], s->model.layers, s->model.width, s->model.heads,
            s->model.vocab, r->params);
@@ -180,7 +181,8 @@ int ol_cmd_bench(int argc, char **argv)
         .check = check_options,
         .at = &o,
         .doc = "Time one episode's meta-gradient, in this process.\v"
-               "The last line holds pairs: best_s (seconds), gflops (of matrix products), "
+               "tools/bench-suite has a table of several shapes, with PyTorch beside. The last "
+               "line holds pairs: best_s (seconds), gflops (of matrix products), "
                "sgemm_share (of this core's rate for one large product, measured in the same run), "
                "peak_rss_mib (peak memory), bf16_share (of the flop of products, made in "
                "bfloat16), delta_error (of the meta-gradient, against products in "

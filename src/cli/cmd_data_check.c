@@ -4,6 +4,7 @@
 #include "command.h"
 #include "outerloop/base/log.h" /* ol_log_print */
 #include "outerloop/data/check.h"
+#include "outerloop/package/package.h" /* ol_package_tokenizer */
 
 typedef struct check_options {
     ol_check_spec spec;
@@ -31,8 +32,9 @@ int ol_cmd_data_check(int argc, char **argv)
     ol_prompt_spec *const prompt = &o.spec.prompt;
     const ol_cli_option options[] = {
         {"setting", 0, "S", "this one, task by task (all, in sums)", .text = &o.spec.setting},
-        {"tokenizer", 0, "DIR",
-         "folder with tokenizer.json, or with vocab.json and merges.txt: count tokens too",
+        {"tokenizer", 0, "DIR|FILE",
+         "count tokens too; a folder with tokenizer.json, or with vocab.json and merges.txt; a "
+         "GGUF file; a checkpoint",
          .text = &o.tokenizer},
         {"variant", .help = "of the prompts (direct)", .choice = &prompt->variant,
          .names = ol_variant_names},
@@ -61,7 +63,7 @@ int ol_cmd_data_check(int argc, char **argv)
     ol_status status;
 
     ol_cli_read(&syntax, argc, argv);
-    status = o.tokenizer ? ol_tokenizer_load(o.tokenizer, &tokenizer) : OL_OK;
+    status = o.tokenizer ? ol_package_tokenizer(o.tokenizer, &tokenizer) : OL_OK;
     if (status == OL_OK)
         status = check(&o, tokenizer);
     ol_tokenizer_destroy(tokenizer);

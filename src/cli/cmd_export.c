@@ -42,7 +42,7 @@ int ol_cmd_export(int argc, char **argv)
         {"merge", .help = "an adapter merged into its base, rather than by itself",
          .flag = &o.merge},
         {"dtype", 0, "f32|bf16|f16", "of a model's weights (f32)", .choice = &type},
-        {"shard-size", 0, "SIZE", "a file holds at most so much: 500M, 5GB (4096 MiB)",
+        {"shard-size", 0, "SIZE", "a file holds at most so much: 500M, 5GB (4GiB)",
          .read = read_size, .at = &o.files.shard_bytes},
         {"tokenizer", 0, "PATH", "whose files to write (the model's or the job's)",
          .text = &o.tokenizer},

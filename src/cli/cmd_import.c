@@ -22,7 +22,7 @@ int ol_cmd_import(int argc, char **argv)
             "Write a model as a checkpoint of ours: weights as float32 by name, its tokenizer and "
             "settings beside them.\v"
             "The file is what model.init = \"checkpoint\" starts from, what score scores, and what "
-            "export gives back as a folder, the same bits where it is of the same type.",
+            "export gives back as a folder: the same bits where --dtype is the source's type.",
     };
     size_t params = 0;
     ol_status status;

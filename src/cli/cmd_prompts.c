@@ -145,15 +145,18 @@ int ol_cmd_prompts(int argc, char **argv)
                "One prompt per test row and option: tokens[offsets[i] .. offsets[i+1]-1], with "
                "loss_mask 1 on the scored tokens; options_per_row says how many belong to each "
                "row. Example:\n\n"
-               "  outerloop prompts --data tasks --task sst2 --seed 13 --k 4 --variant direct "
-               "--tokenizer gpt2 --out prompts.h5",
+               "  outerloop prompts --data tasks --task sst2 --seed 13 --k 4 \\\n"
+               "      --variant direct --tokenizer gpt2 --out prompts.h5",
     };
     ol_tokenizer *tokenizer = NULL;
     ol_target *target = NULL;
     ol_status status;
 
     ol_cli_read(&syntax, argc, argv);
-    status = ol_package_tokenizer(o.tokenizer, &tokenizer);
+    status = ol_path_is_folder(t->root) ? OL_OK
+                                        : ol_fail(OL_EUSAGE, "--data: %s: no such folder", t->root);
+    if (status == OL_OK)
+        status = ol_package_tokenizer(o.tokenizer, &tokenizer);
     if (status == OL_OK)
         status = ol_target_create(t, tokenizer, &target);
     if (status == OL_OK) {

@@ -29,8 +29,8 @@ int ol_cmd_suite(int argc, char **argv)
     };
     const ol_cli_syntax syntax = {
         .options = options,
-        .doc = "Write the built-in task suite: generated tasks in MetaICL's layout, with all seven "
-               "settings and a tokenizer.\v"
+        .doc = "Write the built-in task suite: generated tasks in MetaICL's layout, with its seven "
+               "settings, one of private labels, and a tokenizer.\v"
                "The same seed gives the same bytes. Where ROOT is that suite already, nothing is "
                "done; where it is anything else, it is left alone and this is an error. A job "
                "reads it with\n\n"

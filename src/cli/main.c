@@ -81,8 +81,21 @@ int ol_cli_exit(ol_status status, bool work_started)
     return OL_EXIT_FAILED;
 }
 
+/* An answer that did not get through is none. */
+static ol_status check_answer(void)
+{
+    const bool lost = fflush(stdout) != 0 || ferror(stdout);
+
+    OL_CHECK(!lost, OL_EIO, "standard output does not take all of the answer: is its disk full?");
+    return OL_OK;
+}
+
 int ol_cli_finish(ol_status status, bool work_started)
 {
+    if (status == OL_OK && !work_started) { /* what a run has to tell is in its files too */
+        status = check_answer();
+        work_started = status != OL_OK; /* too late for a mistake in usage */
+    }
     fflush(stdout);
     if (status != OL_OK)
         ol_log_error("%s", ol_status_message());

@@ -382,10 +382,16 @@ static ol_status take_variant_set(struct reader *reader, config_t *config, const
     ol_conf_place(&inner, NULL, place);
     if (!variant) {
         const char *near = nearest_variant(reader, below_list(reader, set));
+        const ol_conf *conf = reader->conf;
+        OL_AUTO_TEXT known = {0};
 
-        ol_conf_mistake(reader->mistakes, place, "%s has nothing of that name%s%s%s",
+        for (size_t i = 0; i < conf->n_variants; i++)
+            if (conf->variants[i].name)
+                ol_text_format(&known, "%s%s",
+                               known.size > 0 ? ", " : "; there: ", conf->variants[i].name);
+        ol_conf_mistake(reader->mistakes, place, "%s has nothing of that name%s%s%s%s",
                         reader->table.list, near ? "; did you mean \"" : "", near ? near : "",
-                        near ? "\"?" : "");
+                        near ? "\"?" : "", near || !known.data ? "" : known.data);
         return OL_OK;
     }
     snprintf(group, sizeof group, "%.*s", (int)strcspn(path, ".="), path);

@@ -210,6 +210,9 @@ static ol_status write_task(suite_writer *writer, const suite_task *task, uint32
 #define QUESTIONS GROUP(SUITE_QA)
 #define ALL (CLASSES | QUESTIONS | GROUP(SUITE_OTHER))
 
+static const char private_labels[] =
+    "private_labels"; /* the setting of tasks made by suite_private.c */
+
 /* A setting as two sets of groups. In a `whole` one, whose two sets are disjoint, the training
  * tasks of the tested group are targets too; a `frugal` one leaves out the tasks that are slow to
  * learn. */
@@ -229,6 +232,13 @@ static const suite_setting settings[] = {
     {"non_paraphrase_to_paraphrase", ALL & ~GROUP(SUITE_PARAPHRASE), GROUP(SUITE_PARAPHRASE), true,
      false},
 };
+
+enum { SETTINGS = sizeof settings / sizeof settings[0] };
+
+const char *ol_suite_setting(int i)
+{
+    return i >= 0 && i < SETTINGS ? settings[i].name : i == SETTINGS ? private_labels : NULL;
+}
 
 static ol_status write_setting(const suite_writer *writer, const suite_setting *setting)
 {
@@ -280,7 +290,7 @@ static ol_status write_private_setting(const suite_writer *writer, const suite_p
         json_array_extend(test, names);
         json_object_set_new(by_group, groups[s], names);
     }
-    OL_TRY(ol_path_format(path, "%s/config/private_labels.json", writer->folder));
+    OL_TRY(ol_path_format(path, "%s/config/%s.json", writer->folder, private_labels));
     return layout_write_json(
         path,
         json_pack("{s:o, s:o, s:o, s:o}", "train", names_of(all, SUITE_SORT_TRAIN), "test", test,
@@ -359,7 +369,7 @@ static ol_status write_all(suite_writer *writer)
 
     for (uint32_t t = 0; t < (uint32_t)suite_task_count; t++)
         OL_TRY(write_task(writer, &suite_tasks[t], t));
-    for (size_t s = 0; s < sizeof settings / sizeof settings[0]; s++)
+    for (size_t s = 0; s < SETTINGS; s++)
         OL_TRY(write_setting(writer, &settings[s]));
     OL_TRY(write_private(writer));
     OL_TRY(write_tokenizer(writer));

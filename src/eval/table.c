@@ -471,25 +471,29 @@ static const ol_eval_learner *best_of(const page *p, const section *part, int co
     return best;
 }
 
-/* "; above untrained by 36 [28, 44], multitask by ..." */
-static ol_status add_leads(const page *p, const ol_eval_learner *best, int steps, ol_text *line)
+/* "; above untrained by 36 [28, 44], multitask by ...", or of those it is below. */
+static ol_status add_others(const page *p, const ol_eval_learner *best, int steps, bool above,
+                            ol_text *line)
 {
-    const char *before = "; above ";
+    const char *before = above ? "; above " : "; below ";
 
     for (size_t l = 0; l < p->n; l++) {
         char text[CELL_TEXT];
         ol_interval d;
+
         if (&p->learners[l] == best)
             continue;
         OL_TRY(ol_eval_compare(best, &p->learners[l], steps, NULL, &d));
-        if (isnan(d.mean))
+        if (isnan(d.mean) || (d.mean >= 0) != above)
             continue;
+        if (!above)
+            d = (ol_interval){-d.mean, -d.high, -d.low};
         write_difference(&d, text);
         OL_TRY(
             ol_text_format(line, "%s%s by %s", before, p->learners[l].name, text + (*text == '+')));
         before = ", ";
     }
-    return ol_text_append(line, ".", 1);
+    return OL_OK;
 }
 
 /* The sentence, after a step count that is the index `count`. */
@@ -505,11 +509,15 @@ static ol_status say_lead(const page *p, const section *part, int count, ol_text
         return OL_OK;
     own = summary_of(part, (size_t)(best - p->learners), count);
     ol_steps_name(steps, title);
-    OL_TRY(ol_text_format(line, "In short: %s%s, %s%s with %.0f %% over all %d unseen tasks",
+    OL_TRY(ol_text_format(line, "In short: %s%s, %s%s with %.0f %% over ",
                           steps > 0 ? "after " : "", title, best->name,
                           leads ? " leads" : " is the best of what was trained,",
-                          100.0 * own->score.mean, own->tasks));
-    OL_TRY(add_leads(p, best, steps, line));
+                          100.0 * own->score.mean));
+    OL_TRY(own->tasks == 1 ? ol_text_format(line, "the one unseen task")
+                           : ol_text_format(line, "all %d unseen tasks", own->tasks));
+    OL_TRY(add_others(p, best, steps, true, line));
+    OL_TRY(add_others(p, best, steps, false, line));
+    OL_TRY(ol_text_append(line, ".", 1));
     OL_TRY(ol_text_append(p->text, "\n", 1));
     return add_wrapped(p, line->data);
 }

@@ -10,6 +10,7 @@
 
 #include "job_parts.h"
 #include "outerloop/base/file.h"   /* ol_read_file */
+#include "outerloop/data/suite.h"  /* ol_suite_setting */
 #include "outerloop/job/start.h"   /* ol_start_shape */
 #include "outerloop/text/prompt.h" /* OL_DIRECT */
 
@@ -107,7 +108,8 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
     for (size_t i = 0; i < sizeof of_shape / sizeof *of_shape && m->init == OL_INIT_IMPORT; i++)
         if (!ol_job_is_preset(job, of_shape[i]))
             ol_conf_mistake(mistakes, place(job, of_shape[i]),
-                            "%s is unused: the model at model.path has a shape of its own",
+                            "%s is unused: the model at model.path has a shape of its own; take it "
+                            "out",
                             of_shape[i]);
 
     if (m->init == OL_INIT_RANDOM && m->path[0] != '\0')
@@ -135,6 +137,30 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
         ol_conf_mistake(mistakes, place(job, "data.max_tokens_per_example"),
                         "data.max_tokens_per_example = %d is more than data.max_tokens = %d",
                         job->data.max_tokens_per_example, job->data.max_tokens);
+}
+
+/* Settings of one's own folders are known when those are read; the suite's are known here. */
+static void check_setting(const ol_job *job, ol_conf_mistakes *mistakes)
+{
+    const char *names[32], *near;
+    OL_AUTO_TEXT known = {0};
+    size_t n = 0;
+
+    for (; !job->data.root[0] && ol_suite_setting((int)n); n++) {
+        names[n] = ol_suite_setting((int)n);
+        if (strcmp(job->data.setting, names[n]) == 0)
+            return;
+        ol_text_format(&known, "%s%s", n > 0 ? ", " : "", names[n]);
+    }
+    if (n == 0)
+        return;
+    near = ol_text_nearest(job->data.setting, names, n);
+    ol_conf_mistake(mistakes, place(job, "data.setting"),
+                    "data.setting = \"%s\" is no setting of the built-in suite%s%s%s, which has "
+                    "%s; for tasks of "
+                    "your own name their folder, data.root",
+                    job->data.setting, near ? " (did you mean \"" : "", near ? near : "",
+                    near ? "\"?)" : "", known.data ? known.data : "others");
 }
 
 static void check_twice(const ol_job *job, const char *path, const ol_conf_ints *seeds,
@@ -182,6 +208,7 @@ static void check_job(const ol_job *job, ol_conf_mistakes *mistakes)
                         "\"adapt\"");
     check_twice(job, "train_seeds", &job->train_seeds, mistakes);
     check_model(job, mistakes);
+    check_setting(job, mistakes);
     check_eval(job, mistakes);
 }
 

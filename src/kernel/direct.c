@@ -313,7 +313,8 @@ bool ol_direct_gains(const ol_direct_factors *f, int threads, int m, int n, int 
     const bool is_short = m <= SHORT || n <= SHORT || k <= SHORT;
     const bool vectors = f->b_turned || (n >= WIDE && terms > FEW_TERMS);
 
-    if (k < LANES || !vectors || (threads > 1 && terms > SMALL) || (f->a_turned && m > TALL))
+    if (m < 1 || n < 1 || k < LANES || !vectors || (threads > 1 && terms > SMALL) ||
+        (f->a_turned && m > TALL))
         return false;
     return (m <= FLAT && !f->a_turned) || (is_short && terms <= MANY_TERMS);
 }

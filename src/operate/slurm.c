@@ -48,7 +48,7 @@ static ol_status name(const char *text, ol_text *out)
 {
     OL_TRY(ol_text_format(out, "#SBATCH --job-name="));
     for (; *text; text++)
-        OL_TRY(ol_text_format(out, "%c", strchr(" \t\n'\"\\", *text) ? '_' : *text));
+        OL_TRY(ol_text_format(out, "%c", strchr(" \t\n'\"\\/", *text) ? '_' : *text));
     return ol_text_format(out, "\n");
 }
 

@@ -19,7 +19,11 @@ static ol_status find_job(const char *path, ol_sweep *s)
         if (ol_path_exists(s->job))
             return OL_OK;
     }
-    return ol_path_format(s->job, "%s", s->conf.job);
+    OL_TRY(ol_path_format(s->job, "%s", s->conf.job));
+    OL_CHECK(ol_path_exists(s->job), OL_EUSAGE,
+             "%s: job = \"%s\": no such file is beside it or in the folder of this command", path,
+             s->conf.job);
+    return OL_OK;
 }
 
 /* Beside the folders of elements: "runs/rates/%a" has "runs/rates/sweep". */

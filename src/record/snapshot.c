@@ -227,8 +227,7 @@ static ol_status fill(const ol_job *job, const ol_model *model, int depth, ol_re
         if (job->model.init == OL_INIT_IMPORT)
             OL_TRY(ol_import_weights(job->model.path, model, theta, block));
     }
-    return job->model.lora.path[0] && theta ? ol_import_adapter(job->model.lora.path, model, theta)
-                                            : OL_OK;
+    return job->model.lora.path[0] ? ol_import_adapter(job->model.lora.path, model, theta) : OL_OK;
 }
 
 /* What a checkpoint is of: its job, its shape, and how many reals its tensors are. */
@@ -287,7 +286,11 @@ ol_status ol_snapshot_load(const char *path, ol_job **job, ol_model **model, ol_
     ol_status status;
     void *block;
 
-    OL_TRY(ol_start_path(path, found));
+    OL_TRY(ol_start_find(path, found));
+    OL_CHECK(
+        found[0], OL_EDATA,
+        "%s: holds no checkpoint, and no model: that is a folder with config.json, or a GGUF file",
+        path);
     status = read_origin(found, &o);
     *job = o.job; /* the caller's from now on */
     OL_TRY(status);

@@ -51,6 +51,18 @@ static void describe_trained(const ol_setup *s)
                 (double)model->frozen_bytes / 1048576.0, m->frozen ? "bf16" : "f32");
 }
 
+/* Another model's ids would be read as this one's. Own vocabularies are padded by less than a tenth. */
+static void describe_tokenizer(const ol_setup *s)
+{
+    const int tokens = ol_tokenizer_size(s->tokenizer), vocab = s->model->spec.vocab;
+
+    if (s->job->model.init == OL_INIT_IMPORT && tokens < vocab - vocab / 10)
+        ol_log_warn(
+            "the tokenizer %s has %d tokens, the model a vocabulary of %d: is it the model's "
+            "own?",
+            s->tokenizer_path, tokens, vocab);
+}
+
 static void describe_model(const ol_setup *s)
 {
     const ol_model_spec *m = &s->model->spec;
@@ -68,6 +80,7 @@ static void describe_model(const ol_setup *s)
         groups, m->context, m->vocab, count,
         s->job->model.init == OL_INIT_RANDOM ? "random" : s->job->model.path);
     describe_trained(s);
+    describe_tokenizer(s);
 }
 
 void ol_describe_idle(const ol_job *job, int ranks)

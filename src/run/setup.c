@@ -159,6 +159,13 @@ static ol_status read_shape(ol_setup *s)
     return make_models(s, s->shape.vocab ? s->shape.vocab : ANY_VOCAB);
 }
 
+/* Rank 0: are the files of a model there that is not ours, and do they fit? Data may take long to read. */
+static ol_status look_at_start(const ol_setup *s)
+{
+    return s->job->model.init == OL_INIT_IMPORT ? ol_snapshot_start(s->job, s->model, NULL, NULL)
+                                                : OL_OK;
+}
+
 static ol_status fit_vocabulary(ol_setup *s)
 {
     const ol_job_model *m = &s->job->model;
@@ -343,6 +350,7 @@ static ol_status prepare(ol_setup *s, bool resume)
     OL_TRY(share_claims(s));
     OL_TRY(ol_setup_name_rows(s));
     OL_TRY(ol_comm_agree(s->comm, read_shape(s)));
+    OL_TRY(ol_comm_agree(s->comm, first ? look_at_start(s) : OL_OK));
     OL_TRY(ol_comm_agree(s->comm, find_data(s)));
     OL_TRY(ol_comm_agree(s->comm, load(s)));
     s->resident_read = ol_clock_resident_bytes();

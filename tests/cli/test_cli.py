@@ -47,7 +47,10 @@ def test_help():
 
 def test_help_of_each_command():
     for command in commands():
-        expect(run(*command.split(), "--help"), 0, f"Usage: outerloop {command}")
+        ran = run(*command.split(), "--help")
+        expect(ran, 0, f"Usage: outerloop {command}")
+        if not ran.stdout.endswith("\n") or ran.stdout.endswith("\n\n"):
+            raise Failed(f"{command} --help ends in {ran.stdout[-20:]!r}: a last line as wide as the page loses its end")
 
 
 def test_bad_option_of_each_command():
@@ -77,6 +80,13 @@ def test_reference():
         expect(run("reference", "--out", f"{folder}/r.cfg"), 0)
         if Path(folder, "r.cfg").read_text() != ran.stdout:
             raise Failed("--out writes something else")
+
+
+def test_answer_on_a_full_disk():
+    with open("/dev/full", "w") as full:
+        ran = subprocess.run([PROGRAM, "reference"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+    if ran.returncode != 1 or "standard output" not in ran.stderr:
+        raise Failed(f"exit {ran.returncode}: {ran.stderr}")
 
 
 def test_run_mistakes():

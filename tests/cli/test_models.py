@@ -195,6 +195,10 @@ def test_start_from_import(place):
     run(2, cfg, out, sets=start)
     said = run(1, cfg, place.path / "no", sets=[*start, "model.width=32"], code=2).stderr
     check("width 16 and not 32" in said, said)
+    torn = make(place, "llama")
+    (torn / "model.safetensors").unlink()
+    said = run(1, cfg, place.path / "no", sets=["model.init=import", f"model.path={torn}", "data.root=nowhere"], code=2).stderr
+    check("llama-F32/model.safetensors: cannot open" in said, f"data are read before the model's files are looked at: {said}")
     command("export", out, "--out", exported)
     for name in (*TOKENIZER_TEXTS, "generation_config.json"):
         check((exported / name).read_bytes() == (folder / name).read_bytes(), f"another {name}")

@@ -6,6 +6,8 @@
  * usage: node RANKS NODES          all that must hold anywhere
  *        node full FOLDER          blocks of 64 MiB are refused, naming the folder or "-"
  *        node killed               all ranks die while they have a block
+ *        node late SECONDS         a rank comes two seconds late to MPI's opening of a block, where ranks
+ *                                  are waited for so long
  *
  * Built with -DLYING_STATVFS, every folder seems to have room, so that only the kernel can refuse.
  */
@@ -17,6 +19,7 @@
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <mpi.h>
 
 #include "outerloop/comm/comm.h"
 #include "outerloop/comm/node.h"
@@ -44,6 +47,16 @@ int statvfs(const char *restrict path, struct statvfs *restrict fs)
     return 0;
 }
 #endif
+
+static unsigned late; /* s that the last rank takes to open a window */
+
+int MPI_Win_allocate_shared(MPI_Aint size, int unit, MPI_Info info, MPI_Comm node, void *base,
+                            MPI_Win *window)
+{
+    if (late > 0 && ol_comm_rank(comm) == ol_comm_size(comm) - 1)
+        sleep(late);
+    return PMPI_Win_allocate_shared(size, unit, info, node, base, window);
+}
 
 static double sum_over_ranks(double mine)
 {
@@ -289,18 +302,28 @@ static void killed(void)
     raise(SIGKILL);
 }
 
+static void wait_for_the_late(double seconds)
+{
+    ol_node_block *block;
+
+    ol_comm_watch(comm, seconds);
+    late = 2;
+    CHECK(ol_node_block_create(comm, "frozen weights", MIB, &block) == OL_OK);
+    ol_node_block_destroy(block);
+}
+
 int main(int argc, char **argv)
 {
     if (ol_comm_init(&comm) != OL_OK) {
         fprintf(stderr, "%s\n", ol_status_message());
         return 1;
     }
-    /* no number of seconds that an alarm can have; a wrong one would end all that follows */
-    ol_comm_watch(comm, 1e300);
     if (argc == 2 && strcmp(argv[1], "killed") == 0)
         killed();
     else if (argc == 3 && strcmp(argv[1], "full") == 0)
         refused(argv[2]);
+    else if (argc == 3 && strcmp(argv[1], "late") == 0)
+        wait_for_the_late(atof(argv[2]));
     else {
         CHECK(argc == 3 && atoi(argv[1]) == ol_comm_size(comm));
         nodes = atoi(argv[2]);

@@ -55,6 +55,11 @@ left = os.listdir(scratch.name)
 report(end.returncode != 0 and "has a block" in end.stdout and not left,
        "killed ranks leave nothing behind", end.stderr + end.stdout + " ".join(left))
 
+end = run(mpirun(2) + [program, "late", "0.5"], here)
+report(end.returncode == 1 and "no progress" in end.stderr, "a rank that stands still is not waited for without end",
+       end.stderr + end.stdout)
+passes("however long that is", mpirun(2) + [program, "late", "1e30"], here)
+
 end = run(mpirun(2) + [program, "2", "1"], {"OMPI_MCA_osc_sm_backing_directory": "/nowhere"})
 report(end.returncode == 1 and "/nowhere: cannot write there" in end.stderr,
        "a folder that is not there", end.stderr + end.stdout)

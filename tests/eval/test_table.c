@@ -189,6 +189,19 @@ static void it_ends_in_who_leads(void **state)
     ol_text_finish(&text);
 }
 
+static void who_is_behind_is_below(void **state)
+{
+    ol_eval_score plain[] = {SCORE("a", 1, 2, 0.75)}, bad[] = {SCORE("a", 1, 2, 0.5)};
+    ol_eval_learner learners[] = {learner_of("untrained", plain, 1), learner_of("maml", bad, 1)};
+    ol_text text = {0};
+
+    (void)state;
+    learners[1].seconds = 1.0;
+    assert_int_equal(ol_eval_table(learners, 2, 0, &text), OL_OK);
+    assert_non_null(strstr(text.data, "below untrained by 25.0"));
+    ol_text_finish(&text);
+}
+
 static void groups_stand_alone_when_every_task_has_one(void **state)
 {
     const ol_eval_score grouped[] = {SCORE("a", 1, 0, 0.5, .group = "new labels"),
@@ -364,6 +377,7 @@ int main(void)
         cmocka_unit_test(differences_are_paired),
         cmocka_unit_test(the_table_reads_as_promised),
         cmocka_unit_test(it_ends_in_who_leads),
+        cmocka_unit_test(who_is_behind_is_below),
         cmocka_unit_test(groups_stand_alone_when_every_task_has_one),
         cmocka_unit_test(an_idle_inner_loop_is_named),
         cmocka_unit_test(nothing_is_below_zero_by_nothing),

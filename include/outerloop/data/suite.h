@@ -69,4 +69,7 @@ enum {
  */
 ol_status ol_suite_write(const char *root, uint64_t seed);
 
+/** The name of setting i; NULL past the last. Static text. */
+const char *ol_suite_setting(int i);
+
 #endif

@@ -25,14 +25,16 @@ ol_status ol_import_spec(const char *path, ol_model_spec *out);
 /**
  * Read all tensors of the family's model; adapters (of lora) are left alone.
  * @param theta  [P]; NULL: trained ones are not wanted
- * @param block  [model->frozen_bytes]; NULL: frozen ones are not wanted
+ * @param block  [model->frozen_bytes]; NULL: frozen ones are not wanted. Without both it only looks
+ *               whether all are there and fit
  */
 ol_status ol_import_weights(const char *path, const ol_model *model, ol_real *theta, void *block);
 
 /** The settings of the adapter in a folder. @param out  ol_adapter_config_finish frees it */
 ol_status ol_import_adapter_config(const char *folder, ol_adapter_config *out);
 
-/** Read an adapter into θ of a model that trains one. @param theta [P] overwritten */
+/** Read an adapter into θ of a model that trains one. @param theta [P] overwritten; NULL: only look whether
+ *  it fits */
 ol_status ol_import_adapter(const char *folder, const ol_model *model, ol_real *theta);
 
 #endif
