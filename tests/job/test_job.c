@@ -267,7 +267,8 @@ static void test_checks(void **state)
     refused("data = { max_tokens_per_example = 2000; };", "data.max_tokens_per_example");
     refused("model = { init = \"import\"; };", "wants model.path");
     refused("model = { path = \"x\"; };", "model.path is unused");
-    refused("data = { setting = \"hr_to_lrr\"; };", "did you mean \"hr_to_lr\"?), which has hr_to_lr, ");
+    refused("data = { setting = \"hr_to_lrr\"; };",
+            "did you mean \"hr_to_lr\"?), which has hr_to_lr, ");
     refused("eval = { seeds = []; };", "eval.seeds is empty");
     refused("eval = { seeds = [13, 13]; };", "13 twice");
     refused("eval = { adapt_steps = []; };", "eval.adapt_steps is empty");
