@@ -145,8 +145,8 @@ int ol_cmd_prompts(int argc, char **argv)
                "One prompt per test row and option: tokens[offsets[i] .. offsets[i+1]-1], with "
                "loss_mask 1 on the scored tokens; options_per_row says how many belong to each "
                "row. Example:\n\n"
-               "  outerloop prompts --data tasks --task sst2 --seed 13 --k 4 \\\n"
-               "      --variant direct --tokenizer gpt2 --out prompts.h5",
+               "  outerloop prompts --data tasks --task sst2 --seed 13 --k 4 --variant direct "
+               "--tokenizer gpt2 --out prompts.h5",
     };
     ol_tokenizer *tokenizer = NULL;
     ol_target *target = NULL;

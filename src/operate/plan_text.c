@@ -49,8 +49,8 @@ static ol_status arm_text(const ol_plan_arm *arm, ol_text *out)
     duration(arm->score_seconds, score);
     OL_TRY(ol_text_cell(out, arm->name, 24, true));
     return ol_text_format(out, " %10d %12.4g %11.4g %10s%s %12s %12s\n", arm->steps,
-                          arm->evaluations, arm->tokens, step, arm->measured ? " " : "~", train,
-                          score);
+                          arm->evaluations, arm->tokens, step,
+                          arm->measured || arm->steps == 0 ? " " : "~", train, score);
 }
 
 static ol_status part_text(const ol_plan_part *part, ol_text *out)
