@@ -163,6 +163,19 @@ def start_held(job, output, *arguments, sets=()):
                             text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pipesize=4096)
 
 
+def children(process, name):
+    """The pids of the programs of this name that a process has started, in their order."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            before, after = path.read_text().rsplit(")", 1)
+        except OSError:
+            continue  # it ended
+        if before.split("(", 1)[1] == name and int(after.split()[1]) == process.pid:
+            found.append(int(path.parent.name))
+    return sorted(found)
+
+
 def read_to(process, text, seconds=60):
     """Read what a held process says up to this text."""
     said, end = b"", time.time() + seconds
