@@ -106,6 +106,7 @@ class Place:
     """A folder with tasks and jobs of one test. All tests of a file have it in turn at the same path, so that
     runs which one of them leaves in `undisturbed` are of the same tasks to all."""
     undisturbed_runs = {}
+    has_refused = False
 
     def __init__(self, path=None):
         self.path = path or Path(tempfile.mkdtemp(prefix="outerloop-test-"))
@@ -128,6 +129,10 @@ class Place:
 
     def clear(self):
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def keep(self, name):
+        """What a failed test leaves stays, under its name; where."""
+        return self.path.rename(self.path.with_name(f"{self.path.name}-{name}"))
 
 
 # --- runs -----------------------------------------------------------------------------------
@@ -263,7 +268,7 @@ def seconds():
 
 
 def main(tests):
-    """Run functions that take a Place; print TAP and what each takes; exit 1 when one failed."""
+    """Run functions that take a Place; print TAP and what each takes; exit 1, and keep the folders, when one failed."""
     failed, folder = 0, Path(tempfile.mkdtemp(prefix="outerloop-test-"))
     print(f"1..{len(tests)}", flush=True)
     for number, test in enumerate(tests, 1):
@@ -276,9 +281,10 @@ def main(tests):
             text = str(error) if isinstance(error, Failed) else traceback.format_exc()
             for line in text.splitlines():
                 print(f"# {line}")
+            print(f"# kept: {place.keep(test.__name__)}")
             print(f"not ok {number} - {test.__name__}", flush=True)
-        finally:
-            place.clear()
+        place.clear()
         print("# %.1f s, %.1f of processors" % tuple(b - a for a, b in zip(began, seconds())), flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    if not failed:
+        shutil.rmtree(folder, ignore_errors=True)
     sys.exit(failed > 0)

@@ -102,7 +102,7 @@ def test_rows_that_neither_file_has_are_said(place):
             (out / "metrics.h5").unlink()
             wound(out)
             if how == "--resume":
-                said = run(2, job, out, "--resume", sets=(*short, "train.steps=12")).stderr
+                said = run(2 if wound is both else 0, job, out, "--resume", sets=(*short, "train.steps=12")).stderr
                 check(f"rows of {rows} of the 10 meta-steps" in said, said)
                 inspected(out, "--check", 0)
             else:

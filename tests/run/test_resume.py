@@ -24,12 +24,12 @@ SMALL = ("learner.outer.warmup=0", "eval.rows=4", "eval.adapt_steps=[1]")
 
 
 def test_ranks_do_not_change_bits(place):
-    job, sets = place.job(more=ARMS), ("train.steps=8", *SMALL)
+    job, sets = place.job(more=ARMS), ("train.steps=5", *SMALL)
     out = {n: place.path / f"r{n}" for n in (0, 3, 4)}
     for n in out:
         run(n, job, out[n], sets=sets)
     for arm in ARM_NAMES:
-        check(len(digests(out[0] / arm)) >= 8, f"{arm}: too few meta-steps")
+        check(len(digests(out[0] / arm)) >= 5, f"{arm}: too few meta-steps")
         for n in (3, 4):
             check(digests(out[n] / arm) == digests(out[0] / arm), f"{arm}: {n} ranks differ")
             check(losses(out[n] / arm) == losses(out[0] / arm), f"{arm}: scores on {n} ranks differ")
