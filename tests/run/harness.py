@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the tests of whole runs share: small tasks, a small job, ranks, and TAP."""
+import fcntl
 import json
 import os
 import resource
@@ -161,11 +162,15 @@ def start(ranks, job, output, *arguments, sets=()):
 
 
 def start_held(job, output, *arguments, sets=()):
-    """One process that says every meta-step into a pipe of one page: it gets at most some 80 of them ahead of
-    what `read_to` has read, so that what is done to it next meets it there, however fast it is. communicate()
-    lets it go."""
+    """One process that says every meta-step into a pipe which holds one piece of writing: it gets no further than
+    two meta-steps ahead of what `read_to` has read, so that what is done to it next meets it there, however fast
+    it is, and however slow this test. communicate() lets it go."""
+    def by_pieces():
+        fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_DIRECT)
+
     return subprocess.Popen(command(0, job, output, *arguments, sets=("train.log_seconds=0", *sets)), env=ENV,
-                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pipesize=4096)
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pipesize=4096,
+                            preexec_fn=by_pieces)
 
 
 def children(process, name):
@@ -184,11 +189,11 @@ def children(process, name):
 def read_to(process, text, seconds=60):
     """Read what a held process says up to this text."""
     said, end = b"", time.time() + seconds
-    while not said.endswith(text.encode()):
+    while text.encode() not in said:
         check(time.time() < end, f"{text!r} did not come:\n{said.decode(errors='replace')[-2000:]}")
-        byte = os.read(process.stdout.fileno(), 1)
-        check(byte, f"it ended before {text!r}:\n{said.decode(errors='replace')}")
-        said += byte
+        piece = os.read(process.stdout.fileno(), 4096)  # what is not asked for of a piece is lost
+        check(piece, f"it ended before {text!r}:\n{said.decode(errors='replace')}")
+        said += piece
 
 
 def wait_for(condition, process, seconds=60):

@@ -131,13 +131,13 @@ def test_results_that_are_missing_fail_the_run(place):
 
 
 def test_a_folder_that_is_removed_is_written_anew(place):
-    job, out, sets = place.job(), place.path / "out", ("train.steps=120", 'stages=["train"]')
+    job, out, sets = place.job(), place.path / "out", ("train.steps=20", 'stages=["train"]')
     process = start_held(job, out, sets=sets)
-    read_to(process, " 4/120 ")
+    read_to(process, " 4/20 ")
     shutil.rmtree(out)
     said, _ = process.communicate(timeout=120)
     check(process.returncode == 0, f"exit code {process.returncode}: {said}")
-    check(len(digests(out)) == 120 and (out / "job.cfg").exists(), "not all is there")
+    check(len(digests(out)) == 20 and (out / "job.cfg").exists(), "not all is there")
     inspected(out, "--check", 0)
     run(0, job, out, "--resume", sets=sets)
 

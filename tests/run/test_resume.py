@@ -185,9 +185,9 @@ def test_finished_run_prints_its_table_again(place):
 
 def test_resume_goes_on_with_the_arm_that_broke_off(place):
     job, out = place.job(more=THREE_ARMS), place.path / "out"
-    sets = (*SMALL, "train.steps=30", "train.checkpoint_every=20")
+    sets = (*SMALL, "train.steps=15", "train.checkpoint_every=10")
     process = start_held(job, out, sets=sets)
-    read_to(process, "\nreptile  10/100 ")
+    read_to(process, "\nreptile  10/50 ")
     process.send_signal(signal.SIGUSR1)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}:\n{said}")

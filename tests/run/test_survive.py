@@ -76,7 +76,7 @@ def test_two_starts_in_one_folder(place):
     job, out = place.job(), place.path / "out"
     for turn in range(2):
         sets = (*TRAIN, FOREVER, f"output={out}-{turn}")
-        both = [start_held(job, f"{out}-{turn}", "--resume", sets=(*sets, f"seed={seed}")) for seed in (1, 2)]
+        both = [start(0, job, f"{out}-{turn}", "--resume", sets=(*sets, f"seed={seed}")) for seed in (1, 2)]
         wait_for(lambda: any(one.poll() is not None for one in both), _Alive(both))
         lost = both[0] if both[0].poll() is not None else both[1]
         won = both[1] if lost is both[0] else both[0]
@@ -104,7 +104,7 @@ def test_output_folders_in_one_another(place):
     plain, arms, out = place.job(), place.job("arms", TWO_ARMS), place.path / "in" / "b"
     short = (*TRAIN, "train.steps=2", "learner.outer.warmup=0")
     process = start_held(arms, out, sets=(*TRAIN, FOREVER))
-    wait_for(lambda: journal_lines(out / "a"), process)
+    read_to(process, "\na  2/1000000 ")
     (place.path / "link").symlink_to(out)
     for inner in (out / "a", out / "b" / "deep" / "er", out / "tune" / "x", place.path / "link" / "a" / "x"):
         said = run(0, plain, inner, sets=short, code=2).stderr
@@ -123,9 +123,9 @@ def test_output_folders_in_one_another(place):
 
 def test_the_folder_of_a_run_that_is_gone(place):
     job, out = place.job(), place.path / "out"
-    sets = (*TRAIN, "train.steps=120", "train_seeds=[1]")
+    sets = (*TRAIN, "train.steps=40", "train_seeds=[1]")
     process = start_held(job, out, sets=sets)
-    read_to(process, " 30/120 ")
+    read_to(process, " 30/40 ")
     process.kill()
     process.communicate()
     check(lock_of(out)["pid"] == str(process.pid), "it did not hold the folder of all seeds")

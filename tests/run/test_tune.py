@@ -95,9 +95,9 @@ def test_ranks_and_seeds(place):
 
 def test_stop_and_resume(place):
     job = place.job(more=GRID)
-    sets = ("train.steps=12", *SHORT[1:])
+    sets = ("train.steps=6", *SHORT[1:])
     process = start_held(job, place.path / "broken", sets=sets)
-    read_to(process, "\nmaml.2  5/12 ")
+    read_to(process, "\nmaml.2  3/6 ")
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
