@@ -48,7 +48,7 @@ def stopped(place, stop, ranks, more=()):
         wait_for(lambda: len(journal_lines(out)) > 10, process)
     else:
         process = start_held(job, out, sets=(*sets, FOREVER))
-        read_to(process, " 11/1000000 ")
+        read_to(process, " 11/50000 ")
     stop(process, out)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
