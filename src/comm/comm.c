@@ -49,16 +49,18 @@ static ol_status check_launch(int size)
 }
 
 /* A process that nobody launched stays alone: it needs no daemon of MPI's beside it, no look for
-   fabrics (which binds it to a core to time its clock), none at every core in turn, and no session
-   folder, which all such processes of a user on a host would share: one that ends takes it away under
-   another that begins. What is set already stays. */
+   fabrics (which binds it to a core to time its clock), none for devices (screens among them, over
+   the network), none at every core in turn, and no session folder, which all such processes of a
+   user on a host would share: one that ends takes it away under another that begins. What is set
+   already stays. */
 static void start_alone(void)
 {
-    static const char *const settings[][2] = {{"OMPI_MCA_ess_singleton_isolated", "1"},
-                                              {"OMPI_MCA_orte_create_session_dirs", "0"},
-                                              {"OMPI_MCA_pml", "ob1"},
-                                              {"OMPI_MCA_btl", "self"},
-                                              {"HWLOC_COMPONENTS", "-x86"}};
+    static const char *const settings[][2] = {
+        {"OMPI_MCA_ess_singleton_isolated", "1"},
+        {"OMPI_MCA_orte_create_session_dirs", "0"},
+        {"OMPI_MCA_pml", "ob1"},
+        {"OMPI_MCA_btl", "self"},
+        {"HWLOC_COMPONENTS", "-x86,-pci,-linuxio,-gl,-opencl,-cuda,-nvml"}};
 
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
         setenv(settings[i][0], settings[i][1], 0);

@@ -301,7 +301,7 @@ def test_bad_files(folder):
              "tail.h5": whole[:-200], "head.h5": whole[:64]}
     for name, content in cases.items():
         (folder / name).write_bytes(content)
-        for ranks in (0, 2):
+        for ranks in (0, 2) if name in ("text.h5", "tail.h5") else (0,):
             refused(folder / name, "", ranks)
     for ranks in (0, 2):
         refused(folder / "none.h5", "none.h5", ranks)

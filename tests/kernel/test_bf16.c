@@ -33,14 +33,20 @@ static matrix make(ol_rng *rng, int rows, int cols)
     return m;
 }
 
-static double rounded(float x)
+/* A factor as its product takes it: times `scale`, then rounded. */
+static matrix rounded(const matrix *m, float scale)
 {
-    uint16_t half;
-    float back;
+    const size_t n = (size_t)m->rows * (size_t)m->ld;
+    matrix r = {m->rows, m->cols, m->ld, malloc(n * sizeof *r.at)};
+    uint16_t *halves = malloc(n * sizeof *halves);
 
-    ol_bf16_from_reals(1, &x, &half);
-    ol_bf16_to_reals(1, &half, &back);
-    return (double)back;
+    assert_true(r.at && halves);
+    for (size_t i = 0; i < n; i++)
+        r.at[i] = scale * m->at[i];
+    ol_bf16_from_reals(n, r.at, halves);
+    ol_bf16_to_reals(n, halves, r.at);
+    free(halves);
+    return r;
 }
 
 static double at(const matrix *m, bool turned, int i, int j)
@@ -56,6 +62,7 @@ static double error_of(int m, int n, int k, bool ta, bool tb, float alpha, float
     matrix a = ta ? make(&rng, k, m) : make(&rng, m, k);
     matrix b = tb ? make(&rng, n, k) : make(&rng, k, n);
     matrix c = make(&rng, m, n), before = make(&rng, m, n);
+    matrix ra = rounded(&a, alpha), rb = rounded(&b, 1);
     double worst = 0;
 
     memcpy(before.at, c.at, (size_t)m * (size_t)c.ld * sizeof *c.at);
@@ -72,11 +79,13 @@ static double error_of(int m, int n, int k, bool ta, bool tb, float alpha, float
                 continue;
             }
             for (int l = 0; l < k; l++)
-                sum += rounded(alpha * (float)at(&a, ta, i, l)) * rounded((float)at(&b, tb, l, j));
+                sum += at(&ra, ta, i, l) * at(&rb, tb, l, j);
             worst = fmax(worst, fabs(sum - (double)c.at[place]));
         }
     free(a.at);
     free(b.at);
+    free(ra.at);
+    free(rb.at);
     free(c.at);
     free(before.at);
     return worst / sqrt((double)k);

@@ -253,6 +253,19 @@ bool case_is_plain(int i)
     return !table.at[i].choice->trained[0];
 }
 
+bool case_is_its_choices(int i)
+{
+    const choice *mine = table.at[i].choice;
+    int before = 0, all = 0, n;
+
+    for (int j = 0; j < table.n; j++)
+        if (table.at[j].choice == mine) {
+            before += j < i;
+            all++;
+        }
+    return before == (int)(mine - choices_of(table.at[i].shape, &n)) % all;
+}
+
 /* Patterns with '@' filled in; `text` keeps them. */
 static ol_patterns filled(const char *const *from, int last, char text[MOST][LONG],
                           const char **items)

@@ -33,6 +33,9 @@ setting setting_make(const char *shape, const ol_model_spec *spec, const ol_trai
 /* True for the case of each shape that trains everything and moves everything. */
 bool case_is_plain(int i);
 
+/* True for one case of each choice of what is trained, on one shape or another. */
+bool case_is_its_choices(int i);
+
 /* n reals that cannot be written, copied from x, which is freed. */
 ol_real *fixed_reals(size_t n, ol_real *x);
 void fixed_free(void *at);

@@ -51,7 +51,7 @@ def compare_memory(place, job, name, *values, needs=""):
 def test_memory(place):
     job = place.job()
     small = compare_memory(place, job, "small", "train.steps=3", "eval.rows=4")
-    compare_memory(place, job, "wide", "train.steps=1", "model.width=384", "model.layers=2",
+    compare_memory(place, job, "wide", "train.steps=1", "model.width=384", "model.layers=2", "learner.episodes=1",
                    "eval.rows=1", "eval.seeds=[13]", "eval.adapt_steps=[1]")
     tell("export", small, "--out", place.path / "model")
     job.write_text("\n".join(line for line in job.read_text().splitlines() if "model =" not in line))

@@ -4,20 +4,13 @@
  * of the ranks fail at random, until it comes through. A rank that fails alone must take all others
  * with it, by the same way out: one that waits for ever is the test's time limit.
  *
- * usage: faults JOB.cfg OUTPUT RATE ATTEMPTS
+ * usage: faults RATE ATTEMPTS JOB.cfg KEY=VALUE...
  */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "outerloop/base/log.h"
 #include "outerloop/run/run.h"
-
-static int attempt(ol_comm *comm, const char *job, const char *output, bool *started)
-{
-    const char *sets[] = {output};
-
-    return ol_run_job(comm, job, sets, 1, true, started);
-}
 
 /* The same code on all ranks, or the end. */
 static void compare(ol_comm *comm, int status)
@@ -33,20 +26,19 @@ static void compare(ol_comm *comm, int status)
 int main(int argc, char **argv)
 {
     static const ol_status codes[] = {OL_EIO, OL_ENOMEM, OL_EDATA, OL_EMPI};
-    char output[4096];
     ol_comm *comm;
     int seed = 0, status = OL_EIO;
 
-    if (argc != 5 || ol_comm_init(&comm) != OL_OK)
+    if (argc < 4 || ol_comm_init(&comm) != OL_OK)
         return 2;
     ol_log_identify(ol_comm_rank(comm));
-    snprintf(output, sizeof output, "output=%s", argv[2]);
-    while (status != OL_OK && seed < atoi(argv[4])) {
+    while (status != OL_OK && seed < atoi(argv[2])) {
         bool started = false;
 
         seed++;
-        ol_comm_inject(comm, (uint64_t)seed, atof(argv[3]), codes[seed % 4]);
-        status = attempt(comm, argv[1], output, &started);
+        ol_comm_inject(comm, (uint64_t)seed, atof(argv[1]), codes[seed % 4]);
+        status = ol_run_job(comm, argv[3], (const char *const *)argv + 4, (size_t)argc - 4, true,
+                            &started);
         ol_comm_inject(comm, 0, 0, OL_OK);
         compare(comm, status);
         if (ol_comm_rank(comm) == 0)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: BSD-3-Clause
 """What the tests of whole runs share: small tasks, a small job, ranks, and TAP."""
+import fcntl
 import json
 import os
 import resource
@@ -106,6 +107,7 @@ class Place:
     """A folder with tasks and jobs of one test. All tests of a file have it in turn at the same path, so that
     runs which one of them leaves in `undisturbed` are of the same tasks to all."""
     undisturbed_runs = {}
+    has_refused = False
 
     def __init__(self, path=None):
         self.path = path or Path(tempfile.mkdtemp(prefix="outerloop-test-"))
@@ -128,6 +130,10 @@ class Place:
 
     def clear(self):
         shutil.rmtree(self.path, ignore_errors=True)
+
+    def keep(self, name):
+        """What a failed test leaves stays, under its name; where."""
+        return self.path.rename(self.path.with_name(f"{self.path.name}-{name}"))
 
 
 # --- runs -----------------------------------------------------------------------------------
@@ -156,21 +162,38 @@ def start(ranks, job, output, *arguments, sets=()):
 
 
 def start_held(job, output, *arguments, sets=()):
-    """One process that says every meta-step into a pipe of one page: it gets at most some 80 of them ahead of
-    what `read_to` has read, so that what is done to it next meets it there, however fast it is. communicate()
-    lets it go."""
+    """One process that says every meta-step into a pipe which holds one piece of writing: it gets no further than
+    two meta-steps ahead of what `read_to` has read, so that what is done to it next meets it there, however fast
+    it is, and however slow this test. communicate() lets it go."""
+    def by_pieces():
+        fcntl.fcntl(1, fcntl.F_SETFL, fcntl.fcntl(1, fcntl.F_GETFL) | os.O_DIRECT)
+
     return subprocess.Popen(command(0, job, output, *arguments, sets=("train.log_seconds=0", *sets)), env=ENV,
-                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pipesize=4096)
+                            text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, pipesize=4096,
+                            preexec_fn=by_pieces)
+
+
+def children(process, name):
+    """The pids of the programs of this name that a process has started, in their order."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            before, after = path.read_text().rsplit(")", 1)
+        except OSError:
+            continue  # it ended
+        if before.split("(", 1)[1] == name and int(after.split()[1]) == process.pid:
+            found.append(int(path.parent.name))
+    return sorted(found)
 
 
 def read_to(process, text, seconds=60):
     """Read what a held process says up to this text."""
     said, end = b"", time.time() + seconds
-    while not said.endswith(text.encode()):
+    while text.encode() not in said:
         check(time.time() < end, f"{text!r} did not come:\n{said.decode(errors='replace')[-2000:]}")
-        byte = os.read(process.stdout.fileno(), 1)
-        check(byte, f"it ended before {text!r}:\n{said.decode(errors='replace')}")
-        said += byte
+        piece = os.read(process.stdout.fileno(), 4096)  # what is not asked for of a piece is lost
+        check(piece, f"it ended before {text!r}:\n{said.decode(errors='replace')}")
+        said += piece
 
 
 def wait_for(condition, process, seconds=60):
@@ -228,7 +251,7 @@ def check_whole(folder, reference, steps):
     check(tensors(newest(folder)) == tensors(newest(reference)), "the last checkpoints differ")
 
 
-FOREVER = "train.steps=1000000"  # whatever the machine, what is done to this run meets it at work
+FOREVER = "train.steps=50000"  # what is done to this run meets it at work; a start looks at every episode of it
 
 
 def go_on(place, out, ranks, sets):
@@ -250,7 +273,7 @@ def seconds():
 
 
 def main(tests):
-    """Run functions that take a Place; print TAP and what each takes; exit 1 when one failed."""
+    """Run functions that take a Place; print TAP and what each takes; exit 1, and keep the folders, when one failed."""
     failed, folder = 0, Path(tempfile.mkdtemp(prefix="outerloop-test-"))
     print(f"1..{len(tests)}", flush=True)
     for number, test in enumerate(tests, 1):
@@ -263,9 +286,10 @@ def main(tests):
             text = str(error) if isinstance(error, Failed) else traceback.format_exc()
             for line in text.splitlines():
                 print(f"# {line}")
+            print(f"# kept: {place.keep(test.__name__)}")
             print(f"not ok {number} - {test.__name__}", flush=True)
-        finally:
-            place.clear()
+        place.clear()
         print("# %.1f s, %.1f of processors" % tuple(b - a for a, b in zip(began, seconds())), flush=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    if not failed:
+        shutil.rmtree(folder, ignore_errors=True)
     sys.exit(failed > 0)

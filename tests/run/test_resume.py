@@ -11,7 +11,7 @@ import subprocess
 
 import h5py
 
-from harness import (ARMS, ARM_NAMES, ENV, FOREVER, check, check_whole, column, command, digests, go_on,
+from harness import (ARMS, ARM_NAMES, ENV, FOREVER, check, check_whole, children, column, command, digests, go_on,
                      journal_lines, losses, main, newest, read_to, run, start, start_held, tensors, wait_for)
 
 RATES = ("learner.algorithm=meta-sgd", "learner.inner.optimizer=sgd", "learner.inner.lr=0.05")
@@ -24,12 +24,12 @@ SMALL = ("learner.outer.warmup=0", "eval.rows=4", "eval.adapt_steps=[1]")
 
 
 def test_ranks_do_not_change_bits(place):
-    job, sets = place.job(more=ARMS), ("train.steps=8", *SMALL)
+    job, sets = place.job(more=ARMS), ("train.steps=5", *SMALL)
     out = {n: place.path / f"r{n}" for n in (0, 3, 4)}
     for n in out:
         run(n, job, out[n], sets=sets)
     for arm in ARM_NAMES:
-        check(len(digests(out[0] / arm)) >= 8, f"{arm}: too few meta-steps")
+        check(len(digests(out[0] / arm)) >= 5, f"{arm}: too few meta-steps")
         for n in (3, 4):
             check(digests(out[n] / arm) == digests(out[0] / arm), f"{arm}: {n} ranks differ")
             check(losses(out[n] / arm) == losses(out[0] / arm), f"{arm}: scores on {n} ranks differ")
@@ -40,19 +40,25 @@ def test_ranks_do_not_change_bits(place):
           "another seed gives the same bits")
 
 
-def stop_and_resume(place, stop, ranks, then, more=()):
+def stopped(place, stop, ranks, more=()):
+    """A run of so many ranks, 0 for a process by itself, that was stopped at work: its folder and its job."""
     job, out, sets = place.job(), place.path / "broken", (*TRAIN, *more)
     if ranks:
         process = start(ranks, job, out, sets=(*sets, FOREVER))
         wait_for(lambda: len(journal_lines(out)) > 10, process)
     else:
         process = start_held(job, out, sets=(*sets, FOREVER))
-        read_to(process, " 11/1000000 ")
+        read_to(process, " 11/50000 ")
     stop(process, out)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
     check(len([line for line in said.splitlines() if "outerloop: " in line]) == 1, said)
     check(len(digests(out)) > 10, "not all is saved")
+    return out, sets
+
+
+def stop_and_resume(place, stop, ranks, then, more=()):
+    out, sets = stopped(place, stop, ranks, more)
     steps, said = go_on(place, out, then, sets)
     check("going on from" in said, f"nothing was gone on with:\n{said}")
     return out, place.undisturbed(*sets, f"train.steps={steps}")
@@ -76,7 +82,9 @@ def test_sigterm_of_one_process(place):
 
 
 def test_interrupt_of_one_process(place):
-    stop_and_resume(place, lambda process, out: process.send_signal(signal.SIGINT), 0, 1)
+    """It is kept as SIGTERM is; from there on all is the same."""
+    out, _ = stopped(place, lambda process, out: process.send_signal(signal.SIGINT), 0)
+    check(int(newest(out).stem.split("-")[1]) == len(digests(out)), "the last meta-step is not in a checkpoint")
 
 
 def test_stop_file(place):
@@ -84,17 +92,11 @@ def test_stop_file(place):
     check(not (place.path / "broken" / "STOP").exists(), "the STOP file is still there")
 
 
-def children(process):
-    ran = subprocess.run(["ps", "-o", "pid=", "--ppid", str(process.pid)], text=True,
-                         capture_output=True, check=True)
-    return [int(word) for word in ran.stdout.split()]
-
-
 def test_killed_rank(place):
     job, out = place.job(), place.path / "broken"
     process = start(2, job, out, sets=(*TRAIN, FOREVER))
     wait_for(lambda: len(journal_lines(out)) > 60, process)
-    os.kill(children(process)[-1], signal.SIGKILL)
+    os.kill(children(process, "outerloop")[-1], signal.SIGKILL)
     process.communicate(timeout=60)
     check(process.returncode not in (0, 85), "nobody noticed")
     check(len(list((out / "checkpoints").glob("step-*.h5"))) == 2, "keep_last = 2 was not heeded")
@@ -106,7 +108,7 @@ def test_killed_before_the_first_checkpoint(place):
     sets = (*TRAIN[:2], "train.checkpoint_every=0")
     process = start(2, job, out, sets=(*sets, FOREVER))
     wait_for(lambda: len(journal_lines(out)) > 10, process)
-    os.kill(children(process)[0], signal.SIGKILL)
+    os.kill(children(process, "outerloop")[0], signal.SIGKILL)
     process.communicate(timeout=60)
     check(not list((out / "checkpoints").glob("step-*.h5")), "there was a checkpoint")
     go_on(place, out, 2, sets)
@@ -171,7 +173,7 @@ def test_lost_metrics_are_made_again(place):
 
 
 def test_finished_run_prints_its_table_again(place):
-    job, out, sets = place.job(more=ARMS), place.path / "out", ("train.steps=6", *SMALL)
+    job, out, sets = place.job(more=THREE_ARMS), place.path / "out", ("train.steps=6", *SMALL)
     table = run(2, job, out, sets=sets).stdout
     before = {path: path.read_bytes() for path in out.glob("*/checkpoints/*")}
     again = run(3, job, out, "--resume", sets=sets).stdout
@@ -183,9 +185,9 @@ def test_finished_run_prints_its_table_again(place):
 
 def test_resume_goes_on_with_the_arm_that_broke_off(place):
     job, out = place.job(more=THREE_ARMS), place.path / "out"
-    sets = (*SMALL, "train.steps=30", "train.checkpoint_every=20")
+    sets = (*SMALL, "train.steps=15", "train.checkpoint_every=10")
     process = start_held(job, out, sets=sets)
-    read_to(process, "\nreptile  10/100 ")
+    read_to(process, "\nreptile  10/50 ")
     process.send_signal(signal.SIGUSR1)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}:\n{said}")

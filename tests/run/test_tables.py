@@ -16,6 +16,7 @@ import termios
 from harness import ARMS, ENV, PROGRAM, check, column, command, main, run
 
 SHORT = ("train.steps=6", "learner.outer.warmup=0")
+FEW = (*SHORT, "eval.rows=4", "eval.adapt_steps=[1]")
 TWO = """arms = ( { name = "maml"; }, { name = "metaicl"; learner = { algorithm = "metaicl"; }; } );"""
 
 
@@ -83,7 +84,7 @@ def macro_f1(predicted, golds):
 def test_calibration_and_floors(place):
     """Columns of eval/score against those that follow from eval/prediction."""
     out = place.path / "out"
-    run(1, place.job(), out, sets=SHORT)
+    run(0, place.job(), out, sets=SHORT)
     losses = column(out, "eval/prediction/option_losses")
     golds = column(out, "eval/prediction/gold_index")
     at = 0
@@ -102,54 +103,54 @@ def test_calibration_and_floors(place):
 def test_trainings(place):
     """Each seed is the run that a job with that seed is; one table for all; --resume goes on."""
     job, out, alone = place.job(more=TWO), place.path / "out", place.path / "alone"
-    sets = ["train_seeds=[7, 9]", *SHORT]
+    sets = ["train_seeds=[7, 9]", *FEW]
     said = run(2, job, out, sets=sets).stdout
     check("2 seeds, 2 trainings" in said and said.count("learner  ") == 2, said)
-    run(1, job, alone, sets=[*SHORT, "seed=9"])
+    run(0, job, alone, sets=[*FEW, "seed=9"])
     for arm in ("maml", "metaicl"):
         check(column(out / "seed-9" / arm, "train/step/digest")
               == column(alone / arm, "train/step/digest"), f"{arm} is another run")
         check(column(out / "seed-7" / arm, "train/step/digest")
               != column(alone / arm, "train/step/digest"), f"{arm}: seeds give the same run")
     before = state(out)
-    again = run(1, job, out, "--resume", sets=sets).stdout
+    again = run(0, job, out, "--resume", sets=sets).stdout
     check(again == said, f"{said}\nbecame\n{again}")
     check(state(out) == before, "job.cfg of a finished run was written again")
     check(said.strip() in inspect(out, "--check"), "inspect says something else")
-    run(1, job, out, "--resume", sets=[*sets, "train.steps=3"], code=2)
+    run(2, job, out, "--resume", sets=[*sets, "train.steps=3"], code=2)
     check(state(out) == before, "a refused run changed files")
-    said = run(2, job, out, "--resume", sets=["train_seeds=[7, 9, 11]", *SHORT]).stdout
+    said = run(2, job, out, "--resume", sets=["train_seeds=[7, 9, 11]", *FEW]).stdout
     check("3 trainings" in said, said)
-    run(2, job, out, "--resume", sets=SHORT, code=2)
+    run(0, job, out, "--resume", sets=FEW, code=2)
 
 
 def test_rows_are_named_after_what_is_scored(place):
     job, out = place.job(more=ARMS), place.path / "out"
-    run(2, job, out, sets=SHORT)
-    start = ["model.init=checkpoint", f"model.path={out}/maml"]
+    run(2, job, out, sets=FEW)
+    start = [*FEW[2:], "model.init=checkpoint", f"model.path={out}/maml"]
     said = run(2, job, place.path / "eval", sets=[*start, "stages=[eval]"]).stdout
     check(rows(said) == ["chance", "majority", "maml"], said)
-    again = run(1, job, place.path / "eval", "--resume", sets=[*start, "stages=[eval]"]).stdout
+    again = run(0, job, place.path / "eval", "--resume", sets=[*start, "stages=[eval]"]).stdout
     check(again == said, again)
     check(said.strip("\n") in inspect(place.path / "eval"), "inspect says something else")
-    said = run(2, job, place.path / "random", sets=["stages=[eval]"]).stdout
+    said = run(0, job, place.path / "random", sets=[*FEW[2:], "stages=[eval]"]).stdout
     check(rows(said) == ["chance", "majority", "untrained"], said)
-    said = run(2, place.job("alone"), place.path / "on", sets=[*start, *SHORT]).stdout
+    said = run(0, place.job("alone"), place.path / "on", sets=[*start, *SHORT]).stdout
     check(rows(said) == ["chance", "majority", "start", "maml"], said)
-    said = run(2, job, out, "--resume", sets=["stages=[eval]", SHORT[1]]).stdout
+    said = run(0, job, out, "--resume", sets=["stages=[eval]", *FEW[1:]]).stdout
     check(rows(said)[2:] == ["maml", "first", "reptile", "rates", "metaicl"], said)
 
 
 def test_schedule_of_another_length(place):
     job, out = place.job(), place.path / "out"
     sets = ["stages=[train]", "learner.outer.warmup=0"]
-    run(1, job, out, sets=[*sets, "train.steps=8"])
+    run(0, job, out, sets=[*sets, "train.steps=8"])
     before = state(out)
-    run(1, job, out, "--resume", sets=[*sets, "train.steps=4"], code=2)
+    run(0, job, out, "--resume", sets=[*sets, "train.steps=4"], code=2)
     check(state(out) == before, "a refused run changed files")
-    said = run(1, job, out, "--resume", sets=[*sets, "train.steps=8", "train.keep_last=7"]).stderr
+    said = run(0, job, out, "--resume", sets=[*sets, "train.steps=8", "train.keep_last=7"]).stderr
     check(state(out) == before and "schedule" not in said, "a finished run was changed")
-    said = run(1, job, out, "--resume", sets=[*sets, "train.steps=16"]).stderr
+    said = run(0, job, out, "--resume", sets=[*sets, "train.steps=16"]).stderr
     check("train.steps was 8 and is 16: at meta-step 9 the outer rate goes from 0 to 0.001" in said,
           said)
     check(state(out) != before, "job.cfg does not say what was run")
@@ -181,12 +182,12 @@ def test_narrow_terminal(place):
     env = dict(ENV, TERM="xterm")
     env.pop("COLUMNS", None)
     for ranks in (0, 2):
-        sets = ["train.steps=200", "learner.outer.warmup=0"]
+        sets = ["train.steps=100", *FEW[1:]]
         said = read_terminal(40, command(ranks, job, out / str(ranks), sets=sets), env)
         live = [piece.split("\r")[0].split("\n")[0] for piece in said.split("\r\x1b[K")[1:]]
         live = [line for line in live if "/" in line and "done in" not in line]
         check(any("left" in line or len(line) == 39 for line in live), f"no live line: {said!r}")
-        check(all(len(line) <= 39 for line in live if not line.startswith("maml  200")), f"{live}")
+        check(all(len(line) <= 39 for line in live if not line.startswith("maml  100")), f"{live}")
         table = said[said.index("unseen tasks:"):said.index("raise" if "raise" in said else "\n\r\n")]
         check(all(len(line) <= 40 for line in table.splitlines()), table)
     wide = inspect(out / "0", env=dict(ENV, COLUMNS="40")).split("unseen tasks:")[1]

@@ -22,7 +22,7 @@ SMALL = ("learner.outer.warmup=0", "eval.rows=4", "eval.adapt_steps=[1]")
 
 def test_lora_bits_on_any_ranks(place):
     job = place.job()
-    out = {n: place.path / f"r{n}" for n in (0, 2, 3)}
+    out = {n: place.path / f"r{n}" for n in (0, 3)}
     for n in out:
         run(n, job, out[n], sets=[*LORA, *SMALL, "train.steps=6"])
         check(digests(out[n]) == digests(out[0]), f"{n} ranks differ")
@@ -200,14 +200,14 @@ def memory_of(ranks, job, output, sets):
 
 
 def test_frozen_part_stands_once_a_node(place):
-    """A base of 141 MiB: a second rank brings its own work, and no second base."""
+    """A base of 94 MiB: a second rank brings its own work, and no second base."""
     job = place.job()
-    sets = ('stages=["train"]', "model.trained=lora", "model.width=48", "model.context=768000")
+    sets = ('stages=["train"]', "model.trained=lora", "model.width=48", "model.context=512000")
     one, two, half = (memory_of(ranks, job, place.path / f"{frozen}{ranks}", [*sets, f"model.frozen={frozen}"])
                       for ranks, frozen in ((1, "f32"), (2, "f32"), (2, "bf16")))
-    check(one > 141, f"{one:.0f} MiB with one rank are too few to hold the base")
-    check(two - one < 0.6 * 141, f"{one:.0f} MiB with one rank, {two:.0f} with two")
-    check(two - half > 0.8 * 70, f"bf16 saves too little: {two:.0f} MiB, {half:.0f}")
+    check(one > 94, f"{one:.0f} MiB with one rank are too few to hold the base")
+    check(two - one < 0.6 * 94, f"{one:.0f} MiB with one rank, {two:.0f} with two")
+    check(two - half > 0.8 * 47, f"bf16 saves too little: {two:.0f} MiB, {half:.0f}")
 
 
 if __name__ == "__main__":

@@ -47,43 +47,45 @@ def scores(folder):
             for arm in ("untrained", "maml", "same", "first", "plain")}
 
 
+def whole(place):
+    """A run of two ranks, and two trainings after the choice."""
+    return place.undisturbed(*SHORT, "train_seeds=[4, 7]", more=GRID, ranks=2)
+
+
 def test_choice(place):
-    job, out = place.job(more=GRID), place.path / "out"
-    said = run(2, job, out, sets=SHORT)
-    trained = out / "tune" / "trained"
+    out = whole(place)
+    trained, seed = out / "tune" / "trained", out / "seed-4"
     arms = sorted(path.name for path in trained.iterdir() if (path / "checkpoints").is_dir())
     check(arms == ["first.1", "maml.1", "maml.2", "maml.3", "maml.4"], f"arms of the grid: {arms}")
 
     means, held = zip(*(mean_score(trained / f"maml.{i}") for i in range(1, 5)))
     best = max(range(4), key=lambda i: means[i])  # the first of equals
     for arm in ("maml", "same"):
-        check(value(out / arm / "job.cfg", "inner.lr") == (INNER[best // 2], "tuned"), f"{arm}: inner rate")
-        check(value(out / arm / "job.cfg", "outer.lr") == (OUTER[best % 2], "tuned"), f"{arm}: outer rate")
-    check(value(out / "plain" / "job.cfg", "inner.lr")[0] == 1e-3, "an arm without a grid was changed")
-    check(value(out / "first" / "job.cfg", "inner.lr")[0] == 0.1, "a grid of one cell")
+        check(value(seed / arm / "job.cfg", "inner.lr") == (INNER[best // 2], "tuned"), f"{arm}: inner rate")
+        check(value(seed / arm / "job.cfg", "outer.lr") == (OUTER[best % 2], "tuned"), f"{arm}: outer rate")
+    check(value(seed / "plain" / "job.cfg", "inner.lr")[0] == 1e-3, "an arm without a grid was changed")
+    check(value(seed / "first" / "job.cfg", "inner.lr")[0] == 0.1, "a grid of one cell")
 
     starts = [mean_score(out / "tune" / "untrained" / f"untrained.{i}")[0] for i in (1, 3)]
-    check(value(out / "untrained" / "job.cfg", "inner.lr")[0] == INNER[starts[1] > starts[0]],
+    check(value(seed / "untrained" / "job.cfg", "inner.lr")[0] == INNER[starts[1] > starts[0]],
           "adaptation of the start")
-    check(f"{100 * means[best]:.1f}" in said.stdout and "* inner.lr" in said.stdout, said.stdout)
-    check((out / "tune" / "choice.txt").read_text() in (out / "log.txt").read_text(), "log.txt")
+    choice = (out / "tune" / "choice.txt").read_text()
+    check(f"{100 * means[best]:.1f}" in choice and "* inner.lr" in choice, choice)
+    check(choice in (out / "log.txt").read_text(), "log.txt")
 
     check(len(held[0]) == 2 and held[0] < set(TRAINING), f"held out: {held[0]}")
     for arm in arms:
         seen = set(column(trained / arm, "train/episode/task"))
         check(seen == set(TRAINING) - held[0], f"{arm} was trained on {seen}")
-    check(set(column(out / "maml", "train/episode/task")) == set(TRAINING), "training after the choice")
+    check(set(column(seed / "maml", "train/episode/task")) == set(TRAINING), "training after the choice")
     check(set(column(trained / "maml.1", "eval/score/rows")) == {5}, "rows of a held-out task")
-    check(set(column(out / "maml", "eval/score/rows")) == {6}, "rows of a target")
-    check(set(column(out / "maml", "eval/score/task")) == {"third", "later"}, "targets")
+    check(set(column(seed / "maml", "eval/score/rows")) == {6}, "rows of a target")
+    check(set(column(seed / "maml", "eval/score/task")) == {"third", "later"}, "targets")
 
 
 def test_ranks_and_seeds(place):
-    job = place.job(more=GRID)
-    sets = (*SHORT, "train_seeds=[4, 7]")
-    one, two = place.path / "1", place.path / "2"
-    for ranks, out in ((0, one), (2, two)):
-        run(ranks, job, out, sets=sets)
+    one, two = place.path / "1", whole(place)
+    run(0, place.job(more=GRID), one, sets=(*SHORT, "train_seeds=[4, 7]"))
     check((one / "tune/choice.txt").read_text() == (two / "tune/choice.txt").read_text(), "choices differ")
     for seed in ("seed-4", "seed-7"):
         check(scores(one / seed) == scores(two / seed), f"{seed}: scores differ")
@@ -93,9 +95,9 @@ def test_ranks_and_seeds(place):
 
 def test_stop_and_resume(place):
     job = place.job(more=GRID)
-    sets = ("train.steps=12", *SHORT[1:])
+    sets = ("train.steps=6", *SHORT[1:])
     process = start_held(job, place.path / "broken", sets=sets)
-    read_to(process, "\nmaml.2  5/12 ")
+    read_to(process, "\nmaml.2  3/6 ")
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
@@ -103,7 +105,8 @@ def test_stop_and_resume(place):
     refused = run(0, job, place.path / "broken", sets=sets, code=2).stderr
     check("--resume" in refused, refused)
     run(0, job, place.path / "broken", "--resume", sets=sets)
-    run(0, job, place.path / "whole", sets=sets)
+    said = run(0, job, place.path / "whole", sets=sets).stdout
+    check((place.path / "whole/tune/choice.txt").read_text() in said, said)
     check((place.path / "broken/tune/choice.txt").read_text() ==
           (place.path / "whole/tune/choice.txt").read_text(), "choices differ")
     check(scores(place.path / "broken") == scores(place.path / "whole"), "scores differ")

@@ -154,6 +154,7 @@ def test_time_limit(place):
     check(field(number, "Restarts") == "1", f"restarts: {field(number, 'Restarts')}")
     done = len(journal_lines(out))
     wait_for(lambda: len(journal_lines(out)) > done, place, 60)
+    stop_for_good(number, place, out)
 
 
 def test_array(place):
@@ -283,6 +284,15 @@ def test_restarts_without_progress_are_capped(place):
     check("killed by signal 9 three times at the same place; not requeued" in said(place), said(place))
 
 
+def end_all_jobs():
+    """Cancel what a test left at work, and wait until it has ended: a run that is stopped saves, into its folder."""
+    subprocess.run(["scancel", "--user=root"], env=JOB_ENV, timeout=30, capture_output=True)
+    end = time.time() + 60
+    while time.time() < end and subprocess.run(["squeue", "--noheader"], env=JOB_ENV, text=True, timeout=30,
+                                               capture_output=True).stdout:
+        time.sleep(0.2)
+
+
 def main():
     tests = [item for name, item in globals().items() if name.startswith("test_")]
     tests = [test for test in tests if not sys.argv[3:] or test.__name__ in sys.argv[3:]]
@@ -304,11 +314,13 @@ def main():
                 failed += 1
                 for line in str(failure).splitlines():
                     print(f"# {line}")
+                print(f"# kept: {place.path}")
                 print(f"not ok {number} - {test.__name__}", flush=True)
+                place = None
             finally:
-                subprocess.run(["scancel", "--user=root"], env=JOB_ENV, timeout=30,
-                               capture_output=True)
-                place.clear()
+                end_all_jobs()
+                if place:
+                    place.clear()
     finally:
         subprocess.run([CLUSTER, "stop", folder], env=JOB_ENV, timeout=120, capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
