@@ -328,7 +328,7 @@ static ol_status append_lexicon(ol_text *text)
         OL_TRY(append_word(text, "", suite_categories[c].name));
         OL_TRY(append_word(text, "a ", suite_categories[c].name));
         for (int w = 0; w < SUITE_WORDS; w++)
-            OL_TRY(append_word(text, "(", suite_categories[c].words[w].text));
+            OL_TRY(append_word(text, "(", suite_categories[c].words[w]));
     }
     for (int p = 0; p < SUITE_OPPOSITES; p++) {
         OL_TRY(append_word(text, "(", suite_opposites[p].a));
