@@ -132,10 +132,7 @@ ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out);
 
 /** Close and free. Accepts NULL. */
 void ol_checkpoint_close(ol_checkpoint *checkpoint);
-static inline void ol_checkpoint_drop(ol_checkpoint **checkpoint)
-{
-    ol_checkpoint_close(*checkpoint);
-}
+OL_DROPS(ol_checkpoint, ol_checkpoint_close)
 #define OL_AUTO_CHECKPOINT OL_AUTO(ol_checkpoint_drop) ol_checkpoint
 
 int64_t ol_checkpoint_step(const ol_checkpoint *checkpoint);
