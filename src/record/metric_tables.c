@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "outerloop/record/metric_columns.h"
 #include "outerloop/record/metrics.h"
 
@@ -111,19 +112,13 @@ static void describe_episodes(int K, ol_metric_tables *t)
 
 ol_status ol_metric_tables_create(int K, ol_metric_tables **out)
 {
-    ol_metric_tables *t = calloc(1, sizeof *t);
-    const size_t k = K > 0 ? (size_t)K : 1;
+    OL_AUTO(ol_metric_tables_drop) ol_metric_tables *t = NULL;
 
-    *out = t;
-    OL_CHECK(t, OL_ENOMEM, "metrics: no memory for the tables");
-    t->names = calloc(k, sizeof *t->names);
-    t->texts = calloc(k, sizeof *t->texts);
-    t->columns = calloc(k + EPISODE_COLUMNS, sizeof *t->columns);
-    if (!t->names || !t->texts || !t->columns) {
-        ol_metric_tables_destroy(t);
-        *out = NULL;
-        return ol_fail(OL_ENOMEM, "metrics: no memory for the tables");
-    }
+    *out = NULL;
+    OL_TRY(OL_ALLOCATE(t, 1, "tables of metrics"));
+    OL_TRY(OL_ALLOCATE(t->names, K, "columns of metrics"));
+    OL_TRY(OL_ALLOCATE(t->texts, K, "columns of metrics"));
+    OL_TRY(OL_ALLOCATE(t->columns, K + EPISODE_COLUMNS, "columns of metrics"));
     describe_episodes(K, t);
     t->specs[OL_TABLE_STEP] = &ol_step_table;
     t->specs[OL_TABLE_EPISODE] = &t->episode;
@@ -134,6 +129,8 @@ ol_status ol_metric_tables_create(int K, ol_metric_tables **out)
     t->specs[OL_TABLE_OVERLAP] = &overlap_table;
     t->specs[OL_TABLE_CHECK] = &check_table;
     t->specs[OL_TABLE_CUT] = &cut_table;
+    *out = t;
+    t = NULL;
     return OL_OK;
 }
 

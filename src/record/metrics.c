@@ -59,26 +59,25 @@ static ol_status open_files(ol_metrics *m, const ol_run_record *record, bool res
                   : ol_tables_create(m->folder.metrics, m->specs, OL_TABLES, record, &m->tables);
 }
 
+static void drop(ol_metrics **m)
+{
+    ol_metrics_close(*m);
+}
+
 ol_status ol_metrics_open(const ol_run_folder *folder, int K, const ol_run_record *record,
                           bool resume, int64_t step, bool scores, ol_metrics **out)
 {
-    ol_metrics *m = calloc(1, sizeof *m);
-    ol_status status;
+    OL_AUTO(drop) ol_metrics *m = calloc(1, sizeof *m);
 
     *out = NULL;
     OL_CHECK(m, OL_ENOMEM, "metrics: no memory");
     m->K = K;
     m->folder = *folder;
-    status = ol_metric_tables_create(K, &m->shape);
-    if (status == OL_OK) {
-        m->specs = ol_metric_tables_specs(m->shape);
-        status = open_files(m, record, resume, step, scores);
-    }
-    if (status != OL_OK) {
-        ol_metrics_close(m);
-        return status;
-    }
+    OL_TRY(ol_metric_tables_create(K, &m->shape));
+    m->specs = ol_metric_tables_specs(m->shape);
+    OL_TRY(open_files(m, record, resume, step, scores));
     *out = m;
+    m = NULL;
     return OL_OK;
 }
 

@@ -13,7 +13,7 @@
 #include "outerloop/base/digest.h"      /* OL_DIGEST_TEXT */
 #include "outerloop/base/file.h"        /* ol_path_format */
 #include "outerloop/base/log.h"         /* ol_log_columns */
-#include "outerloop/base/size.h"        /* ol_allocate */
+#include "outerloop/base/size.h"        /* OL_ALLOCATE */
 #include "outerloop/job/job.h"          /* ol_job */
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint */
 #include "outerloop/text/prompt.h"      /* ol_variant_names */
@@ -70,24 +70,19 @@ static ol_status describe_learner(const ol_job *job, ol_text *out)
 
 ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
 {
-    ol_job *job = NULL;
-    ol_status status;
+    OL_AUTO_JOB *job = NULL;
 
     if (ol_job_read_text(name, text, strlen(text), &job) != OL_OK)
         return ol_inspect_line(out, "job", "not readable by this version: %s", ol_status_message());
-    status = ol_inspect_line(out, "job", "%s, seed %lld, %d meta-steps asked for", job->name,
-                             (long long)job->seed, job->train.steps);
-    if (status == OL_OK)
-        status =
-            ol_inspect_line(out, "data", "%s, setting %s, %s, %d shots",
-                            *job->data.root ? job->data.root : "built-in suite", job->data.setting,
-                            ol_variant_names[job->data.variant], job->data.shots);
-    if (status == OL_OK)
-        status = describe_learner(job, out);
-    for (int i = 0; i < job->n_arms && status == OL_OK; i++)
-        status = ol_inspect_line(out, i == 0 ? "arms" : "", "%s", job->arms[i]->name);
-    ol_job_destroy(job);
-    return status;
+    OL_TRY(ol_inspect_line(out, "job", "%s, seed %lld, %d meta-steps asked for", job->name,
+                           (long long)job->seed, job->train.steps));
+    OL_TRY(ol_inspect_line(out, "data", "%s, setting %s, %s, %d shots",
+                           *job->data.root ? job->data.root : "built-in suite", job->data.setting,
+                           ol_variant_names[job->data.variant], job->data.shots));
+    OL_TRY(describe_learner(job, out));
+    for (int i = 0; i < job->n_arms; i++)
+        OL_TRY(ol_inspect_line(out, i == 0 ? "arms" : "", "%s", job->arms[i]->name));
+    return OL_OK;
 }
 
 /* Attributes of an object on one line: "layers 2, width 64". */
@@ -129,11 +124,10 @@ ol_status ol_inspect_broken(inspection *s, const char *path)
 static const char *own_of(const ol_checkpoint *file)
 {
     const char *text = ol_checkpoint_job(file), *own = NULL;
-    ol_job *job = NULL;
+    OL_AUTO_JOB *job = NULL;
 
     if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
         own = ol_learner_find(job->learner.algorithm)->own;
-    ol_job_destroy(job);
     return own ? own : "";
 }
 
@@ -148,7 +142,7 @@ static ol_status read_values(const ol_archive *archive, const char *object, size
 {
     OL_AUTO_FREE double *values = NULL;
 
-    OL_TRY(ol_allocate(n, sizeof *values, "reals", (void **)&values));
+    OL_TRY(OL_ALLOCATE(values, n, "reals"));
     OL_TRY(ol_archive_read(archive, object, n, values));
     for (size_t i = 0; i < n; i++) {
         t->least = t->reals + (int64_t)i == 0 || values[i] < t->least ? values[i] : t->least;
@@ -495,26 +489,21 @@ static ol_status inspect_seeds(inspection *s, const char *folder, const ol_job *
 static ol_status inspect_folder(inspection *s, const char *folder, ol_score_book *book)
 {
     char path[PATH_MAX];
-    ol_job *job;
-    ol_status status;
+    OL_AUTO_JOB *job = NULL;
 
     OL_TRY(ol_path_format(path, "%s/job.cfg", folder));
     OL_CHECK(has_results(folder) || ol_path_exists(path), OL_EDATA,
              "%s: is not the folder of a run: it has no job.cfg, no metrics and no checkpoints",
              folder);
     job = read_job(path);
-    status =
-        ol_inspect_line(s->out, "run", "%s%s%s", folder, job ? ", job " : "", job ? job->name : "");
-    if (status == OL_OK)
-        status = inspect_member(s, folder, "untrained", book);
-    if (status == OL_OK && has_results(folder))
-        status = inspect_run(s, folder, book, true);
-    for (int i = 0; job && i < job->n_arms && status == OL_OK; i++)
-        status = inspect_member(s, folder, job->arms[i]->name, book);
-    if (job && status == OL_OK)
-        status = inspect_seeds(s, folder, job, book);
-    ol_job_destroy(job);
-    return status;
+    OL_TRY(ol_inspect_line(s->out, "run", "%s%s%s", folder, job ? ", job " : "",
+                           job ? job->name : ""));
+    OL_TRY(inspect_member(s, folder, "untrained", book));
+    if (has_results(folder))
+        OL_TRY(inspect_run(s, folder, book, true));
+    for (int i = 0; job && i < job->n_arms; i++)
+        OL_TRY(inspect_member(s, folder, job->arms[i]->name, book));
+    return job ? inspect_seeds(s, folder, job, book) : OL_OK;
 }
 
 static ol_status conclude(const inspection *s)

@@ -133,8 +133,7 @@ static bool aim(prompter *p, const char *task, int64_t seed)
 /* Bytes as a string; what is no UTF-8 (a cap can cut a character in two) becomes a question mark. */
 static json_t *as_string(const ol_text *bytes)
 {
-    ol_text clean = {0};
-    json_t *string;
+    OL_AUTO_TEXT clean = {0};
 
     for (size_t at = 0; at < bytes->size;) {
         const size_t valid = ol_utf8_valid(bytes->data + at, bytes->size - at);
@@ -145,16 +144,14 @@ static json_t *as_string(const ol_text *bytes)
         if (at < bytes->size && ol_text_append(&clean, "?", 1) == OL_OK)
             at++;
     }
-    string = json_stringn(clean.data ? clean.data : "", clean.size);
-    ol_text_finish(&clean);
-    return string;
+    return json_stringn(clean.data ? clean.data : "", clean.size);
 }
 
 /* [what stands before the scored piece, the scored piece]. */
 static json_t *split_prompt(const prompter *p, int b)
 {
     const int64_t from = p->batch.offsets[b], to = p->batch.offsets[b + 1];
-    ol_text context = {0}, scored = {0};
+    OL_AUTO_TEXT context = {0}, scored = {0};
     json_t *pair = json_array();
     int64_t cut = from;
 
@@ -167,8 +164,6 @@ static json_t *split_prompt(const prompter *p, int b)
         json_array_append_new(pair, as_string(&context));
         json_array_append_new(pair, as_string(&scored));
     }
-    ol_text_finish(&context);
-    ol_text_finish(&scored);
     return pair;
 }
 

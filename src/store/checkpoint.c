@@ -203,11 +203,7 @@ static ol_status write_whole(const char *folder, const char *path, const ol_chec
         return ol_fail(OL_EIO, "%s: stopped after writing, as the test asked for", aside);
     if (status == OL_OK && spec->fault != OL_CHECKPOINT_TORN)
         status = reread(aside);
-    if (status == OL_OK)
-        status = ol_commit_file(aside, path);
-    if (status != OL_OK)
-        unlink(aside);
-    return status;
+    return ol_commit_aside(status, aside, path);
 }
 
 ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec,

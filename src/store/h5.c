@@ -190,12 +190,7 @@ ol_status ol_archive_make(const char *path,
     OL_TRY(ol_archive_create(aside, &file));
     status = fill(payload, file);
     closed = ol_archive_close(file);
-    status = status == OL_OK ? closed : status;
-    if (status == OL_OK)
-        status = ol_commit_file(aside, path);
-    if (status != OL_OK)
-        unlink(aside);
-    return status;
+    return ol_commit_aside(status == OL_OK ? closed : status, aside, path);
 }
 
 const char *ol_archive_path(const ol_archive *archive)
@@ -230,11 +225,15 @@ bool ol_h5_is_utf8(const char *text)
     return ol_utf8_valid(text, size) == size;
 }
 
-ol_status ol_h5_unpack(const ol_text *packed, size_t n, ol_strings *out)
+ol_status ol_h5_unpack(const ol_text *packed, ol_strings *out)
 {
-    const size_t head = n * sizeof(char *);
-    char *block = malloc(head + packed->size + 1);
+    size_t n = 0, head;
+    char *block;
 
+    for (size_t i = 0; i < packed->size; i++)
+        n += packed->data[i] == '\0';
+    head = n * sizeof(char *);
+    block = malloc(head + packed->size + 1);
     *out = (ol_strings){0};
     OL_CHECK(block, OL_ENOMEM, "no memory for %zu strings (%zu bytes)", n, head + packed->size);
     if (packed->size)

@@ -8,6 +8,7 @@
 
 #include "outerloop/base/file.h" /* ol_each_file */
 #include "outerloop/base/log.h"
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "outerloop/store/checkpoint.h"
 #include "seal.h"
 
@@ -34,12 +35,10 @@ static void finish_candidates(struct candidates *all)
 static ol_status add_candidate(void *candidates, const char *path)
 {
     struct candidates *all = candidates;
-    struct candidate *items = realloc(all->items, (all->n + 1) * sizeof *items);
     struct candidate *item;
 
-    OL_CHECK(items, OL_ENOMEM, "%s: no memory to list checkpoints", path);
-    all->items = items;
-    item = &items[all->n];
+    OL_TRY(OL_GROW(all->items, all->n, "checkpoints"));
+    item = &all->items[all->n];
     *item = (struct candidate){.path = strdup(path)};
     OL_CHECK(item->path, OL_ENOMEM, "%s: no memory to list checkpoints", path);
     all->n++;

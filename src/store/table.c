@@ -104,9 +104,9 @@ static ol_status open_journal(ol_tables *t)
    that is still open. */
 static ol_status keep_journal(ol_tables *t)
 {
-    char folder[PATH_MAX], *slash, *text;
+    OL_AUTO_FREE char *text = NULL;
+    char folder[PATH_MAX], *slash;
     struct stat own, there;
-    ol_status status;
 
     if (fstat(t->fd, &own) == 0 && stat(t->files.journal, &there) == 0 &&
         own.st_ino == there.st_ino && own.st_dev == there.st_dev)
@@ -119,11 +119,9 @@ static ol_status keep_journal(ol_tables *t)
     }
     text = malloc((size_t)t->size + 1);
     OL_CHECK(text, OL_ENOMEM, "%s: no memory to write it again", t->files.journal);
-    status = pread(t->fd, text, (size_t)t->size, 0) == (ssize_t)t->size
-                 ? ol_write_file(t->files.journal, text, (size_t)t->size)
-                 : ol_fail(OL_EIO, "%s: is gone, and cannot be read any more", t->files.journal);
-    free(text);
-    OL_TRY(status);
+    OL_CHECK(pread(t->fd, text, (size_t)t->size, 0) == (ssize_t)t->size, OL_EIO,
+             "%s: is gone, and cannot be read any more", t->files.journal);
+    OL_TRY(ol_write_file(t->files.journal, text, (size_t)t->size));
     ol_log_warn("%s: was removed or replaced; it is written again", t->files.journal);
     return open_journal(t);
 }
