@@ -71,14 +71,14 @@ static ol_status read_training(const ol_archive *metrics, ol_score_file *f)
 
     f->seconds = f->before = f->after = (double)NAN;
     OL_TRY(ol_stored_table_read(metrics, &ol_step_table,
-                                OL_STORED(STEP_SECONDS) | OL_STORED(STEP_LOSS_BEFORE) |
-                                    OL_STORED(STEP_LOSS_AFTER),
+                                OL_STORED(OL_STEP_SECONDS) | OL_STORED(OL_STEP_LOSS_BEFORE) |
+                                    OL_STORED(OL_STEP_LOSS_AFTER),
                                 &steps));
     if (steps.n == 0)
         return OL_OK;
-    f->seconds = ol_stored_sum(&steps, STEP_SECONDS);
+    f->seconds = ol_stored_sum(&steps, OL_STEP_SECONDS);
     if (ol_stored_inner(metrics))
-        ol_score_gain(steps.n, steps.number[STEP_LOSS_BEFORE], steps.number[STEP_LOSS_AFTER],
+        ol_score_gain(steps.n, steps.number[OL_STEP_LOSS_BEFORE], steps.number[OL_STEP_LOSS_AFTER],
                       &f->before, &f->after);
     return OL_OK;
 }
@@ -124,7 +124,7 @@ static ol_eval_learner collect(const ol_score_book *book, const char *name, ol_e
         const bool again = has_training(&learner, f->scores[0].training);
         const size_t had = learner.n;
         for (size_t i = 0; i < f->n && !again; i++)
-            if (strcmp(f->table.text[SCORE_LEARNER].items[i], name) == 0)
+            if (strcmp(f->table.text[OL_SCORE_LEARNER].items[i], name) == 0)
                 at[learner.n++] = f->scores[i];
         if (learner.n == had)
             continue;
@@ -150,7 +150,7 @@ ol_status ol_score_book_table(const ol_score_book *book, int width, ol_text *out
     OL_TRY(OL_ALLOCATE(scores, room, "scores"));
     for (size_t f = 0; f < book->n; f++) {
         for (size_t i = 0; i < book->files[f].n; i++) {
-            const char *name = book->files[f].table.text[SCORE_LEARNER].items[i];
+            const char *name = book->files[f].table.text[OL_SCORE_LEARNER].items[i];
             if (is_known(learners, n, name))
                 continue;
             learners[n] = collect(book, name, scores + used);

@@ -9,10 +9,10 @@
 #include "outerloop/base/size.h" /* ol_allocate */
 
 const uint32_t ol_stored_scores =
-    OL_STORED(SCORE_LEARNER) | OL_STORED(SCORE_TASK) | OL_STORED(SCORE_SEED) |
-    OL_STORED(SCORE_STEPS) | OL_STORED(SCORE_METRIC) | OL_STORED(SCORE_SCORE) |
-    OL_STORED(SCORE_UNSEEN) | OL_STORED(SCORE_GROUP) | OL_STORED(SCORE_CHANCE) |
-    OL_STORED(SCORE_MAJORITY) | OL_STORED(SCORE_CALIBRATION);
+    OL_STORED(OL_SCORE_LEARNER) | OL_STORED(OL_SCORE_TASK) | OL_STORED(OL_SCORE_SEED) |
+    OL_STORED(OL_SCORE_STEPS) | OL_STORED(OL_SCORE_METRIC) | OL_STORED(OL_SCORE_SCORE) |
+    OL_STORED(OL_SCORE_UNSEEN) | OL_STORED(OL_SCORE_GROUP) | OL_STORED(OL_SCORE_CHANCE) |
+    OL_STORED(OL_SCORE_MAJORITY) | OL_STORED(OL_SCORE_CALIBRATION);
 
 static ol_status read_column(const ol_archive *file, const ol_table_spec *spec, int c,
                              ol_stored_table *t)
@@ -72,19 +72,20 @@ bool ol_stored_inner(const ol_archive *file)
 
 ol_eval_score ol_stored_score(const ol_stored_table *t, size_t i, int64_t training)
 {
-    const char *metric = t->text[SCORE_METRIC].items[i], *group = t->text[SCORE_GROUP].items[i];
-    const bool unseen = t->number[SCORE_UNSEEN][i] > 0.0;
+    const char *metric = t->text[OL_SCORE_METRIC].items[i],
+               *group = t->text[OL_SCORE_GROUP].items[i];
+    const bool unseen = t->number[OL_SCORE_UNSEEN][i] > 0.0;
 
-    return (ol_eval_score){.task = t->text[SCORE_TASK].items[i],
+    return (ol_eval_score){.task = t->text[OL_SCORE_TASK].items[i],
                            .group = *group   ? group
                                     : unseen ? "unseen domains"
                                              : "",
-                           .seed = (int)t->number[SCORE_SEED][i],
-                           .steps = (int)t->number[SCORE_STEPS][i],
+                           .seed = (int)t->number[OL_SCORE_SEED][i],
+                           .steps = (int)t->number[OL_SCORE_STEPS][i],
                            .training = training,
                            .metric = strcmp(metric, ol_metric_name(OL_MACRO_F1)) == 0 ? OL_MACRO_F1
                                                                                       : OL_ACCURACY,
-                           .score = t->number[SCORE_SCORE][i],
-                           .chance = t->number[SCORE_CHANCE][i],
-                           .majority = t->number[SCORE_MAJORITY][i]};
+                           .score = t->number[OL_SCORE_SCORE][i],
+                           .chance = t->number[OL_SCORE_CHANCE][i],
+                           .majority = t->number[OL_SCORE_MAJORITY][i]};
 }

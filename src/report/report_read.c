@@ -31,9 +31,9 @@ static const char *report_word(ol_report *report, const char *text)
 static ol_status read_series(const ol_archive *file, ol_stored_table *series)
 {
     return ol_stored_table_read(file, &ol_step_table,
-                                OL_STORED(STEP_NUMBER) | OL_STORED(STEP_LOSS_BEFORE) |
-                                    OL_STORED(STEP_LOSS_AFTER) | OL_STORED(STEP_GRAD_NORM) |
-                                    OL_STORED(STEP_SECONDS),
+                                OL_STORED(OL_STEP_NUMBER) | OL_STORED(OL_STEP_LOSS_BEFORE) |
+                                    OL_STORED(OL_STEP_LOSS_AFTER) | OL_STORED(OL_STEP_GRAD_NORM) |
+                                    OL_STORED(OL_STEP_SECONDS),
                                 series);
 }
 
@@ -72,7 +72,7 @@ static ol_status add_score(ol_report *r, report_learner *l, const ol_stored_tabl
                            int64_t training)
 {
     report_score s = {.of = ol_stored_score(c, i, training),
-                      .calibration = c->number[SCORE_CALIBRATION][i]};
+                      .calibration = c->number[OL_SCORE_CALIBRATION][i]};
 
     s.of.task = report_word(r, s.of.task);
     s.of.group = report_word(r, s.of.group);
@@ -101,11 +101,12 @@ static ol_status count_row(report_learner *l, const char *task, int steps, bool 
 static ol_status count_predictions(ol_report *r, int run, const ol_stored_table *t,
                                    const char *taken)
 {
-    const char *name = "", *const *learner = (const char *const *)t->text[PREDICTION_LEARNER].items;
+    const char *name = "", *const *learner =
+                               (const char *const *)t->text[OL_PREDICTION_LEARNER].items;
     report_learner *l = NULL;
 
     for (size_t i = 0; i < t->n; i++) {
-        const char *word = report_word(r, t->text[PREDICTION_TASK].items[i]);
+        const char *word = report_word(r, t->text[OL_PREDICTION_TASK].items[i]);
 
         OL_CHECK(word, OL_ENOMEM, "no memory for a name");
         if (!l || strcmp(name, learner[i]) != 0) {
@@ -113,9 +114,9 @@ static ol_status count_predictions(ol_report *r, int run, const ol_stored_table 
             name = learner[i];
         }
         if (taken[l - r->learners] == TAKEN)
-            OL_TRY(count_row(l, word, (int)t->number[PREDICTION_STEPS][i],
-                             t->number[PREDICTION_PREDICTED_INDEX][i] ==
-                                 t->number[PREDICTION_GOLD_INDEX][i]));
+            OL_TRY(count_row(l, word, (int)t->number[OL_PREDICTION_STEPS][i],
+                             t->number[OL_PREDICTION_PREDICTED_INDEX][i] ==
+                                 t->number[OL_PREDICTION_GOLD_INDEX][i]));
     }
     return OL_OK;
 }
@@ -124,11 +125,12 @@ static ol_status read_predictions(ol_report *r, int run, const ol_archive *file,
 {
     OL_AUTO_STORED_TABLE table = {0};
 
-    OL_TRY(ol_stored_table_read(
-        file, &ol_eval_prediction_table,
-        OL_STORED(PREDICTION_LEARNER) | OL_STORED(PREDICTION_TASK) | OL_STORED(PREDICTION_STEPS) |
-            OL_STORED(PREDICTION_PREDICTED_INDEX) | OL_STORED(PREDICTION_GOLD_INDEX),
-        &table));
+    OL_TRY(ol_stored_table_read(file, &ol_eval_prediction_table,
+                                OL_STORED(OL_PREDICTION_LEARNER) | OL_STORED(OL_PREDICTION_TASK) |
+                                    OL_STORED(OL_PREDICTION_STEPS) |
+                                    OL_STORED(OL_PREDICTION_PREDICTED_INDEX) |
+                                    OL_STORED(OL_PREDICTION_GOLD_INDEX),
+                                &table));
     return count_predictions(r, run, &table, taken);
 }
 
@@ -137,7 +139,7 @@ static ol_status read_predictions(ol_report *r, int run, const ol_archive *file,
 /* Mean of trainings' seconds, of which n-1 are in already. */
 static void add_seconds(report_learner *l, const ol_stored_table *s)
 {
-    const double sum = ol_stored_sum(s, STEP_SECONDS);
+    const double sum = ol_stored_sum(s, OL_STEP_SECONDS);
 
     if (s->n > 0)
         l->seconds = l->n_trainings > 1 && isfinite(l->seconds)
@@ -200,7 +202,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file,
         return OL_OK;
     OL_TRY(name_of_job(file, name));
     for (size_t i = 0; i < (c->n > 0 ? c->n : 1); i++) {
-        const char *learner = c->n > 0 ? c->text[SCORE_LEARNER].items[i] : name;
+        const char *learner = c->n > 0 ? c->text[OL_SCORE_LEARNER].items[i] : name;
         report_learner *l;
         bool known;
 
@@ -215,7 +217,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file,
     for (size_t i = 0; i < c->n; i++) {
         report_learner *l;
 
-        OL_TRY(find_learner(r, run, c->text[SCORE_LEARNER].items[i], &l));
+        OL_TRY(find_learner(r, run, c->text[OL_SCORE_LEARNER].items[i], &l));
         if (taken[l - r->learners] == TAKEN)
             OL_TRY(add_score(r, l, c, i, training));
     }

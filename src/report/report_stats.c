@@ -20,8 +20,8 @@ static ol_eval_learner as_learner(const report_learner *l, const char *task, ol_
                            .after = (double)NAN};
 
     if (l->inner)
-        ol_score_gain(l->series.n, l->series.number[STEP_LOSS_BEFORE],
-                      l->series.number[STEP_LOSS_AFTER], &out.before, &out.after);
+        ol_score_gain(l->series.n, l->series.number[OL_STEP_LOSS_BEFORE],
+                      l->series.number[OL_STEP_LOSS_AFTER], &out.before, &out.after);
     for (size_t i = 0; i < l->n_scores; i++)
         if (!task || strcmp(l->scores[i].of.task, task) == 0)
             scores[out.n++] = l->scores[i].of;
