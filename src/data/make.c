@@ -8,6 +8,7 @@
 #include "layout.h"
 #include "outerloop/base/file.h"
 #include "outerloop/base/rng.h"
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "source.h"
 
 enum { TRAIN_K = 16384, TRAIN_SEED = 100, TEST_STREAM = 0, SHOT_STREAM = 1 };
@@ -89,8 +90,7 @@ static ol_status find_labels(maker *m)
 
     if (m->rows.rows[0].n_options > 0)
         return OL_OK;
-    m->labels = calloc((size_t)n, sizeof *m->labels);
-    OL_CHECK(m->labels, OL_ENOMEM, "%s: no memory for its labels", m->spec->file);
+    OL_TRY(OL_ALLOCATE(m->labels, n, "labels"));
     for (int i = 0; i < n; i++) {
         const ol_row *row = &m->rows.rows[i];
 
@@ -177,18 +177,16 @@ static ol_status plan_target(maker *m)
 
 static ol_status shuffle_rows(maker *m)
 {
-    const size_t n = (size_t)m->rows.n;
+    const int n = m->rows.n;
     ol_rng rng = ol_rng_stream(0, OL_RNG_SPLIT, TEST_STREAM, 0);
 
-    m->order = calloc(n, sizeof *m->order);
-    m->pool = calloc(n, sizeof *m->pool);
-    m->shots = calloc(n, sizeof *m->shots);
-    m->used = calloc(n, sizeof *m->used);
-    OL_CHECK(m->order && m->pool && m->shots && m->used, OL_ENOMEM, "%s: no memory for its rows",
-             m->spec->file);
-    for (int i = 0; i < m->rows.n; i++)
+    OL_TRY(OL_ALLOCATE(m->order, n, "rows"));
+    OL_TRY(OL_ALLOCATE(m->pool, n, "rows"));
+    OL_TRY(OL_ALLOCATE(m->shots, n, "rows"));
+    OL_TRY(OL_ALLOCATE(m->used, n, "rows"));
+    for (int i = 0; i < n; i++)
         m->order[i] = i;
-    ol_rng_shuffle(&rng, m->order, m->rows.n);
+    ol_rng_shuffle(&rng, m->order, n);
     return OL_OK;
 }
 

@@ -112,10 +112,8 @@ static ol_status fill_task(const ol_sampler *s, train_task *task, ol_tokenizer *
 {
     const int need = rows_needed(s);
 
-    task->rows = calloc((size_t)rows->n, sizeof *task->rows);
-    task->targets = calloc((size_t)rows->n, sizeof *task->targets);
-    OL_CHECK(task->rows && task->targets, OL_ENOMEM, "%s: no memory for %d rows", rows->path,
-             rows->n);
+    OL_TRY(OL_ALLOCATE(task->rows, rows->n, "rows"));
+    OL_TRY(OL_ALLOCATE(task->targets, rows->n, "rows"));
     for (int i = 0; i < rows->n; i++)
         OL_TRY(add_row(s, task, tokenizer, rows, &rows->rows[i]));
     if (task->n < need || task->n_targets < prompts_of(s))
@@ -176,8 +174,7 @@ static ol_status load_tasks(ol_sampler *s, const ol_sampler_spec *spec, const ol
     int few_shot = 0;
 
     OL_CHECK(setting->train.n > 0, OL_EDATA, "%s: \"train\" names no task", setting->path);
-    s->tasks = calloc((size_t)setting->train.n, sizeof *s->tasks);
-    OL_CHECK(s->tasks, OL_ENOMEM, "%s: no memory for its tasks", setting->path);
+    OL_TRY(OL_ALLOCATE(s->tasks, setting->train.n, "tasks"));
     for (int i = 0; i < setting->train.n; i++) {
         train_task *task = &s->tasks[s->n++];
         OL_AUTO(ol_task_config_finish) ol_task_config config = {0};

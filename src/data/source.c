@@ -41,8 +41,7 @@ static ol_status read_columns(const char *path, int line, char *text, ol_row *ro
     OL_TRY(copy(path, columns[1], &row->output));
     if (n == 2)
         return OL_OK;
-    row->options = calloc((size_t)n, sizeof *row->options);
-    OL_CHECK(row->options, OL_ENOMEM, "%s: no memory for its rows", path);
+    OL_TRY(OL_ALLOCATE(row->options, n, "options"));
     for (int i = 2; i < n; i++) {
         CHECK_LINE(columns[i][0] != '\0', "column %d, an option, is empty", i + 1);
         OL_TRY(copy(path, columns[i], &row->options[row->n_options]));

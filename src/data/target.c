@@ -120,10 +120,9 @@ static ol_status tokenize_shots(ol_target *t, int n)
              t->shots.n, n,
              t->prompt.shots >= n ? "eval.shots of a job, --k of prompts," : "eval.adapt_rows",
              t->shots.n);
-    t->examples = calloc((size_t)n, sizeof *t->examples);
-    t->demos = calloc((size_t)n, sizeof *t->demos);
-    t->others = calloc((size_t)n, sizeof *t->others);
-    OL_CHECK(t->examples && t->demos && t->others, OL_ENOMEM, "%s: no memory for %d rows", path, n);
+    OL_TRY(OL_ALLOCATE(t->examples, n, "examples"));
+    OL_TRY(OL_ALLOCATE(t->demos, n, "examples"));
+    OL_TRY(OL_ALLOCATE(t->others, n, "examples"));
     for (int i = 0; i < n; i++) {
         const ol_row *row = &t->shots.rows[i];
 

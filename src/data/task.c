@@ -18,8 +18,7 @@ ol_status names_copy(const char *path, const json_t *list, char ***out, int *n)
     *n = 0;
     if (size == 0)
         return OL_OK;
-    *out = calloc(size, sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "%s: no memory for a list of %zu strings", path, size);
+    OL_TRY(OL_ALLOCATE(*out, size, "strings"));
     for (size_t i = 0; i < size; i++) {
         char *copy = strdup(json_string_value(json_array_get(list, i)));
 
@@ -190,8 +189,7 @@ static ol_status read_groups(json_t *object, ol_setting *out)
         return OL_OK;
     OL_CHECK(json_is_object(groups), OL_EDATA,
              "%s: \"groups\" must name lists of tasks, as {\"new\": [\"task\"]}", out->path);
-    out->groups = calloc(json_object_size(groups) + 1, sizeof *out->groups);
-    OL_CHECK(out->groups, OL_ENOMEM, "%s: no memory to read it", out->path);
+    OL_TRY(OL_ALLOCATE(out->groups, json_object_size(groups), "groups"));
     json_object_foreach(groups, name, list)
     {
         ol_group *group = &out->groups[out->n_groups++];

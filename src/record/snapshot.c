@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "outerloop/base/log.h"     /* ol_log_warn */
+#include "outerloop/base/size.h"    /* OL_ALLOCATE */
 #include "outerloop/job/start.h"    /* ol_start_path */
 #include "outerloop/model/import.h" /* ol_import_weights, ol_import_adapter */
 
@@ -32,8 +33,7 @@ static ol_status list_tensors(const ol_model *model, const ol_job *job, ol_tenso
     const ol_learner_spec learner = job ? ol_job_learner_spec(job) : (ol_learner_spec){0};
 
     *n = ol_learner_tensors(model, job ? &learner : NULL, NULL);
-    *tensors = calloc((size_t)*n, sizeof **tensors);
-    OL_CHECK(*tensors, OL_ENOMEM, "checkpoint: no memory for a list of %d tensors", *n);
+    OL_TRY(OL_ALLOCATE(*tensors, *n, "tensors of a checkpoint"));
     ol_learner_tensors(model, job ? &learner : NULL, *tensors);
     return OL_OK;
 }
@@ -42,8 +42,7 @@ ol_status ol_snapshot_tensors(const ol_model *model, const ol_job *job, const ol
                               ol_tensor **tensors, ol_checkpoint_tensor **out, int *n)
 {
     OL_TRY(list_tensors(model, job, tensors, n));
-    *out = calloc((size_t)*n, sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "checkpoint: no memory for a list of %d tensors", *n);
+    OL_TRY(OL_ALLOCATE(*out, *n, "tensors of a checkpoint"));
     for (int i = 0; i < *n; i++) {
         const ol_tensor *p = &(*tensors)[i];
 

@@ -104,15 +104,13 @@ static ol_status summarise(const report_learner *l, const report_subject *of, in
 
 ol_status report_summarise(ol_report *r)
 {
-    const size_t words = (size_t)r->words.n + 1;
     size_t scores = 1, n;
 
     for (int i = 0; i < r->n_learners; i++)
         scores += r->learners[i].n_scores;
-    r->scored = calloc((size_t)r->n_learners + 1, sizeof *r->scored);
-    r->counts = calloc(scores, sizeof *r->counts);
-    r->subjects = calloc(2 * words, sizeof *r->subjects);
-    OL_CHECK(r->scored && r->counts && r->subjects, OL_ENOMEM, "no memory for a report");
+    OL_TRY(OL_ALLOCATE(r->scored, r->n_learners, "learners"));
+    OL_TRY(OL_ALLOCATE(r->counts, scores, "counts"));
+    OL_TRY(OL_ALLOCATE(r->subjects, 2 * (r->words.n + 1), "subjects"));
     list_scores(r);
     n = (size_t)r->n_scored * (size_t)r->n_counts * (size_t)r->n_subjects;
     OL_TRY(OL_ALLOCATE(r->stats, n, "numbers of a report"));
