@@ -310,8 +310,8 @@ static ol_status read_mark(const ol_checkpoint *file, ol_run_mark *mark)
 {
     const ol_archive *archive = ol_checkpoint_archive(file);
 
-    mark->step = ol_checkpoint_step(file);
-    snprintf(mark->run_id, sizeof mark->run_id, "%s", ol_checkpoint_run_id(file));
+    mark->step = ol_checkpoint_head(file)->step;
+    snprintf(mark->run_id, sizeof mark->run_id, "%s", ol_checkpoint_head(file)->run_id);
     OL_TRY(ol_archive_get_i64(archive, "/", "tokens", &mark->tokens));
     OL_TRY(ol_archive_get_f64(archive, "/", "seconds", &mark->seconds));
     return ol_archive_get_i64(archive, "/", "restarts", &mark->restarts);
@@ -329,8 +329,8 @@ static ol_status is_own(void *payload, const char *path, const ol_checkpoint *fi
     const owner *own = payload;
 
     OL_TRY(ol_start_check_shape(file, path, own->model));
-    OL_TRY(
-        ol_job_same_run(own->job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file))));
+    OL_TRY(ol_job_same_run(own->job, path, ol_checkpoint_head(file)->job,
+                           strlen(ol_checkpoint_head(file)->job)));
     return check_frozen(file, path, own->model);
 }
 
@@ -343,7 +343,7 @@ static ol_status read_state(const char *path, const ol_job *job, const ol_model 
     OL_TRY(read_part(file, model, job, OL_CHECKPOINT_PARAMS, state->theta));
     OL_TRY(read_part(file, model, job, OL_CHECKPOINT_M, state->m));
     OL_TRY(read_part(file, model, job, OL_CHECKPOINT_V, state->v));
-    state->t = ol_checkpoint_moments_step(file);
+    state->t = ol_checkpoint_head(file)->moments_step;
     return read_mark(file, mark);
 }
 

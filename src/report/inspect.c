@@ -123,7 +123,7 @@ ol_status ol_inspect_broken(inspection *s, const char *path)
  * it has none. */
 static const char *own_of(const ol_checkpoint *file)
 {
-    const char *text = ol_checkpoint_job(file), *own = NULL;
+    const char *text = ol_checkpoint_head(file)->job, *own = NULL;
     OL_AUTO_JOB *job = NULL;
 
     if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
@@ -200,12 +200,12 @@ static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
 
     OL_TRY(ol_inspect_file(s->out, "checkpoint", ol_archive_path(archive)));
     OL_TRY(ol_inspect_line(s->out, "step", "%lld meta-steps, %lld optimizer steps",
-                           (long long)ol_checkpoint_step(file),
-                           (long long)ol_checkpoint_moments_step(file)));
+                           (long long)ol_checkpoint_head(file)->step,
+                           (long long)ol_checkpoint_head(file)->moments_step));
     if (ol_archive_has_attribute(archive, "/", "origin"))
         OL_TRY(describe_import(archive, s->out));
     else
-        OL_TRY(ol_inspect_job("job", ol_checkpoint_job(file), s->out));
+        OL_TRY(ol_inspect_job("job", ol_checkpoint_head(file)->job, s->out));
     OL_TRY(show_attributes(archive, "/model", "model", s->out));
     OL_TRY(count_tensors(archive, own, t));
     OL_TRY(ol_inspect_line(s->out, "tensors", "%d, %lld parameters%s", t[0].tensors,
@@ -215,9 +215,9 @@ static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
         OL_TRY(ol_inspect_line(s->out, own, "%lld, from %.4g to %.4g, mean %.4g",
                                (long long)t[1].reals, t[1].least, t[1].most,
                                t[1].sum / (double)t[1].reals));
-    OL_TRY(ol_inspect_line(s->out, "run", "%s, seed %llu", ol_checkpoint_run_id(file),
-                           (unsigned long long)ol_checkpoint_seed(file)));
-    return ol_inspect_line(s->out, "digest", "%s", ol_checkpoint_digest(file));
+    OL_TRY(ol_inspect_line(s->out, "run", "%s, seed %llu", ol_checkpoint_head(file)->run_id,
+                           (unsigned long long)ol_checkpoint_head(file)->seed));
+    return ol_inspect_line(s->out, "digest", "%s", ol_checkpoint_head(file)->digest);
 }
 
 static const char *name_of(const char *path)
@@ -253,17 +253,17 @@ static ol_status list_checkpoint(inspection *s, const ol_checkpoint *file)
 
     size_text(path, size);
     OL_TRY(ol_text_format(s->out, "  %-16s %10s  ", name_of(path), size));
-    return add_digest(ol_checkpoint_digest(file), s->out);
+    return add_digest(ol_checkpoint_head(file)->digest, s->out);
 }
 
 /* How far the rows of the folder's job have to go. */
 static ol_status note_step(inspection *s, const ol_checkpoint *file)
 {
-    const char *job = ol_checkpoint_job(file);
+    const char *job = ol_checkpoint_head(file)->job;
 
-    if (s->job && ol_checkpoint_step(file) > s->saved_to &&
+    if (s->job && ol_checkpoint_head(file)->step > s->saved_to &&
         ol_job_same_run(s->job, "job", job, strlen(job)) == OL_OK)
-        s->saved_to = ol_checkpoint_step(file);
+        s->saved_to = ol_checkpoint_head(file)->step;
     return OL_OK;
 }
 

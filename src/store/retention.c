@@ -157,8 +157,8 @@ ol_status ol_checkpoint_prune(const char *folder, const char *newest, ol_checkpo
     keep.last = keep.last < 1 ? 1 : keep.last;
     OL_TRY(ol_checkpoint_open(newest, &checkpoint));
     OL_TRY(list_candidates(folder, &all));
-    OL_TRY(prune(&all, newest, ol_checkpoint_run_id(checkpoint), ol_checkpoint_step(checkpoint),
-                 keep, removed));
+    OL_TRY(prune(&all, newest, ol_checkpoint_head(checkpoint)->run_id,
+                 ol_checkpoint_head(checkpoint)->step, keep, removed));
     /* what an earlier write that failed could not take away */
     return ol_each_file(folder, "step-*.h5.tmp-*", remove_file, &leftovers);
 }
