@@ -250,12 +250,21 @@ ol_status ol_commit_file(const char *from, const char *to)
     return OL_OK;
 }
 
+ol_status ol_commit_aside(ol_status made, const char *aside, const char *to)
+{
+    const ol_status status = made == OL_OK ? ol_commit_file(aside, to) : made;
+
+    if (status != OL_OK)
+        unlink(aside);
+    return status;
+}
+
 ol_status ol_write_file(const char *path, const char *text, size_t size)
 {
     char aside[PATH_MAX];
     FILE *out;
     int failed = 0;
-    ol_status status;
+    ol_status status = OL_OK;
 
     OL_TRY(ol_check_output(path));
     OL_TRY(ol_path_format(aside, "%s.tmp-%ld", path, (long)getpid()));
@@ -265,11 +274,9 @@ ol_status ol_write_file(const char *path, const char *text, size_t size)
         failed = errno;
     if (fclose(out) != 0 && !failed)
         failed = errno;
-    status = failed ? ol_fail(OL_EIO, "%s: cannot write: %s", aside, strerror(failed))
-                    : ol_commit_file(aside, path);
-    if (status != OL_OK)
-        unlink(aside);
-    return status;
+    if (failed)
+        status = ol_fail(OL_EIO, "%s: cannot write: %s", aside, strerror(failed));
+    return ol_commit_aside(status, aside, path);
 }
 
 /* Bytes of the code point at s, 0 when it is not valid UTF-8. */

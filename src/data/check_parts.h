@@ -14,7 +14,7 @@ typedef struct task_check {
     bool target;
     int rows, seeds, twice;
     int32_t *lengths; /* [n_lengths] tokens of examples */
-    size_t n_lengths, room;
+    size_t n_lengths;
     ol_cut cut;
     row_keys keys;  /* of training rows, or of test rows   */
     row_keys shots; /* of the k-shot files of a target     */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "check_parts.h"
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 
 enum { NAME = 25, NUMBER_TEXT = 24 };
 
@@ -12,7 +13,7 @@ enum { NAME = 25, NUMBER_TEXT = 24 };
 typedef struct check_line {
     int64_t rows, twice, seen;
     int least_seeds, most_seeds;
-    int32_t *lengths; /* [n], owned */
+    int32_t *lengths; /* [n] */
     size_t n;
     ol_cut cut;
     bool targets;
@@ -109,14 +110,14 @@ static int64_t count_seen(const setting_check *s, const task_check *t)
 static ol_status add_tasks(const checker *c, const setting_check *s, const char *name, int first,
                            int n, ol_text *out)
 {
-    check_line l = {0};
-    size_t lengths = 1;
-    ol_status status;
+    OL_AUTO_FREE int32_t *lengths = NULL;
+    size_t n_lengths = 0;
 
     for (int i = first; i < first + n; i++)
-        lengths += c->tasks[s->tasks[i]].n_lengths;
-    l.lengths = malloc(lengths * sizeof *l.lengths);
-    OL_CHECK(l.lengths, OL_ENOMEM, "%s: no memory for its lengths", s->name);
+        n_lengths += c->tasks[s->tasks[i]].n_lengths;
+    OL_TRY(OL_ALLOCATE(lengths, n_lengths, "lengths of examples"));
+    check_line l = {.lengths = lengths};
+
     for (int i = first; i < first + n; i++) {
         const task_check *t = &c->tasks[s->tasks[i]];
 
@@ -131,9 +132,7 @@ static ol_status add_tasks(const checker *c, const setting_check *s, const char 
         l.n += t->n_lengths;
         ol_cut_add(&l.cut, &t->cut);
     }
-    status = add_line(c, name, &l, out);
-    free(l.lengths);
-    return status;
+    return add_line(c, name, &l, out);
 }
 
 static ol_status add_role(const checker *c, const setting_check *s, const char *what, int first,

@@ -24,16 +24,12 @@ static json_t *list_of(const char *const *strings, int n)
 ol_status layout_append_row(ol_text *text, const char *task, const char *input, const char *output,
                             const char *const *options, int n_options)
 {
-    json_t *row = json_pack("{s:s, s:s, s:s, s:o}", "task", task, "input", input, "output", output,
-                            "options", list_of(options, n_options));
-    char *dump = row ? json_dumps(row, JSON_PRESERVE_ORDER) : NULL;
-    ol_status status;
+    json_auto_t *row = json_pack("{s:s, s:s, s:s, s:o}", "task", task, "input", input, "output",
+                                 output, "options", list_of(options, n_options));
+    OL_AUTO_FREE char *dump = row ? json_dumps(row, JSON_PRESERVE_ORDER) : NULL;
 
-    json_decref(row);
     OL_CHECK(dump, OL_ENOMEM, "task %s: no memory for a row", task);
-    status = ol_text_format(text, "%s\n", dump);
-    free(dump);
-    return status;
+    return ol_text_format(text, "%s\n", dump);
 }
 
 ol_status layout_make_folders(const char *root, const char *task)
@@ -80,16 +76,12 @@ ol_status layout_write_task(const char *root, const char *task, const char *type
 
 ol_status layout_write_json(const char *path, json_t *value)
 {
-    char *dump = value ? json_dumps(value, JSON_PRESERVE_ORDER | JSON_INDENT(1)) : NULL;
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO_FREE char *dump =
+        value ? json_dumps(value, JSON_PRESERVE_ORDER | JSON_INDENT(1)) : NULL;
+    OL_AUTO_TEXT text = {0};
 
     json_decref(value);
     OL_CHECK(dump, OL_ENOMEM, "%s: no memory to write it", path);
-    status = ol_text_format(&text, "%s\n", dump);
-    free(dump);
-    if (status == OL_OK)
-        status = write_file(path, &text);
-    ol_text_finish(&text);
-    return status;
+    OL_TRY(ol_text_format(&text, "%s\n", dump));
+    return write_file(path, &text);
 }

@@ -8,6 +8,7 @@
 #include "layout.h"
 #include "outerloop/base/file.h"
 #include "outerloop/base/rng.h"
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "source.h"
 
 enum { TRAIN_K = 16384, TRAIN_SEED = 100, TEST_STREAM = 0, SHOT_STREAM = 1 };
@@ -66,18 +67,11 @@ static ol_status check_spec(const ol_make_spec *spec)
 static ol_status leave_out_repeats(maker *m, ol_made *made)
 {
     const int n = m->rows.n;
-    bool *keep = calloc((size_t)n, sizeof *keep);
-    ol_status status = keep ? ol_rows_find_repeats(&m->rows, keep)
-                            : ol_fail(OL_ENOMEM, "%s: no memory for its rows", m->spec->file);
 
-    for (int i = 0; i < n && status == OL_OK; i++)
-        keep[i] = !keep[i];
-    if (status == OL_OK)
-        ol_rows_filter(&m->rows, keep);
+    OL_TRY(ol_rows_drop_repeats(&m->rows));
     made->rows = m->rows.n;
     made->repeats = n - m->rows.n;
-    free(keep);
-    return status;
+    return OL_OK;
 }
 
 static int label_of(const maker *m, const ol_row *row)
@@ -96,8 +90,7 @@ static ol_status find_labels(maker *m)
 
     if (m->rows.rows[0].n_options > 0)
         return OL_OK;
-    m->labels = calloc((size_t)n, sizeof *m->labels);
-    OL_CHECK(m->labels, OL_ENOMEM, "%s: no memory for its labels", m->spec->file);
+    OL_TRY(OL_ALLOCATE(m->labels, n, "labels"));
     for (int i = 0; i < n; i++) {
         const ol_row *row = &m->rows.rows[i];
 
@@ -127,15 +120,11 @@ static ol_status append(const maker *m, int i, ol_text *text)
 static ol_status write_file(const maker *m, const int *rows, int n, int k, int seed,
                             const char *split)
 {
-    ol_text text = {0};
-    ol_status status = OL_OK;
+    OL_AUTO_TEXT text = {0};
 
-    for (int i = 0; i < n && status == OL_OK; i++)
-        status = append(m, rows[i], &text);
-    if (status == OL_OK)
-        status = layout_write_rows(m->spec->root, m->spec->task, k, seed, split, &text);
-    ol_text_finish(&text);
-    return status;
+    for (int i = 0; i < n; i++)
+        OL_TRY(append(m, rows[i], &text));
+    return layout_write_rows(m->spec->root, m->spec->task, k, seed, split, &text);
 }
 
 /* Take n rows of pool[0..size-1] that are not used, label by label in turn while a label has any.
@@ -188,18 +177,16 @@ static ol_status plan_target(maker *m)
 
 static ol_status shuffle_rows(maker *m)
 {
-    const size_t n = (size_t)m->rows.n;
+    const int n = m->rows.n;
     ol_rng rng = ol_rng_stream(0, OL_RNG_SPLIT, TEST_STREAM, 0);
 
-    m->order = calloc(n, sizeof *m->order);
-    m->pool = calloc(n, sizeof *m->pool);
-    m->shots = calloc(n, sizeof *m->shots);
-    m->used = calloc(n, sizeof *m->used);
-    OL_CHECK(m->order && m->pool && m->shots && m->used, OL_ENOMEM, "%s: no memory for its rows",
-             m->spec->file);
-    for (int i = 0; i < m->rows.n; i++)
+    OL_TRY(OL_ALLOCATE(m->order, n, "rows"));
+    OL_TRY(OL_ALLOCATE(m->pool, n, "rows"));
+    OL_TRY(OL_ALLOCATE(m->shots, n, "rows"));
+    OL_TRY(OL_ALLOCATE(m->used, n, "rows"));
+    for (int i = 0; i < n; i++)
         m->order[i] = i;
-    ol_rng_shuffle(&rng, m->order, m->rows.n);
+    ol_rng_shuffle(&rng, m->order, n);
     return OL_OK;
 }
 
@@ -234,7 +221,7 @@ static ol_status read_setting(const char *path, json_t **out)
 static ol_status plan_setting(const ol_make_spec *spec, const char *path, ol_made *made,
                               json_t **out)
 {
-    ol_setting lists;
+    OL_AUTO(ol_setting_finish) ol_setting lists = {0};
 
     made->setting_is_new = !ol_path_exists(path);
     if (!made->setting_is_new)
@@ -246,7 +233,6 @@ static ol_status plan_setting(const ol_make_spec *spec, const char *path, ol_mad
     OL_TRY(ol_setting_read(spec->root, spec->train_from, &lists));
     for (int i = 0; i < lists.train.n; i++)
         json_array_append_new(json_object_get(*out, "train"), json_string(lists.train.names[i]));
-    ol_setting_finish(&lists);
     return OL_OK;
 }
 
@@ -269,8 +255,7 @@ static ol_status make(maker *m, ol_made *made)
 {
     const ol_make_spec *spec = m->spec;
     char path[PATH_MAX];
-    json_t *setting = NULL;
-    ol_status status;
+    json_auto_t *setting = NULL;
 
     OL_TRY(check_spec(spec));
     OL_TRY(source_read(spec->file, &m->rows));
@@ -282,15 +267,10 @@ static ol_status make(maker *m, ol_made *made)
     made->labels = m->n_labels;
     made->test = m->test;
     OL_TRY(ol_path_format(path, "%s/config/%s.json", spec->root, spec->setting));
-    status = plan_setting(spec, path, made, &setting);
-    if (status == OL_OK)
-        status = add_name(setting, path, spec->train ? "train" : "test", spec->task);
-    if (status == OL_OK)
-        status = write_task(m);
-    if (status == OL_OK)
-        return layout_write_json(path, setting);
-    json_decref(setting);
-    return status;
+    OL_TRY(plan_setting(spec, path, made, &setting));
+    OL_TRY(add_name(setting, path, spec->train ? "train" : "test", spec->task));
+    OL_TRY(write_task(m));
+    return layout_write_json(path, json_incref(setting));
 }
 
 ol_status ol_task_make(const ol_make_spec *spec, ol_made *made)

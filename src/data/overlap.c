@@ -4,18 +4,16 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "row_keys.h"
 
 static ol_status add_file(row_keys *keys, const char *path, int cap, int task)
 {
-    ol_rows rows;
-    ol_status status;
+    OL_AUTO_ROWS rows = {0};
 
     /* Of any kind: whoever trains or scores with the file judges its rows. */
     OL_TRY(ol_rows_read_test(path, NULL, cap, &rows));
-    status = row_keys_add(keys, &rows, task);
-    ol_rows_finish(&rows);
-    return status;
+    return row_keys_add(keys, &rows, task);
 }
 
 static ol_status read_training(const char *root, const ol_setting *setting, int cap,
@@ -52,16 +50,13 @@ static void count_shared(const row_keys *train, const row_keys *test, int64_t *s
 static ol_status add_pair(const ol_setting *setting, int train, int test, int64_t rows,
                           ol_overlap *out)
 {
-    ol_overlap_pair *grown = realloc(out->pairs, (size_t)(out->n + 1) * sizeof *grown);
     ol_overlap_pair *pair;
 
-    OL_CHECK(grown, OL_ENOMEM, "%s: no memory for its overlaps", setting->path);
-    out->pairs = grown;
-    pair = &grown[out->n];
+    OL_TRY(OL_GROW(out->pairs, out->n, "overlaps"));
+    pair = &out->pairs[out->n++];
     *pair = (ol_overlap_pair){.train = strdup(setting->train.names[train]),
                               .test = strdup(setting->test.names[test]),
                               .rows = rows};
-    out->n++;
     OL_CHECK(pair->train && pair->test, OL_ENOMEM, "%s: no memory for its overlaps", setting->path);
     pair->same_task = strcmp(pair->train, pair->test) == 0;
     out->same_tasks += pair->same_task;
@@ -95,15 +90,16 @@ static ol_status add_target(const search *s, const char *name, row_keys *test)
     return OL_OK;
 }
 
-static ol_status compare_target(search *s, int target, row_keys *test, ol_overlap *out)
+static ol_status compare_target(search *s, int target, ol_overlap *out)
 {
     const ol_setting *setting = s->setting;
     const char *name = setting->test.names[target];
+    OL_AUTO(row_keys_finish) row_keys test = {0};
 
-    OL_TRY(add_target(s, name, test));
-    row_keys_distinct(test);
+    OL_TRY(add_target(s, name, &test));
+    row_keys_distinct(&test);
     memset(s->shared, 0, (size_t)setting->train.n * sizeof *s->shared);
-    count_shared(&s->train, test, s->shared, out);
+    count_shared(&s->train, &test, s->shared, out);
     for (int i = 0; i < setting->train.n; i++)
         if (s->shared[i] > 0 || strcmp(setting->train.names[i], name) == 0)
             OL_TRY(add_pair(setting, i, target, s->shared[i], out));
@@ -112,24 +108,17 @@ static ol_status compare_target(search *s, int target, row_keys *test, ol_overla
 
 static ol_status compare_all(search *s, int train_cap, ol_overlap *out)
 {
-    ol_status status = OL_OK;
-
     OL_TRY(read_training(s->root, s->setting, train_cap, &s->train, out));
-    s->shared = calloc((size_t)s->setting->train.n + 1, sizeof *s->shared);
-    OL_CHECK(s->shared, OL_ENOMEM, "%s: no memory for its tasks", s->setting->path);
-    for (int i = 0; i < s->setting->test.n && status == OL_OK; i++) {
-        row_keys test = {0};
-
-        status = compare_target(s, i, &test, out);
-        row_keys_finish(&test);
-    }
-    return status;
+    OL_TRY(OL_ALLOCATE(s->shared, s->setting->train.n, "tasks"));
+    for (int i = 0; i < s->setting->test.n; i++)
+        OL_TRY(compare_target(s, i, out));
+    return OL_OK;
 }
 
 ol_status ol_overlap_find(const char *root, const char *setting, ol_holdout holdout, int train_cap,
                           const int *seeds, int n_seeds, int shots, ol_overlap *out)
 {
-    ol_setting lists;
+    OL_AUTO(ol_setting_finish) ol_setting lists = {0};
     search s = {
         .root = root, .setting = &lists, .seeds = seeds, .n_seeds = n_seeds, .shots = shots};
     ol_status status;
@@ -141,7 +130,6 @@ ol_status ol_overlap_find(const char *root, const char *setting, ol_holdout hold
         status = compare_all(&s, train_cap, out);
     row_keys_finish(&s.train);
     free(s.shared);
-    ol_setting_finish(&lists);
     if (status != OL_OK)
         ol_overlap_finish(out);
     return status;

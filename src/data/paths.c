@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "outerloop/base/text.h" /* ol_text */
 
 enum { TRAIN_SEED = 100, METAICL_TRAIN_K = 16384, METAICL_K = 16, ANY_SEED = -1 };
@@ -69,25 +70,21 @@ ol_status ol_task_seeds(const char *root, const char *task, const char *split, i
     char folder[PATH_MAX];
     const struct dirent *entry;
     DIR *dir;
-    int room = 0, distinct = 0;
+    int distinct = 0;
+    ol_status status = OL_OK;
 
     *seeds = NULL;
     *n = 0;
     OL_TRY(ol_path_format(folder, "%s/data/%s", root, task));
     dir = opendir(folder);
-    while (dir && (entry = readdir(dir))) {
+    while (dir && status == OL_OK && (entry = readdir(dir))) {
         int k, seed;
 
         if (!parse_name(entry->d_name, task, ANY_SEED, split, &k, &seed) || k == METAICL_TRAIN_K)
             continue;
-        if (*n == room) {
-            int *grown = realloc(*seeds, (size_t)(room += 64) * sizeof *grown);
-
-            if (!grown)
-                break;
-            *seeds = grown;
-        }
-        (*seeds)[(*n)++] = seed;
+        status = OL_GROW(*seeds, *n, "seeds");
+        if (status == OL_OK)
+            (*seeds)[(*n)++] = seed;
     }
     if (dir)
         closedir(dir);
@@ -97,7 +94,7 @@ ol_status ol_task_seeds(const char *root, const char *task, const char *split, i
         if (i == 0 || (*seeds)[i] != (*seeds)[i - 1])
             (*seeds)[distinct++] = (*seeds)[i];
     *n = distinct;
-    return OL_OK;
+    return status;
 }
 
 /* "SETTING: names task T, but there is no file F", as far as each is known. */
@@ -113,10 +110,11 @@ static ol_status missing(const char *named_in, const char *task, const char *fol
 static ol_status missing_seed(const char *root, const char *task, const char *named_in,
                               const char *folder, int k, int seed, const char *split)
 {
-    ol_text remedy = {0};
-    int *seeds, n;
-    ol_status status = ol_task_seeds(root, task, split, &seeds, &n);
+    OL_AUTO_TEXT remedy = {0};
+    OL_AUTO_FREE int *seeds = NULL;
+    int n;
 
+    OL_TRY(ol_task_seeds(root, task, split, &seeds, &n));
     if (n == 0)
         ol_text_format(&remedy, "; there is none of another seed either: check the task's name");
     for (int i = 0; i < n; i++)
@@ -124,11 +122,7 @@ static ol_status missing_seed(const char *root, const char *task, const char *na
                        seeds[i]);
     if (n > 0)
         ol_text_format(&remedy, " (eval.seeds of a job, --seed of prompts)");
-    free(seeds);
-    if (status == OL_OK)
-        status = missing(named_in, task, folder, k, seed, split, remedy.data ? remedy.data : "");
-    ol_text_finish(&remedy);
-    return status;
+    return missing(named_in, task, folder, k, seed, split, remedy.data ? remedy.data : "");
 }
 
 ol_status ol_task_train_path(const char *root, const char *task, const char *named_in,

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "outerloop/base/text.h" /* ol_text */
 
 static int compare_rows(const void *a, const void *b)
@@ -14,42 +15,29 @@ static int compare_rows(const void *a, const void *b)
     return order != 0 ? order : (x->tag > y->tag) - (x->tag < y->tag);
 }
 
-static ol_status make_room(row_keys *keys, size_t more)
+static ol_status add_key(row_keys *keys, row_key key)
 {
-    const size_t room = 2 * (keys->n + more);
-    row_key *grown;
-
-    if (keys->n + more <= keys->room)
-        return OL_OK;
-    grown = realloc(keys->keys, room * sizeof *grown);
-    OL_CHECK(grown, OL_ENOMEM, "no memory to compare %zu rows", room);
-    keys->keys = grown;
-    keys->room = room;
+    OL_TRY(OL_GROW(keys->keys, keys->n, "rows to compare"));
+    keys->keys[keys->n++] = key;
     return OL_OK;
 }
 
 /* @param numbered  tags are the numbers of the rows, from `tag` on */
 static ol_status add(row_keys *keys, const ol_rows *rows, int tag, bool numbered)
 {
-    ol_text text = {0};
-    ol_status status = make_room(keys, (size_t)rows->n);
+    OL_AUTO_TEXT text = {0};
 
-    for (int i = 0; i < rows->n && status == OL_OK; i++) {
+    for (int i = 0; i < rows->n; i++) {
         const ol_row *row = &rows->rows[i];
-        row_key *key = &keys->keys[keys->n];
+        row_key key = {.tag = numbered ? tag + i : tag};
 
         text.size = 0; /* both strings with their NUL, so that their border counts */
-        status = ol_text_append(&text, row->input, strlen(row->input) + 1);
-        if (status == OL_OK)
-            status = ol_text_append(&text, row->output, strlen(row->output) + 1);
-        if (status != OL_OK)
-            break;
-        ol_digest(text.data, text.size, key->digest);
-        key->tag = numbered ? tag + i : tag;
-        keys->n++;
+        OL_TRY(ol_text_append(&text, row->input, strlen(row->input) + 1));
+        OL_TRY(ol_text_append(&text, row->output, strlen(row->output) + 1));
+        ol_digest(text.data, text.size, key.digest);
+        OL_TRY(add_key(keys, key));
     }
-    ol_text_finish(&text);
-    return status;
+    return OL_OK;
 }
 
 ol_status row_keys_add(row_keys *keys, const ol_rows *rows, int tag)
@@ -59,10 +47,8 @@ ol_status row_keys_add(row_keys *keys, const ol_rows *rows, int tag)
 
 ol_status row_keys_join(row_keys *keys, const row_keys *more)
 {
-    OL_TRY(make_room(keys, more->n));
-    if (more->n > 0)
-        memcpy(keys->keys + keys->n, more->keys, more->n * sizeof *more->keys);
-    keys->n += more->n;
+    for (size_t i = 0; i < more->n; i++)
+        OL_TRY(add_key(keys, more->keys[i]));
     return OL_OK;
 }
 
@@ -84,17 +70,19 @@ void row_keys_distinct(row_keys *keys)
     keys->n = kept;
 }
 
-ol_status ol_rows_find_repeats(const ol_rows *rows, bool *repeats)
+ol_status ol_rows_drop_repeats(ol_rows *rows)
 {
-    row_keys keys = {0};
-    const ol_status status = add(&keys, rows, 0, true);
+    OL_AUTO(row_keys_finish) row_keys keys = {0};
+    OL_AUTO_FREE bool *keep = NULL;
 
+    OL_TRY(OL_ALLOCATE(keep, rows->n, "rows"));
+    OL_TRY(add(&keys, rows, 0, true));
     sort(&keys);
     for (size_t i = 0; i < keys.n; i++)
-        repeats[keys.keys[i].tag] =
-            i > 0 && strcmp(keys.keys[i].digest, keys.keys[i - 1].digest) == 0;
-    row_keys_finish(&keys);
-    return status;
+        keep[keys.keys[i].tag] =
+            i == 0 || strcmp(keys.keys[i].digest, keys.keys[i - 1].digest) != 0;
+    ol_rows_filter(rows, keep);
+    return OL_OK;
 }
 
 size_t row_keys_first(const row_keys *keys, const char *digest)

@@ -21,7 +21,7 @@ typedef struct row_key {
 /** Keys that grow. Start from a zero struct. */
 typedef struct row_keys {
     row_key *keys; /**< [n] */
-    size_t n, room;
+    size_t n;
 } row_keys;
 
 /** Add all rows of a file under one tag. Errors: OL_ENOMEM. */

@@ -3,32 +3,53 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <jansson.h>
 
-#include "names.h"
+#include "lines.h"
+#include "outerloop/base/size.h" /* OL_GROW */
 
-/* Where a fault is: OL_EDATA with "path:line: " before the message. */
-#define CHECK_LINE(cond, format, ...)                                                              \
-    OL_CHECK(cond, OL_EDATA, "%s:%d: " format, path, line, ##__VA_ARGS__)
+ol_status line_check(const char *path, int line, const char *text, size_t n)
+{
+    const size_t valid = ol_utf8_valid(text, n);
 
-static ol_status copy_text(const char *path, int line, json_t *object, const char *field,
-                           char **out)
+    CHECK_LINE(valid == n, "byte %zu of the line (0x%02X) is not UTF-8; convert the file to UTF-8",
+               valid + 1, (unsigned)(unsigned char)text[valid]);
+    CHECK_LINE(strncmp(text, "\xEF\xBB\xBF", 3) != 0,
+               "the file begins with a byte order mark; save it as UTF-8 without one");
+    return OL_OK;
+}
+
+ol_status line_json(const char *path, int line, const char *text, size_t n, json_t **out)
+{
+    json_error_t error;
+
+    *out = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
+    CHECK_LINE(*out, "not JSON: %s (column %d); a row is one JSON object on one line", error.text,
+               error.column);
+    return OL_OK;
+}
+
+static ol_status check_field(const char *path, int line, const json_t *value, const char *field,
+                             const char *needs)
+{
+    CHECK_LINE(value, "the row has no \"%s\"; it needs %s", field, needs);
+    CHECK_LINE(json_is_string(value), "\"%s\" must be a string in quotes", field);
+    return OL_OK;
+}
+
+ol_status line_text(const char *path, int line, const json_t *object, const char *field,
+                    const char *needs, char **out)
 {
     const json_t *value = json_object_get(object, field);
 
-    CHECK_LINE(value, "the row has no \"%s\"; it needs task, input, output and options", field);
-    CHECK_LINE(json_is_string(value), "\"%s\" must be a string in quotes", field);
+    OL_TRY(check_field(path, line, value, field, needs));
     *out = strdup(json_string_value(value));
     OL_CHECK(*out, OL_ENOMEM, "%s: no memory for its rows", path);
     return OL_OK;
 }
 
-static ol_status copy_options(const char *path, int line, json_t *object, ol_row *row)
+ol_status line_options(const char *path, int line, const json_t *options, ol_row *row)
 {
-    const json_t *options = json_object_get(object, "options");
-
-    CHECK_LINE(options, "the row has no \"options\"; a task without any writes \"options\": []");
-    CHECK_LINE(json_is_array(options), "\"options\" must be a list of strings");
+    CHECK_LINE(!options || json_is_array(options), "\"options\" must be a list of strings");
     for (size_t i = 0; i < json_array_size(options); i++)
         CHECK_LINE(json_is_string(json_array_get(options, i)),
                    "\"options\" must be a list of strings; number %zu is none", i + 1);
@@ -56,66 +77,46 @@ typedef struct reading {
 static ol_status fill_row(const char *path, int line, const reading *how, json_t *object,
                           ol_row *row)
 {
+    static const char needs[] = "task, input, output and options";
     const json_t *task = json_object_get(object, "task");
+    const json_t *options = json_object_get(object, "options");
 
     CHECK_LINE(json_is_object(object), "a row must be a JSON object {...}");
-    CHECK_LINE(task, "the row has no \"task\"; it needs task, input, output and options");
-    CHECK_LINE(json_is_string(task), "\"task\" must be a string in quotes");
+    OL_TRY(check_field(path, line, task, "task", needs));
     CHECK_LINE(!how->task || strcmp(json_string_value(task), how->task) == 0,
                "the row is of task \"%.80s\", but the file is of task \"%s\"; correct its "
                "\"task\" or move the row",
                json_string_value(task), how->task);
     row->line = line;
-    OL_TRY(copy_text(path, line, object, "input", &row->input));
-    OL_TRY(copy_text(path, line, object, "output", &row->output));
-    OL_TRY(copy_options(path, line, object, row));
+    OL_TRY(line_text(path, line, object, "input", needs, &row->input));
+    OL_TRY(line_text(path, line, object, "output", needs, &row->output));
+    CHECK_LINE(options, "the row has no \"options\"; a task without any writes \"options\": []");
+    OL_TRY(line_options(path, line, options, row));
     return how->test ? OL_OK : check_output(path, line, row);
 }
 
 static ol_status read_row(const char *path, int line, const reading *how, const char *text,
                           size_t n, ol_row *row)
 {
-    const size_t valid = ol_utf8_valid(text, n);
-    json_error_t error;
-    json_t *object;
-    ol_status status;
+    json_auto_t *object = NULL;
 
     CHECK_LINE(strspn(text, " \t\r") < n, "the line is empty; remove it");
-    CHECK_LINE(valid == n, "byte %zu of the line (0x%02X) is not UTF-8; convert the file to UTF-8",
-               valid + 1, (unsigned)(unsigned char)text[valid]);
-    CHECK_LINE(strncmp(text, "\xEF\xBB\xBF", 3) != 0,
-               "the file begins with a byte order mark; save it as UTF-8 without one");
-    object = json_loadb(text, n, JSON_REJECT_DUPLICATES, &error);
-    CHECK_LINE(object, "not JSON: %s (column %d); a row is one JSON object on one line", error.text,
-               error.column);
-    status = fill_row(path, line, how, object, row);
-    json_decref(object);
-    return status;
-}
-
-static ol_status grow_rows(ol_rows *rows, int *room)
-{
-    const int larger = 2 * *room + 64;
-    ol_row *grown = realloc(rows->rows, (size_t)larger * sizeof *grown);
-
-    OL_CHECK(grown, OL_ENOMEM, "%s: no memory for %d rows", rows->path, larger);
-    rows->rows = grown;
-    *room = larger;
-    return OL_OK;
+    OL_TRY(line_check(path, line, text, n));
+    OL_TRY(line_json(path, line, text, n, &object));
+    return fill_row(path, line, how, object, row);
 }
 
 static ol_status read_rows(const char *text, size_t size, const reading *how, int limit,
                            ol_rows *out)
 {
-    int room = 0, line = 1;
+    int line = 1;
 
     for (const char *at = text; at < text + size && (limit == 0 || out->n < limit); line++) {
         const char *end = memchr(at, '\n', (size_t)(text + size - at));
 
         if (!end)
             end = text + size;
-        if (out->n == room)
-            OL_TRY(grow_rows(out, &room));
+        OL_TRY(OL_GROW(out->rows, out->n, "rows"));
         out->rows[out->n] = (ol_row){0};
         OL_TRY(read_row(out->path, line, how, at, (size_t)(end - at), &out->rows[out->n++]));
         at = end + 1;
@@ -127,7 +128,7 @@ static ol_status read_rows(const char *text, size_t size, const reading *how, in
 
 static ol_status read_file(const char *path, const reading *how, int limit, ol_rows *out)
 {
-    char *text;
+    OL_AUTO_FREE char *text = NULL;
     size_t size;
     ol_status status;
 
@@ -136,7 +137,6 @@ static ol_status read_file(const char *path, const reading *how, int limit, ol_r
     out->path = strdup(path);
     status = out->path ? read_rows(text, size, how, limit, out)
                        : ol_fail(OL_ENOMEM, "%s: no memory for its rows", path);
-    free(text);
     if (status != OL_OK)
         ol_rows_finish(out);
     return status;

@@ -8,6 +8,7 @@
 
 #include "outerloop/base/log.h"  /* ol_log_warn   */
 #include "outerloop/base/rng.h"  /* ol_rng_stream */
+#include "outerloop/base/size.h" /* OL_ALLOCATE   */
 #include "outerloop/data/task.h" /* ol_rows       */
 
 /* A kept row: its two tokenized forms, and where it came from. */
@@ -107,17 +108,14 @@ static ol_status too_few(const ol_sampler *s, const train_task *task, const char
 }
 
 static ol_status fill_task(const ol_sampler *s, train_task *task, ol_tokenizer *tokenizer,
-                           const ol_rows *rows, const bool *repeats)
+                           const ol_rows *rows)
 {
     const int need = rows_needed(s);
 
-    task->rows = calloc((size_t)rows->n, sizeof *task->rows);
-    task->targets = calloc((size_t)rows->n, sizeof *task->targets);
-    OL_CHECK(task->rows && task->targets, OL_ENOMEM, "%s: no memory for %d rows", rows->path,
-             rows->n);
+    OL_TRY(OL_ALLOCATE(task->rows, rows->n, "rows"));
+    OL_TRY(OL_ALLOCATE(task->targets, rows->n, "rows"));
     for (int i = 0; i < rows->n; i++)
-        if (!repeats[i])
-            OL_TRY(add_row(s, task, tokenizer, rows, &rows->rows[i]));
+        OL_TRY(add_row(s, task, tokenizer, rows, &rows->rows[i]));
     if (task->n < need || task->n_targets < prompts_of(s))
         return too_few(s, task, rows->path);
     return OL_OK;
@@ -134,10 +132,11 @@ static int descending(const void *a, const void *b)
 static ol_status find_longest(const ol_sampler *s, train_task *task)
 {
     const size_t limit = (size_t)ol_prompt_limit(&s->prompt);
-    size_t *lengths = malloc((size_t)task->n * sizeof *lengths), sum = 0, saved = SIZE_MAX;
+    OL_AUTO_FREE size_t *lengths = NULL;
+    size_t sum = 0, saved = SIZE_MAX;
     ol_example_view view = {0};
 
-    OL_CHECK(lengths, OL_ENOMEM, "task %s: no memory for %d rows", task->name, task->n);
+    OL_TRY(OL_ALLOCATE(lengths, task->n, "rows"));
     for (int i = 0; i < task->n; i++) {
         size_t first;
 
@@ -151,7 +150,6 @@ static ol_status find_longest(const ol_sampler *s, train_task *task)
     qsort(lengths, (size_t)task->n, sizeof *lengths, descending);
     for (int i = 0; i <= s->prompt.shots; i++)
         sum += lengths[i];
-    free(lengths);
     if (saved != SIZE_MAX)
         sum -= saved;
     task->longest = (int)(sum < limit ? sum : limit);
@@ -162,21 +160,12 @@ static ol_status find_longest(const ol_sampler *s, train_task *task)
 static ol_status load_task(const ol_sampler *s, const char *path, int cap, ol_tokenizer *tokenizer,
                            train_task *task)
 {
-    ol_rows rows;
-    bool *repeats;
-    ol_status status;
+    OL_AUTO_ROWS rows = {0};
 
     OL_TRY(ol_rows_read(path, task->name, cap, &rows));
-    repeats = calloc((size_t)rows.n, sizeof *repeats);
-    status = repeats ? ol_rows_find_repeats(&rows, repeats)
-                     : ol_fail(OL_ENOMEM, "%s: no memory for %d rows", path, rows.n);
-    if (status == OL_OK)
-        status = fill_task(s, task, tokenizer, &rows, repeats);
-    if (status == OL_OK)
-        status = find_longest(s, task);
-    free(repeats);
-    ol_rows_finish(&rows);
-    return status;
+    OL_TRY(ol_rows_drop_repeats(&rows));
+    OL_TRY(fill_task(s, task, tokenizer, &rows));
+    return find_longest(s, task);
 }
 
 static ol_status load_tasks(ol_sampler *s, const ol_sampler_spec *spec, const ol_setting *setting,
@@ -185,11 +174,10 @@ static ol_status load_tasks(ol_sampler *s, const ol_sampler_spec *spec, const ol
     int few_shot = 0;
 
     OL_CHECK(setting->train.n > 0, OL_EDATA, "%s: \"train\" names no task", setting->path);
-    s->tasks = calloc((size_t)setting->train.n, sizeof *s->tasks);
-    OL_CHECK(s->tasks, OL_ENOMEM, "%s: no memory for its tasks", setting->path);
+    OL_TRY(OL_ALLOCATE(s->tasks, setting->train.n, "tasks"));
     for (int i = 0; i < setting->train.n; i++) {
         train_task *task = &s->tasks[s->n++];
-        ol_task_config config;
+        OL_AUTO(ol_task_config_finish) ol_task_config config = {0};
         char path[PATH_MAX];
         int k;
 
@@ -197,7 +185,6 @@ static ol_status load_tasks(ol_sampler *s, const ol_sampler_spec *spec, const ol
         OL_CHECK(task->name, OL_ENOMEM, "%s: no memory for its tasks", setting->path);
         OL_TRY(ol_task_train_path(spec->root, task->name, setting->path, path, &k));
         OL_TRY(ol_task_config_read(spec->root, task->name, &config));
-        ol_task_config_finish(&config);
         OL_TRY(load_task(s, path, spec->train_cap, tokenizer, task));
         few_shot += k <= 16;
     }
@@ -221,9 +208,8 @@ static ol_status check_spec(const ol_sampler_spec *spec, const ol_sampler *s)
 
 ol_status ol_sampler_create(const ol_sampler_spec *spec, ol_tokenizer *tokenizer, ol_sampler **out)
 {
-    ol_sampler *s = calloc(1, sizeof *s);
-    ol_setting setting = {0};
-    ol_status status;
+    OL_AUTO(ol_sampler_drop) ol_sampler *s = calloc(1, sizeof *s);
+    OL_AUTO(ol_setting_finish) ol_setting setting = {0};
 
     *out = NULL;
     OL_CHECK(s, OL_ENOMEM, "no memory for the sampler");
@@ -234,19 +220,12 @@ ol_status ol_sampler_create(const ol_sampler_spec *spec, ol_tokenizer *tokenizer
     s->support = spec->support;
     s->query = spec->query;
     s->seed = spec->seed;
-    status = check_spec(spec, s);
-    if (status == OL_OK)
-        status = ol_setting_read(spec->root, spec->setting, &setting);
-    if (status == OL_OK)
-        status = ol_setting_hold_out(spec->root, spec->holdout, &setting);
-    if (status == OL_OK)
-        status = load_tasks(s, spec, &setting, tokenizer);
-    ol_setting_finish(&setting);
-    if (status != OL_OK) {
-        ol_sampler_destroy(s);
-        return status;
-    }
+    OL_TRY(check_spec(spec, s));
+    OL_TRY(ol_setting_read(spec->root, spec->setting, &setting));
+    OL_TRY(ol_setting_hold_out(spec->root, spec->holdout, &setting));
+    OL_TRY(load_tasks(s, spec, &setting, tokenizer));
     *out = s;
+    s = NULL;
     return OL_OK;
 }
 
@@ -268,14 +247,13 @@ void ol_sampler_destroy(ol_sampler *sampler)
 static ol_status draw_task(const ol_sampler *s, uint32_t step, int n, int *task)
 {
     ol_rng rng = ol_rng_stream(s->seed, OL_RNG_TASKS, step, (uint32_t)(n / s->n));
-    int *order = malloc((size_t)s->n * sizeof *order);
+    OL_AUTO_FREE int *order = NULL;
 
-    OL_CHECK(order, OL_ENOMEM, "no memory to draw one of %d tasks", s->n);
+    OL_TRY(OL_ALLOCATE(order, s->n, "tasks"));
     for (int i = 0; i < s->n; i++)
         order[i] = i;
     ol_rng_shuffle(&rng, order, s->n);
     *task = order[n % s->n];
-    free(order);
     return OL_OK;
 }
 
@@ -321,7 +299,8 @@ ol_status ol_sampler_rows(const ol_sampler *sampler, uint32_t step, int N, int n
     const int prompts = prompts_of(s), shots = s->prompt.shots;
     ol_rng rng = ol_rng_stream(s->seed, OL_RNG_EPISODE, step, (uint32_t)n);
     const train_task *task;
-    uint32_t *use, *seen;
+    OL_AUTO_FREE uint32_t *use = NULL;
+    uint32_t *seen;
 
     assert(0 <= n && n < N);
     (void)N;
@@ -332,7 +311,6 @@ ol_status ol_sampler_rows(const ol_sampler *sampler, uint32_t step, int N, int n
     out->demos = malloc(((size_t)prompts * (size_t)shots + 1) * sizeof *out->demos);
     use = calloc(2 * (size_t)task->n, sizeof *use);
     if (!out->targets || !out->demos || !use) {
-        free(use);
         ol_episode_rows_finish(out);
         return ol_fail(OL_ENOMEM, "no memory for an episode of %d prompts", prompts);
     }
@@ -340,7 +318,6 @@ ol_status ol_sampler_rows(const ol_sampler *sampler, uint32_t step, int N, int n
     draw_targets(s, task, &rng, use, out->targets);
     for (int i = 0; i < prompts; i++)
         draw_demos(s, task, &rng, use, i, out->targets, out->demos + (ptrdiff_t)i * shots, seen);
-    free(use);
     return OL_OK;
 }
 
@@ -380,36 +357,27 @@ static ol_status build(const ol_sampler *s, const ol_episode_rows *rows, ol_exam
                        ol_episode *out)
 {
     const int shots = s->prompt.shots;
-    ol_tokens scratch = {0};
-    ol_status status = OL_OK;
+    OL_AUTO(ol_tokens_finish) ol_tokens scratch = {0};
 
-    for (int i = 0; i < rows->prompts && status == OL_OK; i++) {
+    for (int i = 0; i < rows->prompts; i++) {
         prompt_views(s, rows, i, views);
-        status = ol_prompt_append(&s->prompt, views, shots, &views[shots], &scratch,
-                                  i < s->support ? &out->support : &out->query);
+        OL_TRY(ol_prompt_append(&s->prompt, views, shots, &views[shots], &scratch,
+                                i < s->support ? &out->support : &out->query));
     }
-    ol_tokens_finish(&scratch);
-    return status;
+    return OL_OK;
 }
 
 ol_status ol_sampler_draw(const ol_sampler *sampler, uint32_t step, int N, int n, ol_episode *out)
 {
-    ol_example_view *views = malloc(((size_t)sampler->prompt.shots + 1) * sizeof *views);
-    ol_episode_rows rows = {0};
-    ol_status status = OL_ENOMEM;
+    OL_AUTO_FREE ol_example_view *views = NULL;
+    OL_AUTO(ol_episode_rows_finish) ol_episode_rows rows = {0};
 
-    if (views)
-        status = ol_sampler_rows(sampler, step, N, n, &rows);
-    else
-        ol_fail(OL_ENOMEM, "no memory for an episode");
     ol_batch_clear(&out->support);
     ol_batch_clear(&out->query);
+    OL_TRY(OL_ALLOCATE(views, sampler->prompt.shots + 1, "examples"));
+    OL_TRY(ol_sampler_rows(sampler, step, N, n, &rows));
     out->task = rows.task;
-    if (status == OL_OK)
-        status = build(sampler, &rows, views, out);
-    ol_episode_rows_finish(&rows);
-    free(views);
-    return status;
+    return build(sampler, &rows, views, out);
 }
 
 ol_status ol_sampler_cost(const ol_sampler *sampler, uint32_t step, int N, int n,

@@ -3,16 +3,11 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <jansson.h>
 
-#include "names.h"
-#include "outerloop/base/text.h" /* ol_text */
+#include "lines.h"
+#include "outerloop/base/size.h" /* OL_GROW */
 
 enum { MOST_COLUMNS = 256 };
-
-/* Where a fault is: OL_EDATA with "path:line: " before the message. */
-#define CHECK_LINE(cond, format, ...)                                                              \
-    OL_CHECK(cond, OL_EDATA, "%s:%d: " format, path, line, ##__VA_ARGS__)
 
 static ol_status copy(const char *path, const char *text, char **out)
 {
@@ -46,8 +41,7 @@ static ol_status read_columns(const char *path, int line, char *text, ol_row *ro
     OL_TRY(copy(path, columns[1], &row->output));
     if (n == 2)
         return OL_OK;
-    row->options = calloc((size_t)n, sizeof *row->options);
-    OL_CHECK(row->options, OL_ENOMEM, "%s: no memory for its rows", path);
+    OL_TRY(OL_ALLOCATE(row->options, n, "options"));
     for (int i = 2; i < n; i++) {
         CHECK_LINE(columns[i][0] != '\0', "column %d, an option, is empty", i + 1);
         OL_TRY(copy(path, columns[i], &row->options[row->n_options]));
@@ -56,41 +50,16 @@ static ol_status read_columns(const char *path, int line, char *text, ol_row *ro
     return OL_OK;
 }
 
-static ol_status read_text(const char *path, int line, json_t *object, const char *field,
-                           char **out)
-{
-    const json_t *value = json_object_get(object, field);
-
-    CHECK_LINE(value, "the row has no \"%s\"; it needs \"input\" and \"output\"", field);
-    CHECK_LINE(json_is_string(value), "\"%s\" must be a string in quotes", field);
-    return copy(path, json_string_value(value), out);
-}
-
-static ol_status read_fields(const char *path, int line, json_t *object, ol_row *row)
-{
-    const json_t *options = json_object_get(object, "options");
-
-    CHECK_LINE(json_is_object(object), "a row must be a JSON object {...}");
-    OL_TRY(read_text(path, line, object, "input", &row->input));
-    OL_TRY(read_text(path, line, object, "output", &row->output));
-    CHECK_LINE(!options || json_is_array(options), "\"options\" must be a list of strings");
-    for (size_t i = 0; i < json_array_size(options); i++)
-        CHECK_LINE(json_is_string(json_array_get(options, i)),
-                   "\"options\" must be a list of strings; number %zu is none", i + 1);
-    return names_copy(path, options, &row->options, &row->n_options);
-}
-
 static ol_status read_json(const char *path, int line, const char *text, ol_row *row)
 {
-    json_error_t error;
-    json_t *object = json_loads(text, JSON_REJECT_DUPLICATES, &error);
-    ol_status status;
+    static const char needs[] = "\"input\" and \"output\"";
+    json_auto_t *object = NULL;
 
-    CHECK_LINE(object, "not JSON: %s (column %d); a row is one JSON object on one line", error.text,
-               error.column);
-    status = read_fields(path, line, object, row);
-    json_decref(object);
-    return status;
+    OL_TRY(line_json(path, line, text, strlen(text), &object));
+    CHECK_LINE(json_is_object(object), "a row must be a JSON object {...}");
+    OL_TRY(line_text(path, line, object, "input", needs, &row->input));
+    OL_TRY(line_text(path, line, object, "output", needs, &row->output));
+    return line_options(path, line, json_object_get(object, "options"), row);
 }
 
 static ol_status check_row(const char *path, int line, const ol_row *row, const ol_row *first)
@@ -122,21 +91,14 @@ static bool is_heading(const char *text, int line)
 
 static ol_status read_line(const char *path, int line, bool tsv, char *text, size_t n, ol_rows *out)
 {
-    const size_t valid = ol_utf8_valid(text, n);
-    ol_row *grown, *row;
+    ol_row *row;
 
     CHECK_LINE(strlen(text) == n, "the line has a NUL byte");
-    CHECK_LINE(valid == n, "byte %zu of the line (0x%02X) is not UTF-8; convert the file to UTF-8",
-               valid + 1, (unsigned)(unsigned char)text[valid]);
-    CHECK_LINE(strncmp(text, "\xEF\xBB\xBF", 3) != 0,
-               "the file begins with a byte order mark; save it as UTF-8 without one");
+    OL_TRY(line_check(path, line, text, n));
     CHECK_LINE(strspn(text, " \t") < n, "the line is empty; remove it");
     if (tsv && is_heading(text, line))
         return OL_OK;
-    grown =
-        out->n % 256 == 0 ? realloc(out->rows, (size_t)(out->n + 256) * sizeof *grown) : out->rows;
-    OL_CHECK(grown, OL_ENOMEM, "%s: no memory for %d rows", path, out->n);
-    out->rows = grown;
+    OL_TRY(OL_GROW(out->rows, out->n, "rows"));
     row = &out->rows[out->n++];
     *row = (ol_row){.line = line};
     OL_TRY(tsv ? read_columns(path, line, text, row) : read_json(path, line, text, row));
@@ -172,7 +134,7 @@ static bool ends_in(const char *path, const char *end)
 ol_status source_read(const char *path, ol_rows *out)
 {
     const bool tsv = ends_in(path, ".tsv");
-    char *text;
+    OL_AUTO_FREE char *text = NULL;
     size_t size;
     ol_status status;
 
@@ -184,7 +146,6 @@ ol_status source_read(const char *path, ol_rows *out)
     status = copy(path, path, &out->path);
     if (status == OL_OK)
         status = read_lines(path, tsv, text, size, out);
-    free(text);
     if (status != OL_OK)
         ol_rows_finish(out);
     return status;

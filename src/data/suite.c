@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "outerloop/base/file.h"
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "outerloop/base/text.h"
 #include "outerloop/text/bpe_train.h"
 #include "layout.h"
@@ -123,17 +124,13 @@ static ol_status write_training(suite_writer *writer, const suite_task *task, ui
     const int wanted = task->group == SUITE_PRIVATE ? SUITE_PRIVATE_ROWS : TRAIN_ROWS;
     const int least = wanted < TRAIN_LEAST ? wanted : TRAIN_LEAST;
     ol_rng rng = ol_rng_stream(writer->seed, OL_RNG_SUITE, number, SPLIT_TRAINING);
-    ol_text text = {0};
+    OL_AUTO_TEXT text = {0};
     int rows;
-    ol_status status = append_rows(writer, task, wanted, &rng, seen, &text, &rows);
 
-    if (status == OL_OK && rows < least)
-        status = ol_fail(OL_ECHECK, "task %s of the built-in suite has only %d different rows",
-                         task->name, rows);
-    if (status == OL_OK)
-        status = layout_write_rows(writer->folder, task->name, 16384, 100, "train", &text);
-    ol_text_finish(&text);
-    return status;
+    OL_TRY(append_rows(writer, task, wanted, &rng, seen, &text, &rows));
+    OL_CHECK(rows >= least, OL_ECHECK, "task %s of the built-in suite has only %d different rows",
+             task->name, rows);
+    return layout_write_rows(writer->folder, task->name, 16384, 100, "train", &text);
 }
 
 /* One file of a target task. A task too small for its files is a bug of the table. */
@@ -156,13 +153,10 @@ static ol_status write_target_seed(const suite_writer *writer, const suite_task 
 
     OL_TRY(layout_write_rows(writer->folder, task->name, SHOTS, seed, "test", test));
     for (size_t s = 0; s < 2; s++) {
-        ol_text text = {0};
-        ol_status status = target_rows(task, SHOTS, &rng, seen, &text);
+        OL_AUTO_TEXT text = {0};
 
-        if (status == OL_OK)
-            status = layout_write_rows(writer->folder, task->name, SHOTS, seed, splits[s], &text);
-        ol_text_finish(&text);
-        OL_TRY(status);
+        OL_TRY(target_rows(task, SHOTS, &rng, seen, &text));
+        OL_TRY(layout_write_rows(writer->folder, task->name, SHOTS, seed, splits[s], &text));
     }
     return OL_OK;
 }
@@ -171,13 +165,12 @@ static ol_status write_target(const suite_writer *writer, const suite_task *task
                               seen_set *seen)
 {
     ol_rng rng = ol_rng_stream(writer->seed, OL_RNG_SUITE, number, SPLIT_TEST);
-    ol_text test = {0};
-    ol_status status = target_rows(task, TEST_ROWS, &rng, seen, &test);
+    OL_AUTO_TEXT test = {0};
 
-    for (int s = 0; s < TARGET_SEEDS && status == OL_OK; s++)
-        status = write_target_seed(writer, task, number, target_seeds[s], &test, seen);
-    ol_text_finish(&test);
-    return status;
+    OL_TRY(target_rows(task, TEST_ROWS, &rng, seen, &test));
+    for (int s = 0; s < TARGET_SEEDS; s++)
+        OL_TRY(write_target_seed(writer, task, number, target_seeds[s], &test, seen));
+    return OL_OK;
 }
 
 static ol_status write_task_config(const suite_writer *writer, const suite_task *task)
@@ -299,17 +292,13 @@ static ol_status write_private_setting(const suite_writer *writer, const suite_p
 
 static ol_status write_private(suite_writer *writer)
 {
-    suite_private *all = calloc(1, sizeof *all);
-    ol_status status = OL_OK;
+    OL_AUTO_FREE suite_private *all = NULL;
 
-    OL_CHECK(all, OL_ENOMEM, "no memory for the tasks of private labels");
+    OL_TRY(OL_ALLOCATE(all, 1, "families of private labels"));
     suite_private_plan(writer->seed, all);
-    for (int i = 0; i < all->n && status == OL_OK; i++)
-        status = write_task(writer, &all->tasks[i].task, all->tasks[i].number);
-    if (status == OL_OK)
-        status = write_private_setting(writer, all);
-    free(all);
-    return status;
+    for (int i = 0; i < all->n; i++)
+        OL_TRY(write_task(writer, &all->tasks[i].task, all->tasks[i].number));
+    return write_private_setting(writer, all);
 }
 
 static json_t *stamp_of(uint64_t seed)
@@ -338,7 +327,7 @@ static ol_status append_lexicon(ol_text *text)
         OL_TRY(append_word(text, "", suite_categories[c].name));
         OL_TRY(append_word(text, "a ", suite_categories[c].name));
         for (int w = 0; w < SUITE_WORDS; w++)
-            OL_TRY(append_word(text, "(", suite_categories[c].words[w].text));
+            OL_TRY(append_word(text, "(", suite_categories[c].words[w]));
     }
     for (int p = 0; p < SUITE_OPPOSITES; p++) {
         OL_TRY(append_word(text, "(", suite_opposites[p].a));
@@ -381,17 +370,11 @@ static ol_status write_all(suite_writer *writer)
 static bool is_this_suite(const char *root, uint64_t seed)
 {
     char path[PATH_MAX];
-    json_t *stamp, *wanted;
-    bool same;
+    json_auto_t *stamp = NULL, *wanted = stamp_of(seed);
 
-    if (ol_path_format(path, "%s/suite.json", root) != OL_OK)
-        return false;
-    stamp = json_load_file(path, 0, NULL);
-    wanted = stamp_of(seed);
-    same = stamp && wanted && json_equal(stamp, wanted);
-    json_decref(stamp);
-    json_decref(wanted);
-    return same;
+    if (ol_path_format(path, "%s/suite.json", root) == OL_OK)
+        stamp = json_load_file(path, 0, NULL);
+    return stamp && wanted && json_equal(stamp, wanted);
 }
 
 /* One sync for all files, then the name. Another process may have been first with the same. */

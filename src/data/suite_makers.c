@@ -91,7 +91,7 @@ static void draw_words(ol_rng *rng, int category, int k, const char **words)
         if (drawn >> word & 1)
             continue;
         drawn |= 1u << word;
-        words[i++] = suite_categories[category].words[word].text;
+        words[i++] = suite_categories[category].words[word];
     }
 }
 
@@ -182,17 +182,31 @@ void suite_make_property(const suite_task *task, int want, ol_rng *rng, suite_ro
     offer(row, in.choices, task->choices, want);
 }
 
+typedef struct sized_word {
+    const char *text;
+    int size;
+} sized_word;
+
+/* A word of the category, all as likely. */
+static sized_word draw_sized(ol_rng *rng, int category)
+{
+    const uint32_t word = ol_rng_below(rng, SUITE_WORDS);
+
+    return (sized_word){suite_categories[category].words[word],
+                        suite_categories[category].sizes[word]};
+}
+
 /* Two words whose sizes are clearly apart, the larger first. */
 static void draw_sizes(ol_rng *rng, uint64_t mask, const char *words[2])
 {
-    const suite_word *a, *b;
+    sized_word a, b;
 
     do {
-        a = &suite_categories[draw_category(rng, mask, 0)].words[ol_rng_below(rng, SUITE_WORDS)];
-        b = &suite_categories[draw_category(rng, mask, 0)].words[ol_rng_below(rng, SUITE_WORDS)];
-    } while (a->size < b->size + 6);
-    words[0] = a->text;
-    words[1] = b->text;
+        a = draw_sized(rng, draw_category(rng, mask, 0));
+        b = draw_sized(rng, draw_category(rng, mask, 0));
+    } while (a.size < b.size + 6);
+    words[0] = a.text;
+    words[1] = b.text;
 }
 
 /* Which is bigger (variant 0), which is smaller (variant 1)? */
@@ -323,11 +337,11 @@ void suite_make_list(const suite_task *task, int want, ol_rng *rng, suite_row *r
 }
 
 /* A word of the known categories at random; its category. */
-static int draw_any(ol_rng *rng, const suite_word **word)
+static int draw_any(ol_rng *rng, sized_word *word)
 {
     const int c = (int)ol_rng_below(rng, SUITE_KNOWN);
 
-    *word = &suite_categories[c].words[ol_rng_below(rng, SUITE_WORDS)];
+    *word = draw_sized(rng, c);
     return c;
 }
 
@@ -335,7 +349,7 @@ static int draw_any(ol_rng *rng, const suite_word **word)
 static void draw_related(ol_rng *rng, int relation, const char **words)
 {
     enum { OPPOSITES, SYNONYMS, TWICE, AKIN, BIGGER, SMALLER };
-    const suite_word *a, *b;
+    sized_word a, b;
     suite_pair pair;
     int differ;
 
@@ -351,26 +365,26 @@ static void draw_related(ol_rng *rng, int relation, const char **words)
     }
     do {
         differ = draw_any(rng, &a) != draw_any(rng, &b);
-    } while (relation != TWICE && (!differ || b->size == 0 || a->size < b->size + 10));
-    words[relation == SMALLER] = a->text;
-    words[relation != SMALLER] = relation == TWICE ? a->text : b->text;
+    } while (relation != TWICE && (!differ || b.size == 0 || a.size < b.size + 10));
+    words[relation == SMALLER] = a.text;
+    words[relation != SMALLER] = relation == TWICE ? a.text : b.text;
 }
 
 /* True when the word is of that first letter, or of that band of sizes. */
-static bool belongs(int kind, int concept, const suite_word *word)
+static bool belongs(int kind, int concept, sized_word word)
 {
     static const int bands[SUITE_BANDS][2] = {{1, 4},   {6, 8},   {10, 13},
                                               {15, 19}, {22, 28}, {35, 60}};
 
     if (kind == SUITE_LETTER)
-        return word->text[0] == SUITE_LETTERS[concept];
-    return bands[concept][0] <= word->size && word->size <= bands[concept][1];
+        return word.text[0] == SUITE_LETTERS[concept];
+    return bands[concept][0] <= word.size && word.size <= bands[concept][1];
 }
 
 /* The two words of a row, and in $3 one who speaks of them. */
 static void draw_concept(ol_rng *rng, int kind, int concept, const char **words)
 {
-    const suite_word *word;
+    sized_word word;
 
     words[2] = draw_word(rng, ol_rng_below(rng, 2) ? JOB : FAMILY);
     if (kind == SUITE_RELATION) {
@@ -379,12 +393,12 @@ static void draw_concept(ol_rng *rng, int kind, int concept, const char **words)
     }
     for (int i = 0; i < 2;) {
         if (kind == SUITE_CATEGORY)
-            word = &suite_categories[concept].words[ol_rng_below(rng, SUITE_WORDS)];
+            word = draw_sized(rng, concept);
         else
             draw_any(rng, &word);
         if ((kind == SUITE_CATEGORY || belongs(kind, concept, word)) &&
-            (i == 0 || word->text != words[0]))
-            words[i++] = word->text;
+            (i == 0 || word.text != words[0]))
+            words[i++] = word.text;
     }
 }
 

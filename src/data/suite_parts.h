@@ -60,14 +60,10 @@ enum {
     SUITE_CATEGORIES
 };
 
-typedef struct suite_word {
-    const char *text;
-    int size; /**< rank by size, comparable over all categories; 0 where it means nothing */
-} suite_word;
-
 typedef struct suite_category {
     const char *name;
-    suite_word words[SUITE_WORDS];
+    const char *words[SUITE_WORDS];
+    int sizes[SUITE_WORDS]; /**< ranks, comparable over all categories; 0 where they mean nothing */
 } suite_category;
 
 /** A question that some categories answer: "which can swim?". */

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "outerloop/base/rng.h"  /* ol_rng_stream */
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "outerloop/data/task.h" /* ol_rows */
 
 struct ol_target {
@@ -34,6 +35,15 @@ static char **options_of(const ol_target *t, const ol_row *row, int *n)
     return row->n_options > 0 ? row->options : t->config.options;
 }
 
+/* As in ol_row_is_labelled. */
+static bool is_labelled(char *const *options, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (options[i][0] != '\0')
+            return true;
+    return false;
+}
+
 static ol_status check_test_row(const ol_target *t, const ol_row *row)
 {
     int n;
@@ -53,30 +63,24 @@ static ol_status check_test_row(const ol_target *t, const ol_row *row)
 /* Leave out the test rows that cannot be scored, or refuse them. */
 static ol_status judge_test_rows(ol_target *t, bool strict)
 {
-    bool *keep = calloc((size_t)t->test.n, sizeof *keep);
-    ol_status status = OL_OK;
+    OL_AUTO_FREE bool *keep = NULL;
 
-    OL_CHECK(keep, OL_ENOMEM, "%s: no memory for %d rows", t->test.path, t->test.n);
-    for (int i = 0; i < t->test.n && status == OL_OK; i++) {
+    OL_TRY(OL_ALLOCATE(keep, t->test.n, "rows"));
+    for (int i = 0; i < t->test.n; i++) {
         keep[i] = check_test_row(t, &t->test.rows[i]) == OL_OK;
         if (keep[i])
             continue;
         if (!t->first_skipped)
             t->first_skipped = strdup(ol_status_message());
         t->skipped++;
-        if (strict)
-            status = ol_fail(OL_EDATA, "%s (data.strict = false leaves such rows out)",
-                             ol_status_message());
-        else if (!t->first_skipped)
-            status = ol_fail(OL_ENOMEM, "%s: no memory for its rows", t->test.path);
+        OL_CHECK(!strict, OL_EDATA, "%s (data.strict = false leaves such rows out)",
+                 ol_status_message());
+        OL_CHECK(t->first_skipped, OL_ENOMEM, "%s: no memory for its rows", t->test.path);
     }
-    if (status == OL_OK && t->skipped == t->test.n)
-        status = ol_fail(OL_EDATA, "%s; none of the %d rows of the file can be scored",
-                         t->first_skipped, t->skipped);
-    if (status == OL_OK)
-        ol_rows_filter(&t->test, keep);
-    free(keep);
-    return status;
+    OL_CHECK(t->skipped < t->test.n, OL_EDATA, "%s; none of the %d rows of the file can be scored",
+             t->first_skipped, t->skipped);
+    ol_rows_filter(&t->test, keep);
+    return OL_OK;
 }
 
 static ol_status too_long(const ol_target *t, const ol_rows *rows, const ol_row *row)
@@ -116,10 +120,9 @@ static ol_status tokenize_shots(ol_target *t, int n)
              t->shots.n, n,
              t->prompt.shots >= n ? "eval.shots of a job, --k of prompts," : "eval.adapt_rows",
              t->shots.n);
-    t->examples = calloc((size_t)n, sizeof *t->examples);
-    t->demos = calloc((size_t)n, sizeof *t->demos);
-    t->others = calloc((size_t)n, sizeof *t->others);
-    OL_CHECK(t->examples && t->demos && t->others, OL_ENOMEM, "%s: no memory for %d rows", path, n);
+    OL_TRY(OL_ALLOCATE(t->examples, n, "examples"));
+    OL_TRY(OL_ALLOCATE(t->demos, n, "examples"));
+    OL_TRY(OL_ALLOCATE(t->others, n, "examples"));
     for (int i = 0; i < n; i++) {
         const ol_row *row = &t->shots.rows[i];
 
@@ -162,23 +165,6 @@ static ol_status read_files(ol_target *t, const ol_target_spec *spec, int needed
     return needed > 0 ? ol_rows_read(train, t->task, needed, &t->shots) : OL_OK;
 }
 
-/* The distinct rows in the order of the seed: numbers [*n]. */
-static ol_status order_rows(const ol_rows *rows, int seed, int *order, int *n)
-{
-    ol_rng rng = ol_rng_stream((uint64_t)seed, OL_RNG_ROWS, 0, 0);
-    bool *repeats = calloc((size_t)rows->n, sizeof *repeats);
-    ol_status status = repeats ? ol_rows_find_repeats(rows, repeats)
-                               : ol_fail(OL_ENOMEM, "%s: no memory for its rows", rows->path);
-
-    *n = 0;
-    for (int i = 0; i < rows->n && status == OL_OK; i++)
-        if (!repeats[i])
-            order[(*n)++] = i;
-    free(repeats);
-    ol_rng_shuffle(&rng, order, *n);
-    return status;
-}
-
 /* Move the rows of these numbers. */
 static ol_status move_rows(ol_rows *from, const int *order, int n, ol_rows *to)
 {
@@ -192,18 +178,22 @@ static ol_status move_rows(ol_rows *from, const int *order, int n, ol_rows *to)
     return OL_OK;
 }
 
-static ol_status deal_rows(ol_target *t, const ol_target_spec *spec, ol_rows *all, int *order,
-                           int needed)
+/* Of distinct rows, in the order of the seed. */
+static ol_status deal_rows(ol_target *t, const ol_target_spec *spec, ol_rows *all, int needed)
 {
-    int n, rest;
+    ol_rng rng = ol_rng_stream((uint64_t)spec->seed, OL_RNG_ROWS, 0, 0);
+    const int n = all->n, rest = n - needed;
+    OL_AUTO_FREE int *order = NULL;
 
-    OL_TRY(order_rows(all, spec->seed, order, &n));
     OL_CHECK(
         n > needed, OL_EDATA,
         "%s: has %d distinct rows, but as a held-out task it needs %d to learn from and one or "
         "more to be scored on; lower eval.adapt_rows and eval.shots to %d",
         all->path, n, needed, n > 1 ? n - 1 : 1);
-    rest = n - needed;
+    OL_TRY(OL_ALLOCATE(order, n, "rows"));
+    for (int i = 0; i < n; i++)
+        order[i] = i;
+    ol_rng_shuffle(&rng, order, n);
     OL_TRY(move_rows(all, order, needed, &t->shots));
     return move_rows(all, order + needed, spec->rows > 0 && spec->rows < rest ? spec->rows : rest,
                      &t->test);
@@ -213,18 +203,13 @@ static ol_status deal_rows(ol_target *t, const ol_target_spec *spec, ol_rows *al
 static ol_status split_training_file(ol_target *t, const ol_target_spec *spec, int needed)
 {
     char path[PATH_MAX];
-    ol_rows all;
-    int k, *order;
-    ol_status status;
+    OL_AUTO_ROWS all = {0};
+    int k;
 
     OL_TRY(ol_task_train_path(spec->root, spec->task, spec->named_in, path, &k));
     OL_TRY(ol_rows_read(path, t->task, 0, &all));
-    order = calloc((size_t)all.n, sizeof *order);
-    status = order ? deal_rows(t, spec, &all, order, needed)
-                   : ol_fail(OL_ENOMEM, "%s: no memory for its rows", path);
-    free(order);
-    ol_rows_finish(&all);
-    return status;
+    OL_TRY(ol_rows_drop_repeats(&all));
+    return deal_rows(t, spec, &all, needed);
 }
 
 static ol_status fill(ol_target *t, const ol_target_spec *spec)
@@ -242,8 +227,7 @@ static ol_status fill(ol_target *t, const ol_target_spec *spec)
 
 ol_status ol_target_create(const ol_target_spec *spec, ol_tokenizer *tokenizer, ol_target **out)
 {
-    ol_target *t = calloc(1, sizeof *t);
-    ol_status status;
+    OL_AUTO_TARGET *t = calloc(1, sizeof *t);
 
     *out = NULL;
     OL_CHECK(t, OL_ENOMEM, "task %s: no memory for it", spec->task);
@@ -253,12 +237,9 @@ ol_status ol_target_create(const ol_target_spec *spec, ol_tokenizer *tokenizer, 
                                  .shots = spec->shots,
                                  .max_tokens = spec->max_tokens,
                                  .max_tokens_per_example = spec->max_tokens_per_example};
-    status = fill(t, spec);
-    if (status != OL_OK) {
-        ol_target_destroy(t);
-        return status;
-    }
+    OL_TRY(fill(t, spec));
     *out = t;
+    t = NULL;
     return OL_OK;
 }
 
@@ -342,10 +323,8 @@ static ol_status tokenize_row(ol_target *t, const ol_row *row, int n, char **opt
                               ol_example *examples, size_t *longest)
 {
     const bool channel = t->prompt.variant == OL_CHANNEL, first = t->prompt.shots == 0;
-    bool labelled = false;
+    const bool labelled = is_labelled(options, n);
 
-    for (int i = 0; i < n; i++)
-        labelled = labelled || options[i][0] != '\0';
     t->row_pool.n = 0;
     *longest = 0;
     for (int i = 0; i < n; i++) {
@@ -405,14 +384,10 @@ static ol_status append_row(ol_target *t, const ol_row *row, ol_example *example
 
 ol_status ol_target_row_prompts(ol_target *target, int row, ol_batch *out)
 {
-    const int n = ol_target_options(target, row);
-    ol_example *examples = calloc((size_t)n, sizeof *examples);
-    ol_status status;
+    OL_AUTO_FREE ol_example *examples = NULL;
 
-    OL_CHECK(examples, OL_ENOMEM, "task %s: no memory for %d options", target->task, n);
-    status = append_row(target, &target->test.rows[row], examples, out);
-    free(examples);
-    return status;
+    OL_TRY(OL_ALLOCATE(examples, ol_target_options(target, row), "options"));
+    return append_row(target, &target->test.rows[row], examples, out);
 }
 
 /* One option of one row, on the way to its null prompt. */
@@ -456,42 +431,33 @@ static void list_nulls(const ol_target *t, null_key *keys)
 
     for (int r = 0; r < t->test.n; r++) {
         const ol_row *row = &t->test.rows[r];
-        const int first = n;
-        bool labelled = false;
         int options;
         char **texts = options_of(t, row, &options);
+        const bool labelled = is_labelled(texts, options);
 
-        for (int i = 0; i < options; i++) {
-            keys[n] = (null_key){.row = row, .option = texts[i], .prompt = n};
-            labelled = labelled || texts[i][0] != '\0';
-            n++;
-        }
-        for (int i = first; i < n; i++)
-            keys[i].labelled = labelled;
+        for (int i = 0; i < options; i++, n++)
+            keys[n] = (null_key){row, texts[i], labelled, n};
     }
 }
 
 ol_status ol_target_null_prompts(ol_target *target, ol_batch *out, int *null_of)
 {
     const int before = out->B;
+    OL_AUTO_FREE null_key *keys = NULL;
     int n = 0;
-    null_key *keys;
-    ol_status status = OL_OK;
 
     for (int r = 0; r < target->test.n; r++)
         n += ol_target_options(target, r);
-    keys = calloc((size_t)n, sizeof *keys);
-    OL_CHECK(keys, OL_ENOMEM, "task %s: no memory for %d options", target->task, n);
+    OL_TRY(OL_ALLOCATE(keys, n, "options"));
     list_nulls(target, keys);
     qsort(keys, (size_t)n, sizeof *keys, compare_nulls);
-    for (int i = 0; i < n && status == OL_OK; i++) {
+    for (int i = 0; i < n; i++) {
         if (i == 0 || strcmp(keys[i].option, keys[i - 1].option) != 0 ||
             keys[i].labelled != keys[i - 1].labelled)
-            status = append_null(target, &keys[i], out);
+            OL_TRY(append_null(target, &keys[i], out));
         null_of[keys[i].prompt] = out->B - before - 1;
     }
-    free(keys);
-    return status;
+    return OL_OK;
 }
 
 /* True when row i is one of the demonstrations of the row left out: of the `shots` rows that follow
@@ -531,18 +497,17 @@ ol_status ol_target_adaptation(ol_target *target, ol_batch *out)
 
 ol_status ol_target_longest(ol_target *target, int *longest)
 {
-    ol_batch batch = {0};
-    ol_status status = ol_target_adaptation(target, &batch);
+    OL_AUTO(ol_batch_finish) ol_batch batch = {0};
 
+    OL_TRY(ol_target_adaptation(target, &batch));
     *longest = (int)ol_batch_longest(&batch);
-    for (int row = 0; row < target->test.n && status == OL_OK; row++) {
+    for (int row = 0; row < target->test.n; row++) {
         ol_batch_clear(&batch);
-        status = ol_target_row_prompts(target, row, &batch);
-        if (status == OL_OK && ol_batch_longest(&batch) > *longest)
+        OL_TRY(ol_target_row_prompts(target, row, &batch));
+        if (ol_batch_longest(&batch) > *longest)
             *longest = (int)ol_batch_longest(&batch);
     }
-    ol_batch_finish(&batch);
-    return status;
+    return OL_OK;
 }
 
 ol_status ol_target_check_context(ol_target *target, int context)

@@ -4,10 +4,10 @@
 #include <dirent.h>
 #include <stdlib.h>
 #include <string.h>
-#include <jansson.h>
 
-#include "names.h"
+#include "lines.h"
 #include "outerloop/base/rng.h"  /* ol_rng_stream */
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "outerloop/base/text.h" /* ol_text */
 
 ol_status names_copy(const char *path, const json_t *list, char ***out, int *n)
@@ -18,8 +18,7 @@ ol_status names_copy(const char *path, const json_t *list, char ***out, int *n)
     *n = 0;
     if (size == 0)
         return OL_OK;
-    *out = calloc(size, sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "%s: no memory for a list of %zu strings", path, size);
+    OL_TRY(OL_ALLOCATE(*out, size, "strings"));
     for (size_t i = 0; i < size; i++) {
         char *copy = strdup(json_string_value(json_array_get(list, i)));
 
@@ -36,20 +35,17 @@ void names_free(char **names, int n)
     free(names);
 }
 
+/* @param out  owned by the caller (json_decref), also after an error */
 static ol_status read_object(const char *path, json_t **out)
 {
-    char *text;
+    OL_AUTO_FREE char *text = NULL;
     size_t size;
     json_error_t error;
 
     OL_TRY(ol_read_file_within(path, OL_SETTINGS_BYTES, &text, &size));
     *out = json_loadb(text, size, JSON_REJECT_DUPLICATES, &error);
-    free(text);
     OL_CHECK(*out, OL_EDATA, "%s:%d: not JSON: %s", path, error.line, error.text);
-    if (!json_is_object(*out)) {
-        json_decref(*out);
-        return ol_fail(OL_EDATA, "%s:1: must hold one JSON object {...}", path);
-    }
+    OL_CHECK(json_is_object(*out), OL_EDATA, "%s:1: must hold one JSON object {...}", path);
     return OL_OK;
 }
 
@@ -110,7 +106,7 @@ static ol_status fill_task_config(const char *path, json_t *object, ol_task_conf
 ol_status ol_task_config_read(const char *root, const char *task, ol_task_config *out)
 {
     char path[PATH_MAX];
-    json_t *object;
+    json_auto_t *object = NULL;
     ol_status status;
 
     *out = (ol_task_config){0};
@@ -121,7 +117,6 @@ ol_status ol_task_config_read(const char *root, const char *task, ol_task_config
              path, task);
     OL_TRY(read_object(path, &object));
     status = fill_task_config(path, object, out);
-    json_decref(object);
     if (status != OL_OK)
         ol_task_config_finish(out);
     return status;
@@ -146,40 +141,33 @@ ol_status ol_settings_list(const char *root, ol_names *out)
     char folder[PATH_MAX];
     const struct dirent *entry;
     DIR *dir;
-    int room = 0;
+    ol_status status = OL_OK;
 
     *out = (ol_names){0};
     OL_TRY(ol_path_format(folder, "%s/config", root));
     dir = opendir(folder);
     OL_CHECK(dir, OL_EDATA, "%s: is no folder; data.root must hold config/ and data/", folder);
-    while ((entry = readdir(dir))) {
+    while (status == OL_OK && (entry = readdir(dir))) {
         const size_t n = strlen(entry->d_name);
 
         if (n < 6 || strcmp(entry->d_name + n - 5, ".json") != 0)
             continue;
-        if (out->n == room) {
-            char **grown = realloc(out->names, (size_t)(room + 64) * sizeof *grown);
-
-            if (!grown)
-                break;
-            out->names = grown;
-            room += 64;
-        }
-        out->names[out->n] = strndup(entry->d_name, n - 5);
-        out->n += out->names[out->n] != NULL;
+        status = OL_GROW(out->names, out->n, "settings");
+        if (status == OL_OK)
+            out->names[out->n] = strndup(entry->d_name, n - 5);
+        out->n += status == OL_OK && out->names[out->n];
     }
     closedir(dir);
     if (out->n > 0)
         qsort(out->names, (size_t)out->n, sizeof *out->names, compare_names);
-    return OL_OK;
+    return status;
 }
 
 static ol_status unknown_setting(const char *root, const char *setting)
 {
     char folder[PATH_MAX];
-    ol_names there;
-    ol_text list = {0};
-    ol_status status;
+    OL_AUTO(ol_names_finish) ol_names there = {0};
+    OL_AUTO_TEXT list = {0};
 
     OL_TRY(ol_path_format(folder, "%s/config", root));
     OL_TRY(ol_settings_list(root, &there));
@@ -187,12 +175,9 @@ static ol_status unknown_setting(const char *root, const char *setting)
         ol_text_format(&list, "%s%s", i > 0 ? ", " : "", there.names[i]);
     const char *near = ol_text_nearest(setting, (const char *const *)there.names, (size_t)there.n);
 
-    status = ol_fail(OL_EDATA, "%s: has no setting \"%s\"%s%s%s; there %s: %s", folder, setting,
-                     near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
-                     there.n == 1 ? "is" : "are", list.data ? list.data : "none");
-    ol_text_finish(&list);
-    ol_names_finish(&there);
-    return status;
+    return ol_fail(OL_EDATA, "%s: has no setting \"%s\"%s%s%s; there %s: %s", folder, setting,
+                   near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
+                   there.n == 1 ? "is" : "are", list.data ? list.data : "none");
 }
 
 static ol_status read_groups(json_t *object, ol_setting *out)
@@ -204,8 +189,7 @@ static ol_status read_groups(json_t *object, ol_setting *out)
         return OL_OK;
     OL_CHECK(json_is_object(groups), OL_EDATA,
              "%s: \"groups\" must name lists of tasks, as {\"new\": [\"task\"]}", out->path);
-    out->groups = calloc(json_object_size(groups) + 1, sizeof *out->groups);
-    OL_CHECK(out->groups, OL_ENOMEM, "%s: no memory to read it", out->path);
+    OL_TRY(OL_ALLOCATE(out->groups, json_object_size(groups), "groups"));
     json_object_foreach(groups, name, list)
     {
         ol_group *group = &out->groups[out->n_groups++];
@@ -257,7 +241,7 @@ static ol_status fill_setting(json_t *object, ol_setting *out)
 ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out)
 {
     char path[PATH_MAX];
-    json_t *object;
+    json_auto_t *object = NULL;
     ol_status status;
 
     *out = (ol_setting){0};
@@ -268,7 +252,6 @@ ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out
     out->path = strdup(path);
     status = out->path ? fill_setting(object, out)
                        : ol_fail(OL_ENOMEM, "%s: no memory to read it", path);
-    json_decref(object);
     if (status != OL_OK)
         ol_setting_finish(out);
     return status;
@@ -277,18 +260,14 @@ ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out
 /* Numbers of the training tasks that can be scored: [*n], for the caller to free. */
 static ol_status list_scorable(const char *root, const ol_setting *setting, int **out, int *n)
 {
-    int *found = calloc((size_t)setting->train.n + 1, sizeof *found);
-
-    *out = found;
     *n = 0;
-    OL_CHECK(found, OL_ENOMEM, "%s: no memory for its tasks", setting->path);
+    OL_TRY(OL_ALLOCATE(*out, setting->train.n, "tasks"));
     for (int i = 0; i < setting->train.n; i++) {
-        ol_task_config config;
+        OL_AUTO(ol_task_config_finish) ol_task_config config = {0};
 
         OL_TRY(ol_task_config_read(root, setting->train.names[i], &config));
         if (strcmp(config.type, "free-form") != 0)
-            found[(*n)++] = i;
-        ol_task_config_finish(&config);
+            (*out)[(*n)++] = i;
     }
     return OL_OK;
 }
@@ -311,15 +290,12 @@ static ol_status check_holdout(const ol_setting *setting, int n, int scorable)
 /* The first n of `drawn` go from `train` to `test`, in the order of the file. */
 static ol_status move_to_test(ol_setting *setting, const int *drawn, int n)
 {
-    bool *held = calloc((size_t)setting->train.n, sizeof *held);
-    char **test = calloc((size_t)n, sizeof *test);
+    OL_AUTO_FREE bool *held = NULL;
+    char **test;
     int left = 0, moved = 0;
 
-    if (!held || !test) {
-        free(held);
-        free(test);
-        return ol_fail(OL_ENOMEM, "%s: no memory for its tasks", setting->path);
-    }
+    OL_TRY(OL_ALLOCATE(held, setting->train.n, "tasks"));
+    OL_TRY(OL_ALLOCATE(test, n, "tasks"));
     for (int i = 0; i < n; i++)
         held[drawn[i]] = true;
     for (int i = 0; i < setting->train.n; i++) {
@@ -328,7 +304,6 @@ static ol_status move_to_test(ol_setting *setting, const int *drawn, int n)
         else
             setting->train.names[left++] = setting->train.names[i];
     }
-    free(held);
     setting->train.n = left;
     setting->test = (ol_names){test, n};
     setting->held_out = true;
@@ -352,21 +327,16 @@ static void forget_targets(ol_setting *setting)
 ol_status ol_setting_hold_out(const char *root, ol_holdout holdout, ol_setting *setting)
 {
     ol_rng rng = ol_rng_stream(holdout.seed, OL_RNG_HELD, 0, 0);
-    int *scorable = NULL, n = 0;
-    ol_status status;
+    OL_AUTO_FREE int *scorable = NULL;
+    int n = 0;
 
     if (holdout.n == 0)
         return OL_OK;
-    status = list_scorable(root, setting, &scorable, &n);
-    if (status == OL_OK)
-        status = check_holdout(setting, holdout.n, n);
-    if (status == OL_OK) {
-        ol_rng_shuffle(&rng, scorable, n);
-        forget_targets(setting);
-        status = move_to_test(setting, scorable, holdout.n);
-    }
-    free(scorable);
-    return status;
+    OL_TRY(list_scorable(root, setting, &scorable, &n));
+    OL_TRY(check_holdout(setting, holdout.n, n));
+    ol_rng_shuffle(&rng, scorable, n);
+    forget_targets(setting);
+    return move_to_test(setting, scorable, holdout.n);
 }
 
 void ol_setting_finish(ol_setting *setting)

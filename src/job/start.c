@@ -124,7 +124,7 @@ static ol_status open_start(const char *path, char found[PATH_MAX], ol_checkpoin
 
 ol_status ol_start_job(const ol_checkpoint *file, const char *path, ol_job **job)
 {
-    const char *text = ol_checkpoint_job(file);
+    const char *text = ol_checkpoint_head(file)->job;
 
     return ol_job_read_text(path, text, strlen(text), job);
 }

@@ -47,8 +47,8 @@ static ol_status read_origin(source *s)
     OL_TRY(ol_start_find(s->order->checkpoint, s->path));
     OL_CHECK(s->path[0], OL_EDATA, "%s: no checkpoint is there", s->order->checkpoint);
     OL_TRY(ol_checkpoint_open(s->path, &file));
-    s->step = ol_checkpoint_step(file);
-    snprintf(s->digest, sizeof s->digest, "%s", ol_checkpoint_digest(file));
+    s->step = ol_checkpoint_head(file)->step;
+    snprintf(s->digest, sizeof s->digest, "%s", ol_checkpoint_head(file)->digest);
     return ol_archive_has_attribute(ol_checkpoint_archive(file), "/", "origin")
                ? ol_archive_get_text(ol_checkpoint_archive(file), "/", "origin", &s->origin)
                : OL_OK;

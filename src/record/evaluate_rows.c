@@ -17,31 +17,31 @@ typedef struct place {
 /* What both tables begin with, in the same columns. */
 static void fill_key(const place *p, ol_cell *cells)
 {
-    cells[SCORE_STAGE].text = p->scoring->steps == OL_STEPS_PMI ? "pmi"
-                              : p->scoring->steps > 0           ? "adapt"
-                                                                : "eval";
-    cells[SCORE_LEARNER].text = p->learner;
-    cells[SCORE_TASK].text = p->task;
-    cells[SCORE_SEED].i = p->seed;
-    cells[SCORE_STEPS].i = p->scoring->steps;
+    cells[OL_SCORE_STAGE].text = p->scoring->steps == OL_STEPS_PMI ? "pmi"
+                                 : p->scoring->steps > 0           ? "adapt"
+                                                                   : "eval";
+    cells[OL_SCORE_LEARNER].text = p->learner;
+    cells[OL_SCORE_TASK].text = p->task;
+    cells[OL_SCORE_SEED].i = p->seed;
+    cells[OL_SCORE_STEPS].i = p->scoring->steps;
 }
 
 static ol_status store_score(const place *p, ol_row_sink *sink, void *payload)
 {
-    ol_cell cells[SCORE_COLUMNS] = {{0}};
+    ol_cell cells[OL_SCORE_COLUMNS] = {{0}};
 
     fill_key(p, cells);
-    cells[SCORE_METRIC].text = ol_metric_name(p->result->metric);
-    cells[SCORE_SCORE].f = p->scoring->score;
-    cells[SCORE_ROWS].i = p->result->rows;
-    cells[SCORE_UNSEEN].i = p->unseen;
-    cells[SCORE_GROUP].text = p->group;
-    cells[SCORE_SUPPORT].f = p->scoring->support;
-    cells[SCORE_DIVERGED].i = p->scoring->diverged;
-    cells[SCORE_SECONDS].f = p->scoring->seconds;
-    cells[SCORE_CALIBRATION].f = p->scoring->calibration;
-    cells[SCORE_CHANCE].f = p->result->chance;
-    cells[SCORE_MAJORITY].f = p->result->majority;
+    cells[OL_SCORE_METRIC].text = ol_metric_name(p->result->metric);
+    cells[OL_SCORE_SCORE].f = p->scoring->score;
+    cells[OL_SCORE_ROWS].i = p->result->rows;
+    cells[OL_SCORE_UNSEEN].i = p->unseen;
+    cells[OL_SCORE_GROUP].text = p->group;
+    cells[OL_SCORE_SUPPORT].f = p->scoring->support;
+    cells[OL_SCORE_DIVERGED].i = p->scoring->diverged;
+    cells[OL_SCORE_SECONDS].f = p->scoring->seconds;
+    cells[OL_SCORE_CALIBRATION].f = p->scoring->calibration;
+    cells[OL_SCORE_CHANCE].f = p->result->chance;
+    cells[OL_SCORE_MAJORITY].f = p->result->majority;
     return sink(payload, &ol_eval_score_table, cells);
 }
 
@@ -49,16 +49,17 @@ static ol_status store_prediction(const place *p, int row, ol_row_sink *sink, vo
 {
     const int first = p->result->offsets[row];
     const int predicted = p->scoring->predicted[row], gold = p->result->gold[row];
-    ol_cell cells[PREDICTION_COLUMNS] = {{0}};
+    ol_cell cells[OL_PREDICTION_COLUMNS] = {{0}};
 
     fill_key(p, cells);
-    cells[PREDICTION_ROW].i = row;
-    cells[PREDICTION_LOSSES].list.values = p->scoring->losses + first;
-    cells[PREDICTION_LOSSES].list.n = (size_t)(p->result->offsets[row + 1] - first);
-    cells[PREDICTION_PREDICTED_INDEX].i = predicted;
-    cells[PREDICTION_GOLD_INDEX].i = gold;
-    cells[PREDICTION_PREDICTED].text = predicted < 0 ? "" : p->result->options[first + predicted];
-    cells[PREDICTION_GOLD].text = gold < 0 ? "" : p->result->options[first + gold];
+    cells[OL_PREDICTION_ROW].i = row;
+    cells[OL_PREDICTION_LOSSES].list.values = p->scoring->losses + first;
+    cells[OL_PREDICTION_LOSSES].list.n = (size_t)(p->result->offsets[row + 1] - first);
+    cells[OL_PREDICTION_PREDICTED_INDEX].i = predicted;
+    cells[OL_PREDICTION_GOLD_INDEX].i = gold;
+    cells[OL_PREDICTION_PREDICTED].text =
+        predicted < 0 ? "" : p->result->options[first + predicted];
+    cells[OL_PREDICTION_GOLD].text = gold < 0 ? "" : p->result->options[first + gold];
     return sink(payload, &ol_eval_prediction_table, cells);
 }
 

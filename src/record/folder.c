@@ -61,8 +61,8 @@ static bool is_own(const char *folder, const char *name, const ol_job *job)
 
     return ol_path_format(path, "%s/%s", folder, name) == OL_OK &&
            ol_checkpoint_open(path, &file) == OL_OK &&
-           ol_job_same_run(job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file))) ==
-               OL_OK;
+           ol_job_same_run(job, path, ol_checkpoint_head(file)->job,
+                           strlen(ol_checkpoint_head(file)->job)) == OL_OK;
 }
 
 /* Meta-step of the newest checkpoint by name; 0 when there is none. One of more meta-steps than are
@@ -113,7 +113,7 @@ static ol_status job_of_checkpoint(const char *path, char **text)
     OL_AUTO_CHECKPOINT *file = NULL;
 
     OL_TRY(ol_checkpoint_open(path, &file));
-    *text = strdup(ol_checkpoint_job(file));
+    *text = strdup(ol_checkpoint_head(file)->job);
     OL_CHECK(*text, OL_ENOMEM, "%s: no memory for its job", path);
     return OL_OK;
 }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "outerloop/record/metric_columns.h"
 #include "outerloop/record/metrics.h"
 
@@ -14,15 +15,15 @@
         __VA_ARGS__, NULL                                                                          \
     }
 
-static const ol_column step_columns[] = {STEP_TABLE(COLUMN)};
-static const ol_column episode_columns[] = {EPISODE_HEAD(COLUMN) EPISODE_TAIL(COLUMN)};
-static const ol_column own_columns[] = {OWN_TABLE(COLUMN)};
-static const ol_column phase_columns[] = {PHASE_TABLE(COLUMN)};
-static const ol_column overlap_columns[] = {OVERLAP_TABLE(COLUMN)};
-static const ol_column check_columns[] = {CHECK_TABLE(COLUMN)};
-static const ol_column cut_columns[] = {CUT_TABLE(COLUMN)};
-static const ol_column score_columns[] = {SCORE_TABLE(COLUMN)};
-static const ol_column prediction_columns[] = {PREDICTION_TABLE(COLUMN)};
+static const ol_column step_columns[] = {OL_STEP_TABLE(COLUMN)};
+static const ol_column episode_columns[] = {OL_EPISODE_HEAD(COLUMN) OL_EPISODE_TAIL(COLUMN)};
+static const ol_column own_columns[] = {OL_OWN_TABLE(COLUMN)};
+static const ol_column phase_columns[] = {OL_PHASE_TABLE(COLUMN)};
+static const ol_column overlap_columns[] = {OL_OVERLAP_TABLE(COLUMN)};
+static const ol_column check_columns[] = {OL_CHECK_TABLE(COLUMN)};
+static const ol_column cut_columns[] = {OL_CUT_TABLE(COLUMN)};
+static const ol_column score_columns[] = {OL_SCORE_TABLE(COLUMN)};
+static const ol_column prediction_columns[] = {OL_PREDICTION_TABLE(COLUMN)};
 
 const ol_table_spec ol_step_table = {.path = "train/step",
                                      .title = "Meta-steps",
@@ -88,22 +89,23 @@ struct ol_metric_tables {
     const ol_table_spec *specs[OL_TABLES];
     char (*names)[48];  /* [K] */
     char (*texts)[80];  /* [K] */
-    ol_column *columns; /* [EPISODE_COLUMNS + K] */
+    ol_column *columns; /* [OL_EPISODE_COLUMNS + K] */
 };
 
 static void describe_episodes(int K, ol_metric_tables *t)
 {
     ol_column *c = t->columns;
 
-    memcpy(c, episode_columns, EPISODE_SUPPORT * sizeof *c);
-    c += EPISODE_SUPPORT;
+    memcpy(c, episode_columns, OL_EPISODE_SUPPORT * sizeof *c);
+    c += OL_EPISODE_SUPPORT;
     for (int k = 0; k < K; k++) {
         snprintf(t->names[k], sizeof t->names[k], "support_loss_%d", k);
         snprintf(t->texts[k], sizeof t->texts[k], "support loss before inner step %d", k + 1);
         *c++ = (ol_column){t->names[k], OL_COLUMN_F64, 0,
                            "nat",       t->texts[k],   "mean over the support prompts"};
     }
-    memcpy(c, episode_columns + EPISODE_SUPPORT, (EPISODE_COLUMNS - EPISODE_SUPPORT) * sizeof *c);
+    memcpy(c, episode_columns + OL_EPISODE_SUPPORT,
+           (OL_EPISODE_COLUMNS - OL_EPISODE_SUPPORT) * sizeof *c);
     t->episode = ol_episode_table;
     t->episode.columns = t->columns;
     t->episode.n += K;
@@ -111,19 +113,13 @@ static void describe_episodes(int K, ol_metric_tables *t)
 
 ol_status ol_metric_tables_create(int K, ol_metric_tables **out)
 {
-    ol_metric_tables *t = calloc(1, sizeof *t);
-    const size_t k = K > 0 ? (size_t)K : 1;
+    OL_AUTO(ol_metric_tables_drop) ol_metric_tables *t = NULL;
 
-    *out = t;
-    OL_CHECK(t, OL_ENOMEM, "metrics: no memory for the tables");
-    t->names = calloc(k, sizeof *t->names);
-    t->texts = calloc(k, sizeof *t->texts);
-    t->columns = calloc(k + EPISODE_COLUMNS, sizeof *t->columns);
-    if (!t->names || !t->texts || !t->columns) {
-        ol_metric_tables_destroy(t);
-        *out = NULL;
-        return ol_fail(OL_ENOMEM, "metrics: no memory for the tables");
-    }
+    *out = NULL;
+    OL_TRY(OL_ALLOCATE(t, 1, "tables of metrics"));
+    OL_TRY(OL_ALLOCATE(t->names, K, "columns of metrics"));
+    OL_TRY(OL_ALLOCATE(t->texts, K, "columns of metrics"));
+    OL_TRY(OL_ALLOCATE(t->columns, K + OL_EPISODE_COLUMNS, "columns of metrics"));
     describe_episodes(K, t);
     t->specs[OL_TABLE_STEP] = &ol_step_table;
     t->specs[OL_TABLE_EPISODE] = &t->episode;
@@ -134,6 +130,8 @@ ol_status ol_metric_tables_create(int K, ol_metric_tables **out)
     t->specs[OL_TABLE_OVERLAP] = &overlap_table;
     t->specs[OL_TABLE_CHECK] = &check_table;
     t->specs[OL_TABLE_CUT] = &cut_table;
+    *out = t;
+    t = NULL;
     return OL_OK;
 }
 

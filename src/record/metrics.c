@@ -59,26 +59,25 @@ static ol_status open_files(ol_metrics *m, const ol_run_record *record, bool res
                   : ol_tables_create(m->folder.metrics, m->specs, OL_TABLES, record, &m->tables);
 }
 
+static void drop(ol_metrics **m)
+{
+    ol_metrics_close(*m);
+}
+
 ol_status ol_metrics_open(const ol_run_folder *folder, int K, const ol_run_record *record,
                           bool resume, int64_t step, bool scores, ol_metrics **out)
 {
-    ol_metrics *m = calloc(1, sizeof *m);
-    ol_status status;
+    OL_AUTO(drop) ol_metrics *m = calloc(1, sizeof *m);
 
     *out = NULL;
     OL_CHECK(m, OL_ENOMEM, "metrics: no memory");
     m->K = K;
     m->folder = *folder;
-    status = ol_metric_tables_create(K, &m->shape);
-    if (status == OL_OK) {
-        m->specs = ol_metric_tables_specs(m->shape);
-        status = open_files(m, record, resume, step, scores);
-    }
-    if (status != OL_OK) {
-        ol_metrics_close(m);
-        return status;
-    }
+    OL_TRY(ol_metric_tables_create(K, &m->shape));
+    m->specs = ol_metric_tables_specs(m->shape);
+    OL_TRY(open_files(m, record, resume, step, scores));
     *out = m;
+    m = NULL;
     return OL_OK;
 }
 
@@ -95,20 +94,20 @@ ol_status ol_metrics_step(ol_metrics *m, const ol_step_row *row)
     if (!m)
         return OL_OK;
     const ol_cell cells[] = {
-        [STEP_NUMBER] = {.i = row->step},
-        [STEP_LOSS_BEFORE] = {.f = r->query_before},
-        [STEP_LOSS_AFTER] = {.f = r->query_after},
-        [STEP_GRAD_NORM] = {.f = r->grad_norm},
-        [STEP_LR] = {.f = row->lr},
-        [STEP_SECONDS] = {.f = row->seconds},
-        [STEP_SECONDS_INNER] = {.f = r->inner_seconds},
-        [STEP_SECONDS_OUTER] = {.f = r->outer_seconds},
-        [STEP_SECONDS_COMM] = {.f = r->comm_seconds},
-        [STEP_TOKENS] = {.i = r->tokens},
-        [STEP_RATE] = {.f = rate},
-        [STEP_EPISODES] = {.i = r->episodes},
-        [STEP_DROPPED] = {.i = r->dropped},
-        [STEP_DIGEST] = {.text = row->digest},
+        [OL_STEP_NUMBER] = {.i = row->step},
+        [OL_STEP_LOSS_BEFORE] = {.f = r->query_before},
+        [OL_STEP_LOSS_AFTER] = {.f = r->query_after},
+        [OL_STEP_GRAD_NORM] = {.f = r->grad_norm},
+        [OL_STEP_LR] = {.f = row->lr},
+        [OL_STEP_SECONDS] = {.f = row->seconds},
+        [OL_STEP_SECONDS_INNER] = {.f = r->inner_seconds},
+        [OL_STEP_SECONDS_OUTER] = {.f = r->outer_seconds},
+        [OL_STEP_SECONDS_COMM] = {.f = r->comm_seconds},
+        [OL_STEP_TOKENS] = {.i = r->tokens},
+        [OL_STEP_RATE] = {.f = rate},
+        [OL_STEP_EPISODES] = {.i = r->episodes},
+        [OL_STEP_DROPPED] = {.i = r->dropped},
+        [OL_STEP_DIGEST] = {.text = row->digest},
     };
 
     return add(m, OL_TABLE_STEP, cells);
@@ -124,19 +123,19 @@ ol_status ol_metrics_episode(ol_metrics *m, int64_t step, const ol_episode_recor
         return OL_OK;
     c = m->cells;
     tail = c + m->K;
-    c[EPISODE_STEP].i = step;
-    c[EPISODE_NUMBER].i = record->episode;
-    c[EPISODE_TASK].text = task;
-    c[EPISODE_RANK].i = record->rank;
-    c[EPISODE_DROPPED].i = record->dropped;
+    c[OL_EPISODE_STEP].i = step;
+    c[OL_EPISODE_NUMBER].i = record->episode;
+    c[OL_EPISODE_TASK].text = task;
+    c[OL_EPISODE_RANK].i = record->rank;
+    c[OL_EPISODE_DROPPED].i = record->dropped;
     for (int k = 0; k < m->K; k++)
-        c[EPISODE_SUPPORT + k].f = support_losses[k];
-    tail[EPISODE_BEFORE].f = r->query_before;
-    tail[EPISODE_AFTER].f = r->query_after;
-    tail[EPISODE_GRAD_NORM].f = r->grad_norm;
-    tail[EPISODE_SECOND_ORDER].f = r->second_order;
-    tail[EPISODE_SECONDS].f = record->seconds;
-    tail[EPISODE_TOKENS].i = record->tokens;
+        c[OL_EPISODE_SUPPORT + k].f = support_losses[k];
+    tail[OL_EPISODE_BEFORE].f = r->query_before;
+    tail[OL_EPISODE_AFTER].f = r->query_after;
+    tail[OL_EPISODE_GRAD_NORM].f = r->grad_norm;
+    tail[OL_EPISODE_SECOND_ORDER].f = r->second_order;
+    tail[OL_EPISODE_SECONDS].f = record->seconds;
+    tail[OL_EPISODE_TOKENS].i = record->tokens;
     return add(m, OL_TABLE_EPISODE, m->cells);
 }
 
@@ -153,9 +152,9 @@ ol_status ol_metrics_own(ol_metrics *m, int64_t step, const char *name, size_t n
         sum += (double)values[i];
     }
     const ol_cell cells[] = {
-        [OWN_STEP] = {.i = step},   [OWN_NAME] = {.text = name},
-        [OWN_LEAST] = {.f = least}, [OWN_MEAN] = {.f = sum / (double)n},
-        [OWN_MOST] = {.f = most},
+        [OL_OWN_STEP] = {.i = step},   [OL_OWN_NAME] = {.text = name},
+        [OL_OWN_LEAST] = {.f = least}, [OL_OWN_MEAN] = {.f = sum / (double)n},
+        [OL_OWN_MOST] = {.f = most},
     };
 
     return add(m, OL_TABLE_OWN, cells);
@@ -165,12 +164,12 @@ ol_status ol_metrics_phases(ol_metrics *m, int64_t step, const ol_phase_row *row
 {
     for (int p = 0; p < OL_PHASES && m; p++) {
         const ol_cell cells[] = {
-            [PHASE_STEP] = {.i = step},
-            [PHASE_NAME] = {.text = ol_phase_names[p]},
-            [PHASE_SECONDS] = {.f = rows[p].seconds},
-            [PHASE_MOST] = {.f = rows[p].most},
-            [PHASE_RANK] = {.i = rows[p].slowest},
-            [PHASE_CALLS] = {.i = rows[p].calls},
+            [OL_PHASE_STEP] = {.i = step},
+            [OL_PHASE_NAME] = {.text = ol_phase_names[p]},
+            [OL_PHASE_SECONDS] = {.f = rows[p].seconds},
+            [OL_PHASE_MOST] = {.f = rows[p].most},
+            [OL_PHASE_RANK] = {.i = rows[p].slowest},
+            [OL_PHASE_CALLS] = {.i = rows[p].calls},
         };
 
         OL_TRY(add(m, OL_TABLE_PHASE, cells));
@@ -183,19 +182,21 @@ ol_status ol_metrics_overlap(ol_metrics *m, const ol_overlap *overlap)
     if (!m)
         return OL_OK;
     const ol_cell check[] = {
-        [CHECK_NUMBER] = {.i = 1},
-        [CHECK_TRAIN_ROWS] = {.i = overlap->train_rows},
-        [CHECK_TEST_ROWS] = {.i = overlap->test_rows},
-        [CHECK_SAME_TASKS] = {.i = overlap->same_tasks},
-        [CHECK_SHARED_ROWS] = {.i = overlap->shared_rows},
+        [OL_CHECK_NUMBER] = {.i = 1},
+        [OL_CHECK_TRAIN_ROWS] = {.i = overlap->train_rows},
+        [OL_CHECK_TEST_ROWS] = {.i = overlap->test_rows},
+        [OL_CHECK_SAME_TASKS] = {.i = overlap->same_tasks},
+        [OL_CHECK_SHARED_ROWS] = {.i = overlap->shared_rows},
     };
 
     for (int i = 0; i < overlap->n; i++) {
         const ol_overlap_pair *pair = &overlap->pairs[i];
         const ol_cell cells[] = {
-            [OVERLAP_PAIR] = {.i = i + 1},         [OVERLAP_TRAIN] = {.text = pair->train},
-            [OVERLAP_TEST] = {.text = pair->test}, [OVERLAP_SAME_TASK] = {.i = pair->same_task},
-            [OVERLAP_ROWS] = {.i = pair->rows},
+            [OL_OVERLAP_PAIR] = {.i = i + 1},
+            [OL_OVERLAP_TRAIN] = {.text = pair->train},
+            [OL_OVERLAP_TEST] = {.text = pair->test},
+            [OL_OVERLAP_SAME_TASK] = {.i = pair->same_task},
+            [OL_OVERLAP_ROWS] = {.i = pair->rows},
         };
 
         OL_TRY(add(m, OL_TABLE_OVERLAP, cells));
@@ -208,17 +209,17 @@ ol_status ol_metrics_cut(ol_metrics *m, const char *task, const char *role, cons
     if (!m)
         return OL_OK;
     const ol_cell cells[] = {
-        [CUT_NUMBER] = {.i = ol_tables_rows(m->tables, OL_TABLE_CUT) + 1},
-        [CUT_TASK] = {.text = task},
-        [CUT_ROLE] = {.text = role},
-        [CUT_ROWS] = {.i = cut->rows},
-        [CUT_ROWS_CUT] = {.i = cut->rows_cut},
-        [CUT_TOKENS] = {.i = cut->tokens},
-        [CUT_TOKENS_CUT] = {.i = cut->tokens_cut},
-        [CUT_PROMPTS] = {.i = cut->prompts},
-        [CUT_PROMPTS_CUT] = {.i = cut->prompts_cut},
-        [CUT_PROMPT_TOKENS] = {.i = cut->prompt_tokens},
-        [CUT_PROMPT_TOKENS_CUT] = {.i = cut->prompt_tokens_cut},
+        [OL_CUT_NUMBER] = {.i = ol_tables_rows(m->tables, OL_TABLE_CUT) + 1},
+        [OL_CUT_TASK] = {.text = task},
+        [OL_CUT_ROLE] = {.text = role},
+        [OL_CUT_ROWS] = {.i = cut->rows},
+        [OL_CUT_ROWS_CUT] = {.i = cut->rows_cut},
+        [OL_CUT_TOKENS] = {.i = cut->tokens},
+        [OL_CUT_TOKENS_CUT] = {.i = cut->tokens_cut},
+        [OL_CUT_PROMPTS] = {.i = cut->prompts},
+        [OL_CUT_PROMPTS_CUT] = {.i = cut->prompts_cut},
+        [OL_CUT_PROMPT_TOKENS] = {.i = cut->prompt_tokens},
+        [OL_CUT_PROMPT_TOKENS_CUT] = {.i = cut->prompt_tokens_cut},
     };
 
     return add(m, OL_TABLE_CUT, cells);
@@ -229,7 +230,7 @@ ol_status ol_metrics_sink(void *metrics, const ol_table_spec *table, ol_cell *ce
     ol_metrics *m = metrics;
     const int t = table == &ol_eval_score_table ? OL_TABLE_SCORE : OL_TABLE_PREDICTION;
 
-    cells[SCORE_NUMBER].i = ol_tables_rows(m->tables, t);
+    cells[OL_SCORE_NUMBER].i = ol_tables_rows(m->tables, t);
     return add(m, t, cells);
 }
 

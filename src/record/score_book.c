@@ -34,21 +34,6 @@ static double mean_value(const mean *m)
     return m->n > 0 ? m->sum / m->n : (double)NAN;
 }
 
-static void fill_score(const ol_stored_table *t, size_t i, int64_t training, ol_eval_score *score)
-{
-    const char *group = ol_stored_group(t, i);
-
-    *score = (ol_eval_score){.training = training,
-                             .task = t->text[SCORE_TASK].items[i],
-                             .group = *group ? group : NULL,
-                             .seed = (int)t->number[SCORE_SEED][i],
-                             .steps = (int)t->number[SCORE_STEPS][i],
-                             .metric = ol_stored_metric(t, i),
-                             .score = t->number[SCORE_SCORE][i],
-                             .chance = t->number[SCORE_CHANCE][i],
-                             .majority = t->number[SCORE_MAJORITY][i]};
-}
-
 static ol_status read_scores(const ol_archive *metrics, ol_score_file *f)
 {
     int64_t training = 0;
@@ -58,9 +43,9 @@ static ol_status read_scores(const ol_archive *metrics, ol_score_file *f)
     if (f->n == 0)
         return OL_OK;
     OL_TRY(ol_archive_get_i64(metrics, "/", "seed", &training));
-    OL_TRY(ol_allocate(f->n, sizeof *f->scores, "scores", (void **)&f->scores));
+    OL_TRY(OL_ALLOCATE(f->scores, f->n, "scores"));
     for (size_t i = 0; i < f->n; i++)
-        fill_score(&f->table, i, training, &f->scores[i]);
+        f->scores[i] = ol_stored_score(&f->table, i, training);
     return OL_OK;
 }
 
@@ -86,31 +71,15 @@ static ol_status read_training(const ol_archive *metrics, ol_score_file *f)
 
     f->seconds = f->before = f->after = (double)NAN;
     OL_TRY(ol_stored_table_read(metrics, &ol_step_table,
-                                OL_STORED(STEP_SECONDS) | OL_STORED(STEP_LOSS_BEFORE) |
-                                    OL_STORED(STEP_LOSS_AFTER),
+                                OL_STORED(OL_STEP_SECONDS) | OL_STORED(OL_STEP_LOSS_BEFORE) |
+                                    OL_STORED(OL_STEP_LOSS_AFTER),
                                 &steps));
     if (steps.n == 0)
         return OL_OK;
-    f->seconds = ol_stored_sum(&steps, STEP_SECONDS);
+    f->seconds = ol_stored_sum(&steps, OL_STEP_SECONDS);
     if (ol_stored_inner(metrics))
-        ol_score_gain(steps.n, steps.number[STEP_LOSS_BEFORE], steps.number[STEP_LOSS_AFTER],
+        ol_score_gain(steps.n, steps.number[OL_STEP_LOSS_BEFORE], steps.number[OL_STEP_LOSS_AFTER],
                       &f->before, &f->after);
-    return OL_OK;
-}
-
-static ol_status add_file(ol_score_book *book, const ol_archive *metrics, ol_score_file *f)
-{
-    ol_score_file *files;
-
-    OL_TRY(read_scores(metrics, f));
-    if (f->n == 0)
-        return OL_OK;
-    OL_TRY(read_training(metrics, f));
-    files = realloc(book->files, (book->n + 1) * sizeof *files);
-    OL_CHECK(files, OL_ENOMEM, "no memory for %zu scores", f->n);
-    book->files = files;
-    book->files[book->n++] = *f;
-    *f = (ol_score_file){0};
     return OL_OK;
 }
 
@@ -118,7 +87,14 @@ ol_status ol_score_book_add(ol_score_book *book, const ol_archive *metrics)
 {
     OL_AUTO(finish_file) ol_score_file f = {0};
 
-    return add_file(book, metrics, &f);
+    OL_TRY(read_scores(metrics, &f));
+    if (f.n == 0)
+        return OL_OK;
+    OL_TRY(read_training(metrics, &f));
+    OL_TRY(OL_GROW(book->files, book->n, "files of scores"));
+    book->files[book->n++] = f;
+    f = (ol_score_file){0};
+    return OL_OK;
 }
 
 static bool is_known(const ol_eval_learner *learners, size_t n, const char *name)
@@ -148,7 +124,7 @@ static ol_eval_learner collect(const ol_score_book *book, const char *name, ol_e
         const bool again = has_training(&learner, f->scores[0].training);
         const size_t had = learner.n;
         for (size_t i = 0; i < f->n && !again; i++)
-            if (strcmp(f->table.text[SCORE_LEARNER].items[i], name) == 0)
+            if (strcmp(f->table.text[OL_SCORE_LEARNER].items[i], name) == 0)
                 at[learner.n++] = f->scores[i];
         if (learner.n == had)
             continue;
@@ -170,11 +146,11 @@ ol_status ol_score_book_table(const ol_score_book *book, int width, ol_text *out
 
     for (size_t f = 0; f < book->n; f++)
         room += book->files[f].n;
-    OL_TRY(ol_allocate(room, sizeof *learners, "learners", (void **)&learners));
-    OL_TRY(ol_allocate(room, sizeof *scores, "scores", (void **)&scores));
+    OL_TRY(OL_ALLOCATE(learners, room, "learners"));
+    OL_TRY(OL_ALLOCATE(scores, room, "scores"));
     for (size_t f = 0; f < book->n; f++) {
         for (size_t i = 0; i < book->files[f].n; i++) {
-            const char *name = book->files[f].table.text[SCORE_LEARNER].items[i];
+            const char *name = book->files[f].table.text[OL_SCORE_LEARNER].items[i];
             if (is_known(learners, n, name))
                 continue;
             learners[n] = collect(book, name, scores + used);

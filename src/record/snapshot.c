@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "outerloop/base/log.h"     /* ol_log_warn */
+#include "outerloop/base/size.h"    /* OL_ALLOCATE */
 #include "outerloop/job/start.h"    /* ol_start_path */
 #include "outerloop/model/import.h" /* ol_import_weights, ol_import_adapter */
 
@@ -32,8 +33,7 @@ static ol_status list_tensors(const ol_model *model, const ol_job *job, ol_tenso
     const ol_learner_spec learner = job ? ol_job_learner_spec(job) : (ol_learner_spec){0};
 
     *n = ol_learner_tensors(model, job ? &learner : NULL, NULL);
-    *tensors = calloc((size_t)*n, sizeof **tensors);
-    OL_CHECK(*tensors, OL_ENOMEM, "checkpoint: no memory for a list of %d tensors", *n);
+    OL_TRY(OL_ALLOCATE(*tensors, *n, "tensors of a checkpoint"));
     ol_learner_tensors(model, job ? &learner : NULL, *tensors);
     return OL_OK;
 }
@@ -42,8 +42,7 @@ ol_status ol_snapshot_tensors(const ol_model *model, const ol_job *job, const ol
                               ol_tensor **tensors, ol_checkpoint_tensor **out, int *n)
 {
     OL_TRY(list_tensors(model, job, tensors, n));
-    *out = calloc((size_t)*n, sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "checkpoint: no memory for a list of %d tensors", *n);
+    OL_TRY(OL_ALLOCATE(*out, *n, "tensors of a checkpoint"));
     for (int i = 0; i < *n; i++) {
         const ol_tensor *p = &(*tensors)[i];
 
@@ -314,8 +313,8 @@ static ol_status read_mark(const ol_checkpoint *file, ol_run_mark *mark)
 {
     const ol_archive *archive = ol_checkpoint_archive(file);
 
-    mark->step = ol_checkpoint_step(file);
-    snprintf(mark->run_id, sizeof mark->run_id, "%s", ol_checkpoint_run_id(file));
+    mark->step = ol_checkpoint_head(file)->step;
+    snprintf(mark->run_id, sizeof mark->run_id, "%s", ol_checkpoint_head(file)->run_id);
     OL_TRY(ol_archive_get_i64(archive, "/", "tokens", &mark->tokens));
     OL_TRY(ol_archive_get_f64(archive, "/", "seconds", &mark->seconds));
     return ol_archive_get_i64(archive, "/", "restarts", &mark->restarts);
@@ -333,8 +332,8 @@ static ol_status is_own(void *payload, const char *path, const ol_checkpoint *fi
     const owner *own = payload;
 
     OL_TRY(ol_start_check_shape(file, path, own->model));
-    OL_TRY(
-        ol_job_same_run(own->job, path, ol_checkpoint_job(file), strlen(ol_checkpoint_job(file))));
+    OL_TRY(ol_job_same_run(own->job, path, ol_checkpoint_head(file)->job,
+                           strlen(ol_checkpoint_head(file)->job)));
     return check_frozen(file, path, own->model);
 }
 
@@ -347,7 +346,7 @@ static ol_status read_state(const char *path, const ol_job *job, const ol_model 
     OL_TRY(read_part(file, model, job, OL_CHECKPOINT_PARAMS, state->theta));
     OL_TRY(read_part(file, model, job, OL_CHECKPOINT_M, state->m));
     OL_TRY(read_part(file, model, job, OL_CHECKPOINT_V, state->v));
-    state->t = ol_checkpoint_moments_step(file);
+    state->t = ol_checkpoint_head(file)->moments_step;
     return read_mark(file, mark);
 }
 

@@ -9,10 +9,10 @@
 #include "outerloop/base/size.h" /* ol_allocate */
 
 const uint32_t ol_stored_scores =
-    OL_STORED(SCORE_LEARNER) | OL_STORED(SCORE_TASK) | OL_STORED(SCORE_SEED) |
-    OL_STORED(SCORE_STEPS) | OL_STORED(SCORE_METRIC) | OL_STORED(SCORE_SCORE) |
-    OL_STORED(SCORE_UNSEEN) | OL_STORED(SCORE_GROUP) | OL_STORED(SCORE_CHANCE) |
-    OL_STORED(SCORE_MAJORITY) | OL_STORED(SCORE_CALIBRATION);
+    OL_STORED(OL_SCORE_LEARNER) | OL_STORED(OL_SCORE_TASK) | OL_STORED(OL_SCORE_SEED) |
+    OL_STORED(OL_SCORE_STEPS) | OL_STORED(OL_SCORE_METRIC) | OL_STORED(OL_SCORE_SCORE) |
+    OL_STORED(OL_SCORE_UNSEEN) | OL_STORED(OL_SCORE_GROUP) | OL_STORED(OL_SCORE_CHANCE) |
+    OL_STORED(OL_SCORE_MAJORITY) | OL_STORED(OL_SCORE_CALIBRATION);
 
 static ol_status read_column(const ol_archive *file, const ol_table_spec *spec, int c,
                              ol_stored_table *t)
@@ -21,7 +21,7 @@ static ol_status read_column(const ol_archive *file, const ol_table_spec *spec, 
 
     OL_TRY(ol_path_format(object, "%s/%s", spec->path, spec->columns[c].name));
     if (spec->columns[c].type != OL_COLUMN_TEXT) {
-        OL_TRY(ol_allocate(t->n, sizeof(double), object, (void **)&t->number[c]));
+        OL_TRY(OL_ALLOCATE(t->number[c], t->n, object));
         return ol_archive_read(file, object, t->n, t->number[c]);
     }
     OL_TRY(ol_archive_read_names(file, object, &t->text[c]));
@@ -70,16 +70,22 @@ bool ol_stored_inner(const ol_archive *file)
     return ol_archive_has(file, "train/episode/support_loss_0");
 }
 
-ol_metric ol_stored_metric(const ol_stored_table *scores, size_t i)
+ol_eval_score ol_stored_score(const ol_stored_table *t, size_t i, int64_t training)
 {
-    const char *name = scores->text[SCORE_METRIC].items[i];
+    const char *metric = t->text[OL_SCORE_METRIC].items[i],
+               *group = t->text[OL_SCORE_GROUP].items[i];
+    const bool unseen = t->number[OL_SCORE_UNSEEN][i] > 0.0;
 
-    return strcmp(name, ol_metric_name(OL_MACRO_F1)) == 0 ? OL_MACRO_F1 : OL_ACCURACY;
-}
-
-const char *ol_stored_group(const ol_stored_table *scores, size_t i)
-{
-    const char *group = scores->text[SCORE_GROUP].items[i];
-
-    return *group ? group : scores->number[SCORE_UNSEEN][i] > 0.0 ? "unseen domains" : "";
+    return (ol_eval_score){.task = t->text[OL_SCORE_TASK].items[i],
+                           .group = *group   ? group
+                                    : unseen ? "unseen domains"
+                                             : "",
+                           .seed = (int)t->number[OL_SCORE_SEED][i],
+                           .steps = (int)t->number[OL_SCORE_STEPS][i],
+                           .training = training,
+                           .metric = strcmp(metric, ol_metric_name(OL_MACRO_F1)) == 0 ? OL_MACRO_F1
+                                                                                      : OL_ACCURACY,
+                           .score = t->number[OL_SCORE_SCORE][i],
+                           .chance = t->number[OL_SCORE_CHANCE][i],
+                           .majority = t->number[OL_SCORE_MAJORITY][i]};
 }

@@ -13,7 +13,7 @@
 #include "outerloop/base/digest.h"      /* OL_DIGEST_TEXT */
 #include "outerloop/base/file.h"        /* ol_path_format */
 #include "outerloop/base/log.h"         /* ol_log_columns */
-#include "outerloop/base/size.h"        /* ol_allocate */
+#include "outerloop/base/size.h"        /* OL_ALLOCATE */
 #include "outerloop/job/job.h"          /* ol_job */
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint */
 #include "outerloop/text/prompt.h"      /* ol_variant_names */
@@ -70,24 +70,19 @@ static ol_status describe_learner(const ol_job *job, ol_text *out)
 
 ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
 {
-    ol_job *job = NULL;
-    ol_status status;
+    OL_AUTO_JOB *job = NULL;
 
     if (ol_job_read_text(name, text, strlen(text), &job) != OL_OK)
         return ol_inspect_line(out, "job", "not readable by this version: %s", ol_status_message());
-    status = ol_inspect_line(out, "job", "%s, seed %lld, %d meta-steps asked for", job->name,
-                             (long long)job->seed, job->train.steps);
-    if (status == OL_OK)
-        status =
-            ol_inspect_line(out, "data", "%s, setting %s, %s, %d shots",
-                            *job->data.root ? job->data.root : "built-in suite", job->data.setting,
-                            ol_variant_names[job->data.variant], job->data.shots);
-    if (status == OL_OK)
-        status = describe_learner(job, out);
-    for (int i = 0; i < job->n_arms && status == OL_OK; i++)
-        status = ol_inspect_line(out, i == 0 ? "arms" : "", "%s", job->arms[i]->name);
-    ol_job_destroy(job);
-    return status;
+    OL_TRY(ol_inspect_line(out, "job", "%s, seed %lld, %d meta-steps asked for", job->name,
+                           (long long)job->seed, job->train.steps));
+    OL_TRY(ol_inspect_line(out, "data", "%s, setting %s, %s, %d shots",
+                           *job->data.root ? job->data.root : "built-in suite", job->data.setting,
+                           ol_variant_names[job->data.variant], job->data.shots));
+    OL_TRY(describe_learner(job, out));
+    for (int i = 0; i < job->n_arms; i++)
+        OL_TRY(ol_inspect_line(out, i == 0 ? "arms" : "", "%s", job->arms[i]->name));
+    return OL_OK;
 }
 
 /* Attributes of an object on one line: "layers 2, width 64". */
@@ -128,12 +123,11 @@ ol_status ol_inspect_broken(inspection *s, const char *path)
  * it has none. */
 static const char *own_of(const ol_checkpoint *file)
 {
-    const char *text = ol_checkpoint_job(file), *own = NULL;
-    ol_job *job = NULL;
+    const char *text = ol_checkpoint_head(file)->job, *own = NULL;
+    OL_AUTO_JOB *job = NULL;
 
     if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
         own = ol_learner_find(job->learner.algorithm)->own;
-    ol_job_destroy(job);
     return own ? own : "";
 }
 
@@ -148,7 +142,7 @@ static ol_status read_values(const ol_archive *archive, const char *object, size
 {
     OL_AUTO_FREE double *values = NULL;
 
-    OL_TRY(ol_allocate(n, sizeof *values, "reals", (void **)&values));
+    OL_TRY(OL_ALLOCATE(values, n, "reals"));
     OL_TRY(ol_archive_read(archive, object, n, values));
     for (size_t i = 0; i < n; i++) {
         t->least = t->reals + (int64_t)i == 0 || values[i] < t->least ? values[i] : t->least;
@@ -206,12 +200,12 @@ static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
 
     OL_TRY(ol_inspect_file(s->out, "checkpoint", ol_archive_path(archive)));
     OL_TRY(ol_inspect_line(s->out, "step", "%lld meta-steps, %lld optimizer steps",
-                           (long long)ol_checkpoint_step(file),
-                           (long long)ol_checkpoint_moments_step(file)));
+                           (long long)ol_checkpoint_head(file)->step,
+                           (long long)ol_checkpoint_head(file)->moments_step));
     if (ol_archive_has_attribute(archive, "/", "origin"))
         OL_TRY(describe_import(archive, s->out));
     else
-        OL_TRY(ol_inspect_job("job", ol_checkpoint_job(file), s->out));
+        OL_TRY(ol_inspect_job("job", ol_checkpoint_head(file)->job, s->out));
     OL_TRY(show_attributes(archive, "/model", "model", s->out));
     OL_TRY(count_tensors(archive, own, t));
     OL_TRY(ol_inspect_line(s->out, "tensors", "%d, %lld parameters%s", t[0].tensors,
@@ -221,9 +215,9 @@ static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
         OL_TRY(ol_inspect_line(s->out, own, "%lld, from %.4g to %.4g, mean %.4g",
                                (long long)t[1].reals, t[1].least, t[1].most,
                                t[1].sum / (double)t[1].reals));
-    OL_TRY(ol_inspect_line(s->out, "run", "%s, seed %llu", ol_checkpoint_run_id(file),
-                           (unsigned long long)ol_checkpoint_seed(file)));
-    return ol_inspect_line(s->out, "digest", "%s", ol_checkpoint_digest(file));
+    OL_TRY(ol_inspect_line(s->out, "run", "%s, seed %llu", ol_checkpoint_head(file)->run_id,
+                           (unsigned long long)ol_checkpoint_head(file)->seed));
+    return ol_inspect_line(s->out, "digest", "%s", ol_checkpoint_head(file)->digest);
 }
 
 static const char *name_of(const char *path)
@@ -259,17 +253,17 @@ static ol_status list_checkpoint(inspection *s, const ol_checkpoint *file)
 
     size_text(path, size);
     OL_TRY(ol_text_format(s->out, "  %-16s %10s  ", name_of(path), size));
-    return add_digest(ol_checkpoint_digest(file), s->out);
+    return add_digest(ol_checkpoint_head(file)->digest, s->out);
 }
 
 /* How far the rows of the folder's job have to go. */
 static ol_status note_step(inspection *s, const ol_checkpoint *file)
 {
-    const char *job = ol_checkpoint_job(file);
+    const char *job = ol_checkpoint_head(file)->job;
 
-    if (s->job && ol_checkpoint_step(file) > s->saved_to &&
+    if (s->job && ol_checkpoint_head(file)->step > s->saved_to &&
         ol_job_same_run(s->job, "job", job, strlen(job)) == OL_OK)
-        s->saved_to = ol_checkpoint_step(file);
+        s->saved_to = ol_checkpoint_head(file)->step;
     return OL_OK;
 }
 
@@ -495,26 +489,21 @@ static ol_status inspect_seeds(inspection *s, const char *folder, const ol_job *
 static ol_status inspect_folder(inspection *s, const char *folder, ol_score_book *book)
 {
     char path[PATH_MAX];
-    ol_job *job;
-    ol_status status;
+    OL_AUTO_JOB *job = NULL;
 
     OL_TRY(ol_path_format(path, "%s/job.cfg", folder));
     OL_CHECK(has_results(folder) || ol_path_exists(path), OL_EDATA,
              "%s: is not the folder of a run: it has no job.cfg, no metrics and no checkpoints",
              folder);
     job = read_job(path);
-    status =
-        ol_inspect_line(s->out, "run", "%s%s%s", folder, job ? ", job " : "", job ? job->name : "");
-    if (status == OL_OK)
-        status = inspect_member(s, folder, "untrained", book);
-    if (status == OL_OK && has_results(folder))
-        status = inspect_run(s, folder, book, true);
-    for (int i = 0; job && i < job->n_arms && status == OL_OK; i++)
-        status = inspect_member(s, folder, job->arms[i]->name, book);
-    if (job && status == OL_OK)
-        status = inspect_seeds(s, folder, job, book);
-    ol_job_destroy(job);
-    return status;
+    OL_TRY(ol_inspect_line(s->out, "run", "%s%s%s", folder, job ? ", job " : "",
+                           job ? job->name : ""));
+    OL_TRY(inspect_member(s, folder, "untrained", book));
+    if (has_results(folder))
+        OL_TRY(inspect_run(s, folder, book, true));
+    for (int i = 0; job && i < job->n_arms; i++)
+        OL_TRY(inspect_member(s, folder, job->arms[i]->name, book));
+    return job ? inspect_seeds(s, folder, job, book) : OL_OK;
 }
 
 static ol_status conclude(const inspection *s)

@@ -36,22 +36,22 @@ static ol_status inspect_steps(const ol_archive *metrics, ol_text *out)
     size_t last;
 
     OL_TRY(ol_stored_table_read(metrics, &ol_step_table,
-                                OL_STORED(STEP_NUMBER) | OL_STORED(STEP_LOSS_BEFORE) |
-                                    OL_STORED(STEP_LOSS_AFTER) | OL_STORED(STEP_SECONDS) |
-                                    OL_STORED(STEP_TOKENS) | OL_STORED(STEP_DROPPED),
+                                OL_STORED(OL_STEP_NUMBER) | OL_STORED(OL_STEP_LOSS_BEFORE) |
+                                    OL_STORED(OL_STEP_LOSS_AFTER) | OL_STORED(OL_STEP_SECONDS) |
+                                    OL_STORED(OL_STEP_TOKENS) | OL_STORED(OL_STEP_DROPPED),
                                 &t));
     if (t.n == 0)
         return OL_OK;
     last = t.n - 1;
-    step = t.number[STEP_NUMBER];
-    before = t.number[STEP_LOSS_BEFORE];
-    after = t.number[STEP_LOSS_AFTER];
-    seconds = ol_stored_sum(&t, STEP_SECONDS);
-    dropped = ol_stored_sum(&t, STEP_DROPPED);
+    step = t.number[OL_STEP_NUMBER];
+    before = t.number[OL_STEP_LOSS_BEFORE];
+    after = t.number[OL_STEP_LOSS_AFTER];
+    seconds = ol_stored_sum(&t, OL_STEP_SECONDS);
+    dropped = ol_stored_sum(&t, OL_STEP_DROPPED);
     ol_clock_duration(seconds, time);
     OL_TRY(ol_inspect_line(out, "training", "%zu meta-steps, the last is %.0f; %s; %.0f tokens/s",
                            t.n, step[last], time,
-                           seconds > 0.0 ? ol_stored_sum(&t, STEP_TOKENS) / seconds : 0.0));
+                           seconds > 0.0 ? ol_stored_sum(&t, OL_STEP_TOKENS) / seconds : 0.0));
     losses_text(before[0], after[0], first);
     losses_text(before[last], after[last], end);
     OL_TRY(ol_inspect_line(out, "loss", "%s nats at step %.0f, %s at step %.0f", first, step[0],
@@ -67,14 +67,14 @@ static ol_status inspect_own(const ol_archive *metrics, ol_text *out)
     OL_AUTO_STORED_TABLE t = {0};
 
     OL_TRY(ol_stored_table_read(metrics, &ol_own_table,
-                                OL_STORED(OWN_NAME) | OL_STORED(OWN_LEAST) | OL_STORED(OWN_MEAN) |
-                                    OL_STORED(OWN_MOST),
+                                OL_STORED(OL_OWN_NAME) | OL_STORED(OL_OWN_LEAST) |
+                                    OL_STORED(OL_OWN_MEAN) | OL_STORED(OL_OWN_MOST),
                                 &t));
     if (t.n == 0)
         return OL_OK;
-    return ol_inspect_line(out, t.text[OWN_NAME].items[0], "from %.4g to %.4g, mean %.4g",
-                           t.number[OWN_LEAST][t.n - 1], t.number[OWN_MOST][t.n - 1],
-                           t.number[OWN_MEAN][t.n - 1]);
+    return ol_inspect_line(out, t.text[OL_OWN_NAME].items[0], "from %.4g to %.4g, mean %.4g",
+                           t.number[OL_OWN_LEAST][t.n - 1], t.number[OL_OWN_MOST][t.n - 1],
+                           t.number[OL_OWN_MEAN][t.n - 1]);
 }
 
 /* Columns of train/episode. */
@@ -156,16 +156,17 @@ static ol_status inspect_episodes(const ol_archive *metrics, ol_text *out)
     OL_AUTO_FREE size_t *order = NULL;
     episodes e;
 
-    OL_TRY(ol_stored_table_read(
-        metrics, &ol_episode_table,
-        OL_STORED(EPISODE_TASK) | OL_STORED(EPISODE_BEFORE) | OL_STORED(EPISODE_AFTER), &t));
+    OL_TRY(ol_stored_table_read(metrics, &ol_episode_table,
+                                OL_STORED(OL_EPISODE_TASK) | OL_STORED(OL_EPISODE_BEFORE) |
+                                    OL_STORED(OL_EPISODE_AFTER),
+                                &t));
     if (t.n == 0)
         return OL_OK;
     OL_TRY(ol_allocate(t.n, sizeof *order, "episodes", (void **)&order));
     for (size_t i = 0; i < t.n; i++)
         order[i] = i;
-    e = (episodes){t.n, t.text[EPISODE_TASK], t.number[EPISODE_BEFORE], t.number[EPISODE_AFTER],
-                   order};
+    e = (episodes){t.n, t.text[OL_EPISODE_TASK], t.number[OL_EPISODE_BEFORE],
+                   t.number[OL_EPISODE_AFTER], order};
     qsort_r(order, t.n, sizeof *order, compare_rows, &e);
     return describe_episodes(&e, out);
 }

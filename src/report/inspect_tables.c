@@ -23,24 +23,16 @@ static ol_status job_text(const char *path, char **text)
     return OL_OK;
 }
 
-static void drop_tables(ol_metric_tables **tables)
-{
-    ol_metric_tables_destroy(*tables);
-}
-
 /* The tables of a job; NULL when it cannot be read. */
 static ol_status tables_of(const char *text, ol_metric_tables **tables)
 {
-    ol_job *job = NULL;
+    OL_AUTO_JOB *job = NULL;
     ol_learner_spec learner;
-    ol_status status;
 
     if (!text || ol_job_read_text("job", text, strlen(text), &job) != OL_OK)
         return OL_OK;
     learner = ol_job_learner_spec(job);
-    status = ol_metric_tables_create(ol_learner_steps(&learner), tables);
-    ol_job_destroy(job);
-    return status;
+    return ol_metric_tables_create(ol_learner_steps(&learner), tables);
 }
 
 /* Each line of a text behind a word. */
@@ -121,7 +113,7 @@ ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool wi
                             ol_score_book *book)
 {
     OL_AUTO(ol_tables_report_finish) ol_tables_report report = {0};
-    OL_AUTO(drop_tables) ol_metric_tables *tables = NULL;
+    OL_AUTO(ol_metric_tables_drop) ol_metric_tables *tables = NULL;
     OL_AUTO_FREE char *job = NULL;
     char journal[PATH_MAX];
     ol_status status;

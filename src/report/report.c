@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "report_parts.h"
 
 enum { DEPTH = 3 /* of folders below a run: arms, and their trainings */ };
@@ -145,29 +146,20 @@ static ol_status make_labels(ol_report *r)
     return OL_OK;
 }
 
-static ol_status open_runs(const char *const *paths, int n, ol_report *r)
+ol_status ol_report_open(const char *const *paths, int n, ol_report **out)
 {
-    r->runs = calloc((size_t)n + 1, sizeof *r->runs);
-    OL_CHECK(r->runs, OL_ENOMEM, "no memory for %d runs", n);
+    OL_AUTO(ol_report_drop) ol_report *r = NULL;
+
+    *out = NULL;
+    OL_TRY(OL_ALLOCATE(r, 1, "reports"));
+    OL_TRY(OL_ALLOCATE(r->runs, n + 1, "runs"));
     for (int i = 0; i < n; i++)
         OL_TRY(read_run(r, paths[i]));
     OL_TRY(make_labels(r));
-    return report_summarise(r);
-}
-
-ol_status ol_report_open(const char *const *paths, int n, ol_report **out)
-{
-    ol_report *r = calloc(1, sizeof *r);
-    ol_status status;
-
-    *out = NULL;
-    OL_CHECK(r, OL_ENOMEM, "no memory for a report");
-    status = open_runs(paths, n, r);
-    if (status == OL_OK)
-        *out = r;
-    else
-        ol_report_close(r);
-    return status;
+    OL_TRY(report_summarise(r));
+    *out = r;
+    r = NULL;
+    return OL_OK;
 }
 
 static void finish_learner(report_learner *l)

@@ -80,7 +80,7 @@ static ol_status add_curve(const axis *x, const axis *y, const ol_stored_table *
     const int n = report_thin(s->n, values, POINTS, points);
     bool pen = false;
 
-    report_thin(s->n, s->number[STEP_NUMBER], POINTS, steps);
+    report_thin(s->n, s->number[OL_STEP_NUMBER], POINTS, steps);
     OL_TRY(ol_text_format(out, "<path class=\"%s\" d=\"", class));
     for (int i = 0; i < n; i++) {
         const bool there = isfinite(points[i]) && (!y->logarithmic || points[i] > 0.0);
@@ -95,7 +95,7 @@ static ol_status add_curve(const axis *x, const axis *y, const ol_stored_table *
 
 static axis steps_axis(const ol_stored_table *s)
 {
-    const double first = s->number[STEP_NUMBER][0], last = s->number[STEP_NUMBER][s->n - 1];
+    const double first = s->number[OL_STEP_NUMBER][0], last = s->number[OL_STEP_NUMBER][s->n - 1];
 
     return (axis){
         .low = first, .high = last > first ? last : first + 1.0, .at_low = LEFT, .at_high = RIGHT};
@@ -124,9 +124,9 @@ ol_status report_draw_loss(const report_learner *l, double most, ol_text *out)
 
     OL_TRY(begin(&x, &y, "loss", l->label, out));
     if (l->inner)
-        OL_TRY(
-            add_curve(&x, &y, &l->series, l->series.number[STEP_LOSS_BEFORE], "line before", out));
-    OL_TRY(add_curve(&x, &y, &l->series, l->series.number[STEP_LOSS_AFTER], "line after", out));
+        OL_TRY(add_curve(&x, &y, &l->series, l->series.number[OL_STEP_LOSS_BEFORE], "line before",
+                         out));
+    OL_TRY(add_curve(&x, &y, &l->series, l->series.number[OL_STEP_LOSS_AFTER], "line after", out));
     return ol_text_format(out, "</svg>\n");
 }
 
@@ -134,7 +134,7 @@ ol_status report_draw_norm(const report_learner *l, ol_text *out)
 {
     const axis x = steps_axis(&l->series);
     double points[POINTS], least = (double)INFINITY, most = 0.0;
-    const int n = report_thin(l->series.n, l->series.number[STEP_GRAD_NORM], POINTS, points);
+    const int n = report_thin(l->series.n, l->series.number[OL_STEP_GRAD_NORM], POINTS, points);
 
     for (int i = 0; i < n; i++)
         if (isfinite(points[i]) && points[i] > 0.0) {
@@ -149,7 +149,7 @@ ol_status report_draw_norm(const report_learner *l, ol_text *out)
                     .logarithmic = true};
 
     OL_TRY(begin(&x, &y, "norm of the meta-gradient", l->label, out));
-    OL_TRY(add_curve(&x, &y, &l->series, l->series.number[STEP_GRAD_NORM], "line after", out));
+    OL_TRY(add_curve(&x, &y, &l->series, l->series.number[OL_STEP_GRAD_NORM], "line after", out));
     return ol_text_format(out, "</svg>\n");
 }
 

@@ -335,8 +335,8 @@ static double most_loss(const ol_report *r)
         const ol_stored_table *s = &r->learners[i].series;
         double points[140];
 
-        for (int c = r->learners[i].inner ? STEP_LOSS_BEFORE : STEP_LOSS_AFTER;
-             c <= STEP_LOSS_AFTER; c++)
+        for (int c = r->learners[i].inner ? OL_STEP_LOSS_BEFORE : OL_STEP_LOSS_AFTER;
+             c <= OL_STEP_LOSS_AFTER; c++)
             for (int p = s->n > 0 ? report_thin(s->n, s->number[c], 140, points) : 0; p-- > 0;)
                 most = points[p] > most ? points[p] : most;
     }
@@ -348,7 +348,8 @@ static ol_status add_loss_figure(const report_learner *l, double most, ol_text *
     const ol_stored_table *s = &l->series;
     double before, after;
 
-    ol_score_gain(s->n, s->number[STEP_LOSS_BEFORE], s->number[STEP_LOSS_AFTER], &before, &after);
+    ol_score_gain(s->n, s->number[OL_STEP_LOSS_BEFORE], s->number[OL_STEP_LOSS_AFTER], &before,
+                  &after);
     OL_TRY(report_put(out, "<figure><figcaption>", l->label, "<small>at the end "));
     if (l->inner && isfinite(before))
         OL_TRY(ol_text_format(out, "%.3f before and %.3f after", before, after));

@@ -67,7 +67,7 @@ static void set_f1(json_t *result, const report_learner *l, const char *task, in
     int n = 0;
 
     for (size_t i = 0; i < l->n_scores; i++) {
-        const report_score *s = &l->scores[i];
+        const ol_eval_score *s = &l->scores[i].of;
 
         if (s->task != task || s->steps != steps || s->metric != OL_MACRO_F1)
             continue;
@@ -92,7 +92,7 @@ static void set_calibration(json_t *result, const report_learner *l, const char 
     for (size_t i = 0; i < l->n_scores; i++) {
         const report_score *s = &l->scores[i];
 
-        if (s->task == task && s->steps == steps && isfinite(s->calibration)) {
+        if (s->of.task == task && s->of.steps == steps && isfinite(s->calibration)) {
             sum += s->calibration;
             n++;
         }
@@ -114,7 +114,7 @@ static json_t *config_of(const ol_report *r, const report_learner *l, const char
         set_text(more, "variant", ol_variant_names[l->job->data.variant]);
     }
     for (size_t i = 0; i < l->n_scores; i++) {
-        const report_score *s = &l->scores[i];
+        const ol_eval_score *s = &l->scores[i].of;
         bool known = false;
 
         for (size_t k = 0; k < json_array_size(seeds); k++)
@@ -224,7 +224,7 @@ static json_t *describe_runs(const ol_report *r)
 
 static json_t *assemble(const ol_report *r, document *d)
 {
-    json_t *root = json_object(), *config = json_object();
+    json_t *root, *config = json_object();
     const report_run *first = &r->runs[0];
     char now[32];
 
@@ -232,15 +232,10 @@ static json_t *assemble(const ol_report *r, document *d)
     set_text(config, "model", "outerloop");
     set_text(config, "model_args", first->path);
     json_object_set_new(config, "runs", describe_runs(r));
-    json_object_set_new(root, "results", d->results);
-    json_object_set_new(root, "groups", d->groups);
-    json_object_set_new(root, "group_subtasks", d->subtasks);
-    json_object_set_new(root, "configs", d->configs);
-    json_object_set_new(root, "versions", d->versions);
-    json_object_set_new(root, "n-shot", d->shots);
-    json_object_set_new(root, "higher_is_better", d->higher);
-    json_object_set_new(root, "n-samples", d->samples);
-    json_object_set_new(root, "config", config);
+    root = json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "results", d->results, "groups",
+                     d->groups, "group_subtasks", d->subtasks, "configs", d->configs, "versions",
+                     d->versions, "n-shot", d->shots, "higher_is_better", d->higher, "n-samples",
+                     d->samples, "config", config);
     set_text(root, "git_hash", first->facts[1] ? first->facts[1] : "unknown");
     set_text(root, "date", now);
     return root;

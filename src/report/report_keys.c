@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "report_parts.h"
 
 /* A key with its value in each run, one text each: [1 + runs]. */
@@ -41,9 +42,7 @@ static void finish_sheet(sheet *s)
 static ol_status begin_row(const sheet *s, key_row *row)
 {
     row->runs = s->report->n_runs;
-    row->cells = calloc((size_t)row->runs + 1, sizeof *row->cells);
-    OL_CHECK(row->cells, OL_ENOMEM, "no memory for a table");
-    return OL_OK;
+    return OL_ALLOCATE(row->cells, row->runs + 1, "cells");
 }
 
 /* Are the values equal? */
@@ -72,14 +71,10 @@ static ol_status make_row(const sheet *s, const ol_job *const *jobs, const char 
 /* Takes the row over where its values differ. */
 static ol_status keep_row(sheet *s, key_row *kept)
 {
-    key_row *rows;
-
     if (is_equal(kept))
         return OL_OK;
-    rows = realloc(s->rows, ((size_t)s->n + 1) * sizeof *rows);
-    OL_CHECK(rows, OL_ENOMEM, "no memory for a table");
-    s->rows = rows;
-    rows[s->n++] = *kept;
+    OL_TRY(OL_GROW(s->rows, s->n, "keys"));
+    s->rows[s->n++] = *kept;
     kept->cells = NULL;
     return OL_OK;
 }
@@ -136,9 +131,9 @@ static ol_status compare_arm_key(sheet *s, const ol_job *const *arms, const char
 static ol_status compare_arms(sheet *s)
 {
     const int runs = s->report->n_runs;
-    OL_AUTO_FREE const ol_job **arms = calloc((size_t)runs, sizeof *arms);
+    OL_AUTO_FREE const ol_job **arms = NULL;
 
-    OL_CHECK(arms, OL_ENOMEM, "no memory for a table");
+    OL_TRY(OL_ALLOCATE(arms, runs, "jobs"));
     for (int a = 0; s->jobs[0] && a < s->jobs[0]->n_arms; a++) {
         char prefix[256];
         bool all = true;
@@ -252,8 +247,7 @@ ol_status report_keys(const ol_report *r, int width, ol_text *out)
 {
     OL_AUTO(finish_sheet) sheet s = {.report = r};
 
-    s.jobs = calloc((size_t)r->n_runs + 1, sizeof *s.jobs);
-    OL_CHECK(s.jobs, OL_ENOMEM, "no memory for a table");
+    OL_TRY(OL_ALLOCATE(s.jobs, r->n_runs, "jobs"));
     for (int i = 0; i < r->n_runs; i++)
         s.jobs[i] = job_of(r, i);
     OL_TRY(compare_jobs(&s));

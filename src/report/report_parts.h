@@ -5,9 +5,9 @@
 
 #include <stdbool.h>
 
-#include "outerloop/base/file.h"  /* PATH_MAX  */
-#include "outerloop/eval/score.h" /* ol_metric */
-#include "outerloop/job/job.h"    /* ol_job    */
+#include "outerloop/base/file.h"    /* PATH_MAX  */
+#include "outerloop/eval/summary.h" /* ol_eval_score */
+#include "outerloop/job/job.h"      /* ol_job    */
 #include "outerloop/record/stored_table.h"
 #include "outerloop/report/report.h"
 #include "outerloop/store/archive.h"
@@ -18,13 +18,10 @@ typedef struct report_words {
     int n;
 } report_words;
 
-/* One score; task and group point into the words of the report. */
+/* One score; task and group ("" for none) point into the words of the report. */
 typedef struct report_score {
-    const char *task, *group; /* group: "" for none */
-    int seed, steps;
-    int64_t training; /* seed of the training */
-    ol_metric metric;
-    double score, chance, majority, calibration; /* NaN where the file does not say */
+    ol_eval_score of;
+    double calibration; /* NaN where the file does not say */
 } report_score;
 
 /* Rows of a task at one step count, over all seeds, right and in all. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "report_parts.h"
 
 /* Learners of a file at hand: read from it, or left out as their training was in already. */
@@ -17,26 +18,22 @@ const char *const report_fact_names[REPORT_FACTS] = {"version", "git_commit", "c
 static const char *report_word(ol_report *report, const char *text)
 {
     report_words *w = &report->words;
-    char **items;
-
     for (int i = 0; i < w->n; i++)
         if (strcmp(w->items[i], text) == 0)
             return w->items[i];
-    items = realloc(w->items, (size_t)(w->n + 1) * sizeof *items);
-    if (!items)
+    if (OL_GROW(w->items, w->n, "words") != OL_OK)
         return NULL;
-    w->items = items;
-    items[w->n] = strdup(text);
-    return items[w->n] ? items[w->n++] : NULL;
+    w->items[w->n] = strdup(text);
+    return w->items[w->n] ? w->items[w->n++] : NULL;
 }
 
 /* As many rows as the index has: a file that is written to may have longer columns. */
 static ol_status read_series(const ol_archive *file, ol_stored_table *series)
 {
     return ol_stored_table_read(file, &ol_step_table,
-                                OL_STORED(STEP_NUMBER) | OL_STORED(STEP_LOSS_BEFORE) |
-                                    OL_STORED(STEP_LOSS_AFTER) | OL_STORED(STEP_GRAD_NORM) |
-                                    OL_STORED(STEP_SECONDS),
+                                OL_STORED(OL_STEP_NUMBER) | OL_STORED(OL_STEP_LOSS_BEFORE) |
+                                    OL_STORED(OL_STEP_LOSS_AFTER) | OL_STORED(OL_STEP_GRAD_NORM) |
+                                    OL_STORED(OL_STEP_SECONDS),
                                 series);
 }
 
@@ -50,12 +47,9 @@ static ol_status find_learner(ol_report *r, int run, const char *name, report_le
             *out = &r->learners[i];
             return OL_OK;
         }
-    l = realloc(r->learners, (size_t)(r->n_learners + 1) * sizeof *l);
-    OL_CHECK(l, OL_ENOMEM, "no memory for a learner");
-    r->learners = l;
-    l += r->n_learners;
+    OL_TRY(OL_GROW(r->learners, r->n_learners, "learners"));
+    l = &r->learners[r->n_learners++];
     *l = (report_learner){.run = run, .name = strdup(name), .seconds = (double)NAN};
-    r->n_learners++;
     OL_CHECK(l->name, OL_ENOMEM, "no memory for a learner");
     *out = l;
     return OL_OK;
@@ -64,42 +58,26 @@ static ol_status find_learner(ol_report *r, int run, const char *name, report_le
 /* Has the learner this training already? Otherwise it has now. */
 static ol_status add_training(report_learner *l, int64_t seed, bool *known)
 {
-    int64_t *seeds;
-
     *known = false;
     for (int i = 0; i < l->n_trainings; i++)
         *known = *known || l->trainings[i] == seed;
     if (*known)
         return OL_OK;
-    seeds = realloc(l->trainings, (size_t)(l->n_trainings + 1) * sizeof *seeds);
-    OL_CHECK(seeds, OL_ENOMEM, "no memory for a training");
-    l->trainings = seeds;
-    seeds[l->n_trainings++] = seed;
+    OL_TRY(OL_GROW(l->trainings, l->n_trainings, "trainings"));
+    l->trainings[l->n_trainings++] = seed;
     return OL_OK;
 }
 
 static ol_status add_score(ol_report *r, report_learner *l, const ol_stored_table *c, size_t i,
                            int64_t training)
 {
-    report_score s = {.task = report_word(r, c->text[SCORE_TASK].items[i]),
-                      .group = report_word(r, ol_stored_group(c, i)),
-                      .seed = (int)c->number[SCORE_SEED][i],
-                      .steps = (int)c->number[SCORE_STEPS][i],
-                      .training = training,
-                      .metric = ol_stored_metric(c, i),
-                      .score = c->number[SCORE_SCORE][i],
-                      .chance = c->number[SCORE_CHANCE][i],
-                      .majority = c->number[SCORE_MAJORITY][i],
-                      .calibration = c->number[SCORE_CALIBRATION][i]};
+    report_score s = {.of = ol_stored_score(c, i, training),
+                      .calibration = c->number[OL_SCORE_CALIBRATION][i]};
 
-    OL_CHECK(s.task && s.group, OL_ENOMEM, "no memory for a name");
-    if ((l->n_scores & (l->n_scores - 1)) == 0) { /* doubles */
-        const size_t room = l->n_scores > 0 ? 2 * l->n_scores : 1;
-        report_score *scores = realloc(l->scores, room * sizeof *scores);
-
-        OL_CHECK(scores, OL_ENOMEM, "no memory for %zu scores", room);
-        l->scores = scores;
-    }
+    s.of.task = report_word(r, s.of.task);
+    s.of.group = report_word(r, s.of.group);
+    OL_CHECK(s.of.task && s.of.group, OL_ENOMEM, "no memory for a name");
+    OL_TRY(OL_GROW(l->scores, l->n_scores, "scores"));
     l->scores[l->n_scores++] = s;
     return OL_OK;
 }
@@ -108,18 +86,14 @@ static ol_status add_score(ol_report *r, report_learner *l, const ol_stored_tabl
 
 static ol_status count_row(report_learner *l, const char *task, int steps, bool right)
 {
-    report_tally *t;
-
     for (int i = l->n_tallies - 1; i >= 0; i--) /* the one at hand is the last, most often */
         if (l->tallies[i].task == task && l->tallies[i].steps == steps) {
             l->tallies[i].rows++;
             l->tallies[i].right += right;
             return OL_OK;
         }
-    t = realloc(l->tallies, (size_t)(l->n_tallies + 1) * sizeof *t);
-    OL_CHECK(t, OL_ENOMEM, "no memory for the rows of %s", task);
-    l->tallies = t;
-    t[l->n_tallies++] =
+    OL_TRY(OL_GROW(l->tallies, l->n_tallies, "tasks"));
+    l->tallies[l->n_tallies++] =
         (report_tally){.task = task, .steps = steps, .rows = 1, .right = right ? 1 : 0};
     return OL_OK;
 }
@@ -127,11 +101,12 @@ static ol_status count_row(report_learner *l, const char *task, int steps, bool 
 static ol_status count_predictions(ol_report *r, int run, const ol_stored_table *t,
                                    const char *taken)
 {
-    const char *name = "", *const *learner = (const char *const *)t->text[PREDICTION_LEARNER].items;
+    const char *name = "", *const *learner =
+                               (const char *const *)t->text[OL_PREDICTION_LEARNER].items;
     report_learner *l = NULL;
 
     for (size_t i = 0; i < t->n; i++) {
-        const char *word = report_word(r, t->text[PREDICTION_TASK].items[i]);
+        const char *word = report_word(r, t->text[OL_PREDICTION_TASK].items[i]);
 
         OL_CHECK(word, OL_ENOMEM, "no memory for a name");
         if (!l || strcmp(name, learner[i]) != 0) {
@@ -139,9 +114,9 @@ static ol_status count_predictions(ol_report *r, int run, const ol_stored_table 
             name = learner[i];
         }
         if (taken[l - r->learners] == TAKEN)
-            OL_TRY(count_row(l, word, (int)t->number[PREDICTION_STEPS][i],
-                             t->number[PREDICTION_PREDICTED_INDEX][i] ==
-                                 t->number[PREDICTION_GOLD_INDEX][i]));
+            OL_TRY(count_row(l, word, (int)t->number[OL_PREDICTION_STEPS][i],
+                             t->number[OL_PREDICTION_PREDICTED_INDEX][i] ==
+                                 t->number[OL_PREDICTION_GOLD_INDEX][i]));
     }
     return OL_OK;
 }
@@ -150,11 +125,12 @@ static ol_status read_predictions(ol_report *r, int run, const ol_archive *file,
 {
     OL_AUTO_STORED_TABLE table = {0};
 
-    OL_TRY(ol_stored_table_read(
-        file, &ol_eval_prediction_table,
-        OL_STORED(PREDICTION_LEARNER) | OL_STORED(PREDICTION_TASK) | OL_STORED(PREDICTION_STEPS) |
-            OL_STORED(PREDICTION_PREDICTED_INDEX) | OL_STORED(PREDICTION_GOLD_INDEX),
-        &table));
+    OL_TRY(ol_stored_table_read(file, &ol_eval_prediction_table,
+                                OL_STORED(OL_PREDICTION_LEARNER) | OL_STORED(OL_PREDICTION_TASK) |
+                                    OL_STORED(OL_PREDICTION_STEPS) |
+                                    OL_STORED(OL_PREDICTION_PREDICTED_INDEX) |
+                                    OL_STORED(OL_PREDICTION_GOLD_INDEX),
+                                &table));
     return count_predictions(r, run, &table, taken);
 }
 
@@ -163,7 +139,7 @@ static ol_status read_predictions(ol_report *r, int run, const ol_archive *file,
 /* Mean of trainings' seconds, of which n-1 are in already. */
 static void add_seconds(report_learner *l, const ol_stored_table *s)
 {
-    const double sum = ol_stored_sum(s, STEP_SECONDS);
+    const double sum = ol_stored_sum(s, OL_STEP_SECONDS);
 
     if (s->n > 0)
         l->seconds = l->n_trainings > 1 && isfinite(l->seconds)
@@ -226,7 +202,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file,
         return OL_OK;
     OL_TRY(name_of_job(file, name));
     for (size_t i = 0; i < (c->n > 0 ? c->n : 1); i++) {
-        const char *learner = c->n > 0 ? c->text[SCORE_LEARNER].items[i] : name;
+        const char *learner = c->n > 0 ? c->text[OL_SCORE_LEARNER].items[i] : name;
         report_learner *l;
         bool known;
 
@@ -241,7 +217,7 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file,
     for (size_t i = 0; i < c->n; i++) {
         report_learner *l;
 
-        OL_TRY(find_learner(r, run, c->text[SCORE_LEARNER].items[i], &l));
+        OL_TRY(find_learner(r, run, c->text[OL_SCORE_LEARNER].items[i], &l));
         if (taken[l - r->learners] == TAKEN)
             OL_TRY(add_score(r, l, c, i, training));
     }
@@ -266,8 +242,7 @@ ol_status report_read_metrics(ol_report *report, int run, const char *path)
     OL_TRY(read_facts(file, &report->runs[run]));
     OL_TRY(read_series(file, &series));
     OL_TRY(ol_stored_table_read(file, &ol_eval_score_table, ol_stored_scores, &scores));
-    taken = calloc((size_t)report->n_learners + scores.n + 1, 1);
-    OL_CHECK(taken, OL_ENOMEM, "no memory for %zu scores", scores.n);
+    OL_TRY(OL_ALLOCATE(taken, (size_t)report->n_learners + scores.n + 1, "learners"));
     OL_TRY(add_learners(report, run, file, &scores, &series, taken));
     return scores.n > 0 ? read_predictions(report, run, file, taken) : OL_OK;
 }

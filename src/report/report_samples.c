@@ -35,11 +35,12 @@ static void finish_predictions(predictions *p)
 
 static ol_status read_predictions(const char *metrics, predictions *p)
 {
-    const uint32_t wanted = OL_STORED(PREDICTION_LEARNER) | OL_STORED(PREDICTION_TASK) |
-                            OL_STORED(PREDICTION_SEED) | OL_STORED(PREDICTION_STEPS) |
-                            OL_STORED(PREDICTION_ROW) | OL_STORED(PREDICTION_PREDICTED_INDEX) |
-                            OL_STORED(PREDICTION_GOLD_INDEX) | OL_STORED(PREDICTION_PREDICTED) |
-                            OL_STORED(PREDICTION_GOLD);
+    const uint32_t wanted = OL_STORED(OL_PREDICTION_LEARNER) | OL_STORED(OL_PREDICTION_TASK) |
+                            OL_STORED(OL_PREDICTION_SEED) | OL_STORED(OL_PREDICTION_STEPS) |
+                            OL_STORED(OL_PREDICTION_ROW) |
+                            OL_STORED(OL_PREDICTION_PREDICTED_INDEX) |
+                            OL_STORED(OL_PREDICTION_GOLD_INDEX) |
+                            OL_STORED(OL_PREDICTION_PREDICTED) | OL_STORED(OL_PREDICTION_GOLD);
     OL_AUTO_ARCHIVE *file = NULL;
 
     OL_TRY(ol_archive_open(metrics, &file));
@@ -133,8 +134,7 @@ static bool aim(prompter *p, const char *task, int64_t seed)
 /* Bytes as a string; what is no UTF-8 (a cap can cut a character in two) becomes a question mark. */
 static json_t *as_string(const ol_text *bytes)
 {
-    ol_text clean = {0};
-    json_t *string;
+    OL_AUTO_TEXT clean = {0};
 
     for (size_t at = 0; at < bytes->size;) {
         const size_t valid = ol_utf8_valid(bytes->data + at, bytes->size - at);
@@ -145,16 +145,14 @@ static json_t *as_string(const ol_text *bytes)
         if (at < bytes->size && ol_text_append(&clean, "?", 1) == OL_OK)
             at++;
     }
-    string = json_stringn(clean.data ? clean.data : "", clean.size);
-    ol_text_finish(&clean);
-    return string;
+    return json_stringn(clean.data ? clean.data : "", clean.size);
 }
 
 /* [what stands before the scored piece, the scored piece]. */
 static json_t *split_prompt(const prompter *p, int b)
 {
     const int64_t from = p->batch.offsets[b], to = p->batch.offsets[b + 1];
-    ol_text context = {0}, scored = {0};
+    OL_AUTO_TEXT context = {0}, scored = {0};
     json_t *pair = json_array();
     int64_t cut = from;
 
@@ -167,8 +165,6 @@ static json_t *split_prompt(const prompter *p, int b)
         json_array_append_new(pair, as_string(&context));
         json_array_append_new(pair, as_string(&scored));
     }
-    ol_text_finish(&context);
-    ol_text_finish(&scored);
     return pair;
 }
 
@@ -176,10 +172,11 @@ static json_t *split_prompt(const prompter *p, int b)
 static bool add_prompts(prompter *p, const predictions *all, size_t i, json_t *sample, json_t *doc)
 {
     const size_t options = all->losses.first[i + 1] - all->losses.first[i];
-    const int row = (int)integer(all, PREDICTION_ROW, i);
+    const int row = (int)integer(all, OL_PREDICTION_ROW, i);
     json_t *arguments, *texts;
 
-    if (!p->tokenizer || !aim(p, text(all, PREDICTION_TASK, i), integer(all, PREDICTION_SEED, i)) ||
+    if (!p->tokenizer ||
+        !aim(p, text(all, OL_PREDICTION_TASK, i), integer(all, OL_PREDICTION_SEED, i)) ||
         row >= ol_target_rows(p->target) || (size_t)ol_target_options(p->target, row) != options)
         return false;
     ol_batch_clear(&p->batch);
@@ -204,19 +201,19 @@ static json_t *make_sample(prompter *prompts, const predictions *p, size_t i, bo
 {
     json_t *sample = json_object(), *doc = json_object(), *responses = json_array();
     json_t *filtered = json_array();
-    const int64_t right = integer(p, PREDICTION_GOLD_INDEX, i),
-                  picked_index = integer(p, PREDICTION_PREDICTED_INDEX, i);
+    const int64_t right = integer(p, OL_PREDICTION_GOLD_INDEX, i),
+                  picked_index = integer(p, OL_PREDICTION_PREDICTED_INDEX, i);
 
-    json_object_set_new(sample, "doc_id", json_integer(integer(p, PREDICTION_ROW, i)));
-    json_object_set_new(doc, "task", json_string(text(p, PREDICTION_TASK, i)));
-    json_object_set_new(doc, "seed", json_integer(integer(p, PREDICTION_SEED, i)));
-    json_object_set_new(doc, "adapt_steps", json_integer(integer(p, PREDICTION_STEPS, i)));
-    json_object_set_new(doc, "row", json_integer(integer(p, PREDICTION_ROW, i)));
+    json_object_set_new(sample, "doc_id", json_integer(integer(p, OL_PREDICTION_ROW, i)));
+    json_object_set_new(doc, "task", json_string(text(p, OL_PREDICTION_TASK, i)));
+    json_object_set_new(doc, "seed", json_integer(integer(p, OL_PREDICTION_SEED, i)));
+    json_object_set_new(doc, "adapt_steps", json_integer(integer(p, OL_PREDICTION_STEPS, i)));
+    json_object_set_new(doc, "row", json_integer(integer(p, OL_PREDICTION_ROW, i)));
     *prompted = add_prompts(prompts, p, i, sample, doc);
     json_object_set_new(sample, "doc", doc);
     json_object_set_new(sample, "target", json_integer(right));
-    json_object_set_new(sample, "target_text", json_string(text(p, PREDICTION_GOLD, i)));
-    json_object_set_new(sample, "predicted_text", json_string(text(p, PREDICTION_PREDICTED, i)));
+    json_object_set_new(sample, "target_text", json_string(text(p, OL_PREDICTION_GOLD, i)));
+    json_object_set_new(sample, "predicted_text", json_string(text(p, OL_PREDICTION_PREDICTED, i)));
     for (size_t k = p->losses.first[i]; k < p->losses.first[i + 1]; k++) {
         const double loss = p->losses.values[k];
         const bool picked = (int64_t)(k - p->losses.first[i]) == picked_index;
@@ -263,8 +260,8 @@ static ol_status write_task(const report_learner *l, const char *task, const pre
     for (size_t i = 0; i < p->table.n; i++) {
         bool prompted;
 
-        if (strcmp(text(p, PREDICTION_TASK, i), task) != 0 ||
-            strcmp(text(p, PREDICTION_LEARNER, i), l->name) != 0)
+        if (strcmp(text(p, OL_PREDICTION_TASK, i), task) != 0 ||
+            strcmp(text(p, OL_PREDICTION_LEARNER, i), l->name) != 0)
             continue;
         OL_TRY(add_line(prompts, p, i, &prompted, &lines));
         all = all && prompted;

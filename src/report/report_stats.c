@@ -5,40 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h"         /* OL_ALLOCATE */
 #include "outerloop/eval/table.h"        /* ol_eval_summarise */
 #include "outerloop/record/score_book.h" /* ol_score_gain */
 #include "report_parts.h"
 
-/* A learner as eval takes it; of a task alone where one is named. */
-static ol_status as_learner(const report_learner *l, const char *task, ol_eval_score **scores,
-                            ol_eval_learner *out)
+/* A learner as eval takes it; of a task alone where one is named. @param scores  [n_scores] */
+static ol_eval_learner as_learner(const report_learner *l, const char *task, ol_eval_score *scores)
 {
-    *scores = calloc(l->n_scores + 1, sizeof **scores);
-    OL_CHECK(*scores, OL_ENOMEM, "no memory for %zu scores", l->n_scores);
-    *out = (ol_eval_learner){.name = l->label,
-                             .scores = *scores,
-                             .seconds = l->seconds,
-                             .before = (double)NAN,
-                             .after = (double)NAN};
-    if (l->inner)
-        ol_score_gain(l->series.n, l->series.number[STEP_LOSS_BEFORE],
-                      l->series.number[STEP_LOSS_AFTER], &out->before, &out->after);
-    for (size_t i = 0; i < l->n_scores; i++) {
-        const report_score *s = &l->scores[i];
+    ol_eval_learner out = {.name = l->label,
+                           .scores = scores,
+                           .seconds = l->seconds,
+                           .before = (double)NAN,
+                           .after = (double)NAN};
 
-        if (task && strcmp(s->task, task) != 0)
-            continue;
-        (*scores)[out->n++] = (ol_eval_score){.task = s->task,
-                                              .group = s->group,
-                                              .seed = s->seed,
-                                              .steps = s->steps,
-                                              .training = s->training,
-                                              .metric = s->metric,
-                                              .score = s->score,
-                                              .chance = s->chance,
-                                              .majority = s->majority};
-    }
-    return OL_OK;
+    if (l->inner)
+        ol_score_gain(l->series.n, l->series.number[OL_STEP_LOSS_BEFORE],
+                      l->series.number[OL_STEP_LOSS_AFTER], &out.before, &out.after);
+    for (size_t i = 0; i < l->n_scores; i++)
+        if (!task || strcmp(l->scores[i].of.task, task) == 0)
+            scores[out.n++] = l->scores[i].of;
+    return out;
 }
 
 /* --- what the scores are about ----------------------------------------------------------------- */
@@ -76,7 +63,7 @@ static void list_scores(ol_report *r)
     r->subjects[r->n_subjects++] = (report_subject){.name = "all unseen tasks"};
     for (int i = 0; i < r->n_scored; i++)
         for (size_t j = 0; j < r->scored[i]->n_scores; j++) {
-            const report_score *s = &r->scored[i]->scores[j];
+            const ol_eval_score *s = &r->scored[i]->scores[j].of;
 
             add_count(r, s->steps);
             grouped = grouped && *s->group;
@@ -87,7 +74,7 @@ static void list_scores(ol_report *r)
     r->parts = grouped && r->tasks > 2 ? 1 : 0;
     for (int i = 0; i < r->n_scored; i++)
         for (size_t j = 0; j < r->scored[i]->n_scores; j++) {
-            const report_score *s = &r->scored[i]->scores[j];
+            const ol_eval_score *s = &r->scored[i]->scores[j].of;
 
             add_subject(r, (report_subject){.name = s->task, .task = s->task, .belongs = s->group});
         }
@@ -100,7 +87,8 @@ static ol_status summarise(const report_learner *l, const report_subject *of, in
     ol_eval_learner learner;
     ol_eval_summary s;
 
-    OL_TRY(as_learner(l, of->task, &scores, &learner));
+    OL_TRY(OL_ALLOCATE(scores, l->n_scores, "scores"));
+    learner = as_learner(l, of->task, scores);
     OL_TRY(ol_eval_summarise(&learner, steps, of->group, &s));
     *stat = (report_stat){.mean = s.score.mean,
                           .low = s.score.low,
@@ -116,19 +104,16 @@ static ol_status summarise(const report_learner *l, const report_subject *of, in
 
 ol_status report_summarise(ol_report *r)
 {
-    const size_t words = (size_t)r->words.n + 1;
     size_t scores = 1, n;
 
     for (int i = 0; i < r->n_learners; i++)
         scores += r->learners[i].n_scores;
-    r->scored = calloc((size_t)r->n_learners + 1, sizeof *r->scored);
-    r->counts = calloc(scores, sizeof *r->counts);
-    r->subjects = calloc(2 * words, sizeof *r->subjects);
-    OL_CHECK(r->scored && r->counts && r->subjects, OL_ENOMEM, "no memory for a report");
+    OL_TRY(OL_ALLOCATE(r->scored, r->n_learners, "learners"));
+    OL_TRY(OL_ALLOCATE(r->counts, scores, "counts"));
+    OL_TRY(OL_ALLOCATE(r->subjects, 2 * (r->words.n + 1), "subjects"));
     list_scores(r);
     n = (size_t)r->n_scored * (size_t)r->n_counts * (size_t)r->n_subjects;
-    r->stats = calloc(n + 1, sizeof *r->stats);
-    OL_CHECK(r->stats, OL_ENOMEM, "no memory for %zu numbers of a report", n);
+    OL_TRY(OL_ALLOCATE(r->stats, n, "numbers of a report"));
     for (size_t i = 0; i < n; i++) {
         const size_t subject = i % (size_t)r->n_subjects, at = i / (size_t)r->n_subjects;
 
@@ -167,8 +152,10 @@ ol_status report_difference(const ol_report *r, int a, int b, int c, int subject
     ol_eval_learner la, lb;
     ol_interval d;
 
-    OL_TRY(as_learner(r->scored[a], NULL, &x, &la));
-    OL_TRY(as_learner(r->scored[b], NULL, &y, &lb));
+    OL_TRY(OL_ALLOCATE(x, r->scored[a]->n_scores, "scores"));
+    OL_TRY(OL_ALLOCATE(y, r->scored[b]->n_scores, "scores"));
+    la = as_learner(r->scored[a], NULL, x);
+    lb = as_learner(r->scored[b], NULL, y);
     OL_TRY(ol_eval_compare(&la, &lb, r->counts[c].steps, r->subjects[subject].group, &d));
     *stat = (report_stat){.mean = d.mean, .low = d.low, .high = d.high};
     return OL_OK;
@@ -176,21 +163,19 @@ ol_status report_difference(const ol_report *r, int a, int b, int c, int subject
 
 ol_status report_final_table(const ol_report *r, int width, ol_text *out)
 {
-    const size_t n = (size_t)r->n_scored;
-    ol_eval_learner *learners = calloc(n + 1, sizeof *learners);
-    ol_eval_score **scores = calloc(n + 1, sizeof *scores);
-    ol_status status =
-        learners && scores ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %zu learners", n);
+    OL_AUTO_FREE ol_eval_learner *learners = NULL;
+    OL_AUTO_FREE ol_eval_score *scores = NULL;
+    size_t all = 0, used = 0;
 
-    for (size_t i = 0; i < n && status == OL_OK; i++)
-        status = as_learner(r->scored[i], NULL, &scores[i], &learners[i]);
-    if (status == OL_OK)
-        status = ol_eval_table(learners, n, width, out);
-    for (size_t i = 0; scores && i < n; i++)
-        free(scores[i]);
-    free(scores);
-    free(learners);
-    return status;
+    for (int i = 0; i < r->n_scored; i++)
+        all += r->scored[i]->n_scores;
+    OL_TRY(OL_ALLOCATE(learners, r->n_scored, "learners"));
+    OL_TRY(OL_ALLOCATE(scores, all, "scores"));
+    for (int i = 0; i < r->n_scored; i++) {
+        learners[i] = as_learner(r->scored[i], NULL, scores + used);
+        used += learners[i].n;
+    }
+    return ol_eval_table(learners, (size_t)r->n_scored, width, out);
 }
 
 bool report_is_start(const report_learner *learner)
@@ -209,7 +194,7 @@ const char *report_metric_words(const ol_report *r)
 
     for (int i = 0; i < r->n_scored; i++)
         for (size_t j = 0; j < r->scored[i]->n_scores; j++)
-            has[r->scored[i]->scores[j].metric == OL_MACRO_F1] = true;
+            has[r->scored[i]->scores[j].of.metric == OL_MACRO_F1] = true;
     return has[0] && has[1] ? "macro-F1 of classification tasks, accuracy of the others,"
            : has[1]         ? "macro-F1"
                             : "accuracy";

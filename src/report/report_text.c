@@ -86,19 +86,21 @@ static ol_status add_curve(const report_learner *l, int name, int width, ol_text
     double before, after;
     char time[32];
 
-    ol_score_gain(s->n, s->number[STEP_LOSS_BEFORE], s->number[STEP_LOSS_AFTER], &before, &after);
+    ol_score_gain(s->n, s->number[OL_STEP_LOSS_BEFORE], s->number[OL_STEP_LOSS_AFTER], &before,
+                  &after);
     ol_clock_duration(l->seconds, time);
     OL_TRY(ol_text_cell(out, l->label, name, true));
-    OL_TRY(ol_text_format(out, "  %.0f meta-steps in %s", s->number[STEP_NUMBER][s->n - 1], time));
+    OL_TRY(
+        ol_text_format(out, "  %.0f meta-steps in %s", s->number[OL_STEP_NUMBER][s->n - 1], time));
     OL_TRY(width < 90 ? ol_text_format(out, "\n%*s  ", name, "")
                       : ol_text_format(out, "; at the end "));
     OL_TRY(l->inner && isfinite(before) ? ol_text_format(out, "loss %.3f → %.3f%s\n", before, after,
                                                          width < 60 ? "" : " in the inner loop")
                                         : ol_text_format(out, "loss %.3f\n", after));
     OL_TRY(ol_text_format(out, "%*s  loss ", name, ""));
-    OL_TRY(spark(s->n, s->number[STEP_LOSS_AFTER], width - name - 8, false, out));
+    OL_TRY(spark(s->n, s->number[OL_STEP_LOSS_AFTER], width - name - 8, false, out));
     OL_TRY(ol_text_format(out, "\n%*s  |G|  ", name, ""));
-    OL_TRY(spark(s->n, s->number[STEP_GRAD_NORM], width - name - 8, true, out));
+    OL_TRY(spark(s->n, s->number[OL_STEP_GRAD_NORM], width - name - 8, true, out));
     return ol_text_append(out, "\n", 1);
 }
 

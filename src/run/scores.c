@@ -65,9 +65,10 @@ static ol_status take_stored(void *payload, int64_t row, const ol_cell *cells)
     if (s->ended)
         return OL_OK;
     want = expected(s->spec, (size_t)s->met);
-    s->sum += cells[SCORE_ROWS].i;
-    s->ended = strcmp(cells[SCORE_TASK].text, want.task) != 0 || cells[SCORE_SEED].i != want.seed ||
-               cells[SCORE_STEPS].i != want.steps || s->sum > s->there;
+    s->sum += cells[OL_SCORE_ROWS].i;
+    s->ended = strcmp(cells[OL_SCORE_TASK].text, want.task) != 0 ||
+               cells[OL_SCORE_SEED].i != want.seed || cells[OL_SCORE_STEPS].i != want.steps ||
+               s->sum > s->there;
     if (!s->ended && ++s->met % a_task == 0) {
         s->tasks++;
         s->kept = s->met;

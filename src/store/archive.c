@@ -25,21 +25,10 @@ bool ol_archive_is_group(const ol_archive *archive, const char *object)
     return id >= 0 && H5Iget_type(id) == H5I_GROUP;
 }
 
-/* Names in the making: strings one after the other, each with its NUL. */
-typedef struct list {
-    ol_text packed;
-    size_t n;
-} list;
-
-static void finish_list(list *names)
+/* Names one after the other, each with its NUL. */
+static herr_t add_name(ol_text *names, const char *name)
 {
-    ol_text_finish(&names->packed);
-}
-
-static herr_t add_name(list *names, const char *name)
-{
-    names->n++;
-    return ol_text_append(&names->packed, name, strlen(name) + 1) == OL_OK ? 0 : -1;
+    return ol_text_append(names, name, strlen(name) + 1) == OL_OK ? 0 : -1;
 }
 
 static herr_t add_link(hid_t group, const char *name, const H5L_info_t *info, void *names)
@@ -60,7 +49,7 @@ static ol_status list_names(const ol_archive *archive, const char *object, bool 
                             ol_strings *out)
 {
     OL_H5_AUTO id = H5Oopen(archive->file, object, H5P_DEFAULT);
-    OL_AUTO(finish_list) list names = {0};
+    OL_AUTO_TEXT names = {0};
     hsize_t from = 0;
     herr_t failed;
 
@@ -71,7 +60,7 @@ static ol_status list_names(const ol_archive *archive, const char *object, bool 
                         : H5Literate(id, H5_INDEX_NAME, H5_ITER_INC, &from, add_link, &names);
     if (failed < 0)
         return ol_h5_fail(OL_EDATA, archive->path, object, "cannot list the names in it");
-    return ol_h5_unpack(&names.packed, names.n, out);
+    return ol_h5_unpack(&names, out);
 }
 
 ol_status ol_archive_children(const ol_archive *archive, const char *group, ol_strings *out)

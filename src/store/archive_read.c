@@ -167,7 +167,7 @@ static ol_status read_strings(const item *it, ol_strings *out)
     if (variable && it->count > 0)
         H5Dvlen_reclaim(it->type, it->space, H5P_DEFAULT, buffer);
     OL_TRY(status);
-    return ol_h5_unpack(&packed, it->count, out);
+    return ol_h5_unpack(&packed, out);
 }
 
 ol_status ol_archive_read_strings(const ol_archive *archive, const char *object, ol_strings *out)

@@ -203,11 +203,7 @@ static ol_status write_whole(const char *folder, const char *path, const ol_chec
         return ol_fail(OL_EIO, "%s: stopped after writing, as the test asked for", aside);
     if (status == OL_OK && spec->fault != OL_CHECKPOINT_TORN)
         status = reread(aside);
-    if (status == OL_OK)
-        status = ol_commit_file(aside, path);
-    if (status != OL_OK)
-        unlink(aside);
-    return status;
+    return ol_commit_aside(status, aside, path);
 }
 
 ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec,
@@ -240,24 +236,30 @@ bool ol_checkpoint_is_one(const char *path)
 struct ol_checkpoint {
     ol_archive *archive;
     ol_seal seal;
-    int64_t step, moments_step, seed;
+    ol_checkpoint_facts head;
     char *run_id, *job;
 };
 
 static ol_status read_head(ol_checkpoint *checkpoint)
 {
     const ol_archive *archive = checkpoint->archive;
+    ol_checkpoint_facts *head = &checkpoint->head;
+    int64_t seed;
 
-    OL_TRY(ol_archive_get_i64(archive, "/", "step", &checkpoint->step));
-    OL_TRY(ol_archive_get_i64(archive, "/", "seed", &checkpoint->seed));
-    OL_TRY(ol_archive_get_i64(archive, "moments", "step", &checkpoint->moments_step));
-    OL_CHECK(checkpoint->step >= 0 && checkpoint->step < MOST_STEPS &&
-                 checkpoint->moments_step >= 0 && checkpoint->moments_step < MOST_STEPS,
+    OL_TRY(ol_archive_get_i64(archive, "/", "step", &head->step));
+    OL_TRY(ol_archive_get_i64(archive, "/", "seed", &seed));
+    OL_TRY(ol_archive_get_i64(archive, "moments", "step", &head->moments_step));
+    OL_CHECK(head->step >= 0 && head->step < MOST_STEPS && head->moments_step >= 0 &&
+                 head->moments_step < MOST_STEPS,
              OL_EDATA, "%s: step is %lld and that of moments %lld, out of range",
-             ol_archive_path(archive), (long long)checkpoint->step,
-             (long long)checkpoint->moments_step);
+             ol_archive_path(archive), (long long)head->step, (long long)head->moments_step);
     OL_TRY(ol_archive_get_text(archive, "/", "run_id", &checkpoint->run_id));
-    return ol_archive_read_text(archive, "job", &checkpoint->job);
+    OL_TRY(ol_archive_read_text(archive, "job", &checkpoint->job));
+    head->seed = (uint64_t)seed;
+    head->run_id = checkpoint->run_id;
+    head->job = checkpoint->job;
+    head->digest = checkpoint->seal.content;
+    return OL_OK;
 }
 
 /* Whether the file is as it was written; that it means no harm is for ol_archive_open to find. */
@@ -291,34 +293,9 @@ void ol_checkpoint_close(ol_checkpoint *checkpoint)
     }
 }
 
-int64_t ol_checkpoint_step(const ol_checkpoint *checkpoint)
+const ol_checkpoint_facts *ol_checkpoint_head(const ol_checkpoint *checkpoint)
 {
-    return checkpoint->step;
-}
-
-int64_t ol_checkpoint_moments_step(const ol_checkpoint *checkpoint)
-{
-    return checkpoint->moments_step;
-}
-
-uint64_t ol_checkpoint_seed(const ol_checkpoint *checkpoint)
-{
-    return (uint64_t)checkpoint->seed;
-}
-
-const char *ol_checkpoint_run_id(const ol_checkpoint *checkpoint)
-{
-    return checkpoint->run_id;
-}
-
-const char *ol_checkpoint_job(const ol_checkpoint *checkpoint)
-{
-    return checkpoint->job;
-}
-
-const char *ol_checkpoint_digest(const ol_checkpoint *checkpoint)
-{
-    return checkpoint->seal.content;
+    return &checkpoint->head;
 }
 
 bool ol_checkpoint_has_moments(const ol_checkpoint *checkpoint)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "tensor_file.h"
 
 enum {
@@ -147,9 +148,7 @@ static ol_status read_entries(ol_gguf *f, cursor *c, uint64_t n)
 {
     OL_CHECK(n <= c->left / LEAST_VALUE, OL_EDATA, "%s: says that it has %llu values, in %zu bytes",
              c->path, (unsigned long long)n, c->left);
-    f->entries = calloc((size_t)n + 1, sizeof *f->entries);
-    OL_CHECK(f->entries, OL_ENOMEM, "%s: no memory for %llu values", c->path,
-             (unsigned long long)n);
+    OL_TRY(OL_ALLOCATE(f->entries, n, "values"));
     for (; f->n_entries < n; f->n_entries++) {
         entry *e = &f->entries[f->n_entries];
         uint64_t type = 0;
@@ -339,19 +338,14 @@ static ol_status read_file(ol_gguf *f)
 
 ol_status ol_gguf_open(const char *path, ol_gguf **out)
 {
-    ol_gguf *f = calloc(1, sizeof *f);
-    ol_status status;
+    OL_AUTO(ol_gguf_drop) ol_gguf *f = calloc(1, sizeof *f);
 
     *out = NULL;
     OL_CHECK(f, OL_ENOMEM, "no memory to open %s", path);
-    status = ol_map_file(path, HEADER_BYTES - 1, &f->map);
-    if (status == OL_OK)
-        status = read_file(f);
-    if (status != OL_OK) {
-        ol_gguf_close(f);
-        return status;
-    }
+    OL_TRY(ol_map_file(path, HEADER_BYTES - 1, &f->map));
+    OL_TRY(read_file(f));
     *out = f;
+    f = NULL;
     return OL_OK;
 }
 
@@ -475,8 +469,7 @@ ol_status ol_gguf_get_texts(const ol_gguf *f, const char *key, ol_gguf_text **ou
     *out = NULL;
     OL_TRY(open_list(f, key, &c, &type, n));
     OL_CHECK(type == TEXT || *n == 0, OL_EDATA, "%s: %s is no list of strings", f->map.path, key);
-    *out = calloc(*n + 1, sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "%s: no memory for %zu strings", f->map.path, *n);
+    OL_TRY(OL_ALLOCATE(*out, *n, "strings"));
     for (size_t i = 0; i < *n; i++)
         OL_TRY(take_text(&c, &(*out)[i]));
     return OL_OK;
@@ -491,8 +484,7 @@ ol_status ol_gguf_get_i64s(const ol_gguf *f, const char *key, int64_t **out, siz
     OL_TRY(open_list(f, key, &c, &type, n));
     OL_CHECK(is_whole(type) || *n == 0, OL_EDATA, "%s: %s is no list of whole numbers", f->map.path,
              key);
-    *out = calloc(*n + 1, sizeof **out);
-    OL_CHECK(*out, OL_ENOMEM, "%s: no memory for %zu numbers", f->map.path, *n);
+    OL_TRY(OL_ALLOCATE(*out, *n, "numbers"));
     for (size_t i = 0; i < *n; i++)
         OL_CHECK(whole_at(c.at + i * kind_bytes[type], type, &(*out)[i]), OL_EDATA,
                  "%s: %s: number %zu is out of range", f->map.path, key, i);

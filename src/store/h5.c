@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "outerloop/base/file.h" /* ol_utf8_valid */
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 
 #define HAS_FILE_LOCKING                                                                           \
     ((H5_VERS_MINOR == 10 && H5_VERS_RELEASE >= 7) ||                                              \
@@ -114,27 +115,25 @@ static ol_status open_handle(ol_archive *archive, enum open_mode mode, size_t bl
                : ol_h5_fail(OL_EIO, path, NULL, "cannot create the file");
 }
 
-static void free_archive(ol_archive *archive)
+static void free_archive(ol_archive **archive)
 {
-    free(archive->path);
-    free(archive);
+    if (*archive)
+        free((*archive)->path);
+    free(*archive);
 }
 
 static ol_status open_archive(const char *path, enum open_mode mode, size_t block, ol_archive **out)
 {
-    ol_archive *archive = calloc(1, sizeof *archive);
-    ol_status status;
+    OL_AUTO(free_archive) ol_archive *archive = NULL;
 
     *out = NULL;
-    OL_CHECK(archive, OL_ENOMEM, "%s: no memory to open the file", path);
+    OL_TRY(OL_ALLOCATE(archive, 1, "archives"));
     *archive = (ol_archive){.path = strdup(path), .writes = mode != READ};
-    status = archive->path ? open_handle(archive, mode, block)
-                           : ol_fail(OL_ENOMEM, "%s: no memory to open the file", path);
-    if (status != OL_OK)
-        free_archive(archive);
-    else
-        *out = archive;
-    return status;
+    OL_CHECK(archive->path, OL_ENOMEM, "%s: no memory to open the file", path);
+    OL_TRY(open_handle(archive, mode, block));
+    *out = archive;
+    archive = NULL;
+    return OL_OK;
 }
 
 ol_status ol_h5_open_to_read(const char *path, ol_archive **out)
@@ -174,7 +173,7 @@ ol_status ol_archive_close(ol_archive *archive)
         status = ol_h5_fail_in(archive, NULL, "cannot close the file");
     else if (archive->failed)
         status = ol_fail(OL_EIO, "%s: cannot write: %s", archive->path, strerror(archive->failed));
-    free_archive(archive);
+    free_archive(&archive);
     return status;
 }
 
@@ -190,12 +189,7 @@ ol_status ol_archive_make(const char *path,
     OL_TRY(ol_archive_create(aside, &file));
     status = fill(payload, file);
     closed = ol_archive_close(file);
-    status = status == OL_OK ? closed : status;
-    if (status == OL_OK)
-        status = ol_commit_file(aside, path);
-    if (status != OL_OK)
-        unlink(aside);
-    return status;
+    return ol_commit_aside(status == OL_OK ? closed : status, aside, path);
 }
 
 const char *ol_archive_path(const ol_archive *archive)
@@ -230,11 +224,15 @@ bool ol_h5_is_utf8(const char *text)
     return ol_utf8_valid(text, size) == size;
 }
 
-ol_status ol_h5_unpack(const ol_text *packed, size_t n, ol_strings *out)
+ol_status ol_h5_unpack(const ol_text *packed, ol_strings *out)
 {
-    const size_t head = n * sizeof(char *);
-    char *block = malloc(head + packed->size + 1);
+    size_t n = 0, head;
+    char *block;
 
+    for (size_t i = 0; i < packed->size; i++)
+        n += packed->data[i] == '\0';
+    head = n * sizeof(char *);
+    block = malloc(head + packed->size + 1);
     *out = (ol_strings){0};
     OL_CHECK(block, OL_ENOMEM, "no memory for %zu strings (%zu bytes)", n, head + packed->size);
     if (packed->size)

@@ -69,8 +69,8 @@ hid_t ol_h5_string_type(size_t size);
 /* True when all of `text` is UTF-8. */
 bool ol_h5_is_utf8(const char *text);
 
-/* Turns n strings that end in a NUL each, in `packed`, into an ol_strings. */
-ol_status ol_h5_unpack(const ol_text *packed, size_t n, ol_strings *out);
+/* Turns the strings in `packed`, which end in a NUL each, into an ol_strings. */
+ol_status ol_h5_unpack(const ol_text *packed, ol_strings *out);
 
 /* Set an attribute of n UTF-8 strings (variable length); n = 0 makes it a scalar of one. */
 ol_status ol_h5_set_strings(ol_archive *archive, const char *object, const char *name, size_t n,

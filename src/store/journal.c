@@ -9,6 +9,7 @@
 
 #include "outerloop/base/digest.h"
 #include "outerloop/base/file.h"
+#include "outerloop/base/size.h" /* OL_GROW */
 
 enum { SUM = 16, SUM_TAIL = 8 + SUM + 2 /* ,"sum":"..."} */, MOST_FAULTS = 20 };
 
@@ -196,14 +197,13 @@ static bool cell_from_json(ol_column_type type, const json_t *json, ol_cell *cel
 
 static ol_status parse_body(const ol_line *line, json_t **json)
 {
-    char *text = malloc(line->length + 1);
+    OL_AUTO_FREE char *text = malloc(line->length + 1);
     json_error_t error;
 
     OL_CHECK(text, OL_ENOMEM, "no memory for a line of metrics");
     memcpy(text, line->body, line->length);
     text[line->length] = '}';
     *json = json_loadb(text, line->length + 1, 0, &error);
-    free(text);
     OL_CHECK(*json, OL_EDATA, "is not JSON: %s", error.text);
     return OL_OK;
 }
@@ -273,14 +273,7 @@ void ol_lines_finish(ol_lines *lines)
 
 ol_status ol_lines_add(ol_lines *lines, ol_line line)
 {
-    if (lines->n == lines->room) {
-        const size_t room = lines->room ? 2 * lines->room : 256;
-        ol_line *items = realloc(lines->items, room * sizeof *items);
-
-        OL_CHECK(items, OL_ENOMEM, "no memory for %zu rows of metrics", room);
-        lines->items = items;
-        lines->room = room;
-    }
+    OL_TRY(OL_GROW(lines->items, lines->n, "rows of metrics"));
     lines->items[lines->n++] = line;
     return OL_OK;
 }

@@ -35,7 +35,7 @@ typedef struct ol_line {
 typedef struct ol_lines {
     char *text;
     ol_line *items; /* [n]; the one of OL_LINE_RUN is not among them */
-    size_t n, room;
+    size_t n;
     ol_line run;    /* length 0: the file has none that is sound */
     ol_text faults; /* "path:line: what is wrong", a line each */
     int n_faults;

@@ -44,13 +44,12 @@ static ol_status chain_add(chain *c, ol_text *scratch, const char *body, size_t 
 
 static ol_status chain_read(const ol_archive *archive, const char *table, chain *c)
 {
-    char *text = NULL;
+    OL_AUTO_FREE char *text = NULL;
 
     *c = chain_start;
     OL_TRY(ol_archive_get_text(archive, table, rows_attribute, &text));
     if (sscanf(text, "%" SCNd64 " %32s", &c->rows, c->digest) != 2)
         c->rows = -1;
-    free(text);
     return OL_OK;
 }
 
@@ -128,24 +127,19 @@ static ol_status write_block(ol_archive *archive, block *b, int64_t end)
 static ol_status write_lines(ol_archive *archive, const ol_lines *lines, int table, block *b,
                              chain *c)
 {
-    ol_text scratch = {0};
-    ol_status status = OL_OK;
+    OL_AUTO_TEXT scratch = {0};
 
-    for (size_t i = 0; i < lines->n && status == OL_OK; i++) {
+    for (size_t i = 0; i < lines->n; i++) {
         const ol_line *line = &lines->items[i];
 
         if (line->table != table)
             continue;
-        status = ol_line_cells(line, b->spec, b->cells + b->n * (size_t)b->spec->n, &b->json[b->n]);
-        if (status == OL_OK)
-            status = chain_add(c, &scratch, line->body, line->length);
-        if (status == OL_OK && ++b->n == OL_BLOCK_ROWS)
-            status = write_block(archive, b, c->rows);
+        OL_TRY(ol_line_cells(line, b->spec, b->cells + b->n * (size_t)b->spec->n, &b->json[b->n]));
+        OL_TRY(chain_add(c, &scratch, line->body, line->length));
+        if (++b->n == OL_BLOCK_ROWS)
+            OL_TRY(write_block(archive, b, c->rows));
     }
-    if (status == OL_OK)
-        status = write_block(archive, b, c->rows);
-    ol_text_finish(&scratch);
-    return status;
+    return write_block(archive, b, c->rows);
 }
 
 /* Add the lines of one table, which begin where the file ends. */
@@ -314,11 +308,10 @@ static ol_status examine_table(const ol_archive *archive, comparison *c)
 
 static void copy_text(const ol_archive *archive, const char *name, char *to, size_t size)
 {
-    char *text = NULL;
+    OL_AUTO_FREE char *text = NULL;
 
     if (ol_archive_get_text(archive, "/", name, &text) == OL_OK)
         snprintf(to, size, "%s", text);
-    free(text);
 }
 
 /* What one table suffers from leaves the others sound. */

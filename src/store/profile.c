@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "outerloop/base/file.h" /* ol_utf8_valid, PATH_MAX */
+#include "outerloop/base/size.h" /* OL_GROW */
 
 enum {
     USER_BLOCK = 512,
@@ -164,14 +165,9 @@ static ol_status read_new_group(const ol_profile *p, ol_profile_bytes m, struct 
     return OL_OK;
 }
 
-static ol_status keep_link(const ol_profile *p, ol_profile_bytes m, struct object *o)
+static ol_status keep_link(ol_profile_bytes m, struct object *o)
 {
-    ol_profile_bytes *grown = o->links;
-
-    if ((o->n_links & (o->n_links - 1)) == 0) /* full at every power of two */
-        grown = realloc(o->links, (2 * o->n_links + 1) * sizeof *grown);
-    OL_CHECK(grown, OL_ENOMEM, "%s: no memory for a list of members", p->path);
-    o->links = grown;
+    OL_TRY(OL_GROW(o->links, o->n_links, "members of a group"));
     o->links[o->n_links++] = m;
     return OL_OK;
 }
@@ -203,7 +199,7 @@ static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes 
     case 0x02:
         return read_new_group(p, m, o);
     case 0x06:
-        return keep_link(p, m, o);
+        return keep_link(m, o);
     case 0x07:
         return ol_profile_refuse(p, "keeps its values in other files, which is not read");
     case 0x08:

@@ -8,6 +8,7 @@
 
 #include "outerloop/base/file.h" /* ol_each_file */
 #include "outerloop/base/log.h"
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "outerloop/store/checkpoint.h"
 #include "seal.h"
 
@@ -34,12 +35,10 @@ static void finish_candidates(struct candidates *all)
 static ol_status add_candidate(void *candidates, const char *path)
 {
     struct candidates *all = candidates;
-    struct candidate *items = realloc(all->items, (all->n + 1) * sizeof *items);
     struct candidate *item;
 
-    OL_CHECK(items, OL_ENOMEM, "%s: no memory to list checkpoints", path);
-    all->items = items;
-    item = &items[all->n];
+    OL_TRY(OL_GROW(all->items, all->n, "checkpoints"));
+    item = &all->items[all->n];
     *item = (struct candidate){.path = strdup(path)};
     OL_CHECK(item->path, OL_ENOMEM, "%s: no memory to list checkpoints", path);
     all->n++;
@@ -158,8 +157,8 @@ ol_status ol_checkpoint_prune(const char *folder, const char *newest, ol_checkpo
     keep.last = keep.last < 1 ? 1 : keep.last;
     OL_TRY(ol_checkpoint_open(newest, &checkpoint));
     OL_TRY(list_candidates(folder, &all));
-    OL_TRY(prune(&all, newest, ol_checkpoint_run_id(checkpoint), ol_checkpoint_step(checkpoint),
-                 keep, removed));
+    OL_TRY(prune(&all, newest, ol_checkpoint_head(checkpoint)->run_id,
+                 ol_checkpoint_head(checkpoint)->step, keep, removed));
     /* what an earlier write that failed could not take away */
     return ol_each_file(folder, "step-*.h5.tmp-*", remove_file, &leftovers);
 }

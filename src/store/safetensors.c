@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "tensor_file.h"
 
 enum { LENGTH_BYTES = 8, MOST_FILES = 4096 };
@@ -115,12 +116,9 @@ static ol_status read_header(ol_safetensors *s, const ol_mapped *file)
 
 static ol_status open_file(ol_safetensors *s, const char *path)
 {
-    ol_mapped *grown = realloc(s->files, (s->n_files + 1) * sizeof *grown);
-
-    OL_CHECK(grown, OL_ENOMEM, "no memory to open %s", path);
-    s->files = grown;
-    grown[s->n_files] = (ol_mapped){.base = NULL};
-    OL_TRY(ol_map_file(path, LENGTH_BYTES, &grown[s->n_files]));
+    OL_TRY(OL_GROW(s->files, s->n_files, "files"));
+    s->files[s->n_files] = (ol_mapped){.base = NULL};
+    OL_TRY(ol_map_file(path, LENGTH_BYTES, &s->files[s->n_files]));
     s->n_files++;
     return read_header(s, &s->files[s->n_files - 1]);
 }
@@ -186,17 +184,13 @@ static ol_status open_all(ol_safetensors *s, const char *folder, const char *nam
 
 ol_status ol_safetensors_open(const char *folder, const char *name, ol_safetensors **out)
 {
-    ol_safetensors *s = calloc(1, sizeof *s);
-    ol_status status;
+    OL_AUTO(ol_safetensors_drop) ol_safetensors *s = calloc(1, sizeof *s);
 
     *out = NULL;
     OL_CHECK(s, OL_ENOMEM, "no memory to open %s", folder);
-    status = open_all(s, folder, name);
-    if (status != OL_OK) {
-        ol_safetensors_close(s);
-        return status;
-    }
+    OL_TRY(open_all(s, folder, name));
     *out = s;
+    s = NULL;
     return OL_OK;
 }
 

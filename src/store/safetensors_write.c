@@ -53,15 +53,14 @@ static json_t *entry_of(const ol_stored *t, size_t at)
 
 static ol_status write_header(const writer *w, int from, int to, FILE *file)
 {
-    json_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
+    json_auto_t *root = json_pack("{s:{s:s}}", "__metadata__", "format", "pt");
+    OL_AUTO_FREE char *text = NULL;
     unsigned char length[8];
     size_t at = 0, n, padded;
-    char *text;
 
     for (int i = from; root && i < to; i++, at += bytes_of(&w->tensors[i - 1]))
         json_object_set_new(root, w->tensors[i].name, entry_of(&w->tensors[i], at));
     text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-    json_decref(root);
     OL_CHECK(text, OL_ENOMEM, "%s: no memory for a header", w->name);
     n = strlen(text);
     padded = (n + HEADER_STEP - 1) / HEADER_STEP * HEADER_STEP;
@@ -71,7 +70,6 @@ static ol_status write_header(const writer *w, int from, int to, FILE *file)
     fwrite(text, 1, n, file);
     for (; n < padded; n++)
         fputc(' ', file);
-    free(text);
     return OL_OK;
 }
 
@@ -122,17 +120,11 @@ static ol_status fill_file(const writer *w, int from, int to, const char *path)
 static ol_status write_file(const writer *w, int file, int from, int to)
 {
     char name[128], path[PATH_MAX], aside[PATH_MAX];
-    ol_status status;
 
     name_file(w, file, name);
     OL_TRY(ol_path_format(path, "%s/%s", w->folder, name));
     OL_TRY(ol_path_format(aside, "%s.tmp-%ld", path, (long)getpid()));
-    status = fill_file(w, from, to, aside);
-    if (status == OL_OK)
-        status = ol_commit_file(aside, path);
-    if (status != OL_OK)
-        unlink(aside);
-    return status;
+    return ol_commit_aside(fill_file(w, from, to, aside), aside, path);
 }
 
 /* The tensor after the last one of the file that begins with `from`. */
@@ -148,10 +140,11 @@ static int end_of_file(const writer *w, int from, size_t most)
 
 static ol_status write_index(const writer *w, size_t most)
 {
-    json_t *map = json_object(), *root;
+    json_t *map = json_object();
+    json_auto_t *root = NULL;
+    OL_AUTO_FREE char *text = NULL;
     size_t total = 0;
-    char name[128], path[PATH_MAX], *text;
-    ol_status status;
+    char name[128], path[PATH_MAX];
 
     for (int from = 0, file = 1; from < w->n; from = end_of_file(w, from, most), file++) {
         name_file(w, file, name);
@@ -163,13 +156,9 @@ static ol_status write_index(const writer *w, size_t most)
     root =
         json_pack("{s:{s:I},s:o}", "metadata", "total_size", (json_int_t)total, "weight_map", map);
     text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
-    json_decref(root);
     OL_CHECK(text, OL_ENOMEM, "%s: no memory for an index", w->name);
-    status = ol_path_format(path, "%s/%s.safetensors.index.json", w->folder, w->name);
-    if (status == OL_OK)
-        status = ol_write_file(path, text, strlen(text));
-    free(text);
-    return status;
+    OL_TRY(ol_path_format(path, "%s/%s.safetensors.index.json", w->folder, w->name));
+    return ol_write_file(path, text, strlen(text));
 }
 
 ol_status ol_safetensors_write(const char *folder, const char *name, int n,

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tensor_file.h"
+
 enum {
     LARGEST_BLOCK = 256,
     HALF_FRACTION = 10,
@@ -193,7 +195,7 @@ static const layout layouts[OL_STORED_TYPES] = {
     [OL_STORED_Q6_K] = {"Q6_K", 256, 210, read_q6_k},
 };
 
-static int by_name(const void *a, const void *b)
+int ol_stored_order(const void *a, const void *b)
 {
     return strcmp(((const ol_stored *)a)->name, ((const ol_stored *)b)->name);
 }
@@ -202,7 +204,7 @@ const ol_stored *ol_stored_find(const ol_stored_list *list, const char *name)
 {
     const ol_stored key = {.name = name};
 
-    return list->n > 0 ? bsearch(&key, list->items, list->n, sizeof key, by_name) : NULL;
+    return list->n > 0 ? bsearch(&key, list->items, list->n, sizeof key, ol_stored_order) : NULL;
 }
 
 const char *ol_stored_word(ol_stored_type type)

@@ -15,6 +15,7 @@
 #include "mend.h"
 #include "outerloop/base/clock.h"
 #include "outerloop/base/log.h"
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 
 static const double least_seconds = 1.0;  /* between updates                   */
 static const double share = 100.0;        /* an update's own time, that long   */
@@ -104,9 +105,9 @@ static ol_status open_journal(ol_tables *t)
    that is still open. */
 static ol_status keep_journal(ol_tables *t)
 {
-    char folder[PATH_MAX], *slash, *text;
+    OL_AUTO_FREE char *text = NULL;
+    char folder[PATH_MAX], *slash;
     struct stat own, there;
-    ol_status status;
 
     if (fstat(t->fd, &own) == 0 && stat(t->files.journal, &there) == 0 &&
         own.st_ino == there.st_ino && own.st_dev == there.st_dev)
@@ -119,11 +120,9 @@ static ol_status keep_journal(ol_tables *t)
     }
     text = malloc((size_t)t->size + 1);
     OL_CHECK(text, OL_ENOMEM, "%s: no memory to write it again", t->files.journal);
-    status = pread(t->fd, text, (size_t)t->size, 0) == (ssize_t)t->size
-                 ? ol_write_file(t->files.journal, text, (size_t)t->size)
-                 : ol_fail(OL_EIO, "%s: is gone, and cannot be read any more", t->files.journal);
-    free(text);
-    OL_TRY(status);
+    OL_CHECK(pread(t->fd, text, (size_t)t->size, 0) == (ssize_t)t->size, OL_EIO,
+             "%s: is gone, and cannot be read any more", t->files.journal);
+    OL_TRY(ol_write_file(t->files.journal, text, (size_t)t->size));
     ol_log_warn("%s: was removed or replaced; it is written again", t->files.journal);
     return open_journal(t);
 }
@@ -195,30 +194,27 @@ void ol_tables_sync(ol_tables *t)
 
 /* --- beginning and end ----------------------------------------------------------------------- */
 
-static void free_tables(ol_tables *t)
+static void free_tables(ol_tables **tables)
 {
+    ol_tables *t = *tables;
+
+    if (!t)
+        return;
     if (t->fd >= 0)
         close(t->fd);
     ol_text_finish(&t->waiting);
     free(t);
 }
+#define AUTO_TABLES OL_AUTO(free_tables) ol_tables
 
+/* @param out  freed by its AUTO_TABLES, also after an error */
 static ol_status allocate(const char *path, const ol_table_spec *const *specs, int n,
                           ol_tables **out)
 {
-    ol_tables *t = calloc(1, sizeof *t);
-    ol_status status;
-
     assert(n <= OL_MOST_TABLES);
-    *out = NULL;
-    OL_CHECK(t, OL_ENOMEM, "%s: no memory for its tables", path);
-    t->fd = -1;
-    status = ol_table_files_init(path, specs, n, &t->files);
-    if (status == OL_OK)
-        *out = t;
-    else
-        free_tables(t);
-    return status;
+    OL_TRY(OL_ALLOCATE(*out, 1, "tables of metrics"));
+    (*out)->fd = -1;
+    return ol_table_files_init(path, specs, n, &(*out)->files);
 }
 
 /* Of each table the leading rows up to last[table]. */
@@ -275,46 +271,43 @@ static void log_lines(const ol_text *text)
     }
 }
 
-/* Hand a journal that was begun to the caller, with its metrics.h5. */
-static ol_status hand_out(ol_tables *t, ol_status status, ol_tables **out)
-{
-    *out = NULL;
-    if (status != OL_OK) {
-        free_tables(t);
-        return status;
-    }
-    ol_tables_flush(t);
-    *out = t;
-    return OL_OK;
-}
-
 ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, int n,
                          const ol_run_record *record, const int64_t *last, int64_t *lost,
                          ol_tables **out)
 {
     OL_AUTO(ol_tables_report_finish) ol_tables_report report = {0};
-    ol_tables *t;
+    AUTO_TABLES *t = NULL;
     ol_status status;
 
+    *out = NULL;
     OL_TRY(allocate(path, specs, n, &t));
     status = begin(t, record, last, lost, &report);
     log_lines(&report.broken);
     log_lines(&report.notes);
-    return hand_out(t, status, out);
+    OL_TRY(status);
+    ol_tables_flush(t);
+    *out = t;
+    t = NULL;
+    return OL_OK;
 }
 
 ol_status ol_tables_create(const char *path, const ol_table_spec *const *specs, int n,
                            const ol_run_record *record, ol_tables **out)
 {
     ol_mend m = {.record = *record};
-    ol_tables *t;
+    AUTO_TABLES *t = NULL;
 
+    *out = NULL;
     OL_TRY(allocate(path, specs, n, &t));
     m.files = &t->files;
     ol_clock_utc(m.now);
     if (!m.record.created)
         m.record.created = m.now;
-    return hand_out(t, write_anew(t, &m), out);
+    OL_TRY(write_anew(t, &m));
+    ol_tables_flush(t);
+    *out = t;
+    t = NULL;
+    return OL_OK;
 }
 
 int64_t ol_tables_rows(const ol_tables *t, int table)
@@ -378,23 +371,20 @@ ol_status ol_tables_destroy(ol_tables *t)
     ol_tables_sync(t);
     if (status == OL_OK)
         status = ol_commit_file(t->files.path, t->files.path);
-    free_tables(t);
+    free_tables(&t);
     return status;
 }
 
 ol_status ol_tables_rebuild(const char *path, const ol_table_spec *const *specs, int n,
                             const ol_run_record *record, ol_tables_report *report)
 {
-    ol_tables *t;
+    AUTO_TABLES *t = NULL;
     ol_status status;
 
     OL_TRY(allocate(path, specs, n, &t));
-    status = ol_path_exists(path) || ol_path_exists(t->files.journal)
-                 ? begin(t, record, NULL, NULL, report)
-                 : ol_fail(OL_EDATA, "%s: there is neither that file nor its journal", path);
+    OL_CHECK(ol_path_exists(path) || ol_path_exists(t->files.journal), OL_EDATA,
+             "%s: there is neither that file nor its journal", path);
+    status = begin(t, record, NULL, NULL, report);
     report->rows = t->line - 2;
-    if (status == OL_OK)
-        status = update(t, 0);
-    free_tables(t);
-    return status;
+    return status == OL_OK ? update(t, 0) : status;
 }

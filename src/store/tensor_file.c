@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "outerloop/base/sanitize.h" /* __SANITIZE_ADDRESS__ */
+#include "outerloop/base/size.h"     /* OL_GROW */
 #ifdef __SANITIZE_ADDRESS__
 #include <sanitizer/asan_interface.h>
 #endif
@@ -75,14 +76,7 @@ uint64_t ol_little_number(const uint8_t *bytes, size_t n)
 
 ol_status ol_tensor_list_add(ol_tensor_list *list, const ol_stored *tensor)
 {
-    if (list->n == list->room) {
-        const size_t room = list->room ? 2 * list->room : 256;
-        ol_stored *grown = realloc(list->items, room * sizeof *grown);
-
-        OL_CHECK(grown, OL_ENOMEM, "no memory for a list of %zu tensors", room);
-        list->items = grown;
-        list->room = room;
-    }
+    OL_TRY(OL_GROW(list->items, list->n, "tensors"));
     list->items[list->n] = *tensor;
     list->items[list->n].name = strdup(tensor->name);
     OL_CHECK(list->items[list->n].name, OL_ENOMEM, "no memory for the name of a tensor");
@@ -97,11 +91,6 @@ static int by_place(const void *a, const void *b)
     if (x->data != y->data)
         return (const char *)x->data < (const char *)y->data ? -1 : 1;
     return (x->count > y->count) - (x->count < y->count);
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const ol_stored *)a)->name, ((const ol_stored *)b)->name);
 }
 
 static size_t padded(size_t offset, size_t alignment)
@@ -133,7 +122,7 @@ ol_status ol_tensor_list_check(ol_tensor_list *list, size_t first, const char *p
 ol_status ol_tensor_list_sort(ol_tensor_list *list, const char *path)
 {
     if (list->n > 0)
-        qsort(list->items, list->n, sizeof *list->items, by_name);
+        qsort(list->items, list->n, sizeof *list->items, ol_stored_order);
     for (size_t i = 1; i < list->n; i++)
         OL_CHECK(strcmp(list->items[i - 1].name, list->items[i].name) != 0, OL_EDATA,
                  "%s: the tensor %s stands twice", path, list->items[i].name);

@@ -26,10 +26,13 @@ void ol_unmap_file(ol_mapped *file);
 /** Little-endian number of n bytes, 1 to 8. */
 uint64_t ol_little_number(const uint8_t *bytes, size_t n);
 
+/** The order of tensors by name, for qsort (stored.c). */
+int ol_stored_order(const void *a, const void *b);
+
 /** A list under making. Start from a zero struct; names are owned. */
 typedef struct ol_tensor_list {
     ol_stored *items;
-    size_t n, room;
+    size_t n;
 } ol_tensor_list;
 
 /** Append a tensor, its name copied. Errors: OL_ENOMEM. */

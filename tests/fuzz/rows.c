@@ -1,19 +1,13 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A task's rows, as training and as test data, and which of them repeat others. */
-#include <stdlib.h>
-
+/* A task's rows, as training and as test data, and those of them that do not repeat others. */
 #include "fuzz.h"
 #include "outerloop/data/task.h"
 
-static void use_rows(const ol_rows *rows)
+static void use_rows(ol_rows *rows)
 {
-    bool *repeats = calloc((size_t)rows->n, sizeof *repeats);
-
-    if (repeats)
-        ol_rows_find_repeats(rows, repeats);
+    ol_rows_drop_repeats(rows);
     for (int i = 0; i < rows->n; i++)
         ol_row_is_labelled(&rows->rows[i]);
-    free(repeats);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -128,12 +128,12 @@ static void test_all_comes_back(void **state)
     assert_int_equal(ol_checkpoint_verify(step_path(12)), OL_OK);
     assert_true(ol_checkpoint_is_one(step_path(12)));
     assert_int_equal(ol_checkpoint_open(step_path(12), &c), OL_OK);
-    assert_int_equal(ol_checkpoint_step(c), 12);
-    assert_int_equal(ol_checkpoint_moments_step(c), 36);
-    assert_true(ol_checkpoint_seed(c) == UINT64_MAX - 1);
-    assert_string_equal(ol_checkpoint_run_id(c), "run-a");
-    assert_string_equal(ol_checkpoint_job(c), "name = \"j\";\n");
-    assert_int_equal(strlen(ol_checkpoint_digest(c)), 32);
+    assert_int_equal(ol_checkpoint_head(c)->step, 12);
+    assert_int_equal(ol_checkpoint_head(c)->moments_step, 36);
+    assert_true(ol_checkpoint_head(c)->seed == UINT64_MAX - 1);
+    assert_string_equal(ol_checkpoint_head(c)->run_id, "run-a");
+    assert_string_equal(ol_checkpoint_head(c)->job, "name = \"j\";\n");
+    assert_int_equal(strlen(ol_checkpoint_head(c)->digest), 32);
     assert_true(ol_checkpoint_has_moments(c));
     for (int part = 0; part < 3; part++) {
         assert_int_equal(ol_checkpoint_read(c, (ol_checkpoint_part)part, "wte.weight", WTE, read),

@@ -81,6 +81,10 @@ ol_status ol_write_file(const char *path, const char *text, size_t size);
  *  ol_check_output. */
 ol_status ol_commit_file(const char *from, const char *to);
 
+/** What a file that was written aside comes to: where `made` says that it is whole it takes the name
+ *  `to` (ol_commit_file), else it is removed. Errors: `made`, those of ol_commit_file. */
+ol_status ol_commit_aside(ol_status made, const char *aside, const char *to);
+
 /** Length of the valid UTF-8 prefix of text[0..size-1]; equals size when all of it is valid
  *  (overlong forms, surrogates and code points above U+10FFFF are not). */
 size_t ol_utf8_valid(const char *text, size_t size);

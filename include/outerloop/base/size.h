@@ -23,4 +23,19 @@ bool ol_size_multiply(size_t a, size_t b, size_t *product);
  */
 ol_status ol_allocate(size_t count, size_t size, const char *what, void **out);
 
+/** The same for `out`, by what it points to. */
+#define OL_ALLOCATE(out, count, what)                                                              \
+    ol_allocate((size_t)(count), sizeof *(out), what, (void **)&(out))
+
+/**
+ * Room for one more element behind the `n` there are: as much again wherever n is a power of two, so
+ * that nobody need keep the room in mind.
+ * @param items  address of the pointer to them, which starts as NULL; unchanged on failure
+ * Errors: OL_ENOMEM, as in ol_allocate.
+ */
+ol_status ol_grow(void *items, size_t n, size_t size, const char *what);
+
+/** The same of `items`, by what it points to. */
+#define OL_GROW(items, n, what) ol_grow(&(items), (size_t)(n), sizeof *(items), what)
+
 #endif

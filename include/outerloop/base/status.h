@@ -73,4 +73,12 @@ static inline void ol_status_free(void *pointer)
     free(memory);
 }
 
+/** The same for what a function of its own frees: OL_DROPS(ol_job, ol_job_destroy) makes ol_job_drop
+ *  for OL_AUTO. */
+#define OL_DROPS(type, destroy)                                                                    \
+    static inline void type##_drop(type **at)                                                      \
+    {                                                                                              \
+        destroy(*at);                                                                              \
+    }
+
 #endif

@@ -61,6 +61,7 @@ ol_status ol_sampler_create(const ol_sampler_spec *spec, ol_tokenizer *tokenizer
 
 /** Free it. Accepts NULL. */
 void ol_sampler_destroy(ol_sampler *sampler);
+OL_DROPS(ol_sampler, ol_sampler_destroy)
 
 /**
  * Build episode n of the N of meta-step `step`; 0 <= n < N.

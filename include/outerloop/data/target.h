@@ -62,6 +62,8 @@ ol_status ol_target_create(const ol_target_spec *spec, ol_tokenizer *tokenizer, 
 
 /** Free it. Accepts NULL. */
 void ol_target_destroy(ol_target *target);
+OL_DROPS(ol_target, ol_target_destroy)
+#define OL_AUTO_TARGET OL_AUTO(ol_target_drop) ol_target
 
 /** Test rows that are scored. */
 int ol_target_rows(const ol_target *target);

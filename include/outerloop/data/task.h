@@ -55,13 +55,10 @@ void ol_rows_filter(ol_rows *rows, const bool *keep);
 
 /** Free them. Accepts NULL and a zero struct. */
 void ol_rows_finish(ol_rows *rows);
+#define OL_AUTO_ROWS OL_AUTO(ol_rows_finish) ol_rows
 
-/**
- * Say which rows repeat an earlier one: same input, same output.
- * @param repeats  [rows->n] overwritten
- * Errors: OL_ENOMEM.
- */
-ol_status ol_rows_find_repeats(const ol_rows *rows, bool *repeats);
+/** Take out the rows that repeat an earlier one: same input, same output. Errors: OL_ENOMEM. */
+ol_status ol_rows_drop_repeats(ol_rows *rows);
 
 /** False when the row has no option but empty ones: MetaICL then sets no newline before its tail. */
 bool ol_row_is_labelled(const ol_row *row);

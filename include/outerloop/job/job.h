@@ -185,10 +185,7 @@ ol_status ol_job_read_stored(const char *path, ol_job **job);
 
 /** Accepts NULL. */
 void ol_job_destroy(ol_job *job);
-static inline void ol_job_drop(ol_job **job)
-{
-    ol_job_destroy(*job);
-}
+OL_DROPS(ol_job, ol_job_destroy)
 #define OL_AUTO_JOB OL_AUTO(ol_job_drop) ol_job
 
 /**

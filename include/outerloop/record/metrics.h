@@ -50,6 +50,7 @@ ol_status ol_metric_tables_create(int K, ol_metric_tables **out);
 
 /** Accepts NULL. */
 void ol_metric_tables_destroy(ol_metric_tables *tables);
+OL_DROPS(ol_metric_tables, ol_metric_tables_destroy)
 
 /** The descriptions, [OL_TABLES], for a journal or a rebuild. Borrowed. */
 const ol_table_spec *const *ol_metric_tables_specs(const ol_metric_tables *tables);

@@ -7,7 +7,7 @@
 #ifndef OUTERLOOP_RECORD_STORED_TABLE_H
 #define OUTERLOOP_RECORD_STORED_TABLE_H
 
-#include "outerloop/eval/score.h" /* ol_metric */
+#include "outerloop/eval/summary.h" /* ol_eval_score */
 #include "outerloop/record/metric_columns.h"
 #include "outerloop/store/archive.h" /* ol_archive */
 
@@ -39,9 +39,9 @@ double ol_stored_sum(const ol_stored_table *table, int column);
 /** Were the episodes of the file adapted by an inner loop? */
 bool ol_stored_inner(const ol_archive *file);
 
-/** What every reader of eval/score asks for, and of its row i: the metric; the group, or "". */
+/** What every reader of eval/score asks for, and its row i, whose texts are borrowed from the table.
+ *  @param training  seed of the training that the file is of */
 extern const uint32_t ol_stored_scores;
-ol_metric ol_stored_metric(const ol_stored_table *scores, size_t i);
-const char *ol_stored_group(const ol_stored_table *scores, size_t i);
+ol_eval_score ol_stored_score(const ol_stored_table *scores, size_t i, int64_t training);
 
 #endif

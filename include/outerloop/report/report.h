@@ -24,10 +24,7 @@ ol_status ol_report_open(const char *const *paths, int n, ol_report **out);
 
 /** Accepts NULL. */
 void ol_report_close(ol_report *report);
-static inline void ol_report_drop(ol_report **report)
-{
-    ol_report_close(*report);
-}
+OL_DROPS(ol_report, ol_report_close)
 
 /* Each appends a whole document. Errors: OL_ENOMEM. */
 

@@ -82,10 +82,7 @@ ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, bool looks, o
 
 /** Accepts NULL. */
 void ol_setup_destroy(ol_setup *setup);
-static inline void ol_setup_drop(ol_setup **setup)
-{
-    ol_setup_destroy(*setup);
-}
+OL_DROPS(ol_setup, ol_setup_destroy)
 #define OL_AUTO_SETUP OL_AUTO(ol_setup_drop) ol_setup
 
 /** Warn, on rank 0, when a job will train on more ranks than an arm of it has episodes for. It needs

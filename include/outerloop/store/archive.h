@@ -82,10 +82,7 @@ ol_status ol_archive_make(const char *path,
 ol_status ol_archive_close(ol_archive *archive);
 
 /** One that is read: closed where its name ends. */
-static inline void ol_archive_drop(ol_archive **archive)
-{
-    ol_archive_close(*archive);
-}
+OL_DROPS(ol_archive, ol_archive_close)
 #define OL_AUTO_ARCHIVE OL_AUTO(ol_archive_drop) ol_archive
 
 /** The path it was opened with. Borrowed. */

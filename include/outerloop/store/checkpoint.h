@@ -132,18 +132,19 @@ ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out);
 
 /** Close and free. Accepts NULL. */
 void ol_checkpoint_close(ol_checkpoint *checkpoint);
-static inline void ol_checkpoint_drop(ol_checkpoint **checkpoint)
-{
-    ol_checkpoint_close(*checkpoint);
-}
+OL_DROPS(ol_checkpoint, ol_checkpoint_close)
 #define OL_AUTO_CHECKPOINT OL_AUTO(ol_checkpoint_drop) ol_checkpoint
 
-int64_t ol_checkpoint_step(const ol_checkpoint *checkpoint);
-int64_t ol_checkpoint_moments_step(const ol_checkpoint *checkpoint);
-uint64_t ol_checkpoint_seed(const ol_checkpoint *checkpoint);
-const char *ol_checkpoint_run_id(const ol_checkpoint *checkpoint); /**< borrowed */
-const char *ol_checkpoint_job(const ol_checkpoint *checkpoint);    /**< borrowed */
-const char *ol_checkpoint_digest(const ol_checkpoint *checkpoint); /**< of all of it, borrowed */
+/** What it says of itself, as in ol_checkpoint_spec. */
+typedef struct ol_checkpoint_facts {
+    int64_t step, moments_step;
+    uint64_t seed;
+    const char *run_id, *job;
+    const char *digest; /**< of all of it */
+} ol_checkpoint_facts;
+
+/** Borrowed from the open checkpoint. */
+const ol_checkpoint_facts *ol_checkpoint_head(const ol_checkpoint *checkpoint);
 
 /** True when the file holds moments. */
 bool ol_checkpoint_has_moments(const ol_checkpoint *checkpoint);

@@ -36,10 +36,7 @@ ol_status ol_gguf_open(const char *path, ol_gguf **out);
 
 /** Unmap and free. Accepts NULL. */
 void ol_gguf_close(ol_gguf *file);
-static inline void ol_gguf_drop(ol_gguf **file)
-{
-    ol_gguf_close(*file);
-}
+OL_DROPS(ol_gguf, ol_gguf_close)
 
 /** Where it was opened. Borrowed. */
 const char *ol_gguf_path(const ol_gguf *file);

@@ -25,6 +25,7 @@ ol_status ol_safetensors_open(const char *folder, const char *name, ol_safetenso
 
 /** Unmap and free. Accepts NULL. */
 void ol_safetensors_close(ol_safetensors *files);
+OL_DROPS(ol_safetensors, ol_safetensors_close)
 
 /** All their tensors. Borrowed from the open files. */
 const ol_stored_list *ol_safetensors_list(const ol_safetensors *files);
