@@ -47,6 +47,18 @@ ol_status ol_text_format(ol_text *text, const char *format, ...)
     return OL_OK;
 }
 
+ol_status ol_text_real(ol_text *text, double x)
+{
+    char digits[40];
+
+    for (int precision = 1; precision <= 17; precision++) {
+        snprintf(digits, sizeof digits, "%.*g", precision, x);
+        if (strtod(digits, NULL) == x)
+            break;
+    }
+    return ol_text_append(text, digits, strlen(digits));
+}
+
 void ol_text_plain(char *text, size_t n)
 {
     unsigned char *s = (unsigned char *)text;

@@ -29,18 +29,13 @@ ol_status ol_conf_quote(ol_text *text, const char *string)
     return ol_text_append(text, "\"", 1);
 }
 
-/* The shortest decimals that read back to the same bits, with a point or exponent so that
- * libconfig takes them for a real number. */
+/* With a point or exponent, so that libconfig takes it for a real number. */
 static ol_status append_real(ol_text *text, double x)
 {
-    char digits[40];
+    const size_t from = text->size;
 
-    for (int precision = 1; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, x);
-        if (strtod(digits, NULL) == x)
-            break;
-    }
-    return ol_text_format(text, "%s%s", digits, strpbrk(digits, ".e") ? "" : ".0");
+    OL_TRY(ol_text_real(text, x));
+    return strpbrk(text->data + from, ".e") ? OL_OK : ol_text_append(text, ".0", 2);
 }
 
 static ol_status append_bound(const ol_conf_key *key, double bound, ol_text *text)

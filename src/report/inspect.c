@@ -63,9 +63,9 @@ static ol_status describe_learner(const ol_job *job, ol_text *out)
 
     OL_TRY(ol_inspect_line(out, "learner", "%s%s; %d episodes of %d + %d prompts", l->algorithm,
                            ol_job_order_text(job), l->episodes, l->support, l->query));
-    return ol_inspect_line(out, "inner", "%d steps of %s, lr %g, moments %s; outer lr %g", i->steps,
-                           ol_optimizer_names[i->optimizer], i->lr, ol_moments_names[i->moments],
-                           l->outer.lr);
+    return ol_inspect_line(out, "inner", "%d step%s of %s, lr %g, moments %s; outer lr %g",
+                           i->steps, i->steps == 1 ? "" : "s", ol_optimizer_names[i->optimizer],
+                           i->lr, ol_moments_names[i->moments], l->outer.lr);
 }
 
 ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
@@ -97,7 +97,8 @@ static ol_status show_attributes(const ol_archive *archive, const char *object, 
         OL_AUTO_FREE char *value = NULL;
 
         OL_TRY(ol_archive_show(archive, object, names.items[i], &value));
-        OL_TRY(ol_text_format(out, "%s%s %s", i > 0 ? ", " : "", names.items[i], value));
+        OL_TRY(ol_text_format(out, "%s%s %s", i > 0 ? ", " : "", names.items[i],
+                              value[0] ? value : "-"));
     }
     return ol_text_append(out, "\n", 1);
 }

@@ -288,11 +288,9 @@ static ol_status show_numbers(const item *it, ol_text *text)
     OL_TRY(read_item(it, floats ? H5T_NATIVE_DOUBLE : H5T_NATIVE_INT64, values, it->attribute));
     OL_TRY(ol_text_format(text, "%s", it->count != 1 ? "[" : ""));
     for (size_t k = 0; k < it->count; k++) {
-        const char *comma = k ? ", " : "";
-
-        OL_TRY(floats ? ol_text_format(text, "%s%.17g", comma, ((const double *)values)[k])
-                      : ol_text_format(text, "%s%lld", comma,
-                                       (long long)((const int64_t *)values)[k]));
+        OL_TRY(ol_text_format(text, "%s", k ? ", " : ""));
+        OL_TRY(floats ? ol_text_real(text, ((const double *)values)[k])
+                      : ol_text_format(text, "%lld", (long long)((const int64_t *)values)[k]));
     }
     return ol_text_format(text, "%s", it->count != 1 ? "]" : "");
 }

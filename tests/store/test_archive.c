@@ -146,7 +146,7 @@ static void test_attributes_and_texts(void **state)
     assert_string_equal(text, "name = \"θ\";\n");
     free(text);
     assert_int_equal(ol_archive_show(a, "params", "lr", &text), OL_OK);
-    assert_string_equal(text, "0.10000000000000001");
+    assert_string_equal(text, "0.1");
     free(text);
     ol_archive_close(a);
 }

@@ -27,6 +27,9 @@ ol_status ol_text_append(ol_text *text, const char *bytes, size_t n);
 ol_status ol_text_format(ol_text *text, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/** Append the shortest decimals that read back to the same bits. Errors: OL_ENOMEM. */
+ol_status ol_text_real(ol_text *text, double x);
+
 /** Make a text fit for a terminal: control characters (of ASCII but line ends and tabs, and those of
  *  Latin-1 as UTF-8) become '?'. What files say can then not move the cursor, set titles or lie. */
 void ol_text_plain(char *text, size_t n);
