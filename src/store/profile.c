@@ -317,10 +317,11 @@ static ol_status walk_member(ol_profile *p, const char *name, uint64_t address, 
 static ol_status walk_entry(ol_profile *p, const uint8_t *entry, struct group *g)
 {
     const uint64_t place = NUMBER(entry, 8);
-    const char *name = g->names + place;
+    const char *name;
 
-    if (place >= g->size || !is_link_name(name, g->size - place))
+    if (place >= g->size || !is_link_name(g->names + place, g->size - place))
         return ol_profile_refuse(p, "has a member without a proper name");
+    name = g->names + place;
     if (g->last && strcmp(g->last, name) >= 0)
         return ol_profile_refuse(p, "has members that are not in the order of their names");
     g->last = name;
