@@ -22,7 +22,7 @@ struct origin_line {
 struct source {
     ol_text text;
     struct origin_line *lines;
-    size_t n_lines, room;
+    size_t n_lines;
     char *files[64];
     size_t n_files;
 };

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_GROW */
+
 enum { DEEPEST = 10 };
 
 /* Inside what a scan of libconfig's text stands; text and includes matter only outside all. */
@@ -110,14 +112,7 @@ ol_status ol_conf_widen(ol_text *out, const char *text, size_t size)
 
 static ol_status add_line(struct source *source, const char *file, int line)
 {
-    if (source->n_lines == source->room) {
-        const size_t room = 2 * source->room + 256;
-        struct origin_line *grown = realloc(source->lines, room * sizeof *grown);
-
-        OL_CHECK(grown, OL_ENOMEM, "no memory for the lines of %s", file);
-        source->lines = grown;
-        source->room = room;
-    }
+    OL_TRY(OL_GROW(source->lines, source->n_lines, "lines of a job"));
     source->lines[source->n_lines++] = (struct origin_line){file, line};
     return OL_OK;
 }

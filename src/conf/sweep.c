@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "outerloop/base/size.h" /* OL_GROW */
 
 /* The file at hand. */
 struct file {
@@ -74,10 +75,7 @@ static ol_status append_value(const config_setting_t *s, ol_text *text)
 
 static ol_status add(ol_conf_element *e, const char *set)
 {
-    char **grown = realloc(e->sets, ((size_t)e->n + 1) * sizeof *grown);
-
-    OL_CHECK(grown, OL_ENOMEM, "no memory for a sweep");
-    e->sets = grown;
+    OL_TRY(OL_GROW(e->sets, e->n, "keys of a sweep"));
     e->sets[e->n] = strdup(set);
     OL_CHECK(e->sets[e->n], OL_ENOMEM, "no memory for a sweep");
     e->n++;

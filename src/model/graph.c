@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h"        /* OL_GROW */
 #include "outerloop/base/text.h"        /* ol_text */
 #include "outerloop/kernel/attention.h" /* ol_attention */
 #include "outerloop/kernel/embedding.h" /* ol_embedding, ol_positions */
@@ -52,16 +53,9 @@ static int tensor(builder *b, ol_param made)
     for (int i = 0; i < t->n; i++)
         if (strcmp(t->params[i].name, made.name) == 0)
             return i;
-    if (t->n == t->room) {
-        const int room = t->room ? 2 * t->room : 64;
-        ol_param *grown = realloc(t->params, (size_t)room * sizeof *grown);
-
-        if (!grown) {
-            b->status = ol_fail(OL_ENOMEM, "no memory for a table of %d tensors", room);
-            return 0;
-        }
-        t->params = grown;
-        t->room = room;
+    if (OL_GROW(t->params, t->n, "tensors") != OL_OK) {
+        b->status = OL_ENOMEM;
+        return 0;
     }
     made.size = (size_t)made.rows * (size_t)(made.cols > 0 ? made.cols : 1);
     t->params[t->n] = made;

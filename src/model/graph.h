@@ -68,7 +68,7 @@ struct ol_graph {
 
 /* A table of tensors that grows. */
 typedef struct ol_tensors {
-    int n, room, n_adapters;
+    int n, n_adapters;
     ol_param *params; /* [n] with offset 0 */
 } ol_tensors;
 

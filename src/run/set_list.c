@@ -2,20 +2,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "run_parts.h"
 
 ol_status ol_set_list_add(set_list *list, const char *set)
 {
-    char **grown = realloc(list->items, (list->n + 1) * sizeof *grown);
-    char *copy = strdup(set);
-
-    if (grown)
-        list->items = grown;
-    if (!grown || !copy) {
-        free(copy);
-        return ol_fail(OL_ENOMEM, "no memory for a job");
-    }
-    list->items[list->n++] = copy;
+    OL_TRY(OL_GROW(list->items, list->n, "keys of a job"));
+    list->items[list->n] = strdup(set);
+    OL_CHECK(list->items[list->n], OL_ENOMEM, "no memory for a job");
+    list->n++;
     return OL_OK;
 }
 

@@ -23,6 +23,7 @@
 #include <unistd.h>
 
 #include "outerloop/base/log.h"      /* ol_log_* */
+#include "outerloop/base/size.h"     /* OL_GROW */
 #include "outerloop/record/folder.h" /* ol_run_folder */
 #include "outerloop/run/run.h"       /* ol_tune_job */
 #include "run_parts.h"
@@ -72,10 +73,7 @@ static ol_status describe_cell(const tune_search *s, const ol_job *cell, ol_text
 /* A new arm of the search. Takes what tells it apart. */
 static ol_status add_arm(tune_search *s, const char *name, const ol_job *cell, ol_text *told)
 {
-    char **grown = realloc(s->known, ((size_t)s->n + 1) * sizeof *grown);
-
-    OL_CHECK(grown, OL_ENOMEM, "no memory for the cells of a grid");
-    s->known = grown;
+    OL_TRY(OL_GROW(s->known, s->n, "cells of a grid"));
     OL_TRY(ol_text_format(&s->arms, s->n > 0 ? "," : ""));
     OL_TRY(ol_conf_write_variant(name, cell, cell->conf, &s->arms));
     s->known[s->n++] = told->data;

@@ -4,16 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_GROW */
+
 ol_status added_append(added_set *set, const char *content, size_t n, added_token token)
 {
-    if (set->n == set->capacity) {
-        const size_t capacity = 2 * set->n + 16;
-        added_token *tokens = realloc(set->tokens, capacity * sizeof *tokens);
-
-        OL_CHECK(tokens, OL_ENOMEM, "no memory for %zu added tokens", capacity);
-        set->tokens = tokens;
-        set->capacity = capacity;
-    }
+    OL_TRY(OL_GROW(set->tokens, set->n, "added tokens"));
     token.content = malloc(n);
     OL_CHECK(token.content, OL_ENOMEM, "no memory for an added token of %zu bytes", n);
     memcpy(token.content, content, n);

@@ -25,7 +25,7 @@ typedef struct added_token {
 /** Start from a zero struct. */
 typedef struct added_set {
     added_token *tokens; /**< [n], by their bytes once the set is sorted */
-    size_t n, capacity;
+    size_t n;
     bool starts[256]; /**< first bytes                                */
 } added_set;
 
