@@ -129,7 +129,6 @@ static ol_status check_all(ol_setup *s, const ol_gradcheck_plan *plan, FILE *out
     }
     if (checked == 0) {
         const char *near = ol_text_nearest(plan->arm, names, (size_t)n);
-
         OL_AUTO_TEXT known = {0};
 
         for (int i = 0; i < n; i++)

@@ -203,8 +203,8 @@ static ol_status write_task(suite_writer *writer, const suite_task *task, uint32
 #define QUESTIONS GROUP(SUITE_QA)
 #define ALL (CLASSES | QUESTIONS | GROUP(SUITE_OTHER))
 
-static const char private_labels[] =
-    "private_labels"; /* the setting of tasks made by suite_private.c */
+/* The setting of the tasks of suite_private.c. */
+static const char private_labels[] = "private_labels";
 
 /* A setting as two sets of groups. In a `whole` one, whose two sets are disjoint, the training
  * tasks of the tested group are targets too; a `frugal` one leaves out the tasks that are slow to

@@ -157,8 +157,7 @@ static void check_setting(const ol_job *job, ol_conf_mistakes *mistakes)
     near = ol_text_nearest(job->data.setting, names, n);
     ol_conf_mistake(mistakes, place(job, "data.setting"),
                     "data.setting = \"%s\" is no setting of the built-in suite%s%s%s, which has "
-                    "%s; for tasks of "
-                    "your own name their folder, data.root",
+                    "%s; for tasks of your own name their folder, data.root",
                     job->data.setting, near ? " (did you mean \"" : "", near ? near : "",
                     near ? "\"?)" : "", known.data ? known.data : "others");
 }

@@ -97,7 +97,8 @@ static const ol_conf_key keys[] = {
     STRING("data.root", data.root, "\"\"",
            "folder in MetaICL's layout (config/, data/); \"\" = the built-in suite"),
     STRING("data.setting", data.setting, "\"hr_to_lr\"",
-           "which tasks train and test: ROOT/config/SETTING.json; the suite has MetaICL's seven, and private_labels"),
+           "which tasks train and test: ROOT/config/SETTING.json; the suite has MetaICL's seven, "
+           "and private_labels"),
     WORD("data.variant", data.variant, "\"direct\"", ol_variant_names,
          "score the output given the input, or (channel) the input given the output"),
     STRING("data.tokenizer", data.tokenizer, "\"\"",

@@ -59,15 +59,12 @@ static ol_status open_files(ol_metrics *m, const ol_run_record *record, bool res
                   : ol_tables_create(m->folder.metrics, m->specs, OL_TABLES, record, &m->tables);
 }
 
-static void drop(ol_metrics **m)
-{
-    ol_metrics_close(*m);
-}
+OL_DROPS(ol_metrics, ol_metrics_close)
 
 ol_status ol_metrics_open(const ol_run_folder *folder, int K, const ol_run_record *record,
                           bool resume, int64_t step, bool scores, ol_metrics **out)
 {
-    OL_AUTO(drop) ol_metrics *m = calloc(1, sizeof *m);
+    OL_AUTO(ol_metrics_drop) ol_metrics *m = calloc(1, sizeof *m);
 
     *out = NULL;
     OL_CHECK(m, OL_ENOMEM, "metrics: no memory");
