@@ -90,7 +90,7 @@ struct ol_node_block {
     void *at;
 };
 
-ol_status ol_node_block_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out)
+ol_status ol_node_parts_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out)
 {
     ol_node_block *block = malloc(sizeof *block);
 
@@ -104,19 +104,19 @@ ol_status ol_node_block_create(ol_comm *comm, const char *what, size_t bytes, ol
     return OL_OK;
 }
 
-ol_status ol_node_parts_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out)
+ol_status ol_node_vectors_create(ol_comm *comm, const char *what, int n, const size_t *bytes,
+                                 ol_node_block **out)
 {
-    return ol_node_block_create(comm, what, bytes, out);
+    size_t most = 0;
+
+    for (int i = 0; i < n; i++)
+        most = bytes[i] > most ? bytes[i] : most;
+    return ol_node_parts_create(comm, what, most, out);
 }
 
-void *ol_node_part_at(const ol_node_block *block, int rank)
+void *ol_node_part_at(const ol_node_block *block, int i)
 {
-    (void)rank;
-    return block->at;
-}
-
-void *ol_node_block_at(const ol_node_block *block)
-{
+    (void)i;
     return block->at;
 }
 
@@ -212,8 +212,6 @@ static ol_status meta_step(job *j, int step, cost *c)
     OL_TRY(ol_exact_sum_finish(j->sum, scales));
     compute((double)j->vectors * (double)j->elements / sharing * (nodes - 1) / nodes * layers *
             j->add_seconds);
-    if (ol_exact_sum_in_place(j->sum))
-        compute(2 * (double)j->elements * read_seconds); /* every rank copies the mean of Δ */
     c->comm += ol_clock_seconds() - begin;
     c->moved = ol_exact_sum_moved(j->sum);
     return OL_OK;

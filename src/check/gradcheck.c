@@ -307,7 +307,7 @@ static ol_status meta_step(checker *c, int64_t step)
                            part->vector, c->sum.parts[i].vector);
         }
     }
-    c->learner.learner->outer(c->model, &c->learner, &outer, c->spans, &c->sum, &c->state);
+    ol_outer_alone(c->model, &c->learner, &outer, c->spans, &c->sum, &c->state);
     return OL_OK;
 }
 

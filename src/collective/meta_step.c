@@ -34,7 +34,9 @@ struct ol_meta_stepper {
     ol_arena scratch;           /* of an episode                         */
     ol_exact_sum *sum;          /* owns the vectors of out and mean      */
     ol_contribution out, mean;  /* of an episode; of those of all ranks  */
-    ol_span *spans;             /* [model->n_params]                     */
+    ol_shared_state *shared;    /* that the state is in; NULL: own       */
+    ol_outer_share share;       /* of the state, that this rank steps    */
+    double *squares;            /* [OL_OUTER_SQUARES] of own ones        */
     double *rows;               /* [N, width]                            */
     ol_episode_record *records; /* [N]                                   */
     ol_episode episode;
@@ -47,12 +49,12 @@ static ol_status allocate(ol_meta_stepper *s, ol_extent support, ol_extent query
     OL_TRY(ol_arena_init(&s->scratch, "activations of an episode",
                          ol_learner_bytes(s->model, &s->learner, support, query)));
     OL_TRY(ol_schedule_init(&s->schedule, s->N, ol_comm_size(s->comm)));
-    s->spans = calloc((size_t)s->model->n_params + 1, sizeof *s->spans);
+    s->share.spans = calloc((size_t)s->model->n_params + 1, sizeof *s->share.spans);
+    s->squares = calloc(OL_OUTER_SQUARES, sizeof *s->squares);
     s->rows = calloc((size_t)s->N * (size_t)s->width, sizeof *s->rows);
     s->records = calloc((size_t)s->N, sizeof *s->records);
-    OL_CHECK(s->spans && s->rows && s->records, OL_ENOMEM,
+    OL_CHECK(s->share.spans && s->squares && s->rows && s->records, OL_ENOMEM,
              "no memory for the records of %d episodes", s->N);
-    ol_model_spans(s->model, OL_OF_TRAINED, s->spans);
     return OL_OK;
 }
 
@@ -71,7 +73,6 @@ static ol_status make_sum(ol_meta_stepper *s)
         s->out.parts[i].vector = ol_exact_sum_vector(s->sum, i);
         s->mean.parts[i].vector = ol_exact_sum_result(s->sum, i);
     }
-    s->mean.parts[0].vector = s->out.parts[0].vector; /* Δ, which the outer step overwrites */
     return OL_OK;
 }
 
@@ -114,7 +115,8 @@ void ol_meta_stepper_destroy(ol_meta_stepper *s)
     ol_arena_finish(&s->scratch);
     ol_batch_finish(&s->episode.support);
     ol_batch_finish(&s->episode.query);
-    free(s->spans);
+    free(s->share.spans);
+    free(s->squares);
     free(s->rows);
     free(s->records);
     free(s);
@@ -202,17 +204,38 @@ static ol_status all_episodes(ol_meta_stepper *s, int64_t step, ol_episode_sourc
 /* Means (or sums) over the episodes kept, the same bits on every rank. */
 static ol_status finish_sum(ol_meta_stepper *s, int kept)
 {
-    const ol_part *delta = &s->mean.parts[0];
     double scales[OL_PARTS];
-    const void *summed;
 
     for (int i = 0; i < s->mean.n; i++)
         scales[i] = s->mean.parts[i].reduction == OL_MEAN ? 1.0 / kept : 1.0;
-    OL_TRY(ol_exact_sum_finish(s->sum, scales));
-    summed = ol_exact_sum_result(s->sum, 0);
-    if (summed != delta->vector)
-        memcpy(delta->vector, summed, delta->size * sizeof *delta->vector);
-    return OL_OK;
+    return ol_exact_sum_finish(s->sum, scales);
+}
+
+/* All that keep the state have come this far. */
+static ol_status meet(const ol_meta_stepper *s)
+{
+    const ol_phase was = ol_phase_enter(OL_PHASE_WAIT);
+    const ol_status status = s->shared ? ol_shared_state_meet(s->shared) : OL_OK;
+
+    ol_phase_leave(was);
+    return status;
+}
+
+/* The outer step on this rank's share of the state: on all of it, where the state is its own. */
+static ol_status step_state(ol_meta_stepper *s, const ol_outer_spec *outer, ol_state *state,
+                            ol_step_report *report)
+{
+    double *squares = s->shared ? ol_shared_state_squares(s->shared) : s->squares;
+    int own = 0;
+    const int ranks = s->shared ? ol_shared_state_ranks(s->shared, &own) : 1;
+
+    ol_outer_squares(s->model, &s->learner, &s->mean, own, ranks, squares);
+    OL_TRY(meet(s));
+    ol_outer_divide(s->model, &s->learner, own, ranks, &s->share);
+    ol_outer_norms(squares, &s->share);
+    s->learner.learner->outer(&s->learner, outer, &s->share, &s->mean, state);
+    report->grad_norm = s->share.norm;
+    return meet(s);
 }
 
 /* Records and means by episode number, from the gathered rows. */
@@ -274,11 +297,15 @@ ol_status ol_meta_step(ol_meta_stepper *s, const ol_outer_spec *outer, int64_t s
     comm_seconds += ol_clock_seconds() - begin;
     ol_phase_enter(OL_PHASE_OUTER);
     if (report->dropped < s->N)
-        report->grad_norm =
-            s->learner.learner->outer(s->model, &s->learner, outer, s->spans, &s->mean, state);
+        OL_TRY(step_state(s, outer, state, report));
     ol_phase_leave(OL_PHASE_OTHER);
     report->comm_seconds = comm_seconds;
     return OL_OK;
+}
+
+void ol_meta_stepper_share(ol_meta_stepper *stepper, ol_shared_state *shared)
+{
+    stepper->shared = shared;
 }
 
 void ol_meta_stepper_measure_before(ol_meta_stepper *stepper, bool measure)

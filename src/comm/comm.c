@@ -249,18 +249,28 @@ ol_status ol_comm_agree(ol_comm *comm, ol_status mine)
     return share_message(comm, mine, by_severity[-worst.severity], worst.rank);
 }
 
-ol_status ol_comm_broadcast(ol_comm *comm, void *bytes, size_t n, int root)
+static ol_status broadcast(ol_comm *comm, void *bytes, size_t n, int root, MPI_Comm to)
 {
-    char *at = bytes;
-
-    while (n > 0 && comm->size > 1) {
+    for (char *at = bytes; n > 0;) {
         const size_t piece = n < COMM_PIECE_BYTES ? n : COMM_PIECE_BYTES;
 
-        OL_TRY_LARGE(comm, MPI_Ibcast, at, (int)piece, MPI_BYTE, root, comm->handle);
+        OL_TRY_LARGE(comm, MPI_Ibcast, at, (int)piece, MPI_BYTE, root, to);
         at += piece;
         n -= piece;
     }
     return OL_OK;
+}
+
+ol_status ol_comm_broadcast(ol_comm *comm, void *bytes, size_t n, int root)
+{
+    return comm->size > 1 ? broadcast(comm, bytes, n, root, comm->handle) : OL_OK;
+}
+
+ol_status ol_comm_broadcast_nodes(ol_comm *comm, void *bytes, size_t n)
+{
+    return comm->node.rank == 0 && comm->first.size > 1
+               ? broadcast(comm, bytes, n, 0, comm->first.handle)
+               : OL_OK;
 }
 
 ol_status ol_comm_reduce(ol_comm *comm, double mine, ol_comm_stats *out)

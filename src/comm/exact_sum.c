@@ -136,11 +136,27 @@ static size_t lay_out(ol_arena *arena, ol_sum_type type, int count, const size_t
     return arena->peak;
 }
 
+/* Those of each group of a node. Collective. */
+static ol_status make_results(ol_exact_sum *sum)
+{
+    const int groups = sum->comm->node.size / sum->comm->sharing.size;
+    size_t *bytes = calloc((size_t)groups * (size_t)sum->count + 1, sizeof *bytes);
+    ol_status status = ol_comm_agree(
+        sum->comm, bytes ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %d sums", sum->count));
+
+    for (int i = 0; bytes && i < groups * sum->count; i++)
+        bytes[i] = sum->lengths[i % sum->count] * (size_t)sum->type;
+    if (status == OL_OK)
+        status = ol_node_vectors_create(sum->comm, "sums of a node's ranks", groups * sum->count,
+                                        bytes, &sum->results);
+    free(bytes);
+    return status;
+}
+
 /* Vectors and results where all ranks of a node can read them. Without room for that, messages do.
    Collective. */
 static ol_status share_memory(ol_exact_sum *sum)
 {
-    const int groups = sum->comm->node.size / sum->comm->sharing.size;
     ol_status status;
 
     if (sum->comm->sharing.size == 1)
@@ -148,8 +164,7 @@ static ol_status share_memory(ol_exact_sum *sum)
     status =
         ol_node_parts_create(sum->comm, "gradients of a node's ranks", sum->bytes, &sum->vectors);
     if (status == OL_OK)
-        status = ol_node_block_create(sum->comm, "sums of a node's ranks",
-                                      sum->bytes * (size_t)groups, &sum->results);
+        status = make_results(sum);
     if (status == OL_OK)
         return OL_OK;
     ol_node_block_destroy(sum->vectors);
@@ -193,9 +208,7 @@ bool ol_exact_sum_in_place(const ol_exact_sum *sum)
 
 void *ol_exact_sum_result(const ol_exact_sum *sum, int i)
 {
-    const size_t before = sum->bytes * (size_t)group_of(sum->comm) + sum->offsets[i];
-
-    return sum->results ? (char *)ol_node_block_at(sum->results) + before
+    return sum->results ? ol_node_part_at(sum->results, group_of(sum->comm) * sum->count + i)
                         : ol_exact_sum_vector(sum, i);
 }
 

@@ -67,12 +67,14 @@ ol_status ol_comm_find_groups(ol_comm *comm)
     MPI_Comm_set_errhandler(node->handle, MPI_ERRORS_RETURN);
     OL_TRY_MPI(MPI_Comm_rank(node->handle, &node->rank));
     OL_TRY_MPI(MPI_Comm_size(node->handle, &node->size));
+    OL_TRY(split(comm->handle, node->rank > 0, &comm->first));
     return divide(comm, node);
 }
 
 void ol_comm_leave_groups(ol_comm *comm)
 {
     leave(&comm->node);
+    leave(&comm->first);
     leave(&comm->sharing);
     leave(&comm->column);
 }

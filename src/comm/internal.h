@@ -17,6 +17,7 @@ struct ol_comm {
     MPI_Comm handle; /* duplicate of MPI_COMM_WORLD, errors returned */
     int rank, size;
     ol_group node;    /* the ranks that share this host's memory                           */
+    ol_group first;   /* the lowest ranks of all nodes; of the others, the others               */
     ol_group sharing; /* those of them that share out a sum: equally many on every node     */
     ol_group column;  /* the ranks of the same number in all groups of `sharing`           */
     double start;     /* MPI_Wtime at ol_comm_init */

@@ -22,15 +22,23 @@ enum {
     MOST_ALARM = 1 << 30,  /* seconds                                                           */
 };
 
+/* Who writes what, and so takes its pages from the kernel: then they are near its processor. */
+enum writers {
+    FILLER, /* one rank all of it                 */
+    OWNERS, /* each rank the part of its number   */
+    SLICERS /* each rank its slice of every part  */
+};
+
 struct ol_node_block {
     ol_comm *comm;
     MPI_Win window; /* MPI_WIN_NULL: the pages are this process's own            */
     int rank, size; /* of the node; the filler is its rank 0                     */
-    size_t page;    /* bytes                                                     */
-    int parts;      /* one a rank, or a single one, the filler's                 */
-    size_t part;    /* bytes of one, whole pages                                 */
-    size_t bytes;   /* of all                                                    */
-    char *at;       /* on a page boundary; NULL before there is any memory       */
+    enum writers writers;
+    size_t page;     /* bytes                                                    */
+    char *at;        /* on a page boundary; NULL before there is any memory      */
+    size_t bytes;    /* of all parts                                             */
+    int n;           /* parts                                                    */
+    size_t starts[]; /* [n + 1] bytes before each, whole pages                   */
 };
 
 /* Bytes to ask of MPI, whose windows start anywhere in a page. */
@@ -172,16 +180,20 @@ static void close_window(ol_node_block *block)
     }
 }
 
-/* Whether so many bytes can be asked for, for each part; and on the filler of ranks that share, whether
-   MPI can open even a small window. */
-static ol_status check_size(ol_node_block *block, const char *what, size_t bytes)
+/* Where parts of so many bytes lie, one after the other, if so many can be asked for; and on the filler of
+   ranks that share, whether MPI can open even a small window. */
+static ol_status lay_out(ol_node_block *block, const char *what, const size_t *bytes)
 {
-    OL_CHECK(bytes <= PTRDIFF_MAX / 2 / (size_t)block->parts, OL_ENOMEM,
-             "no memory for the %s: %zu bytes (%.2f GiB) asked for on a node%s", what, bytes,
-             gib(bytes), block->parts > 1 ? " by each of its ranks" : "");
     block->page = (size_t)sysconf(_SC_PAGESIZE);
-    block->part = (bytes / block->page + (bytes % block->page || !bytes)) * block->page;
-    block->bytes = block->part * (size_t)block->parts;
+    for (int i = 0; i < block->n; i++) {
+        const size_t pages = bytes[i] / block->page + (bytes[i] % block->page || !bytes[i]);
+
+        OL_CHECK(pages <= (PTRDIFF_MAX / 2 - block->bytes) / block->page, OL_ENOMEM,
+                 "no memory for the %s: %zu bytes (%.2f GiB) asked for on a node%s", what, bytes[i],
+                 gib(bytes[i]), block->n > 1 ? ", and more beside them" : "");
+        block->bytes += pages * block->page;
+        block->starts[i + 1] = block->bytes;
+    }
     return block->size > 1 && block->rank == 0 ? check_likely_folder(what) : OL_OK;
 }
 
@@ -202,27 +214,46 @@ static ol_status find_room(ol_node_block *block, const char *what)
     return check_kernel(what, bytes);
 }
 
-/* Have the kernel give all pages of own part now, where it can: that fails, where a write would kill. */
+/* The bytes of part i that this rank takes, in whole pages. */
+static size_t taken(const ol_node_block *block, int i, size_t *start)
+{
+    const size_t pages = (block->starts[i + 1] - block->starts[i]) / block->page;
+    const size_t rank = (size_t)block->rank, size = (size_t)block->size;
+    const size_t from = pages * rank / size, to = pages * (rank + 1) / size;
+    const int owner = block->writers == OWNERS ? i : 0;
+
+    *start = block->starts[i] + (block->writers == SLICERS ? from * block->page : 0);
+    if (block->writers == SLICERS)
+        return (to - from) * block->page;
+    return block->rank == owner ? pages * block->page : 0;
+}
+
+/* Have the kernel give own pages now, where it can: that fails, where a write would kill. */
 static ol_status take_pages(const ol_node_block *block, const char *what)
 {
 #ifdef MADV_POPULATE_WRITE
     char folder[FOLDER_BYTES];
 
-    if (block->rank >= block->parts ||
-        madvise(ol_node_part_at(block, block->rank), block->part, MADV_POPULATE_WRITE) == 0)
-        return OL_OK;
-    if (errno != EFAULT && errno != ENOMEM)
-        return OL_OK; /* an older kernel */
-    folder_behind(block->at, folder);
-    return ol_fail(
-        OL_ENOMEM,
-        "no memory for the %s: %zu bytes (%.2f GiB) asked for, and %s ran full meanwhile", what,
-        block->bytes, gib(block->bytes), folder[0] ? folder : "the kernel");
+    for (int i = 0; i < block->n; i++) {
+        size_t start;
+        const size_t bytes = taken(block, i, &start);
+
+        if (bytes == 0 || madvise(block->at + start, bytes, MADV_POPULATE_WRITE) == 0)
+            continue;
+        if (errno != EFAULT && errno != ENOMEM)
+            return OL_OK; /* an older kernel */
+        folder_behind(block->at, folder);
+        return ol_fail(
+            OL_ENOMEM,
+            "no memory for the %s: %zu bytes (%.2f GiB) asked for, and %s ran full meanwhile", what,
+            block->bytes, gib(block->bytes), folder[0] ? folder : "the kernel");
+    }
 #else
+    (void)taken;
     (void)block;
     (void)what;
-    return OL_OK;
 #endif
+    return OL_OK;
 }
 
 /* The block itself: a process's own pages, or a window. */
@@ -244,26 +275,29 @@ static ol_status place(ol_node_block *block, const char *what)
     return take_pages(block, what);
 }
 
-static ol_status build(ol_node_block *block, const char *what, size_t bytes)
+static ol_status build(ol_node_block *block, const char *what, const size_t *bytes)
 {
-    OL_TRY(ol_comm_agree(block->comm, check_size(block, what, bytes)));
+    OL_TRY(ol_comm_agree(block->comm, lay_out(block, what, bytes)));
     OL_TRY(ol_comm_agree(block->comm, find_room(block, what)));
     return ol_comm_agree(block->comm, place(block, what));
 }
 
-static ol_status create(ol_comm *comm, const char *what, size_t bytes, int parts,
-                        ol_node_block **out)
+static ol_status create(ol_comm *comm, const char *what, enum writers writers, int n,
+                        const size_t *bytes, ol_node_block **out)
 {
-    ol_node_block *block = malloc(sizeof *block);
+    ol_node_block *block = malloc(sizeof *block + ((size_t)n + 1) * sizeof *block->starts);
     ol_status status = block ? OL_OK : ol_fail(OL_ENOMEM, "no memory for the %s", what);
 
     *out = NULL;
-    if (block)
+    if (block) {
         *block = (ol_node_block){.comm = comm,
                                  .rank = comm->node.rank,
                                  .size = comm->node.size,
-                                 .parts = parts,
+                                 .writers = writers,
+                                 .n = n,
                                  .window = MPI_WIN_NULL};
+        block->starts[0] = 0;
+    }
     status = ol_comm_agree(comm, status);
     if (status == OL_OK)
         status = build(block, what, bytes);
@@ -276,18 +310,34 @@ static ol_status create(ol_comm *comm, const char *what, size_t bytes, int parts
 
 ol_status ol_node_block_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out)
 {
-    return create(comm, what, bytes, 1, out);
+    return create(comm, what, FILLER, 1, &bytes, out);
 }
 
 ol_status ol_node_parts_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out)
 {
-    return create(comm, what, bytes, comm->node.size, out);
+    size_t *all = calloc((size_t)comm->node.size, sizeof *all);
+    ol_status status = ol_comm_agree(
+        comm, all ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %d parts", comm->node.size));
+
+    *out = NULL;
+    for (int r = 0; all && r < comm->node.size; r++)
+        all[r] = bytes;
+    if (status == OL_OK)
+        status = create(comm, what, OWNERS, comm->node.size, all, out);
+    free(all);
+    return status;
 }
 
-void *ol_node_part_at(const ol_node_block *block, int rank)
+ol_status ol_node_vectors_create(ol_comm *comm, const char *what, int n, const size_t *bytes,
+                                 ol_node_block **out)
 {
-    assert(rank >= 0 && rank < block->parts);
-    return block->at + block->part * (size_t)rank;
+    return create(comm, what, SLICERS, n, bytes, out);
+}
+
+void *ol_node_part_at(const ol_node_block *block, int i)
+{
+    assert(i >= 0 && i < block->n);
+    return block->at + block->starts[i];
 }
 
 ol_status ol_node_block_sync(const ol_node_block *block)
@@ -295,6 +345,21 @@ ol_status ol_node_block_sync(const ol_node_block *block)
     if (block->window != MPI_WIN_NULL)
         OL_TRY_MPI(MPI_Win_sync(block->window));
     return OL_OK;
+}
+
+ol_status ol_node_block_meet(const ol_node_block *block)
+{
+    if (block->window == MPI_WIN_NULL)
+        return OL_OK;
+    OL_TRY(ol_node_block_sync(block));
+    OL_TRY(meet(block));
+    return ol_node_block_sync(block);
+}
+
+int ol_node_block_ranks(const ol_node_block *block, int *own)
+{
+    *own = block->rank;
+    return block->size;
 }
 
 void *ol_node_block_at(const ol_node_block *block)

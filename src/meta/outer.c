@@ -4,6 +4,8 @@
 #include <math.h>
 #include <string.h>
 
+enum { CLIPPED = 8192 }; /* reals of G that are clipped at a time: 8 of ol_adam_step's blocks */
+
 double ol_schedule_rate(ol_schedule_shape shape, double lr, int64_t warmup, int64_t steps,
                         int64_t s)
 {
@@ -58,46 +60,116 @@ void ol_state_start(const ol_model *model, const ol_learner_spec *spec, const ol
     state->t = 0;
 }
 
-/* (1) for the n reals of one kind. */
-static double clip(size_t n, double most, ol_real *G)
+void ol_outer_divide(const ol_model *model, const ol_learner_spec *learner, int index, int count,
+                     ol_outer_share *share)
 {
-    const double norm = ol_vector_norm(n, G);
+    const ol_span own = {.offset = model->P, .size = ol_learner_size(model, learner) - model->P};
+    const int n = ol_model_spans(model, OL_OF_TRAINED, share->spans);
 
-    if (most > 0 && norm > most)
-        ol_vector_scale(n, (ol_real)(most / norm), G);
-    return norm;
+    share->n_spans = ol_spans_share(n, share->spans, index, count, share->spans);
+    if (ol_spans_share(1, &own, index, count, &share->own) == 0)
+        share->own = (ol_span){.offset = model->P};
 }
 
-void ol_outer_carry(const ol_model *model, const ol_learner_spec *learner,
-                    const ol_contribution *mean, ol_state *state)
+/* Of the n reals of one kind. */
+static void squares_of(size_t n, const ol_real *G, int index, int count, double *squares)
 {
-    const ol_real *m = ol_contribution_part(mean, "m"), *v = ol_contribution_part(mean, "v");
-    const size_t bytes = model->P * sizeof *m;
+    const int from = OL_OUTER_PIECES * index / count, to = OL_OUTER_PIECES * (index + 1) / count;
 
-    if (m)
-        memcpy(state->m, m, bytes);
-    if (v) {
-        memcpy(state->v, v, bytes);
-        state->t += learner->steps;
+    for (int i = from; i < to; i++) {
+        const size_t start = n * (size_t)i / OL_OUTER_PIECES,
+                     end = n * ((size_t)i + 1) / OL_OUTER_PIECES;
+
+        squares[i] = ol_vector_dot(end - start, G + start, G + start);
     }
 }
 
-double ol_outer_adamw(const ol_model *model, const ol_learner_spec *learner,
-                      const ol_outer_spec *spec, const ol_span *spans, ol_contribution *mean,
+void ol_outer_squares(const ol_model *model, const ol_learner_spec *learner,
+                      const ol_contribution *mean, int index, int count, double *squares)
+{
+    const ol_real *G = ol_contribution_part(mean, "delta");
+    const size_t P = model->P;
+
+    squares_of(P, G, index, count, squares);
+    squares_of(ol_learner_size(model, learner) - P, G + P, index, count, squares + OL_OUTER_PIECES);
+}
+
+void ol_outer_norms(const double *squares, ol_outer_share *share)
+{
+    double theta = 0, own = 0;
+
+    for (int i = 0; i < OL_OUTER_PIECES; i++) {
+        theta += squares[i];
+        own += squares[OL_OUTER_PIECES + i];
+    }
+    share->norm = sqrt(theta);
+    share->own_norm = sqrt(own);
+}
+
+double ol_outer_alone(const ol_model *model, const ol_learner_spec *learner,
+                      const ol_outer_spec *outer, ol_span *spans, const ol_contribution *mean,
                       ol_state *state)
 {
-    const size_t P = model->P, E = ol_learner_size(model, learner) - P;
-    const ol_span own = {.offset = P, .size = E};
-    ol_adam_spec adam = spec->adam;
-    ol_real *G = ol_contribution_part(mean, "delta");
-    const double norm = clip(P, spec->max_grad_norm, G); /* (1) */
+    double squares[OL_OUTER_SQUARES];
+    ol_outer_share all = {.spans = spans};
 
-    clip(E, spec->max_grad_norm, G + P);
-    ol_outer_carry(model, learner, mean, state); /* (2) */
+    ol_outer_squares(model, learner, mean, 0, 1, squares);
+    ol_outer_divide(model, learner, 0, 1, &all);
+    ol_outer_norms(squares, &all);
+    learner->learner->outer(learner, outer, &all, mean, state);
+    return all.norm;
+}
+
+void ol_outer_carry(const ol_learner_spec *learner, const ol_outer_share *share,
+                    const ol_contribution *mean, ol_state *state)
+{
+    const ol_real *m = ol_contribution_part(mean, "m"), *v = ol_contribution_part(mean, "v");
+
+    for (int i = 0; i < share->n_spans; i++) {
+        const size_t at = share->spans[i].offset, bytes = share->spans[i].size * sizeof *m;
+
+        if (m)
+            memcpy(state->m + at, m + at, bytes);
+        if (v)
+            memcpy(state->v + at, v + at, bytes);
+    }
+    if (v)
+        state->t += learner->steps;
+}
+
+/* (1) and (3) on spans of one kind. G stays as it is, for others may read it: what is clipped is a copy, of
+   whole blocks of ol_adam_step at a time. */
+static void step(const ol_adam_spec *adam, double norm, double most, int n, const ol_span *spans,
+                 const ol_real *G, ol_state *state)
+{
+    ol_real clipped[CLIPPED];
+
+    if (most <= 0 || norm <= most) {
+        ol_adam_step(adam, n, spans, state->t, G, state->theta, state->m, state->v);
+        return;
+    }
+    for (int i = 0; i < n; i++)
+        for (size_t done = 0; done < spans[i].size; done += CLIPPED) {
+            const size_t at = spans[i].offset + done, left = spans[i].size - done;
+            const ol_span part = {0, left < CLIPPED ? left : CLIPPED, spans[i].decay};
+
+            memcpy(clipped, G + at, part.size * sizeof *G);
+            ol_vector_scale(part.size, (ol_real)(most / norm), clipped);
+            ol_adam_step(adam, 1, &part, state->t, clipped, state->theta + at, state->m + at,
+                         state->v + at);
+        }
+}
+
+void ol_outer_adamw(const ol_learner_spec *learner, const ol_outer_spec *spec,
+                    const ol_outer_share *share, const ol_contribution *mean, ol_state *state)
+{
+    const double most = spec->max_grad_norm;
+    const ol_real *G = ol_contribution_part(mean, "delta");
+    ol_adam_spec own = spec->adam;
+
+    own.lr = spec->own_lr;
+    ol_outer_carry(learner, share, mean, state); /* (2) */
     state->t++;
-    ol_adam_step(&adam, model->n_params, spans, state->t, G, state->theta, state->m,
-                 state->v); /* (3) */
-    adam.lr = spec->own_lr;
-    ol_adam_step(&adam, 1, &own, state->t, G, state->theta, state->m, state->v);
-    return norm;
+    step(&spec->adam, share->norm, most, share->n_spans, share->spans, G, state);
+    step(&own, share->own_norm, most, 1, &share->own, G, state);
 }

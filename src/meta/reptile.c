@@ -33,14 +33,12 @@ static ol_status episode(const ol_task *task)
 }
 
 /* θ ← θ - ε mean(θ - θ_K). No Adam: the shared moments know the inner loops alone. */
-static double outer(const ol_model *model, const ol_learner_spec *spec, const ol_outer_spec *rate,
-                    const ol_span *spans, ol_contribution *mean, ol_state *state)
+static void outer(const ol_learner_spec *spec, const ol_outer_spec *rate,
+                  const ol_outer_share *share, const ol_contribution *mean, ol_state *state)
 {
-    const ol_real *delta = ol_contribution_part(mean, "delta");
-
-    ol_outer_carry(model, spec, mean, state);
-    ol_sgd_step(rate->adam.lr, model->n_params, spans, delta, state->theta);
-    return ol_vector_norm(model->P, delta);
+    ol_outer_carry(spec, share, mean, state);
+    ol_sgd_step(rate->adam.lr, share->n_spans, share->spans, ol_contribution_part(mean, "delta"),
+                state->theta);
 }
 
 const ol_learner ol_learner_reptile = {

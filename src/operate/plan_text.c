@@ -81,8 +81,8 @@ static ol_status memory_text(const ol_memory *m, ol_text *out)
     } rows[] = {
         {"libraries", m->libraries},
         {"data", m->data},
-        {"parameters", m->parameters},
-        {"moments", m->moments},
+        {"parameters (once a node)", m->parameters},
+        {"moments (once a node)", m->moments},
         {"frozen weights (once a node)", m->frozen},
         {"gradients", m->gradients},
         {"sums over ranks", m->sums},
@@ -98,7 +98,11 @@ static ol_status memory_text(const ol_memory *m, ol_text *out)
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].bytes > 0)
             OL_TRY(ol_text_format(out, "  %-30s %10.1f MiB\n", rows[i].what, mib(rows[i].bytes)));
-    return ol_text_format(out, "  %-30s %10.1f MiB\n", "peak", mib(m->peak));
+    OL_TRY(ol_text_format(out, "  %-30s %10.1f MiB\n", "peak", mib(m->peak)));
+    if (m->sharing > 1)
+        OL_TRY(ol_text_format(out, "a node of %-3d ranks              %10.1f MiB\n", m->sharing,
+                              mib(ol_memory_node(m))));
+    return OL_OK;
 }
 
 static bool all_measured(const ol_plan *plan)

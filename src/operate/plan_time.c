@@ -129,9 +129,10 @@ static ol_status run_steps(plan_clock *clock, ol_setup *setup, const ol_arm *arm
         const double begin = ol_clock_seconds();
         ol_comm_stats seconds;
 
-        ol_state_start(arm->model, learner, setup->theta0, &setup->state);
-        status = ol_meta_step(stepper, &outer, 0, equal, draw, (void *)(uintptr_t)arm,
-                              &setup->state, &report);
+        status = ol_setup_start(setup, arm->job, arm->model);
+        if (status == OL_OK)
+            status = ol_meta_step(stepper, &outer, 0, equal, draw, (void *)(uintptr_t)arm,
+                                  &setup->state, &report);
         if (status == OL_OK)
             status = ol_comm_reduce(clock->comm, ol_clock_seconds() - begin, &seconds);
         if (status == OL_OK)
@@ -163,6 +164,7 @@ static ol_status measure(plan_clock *clock, ol_setup *setup, const ol_arm *arm,
 
     OL_TRY(ol_meta_stepper_create(clock->comm, arm->model, ol_comm_size(clock->comm), learner,
                                   arm->support, arm->query, &stepper));
+    ol_meta_stepper_share(stepper, setup->shared);
     status = run_steps(clock, setup, arm, learner, stepper, a, b);
     ol_meta_stepper_destroy(stepper);
     return status;
@@ -252,7 +254,6 @@ ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *jo
 {
     const ol_evaluation_spec spec = ol_scores_spec(job, targets);
     const int n = spec.n_tasks * spec.n_seeds, item = median_item(&spec);
-    const ol_learner_spec learner = spec.scoring.learner;
     double sum = 0, most = 0, one;
     ol_eval_target target;
     bool can;
@@ -266,7 +267,7 @@ ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *jo
     one = item_flop(model, &spec, &target) / (OL_RATE_REACHED * 1e9 * clock->gflops);
     OL_TRY(affordable(clock, one, &can));
     if (can) {
-        ol_state_start(model, &learner, setup->theta0, &setup->state);
+        OL_TRY(ol_setup_start(setup, job, model));
         OL_TRY(ol_comm_agree(clock->comm, score_item(setup, model, &spec, &target, &one)));
         spend(clock, one);
     }

@@ -94,6 +94,35 @@ static bool next_block(cursor *c, int n_spans, const ol_span *spans)
     return true;
 }
 
+static size_t blocks_of(const ol_span *span)
+{
+    return (span->size + BLOCK - 1) / BLOCK;
+}
+
+int ol_spans_share(int n_spans, const ol_span *spans, int index, int count, ol_span *out)
+{
+    size_t blocks = 0, from, to, first = 0;
+    int n = 0;
+
+    for (int s = 0; s < n_spans; s++)
+        blocks += blocks_of(&spans[s]);
+    from = blocks * (size_t)index / (size_t)count;
+    to = blocks * ((size_t)index + 1) / (size_t)count;
+    for (int s = 0; s < n_spans; s++) {
+        const ol_span whole = spans[s]; /* which out may be */
+        const size_t last = first + blocks_of(&whole);
+        const size_t start = from > first ? BLOCK * (from - first) : 0,
+                     end = to >= last   ? whole.size
+                           : to > first ? BLOCK * (to - first)
+                                        : 0;
+
+        if (from < last && start < end)
+            out[n++] = (ol_span){whole.offset + start, end - start, whole.decay};
+        first = last;
+    }
+    return n;
+}
+
 void ol_sgd_step(double lr, int n_spans, const ol_span *spans, const ol_real *g, ol_real *x)
 {
     for (cursor c = {0}; next_block(&c, n_spans, spans);)

@@ -372,10 +372,11 @@ static ol_status resume_here(const char *folder, const ol_job *job, const ol_mod
 }
 
 ol_status ol_snapshot_resume(ol_comm *comm, const char *folder, const ol_job *job,
-                             const ol_model *model, ol_state *state, ol_run_mark *mark, bool *found)
+                             const ol_model *model, const ol_shared_state *shared, ol_state *state,
+                             ol_run_mark *mark, bool *found)
 {
     const ol_learner_spec learner = ol_job_learner_spec(job);
-    const size_t bytes = ol_learner_size(model, &learner) * sizeof(ol_real);
+    const size_t O = ol_learner_size(model, &learner);
     ol_status status = OL_OK;
 
     if (ol_comm_rank(comm) == 0)
@@ -385,8 +386,8 @@ ol_status ol_snapshot_resume(ol_comm *comm, const char *folder, const ol_job *jo
     if (!*found)
         return OL_OK;
     OL_TRY(ol_comm_broadcast(comm, mark, sizeof *mark, 0));
-    OL_TRY(ol_comm_broadcast(comm, state->theta, bytes, 0));
-    OL_TRY(ol_comm_broadcast(comm, state->m, bytes, 0));
-    OL_TRY(ol_comm_broadcast(comm, state->v, bytes, 0));
-    return ol_comm_broadcast(comm, &state->t, sizeof state->t, 0);
+    OL_TRY(ol_comm_broadcast(comm, &state->t, sizeof state->t, 0));
+    OL_TRY(ol_shared_state_spread(shared, state->theta, O));
+    OL_TRY(ol_shared_state_spread(shared, state->m, O));
+    return ol_shared_state_spread(shared, state->v, O);
 }

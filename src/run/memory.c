@@ -110,6 +110,13 @@ size_t ol_memory_own(const ol_memory *m)
     return ol_memory_peak(&own);
 }
 
+size_t ol_memory_node(const ol_memory *m)
+{
+    const size_t once = m->parameters + m->moments + m->frozen;
+
+    return once + (size_t)m->sharing * (ol_memory_own(m) - once);
+}
+
 ol_status ol_memory_plan(const ol_setup *s, int ranks, ol_memory *out)
 {
     const bool trains = (s->job->stages & OL_STAGE_TRAIN) != 0;
@@ -121,8 +128,9 @@ ol_status ol_memory_plan(const ol_setup *s, int ranks, ol_memory *out)
                    .files = METRICS_BUFFERS,
                    .setup = ol_clock_peak_bytes()};
 
-    m.parameters = s->arena.size / 2; /* θ0, θ, m, v */
-    m.moments = s->arena.size - m.parameters;
+    m.parameters = (s->model->P + s->O) * sizeof(ol_real); /* θ0, θ */
+    m.moments = 2 * s->O * sizeof(ol_real);
+    m.sharing = shared;
     for (int i = 0; i < s->n_arms; i++) {
         if (trains)
             plan_training(&s->arms[i], shared, nodes, &m);

@@ -115,13 +115,6 @@ static void leave(runner *r, ol_metrics *metrics, ol_status status)
         ol_log_warn("%s", ol_status_message());
 }
 
-static void start_state(ol_setup *s, const ol_job *job, const ol_model *model)
-{
-    const ol_learner_spec learner = ol_job_learner_spec(job);
-
-    ol_state_start(model, &learner, s->theta0, &s->state);
-}
-
 static ol_status run_untrained(runner *r)
 {
     ol_setup *s = r->setup;
@@ -130,7 +123,7 @@ static ol_status run_untrained(runner *r)
     ol_metrics *metrics = NULL;
     ol_status status = OL_OK;
 
-    start_state(s, s->job, s->model);
+    OL_TRY(ol_setup_start(s, s->job, s->model));
     ol_run_id_make(ol_comm_host(s->comm), mark.run_id);
     if (r->first && (!claim->same_evaluation || claim->restored[0]))
         status = ol_job_write(s->job, s->untrained.job);
@@ -176,12 +169,12 @@ static ol_status begin_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_m
     bool found = false, resume, finished;
     ol_status status = OL_OK;
 
-    start_state(s, arm->job, arm->model);
+    OL_TRY(ol_setup_start(s, arm->job, arm->model));
     *mark = (ol_run_mark){0};
     ol_run_id_make(ol_comm_host(s->comm), mark->run_id);
     if (arm->claim.continues)
-        OL_TRY(ol_snapshot_resume(s->comm, arm->folder.checkpoints, arm->job, arm->model, &s->state,
-                                  mark, &found));
+        OL_TRY(ol_snapshot_resume(s->comm, arm->folder.checkpoints, arm->job, arm->model, s->shared,
+                                  &s->state, mark, &found));
     mark->restarts += arm->claim.continues;
     resume = arm->claim.continues && (found || !trains);
     finished = found ? mark->step >= arm->job->train.steps : !trains;

@@ -256,7 +256,7 @@ static ol_status load(ol_setup *s)
     return OL_OK;
 }
 
-/* Most reals that a learner of the job's has for its outer state. */
+/* O: most reals that a learner of the job's has for its outer state. */
 static size_t state_size(const ol_setup *s)
 {
     ol_learner_spec spec = ol_job_learner_spec(s->job);
@@ -269,23 +269,6 @@ static size_t state_size(const ol_setup *s)
         most = own > most ? own : most;
     }
     return most;
-}
-
-/* What lives as long as the job; run on a dry arena first. */
-static void layout(ol_setup *s, ol_arena *arena)
-{
-    s->theta0 = ol_arena_reals(arena, s->model->P);
-    s->state = ol_state_layout(arena, state_size(s));
-}
-
-static ol_status allocate_start(ol_setup *s)
-{
-    ol_arena dry = ol_arena_dry("parameters and moments");
-
-    layout(s, &dry);
-    OL_TRY(ol_arena_init(&s->arena, "parameters and moments", dry.peak));
-    layout(s, &s->arena);
-    return OL_OK;
 }
 
 /* θ0 on rank 0, and on every node the frozen part. */
@@ -316,11 +299,14 @@ static void lend_block(ol_setup *s)
 
 static ol_status make_start(ol_setup *s)
 {
-    OL_TRY(ol_comm_agree(s->comm, allocate_start(s)));
+    s->O = state_size(s);
+    OL_TRY(ol_shared_state_create(s->comm, s->model->P, s->O, &s->shared));
+    s->theta0 = ol_shared_state_start(s->shared);
+    s->state = ol_shared_state_vectors(s->shared);
     OL_TRY(ol_node_block_create(s->comm, "frozen weights", s->model->frozen_bytes, &s->frozen));
     OL_TRY(ol_node_block_ready(s->frozen, read_start(s)));
     lend_block(s);
-    return ol_comm_broadcast(s->comm, s->theta0, s->model->P * sizeof(ol_real), 0);
+    return ol_shared_state_spread(s->shared, s->theta0, s->model->P);
 }
 
 /* Rank 0: the folders, at last, and what training has seen of the test tasks. */
@@ -409,6 +395,16 @@ ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, bool looks, o
     return OL_OK;
 }
 
+ol_status ol_setup_start(ol_setup *s, const ol_job *job, const ol_model *model)
+{
+    const ol_learner_spec learner = ol_job_learner_spec(job);
+
+    if (ol_shared_state_mine(s->shared))
+        ol_state_start(model, &learner, s->theta0, &s->state);
+    s->state.t = 0;
+    return ol_shared_state_meet(s->shared);
+}
+
 void ol_setup_destroy(ol_setup *s)
 {
     if (!s)
@@ -431,7 +427,7 @@ void ol_setup_destroy(ol_setup *s)
     ol_targets_close(s->targets[0]);
     ol_targets_close(s->targets[1]);
     ol_overlap_finish(&s->overlap);
-    ol_arena_finish(&s->arena);
+    ol_shared_state_destroy(s->shared);
     ol_model_destroy(s->model);
     ol_node_block_destroy(s->frozen);
     ol_tokenizer_destroy(s->tokenizer);

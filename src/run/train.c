@@ -132,22 +132,24 @@ static void watch_gradient(trainer *t, const ol_step_report *report)
                 (long long)t->mark->step, seen, root, fmax(100 * root, 1e-8));
 }
 
-/* All ranks must hold the same θ: anything else is broken memory, or a broken MPI. */
-static ol_status compare_ranks(const trainer *t)
+/* All nodes must hold the same θ: anything else is broken memory, or a broken MPI. */
+static ol_status compare_nodes(const trainer *t)
 {
-    char first[OL_DIGEST_TEXT], mine[OL_DIGEST_TEXT];
+    const bool looks = ol_shared_state_mine(t->setup->shared);
+    char first[OL_DIGEST_TEXT] = "", mine[OL_DIGEST_TEXT];
     ol_status status = OL_OK;
 
-    digest_theta(t, mine);
-    memcpy(first, mine, sizeof first);
+    if (looks)
+        digest_theta(t, mine);
+    if (is_first(t))
+        memcpy(first, mine, sizeof first);
     OL_TRY(ol_comm_broadcast(t->setup->comm, first, sizeof first, 0));
-    if (strcmp(first, mine) != 0)
-        status =
-            ol_fail(OL_EMPI,
-                    "meta-step %lld: this rank's parameters (%s) are not those of rank 0 (%s): "
-                    "do all hosts have the same processors and libraries? Nothing is saved; "
-                    "--resume goes on from the last checkpoint",
-                    (long long)t->mark->step, mine, first);
+    if (looks && strcmp(first, mine) != 0)
+        status = ol_fail(OL_EMPI,
+                         "meta-step %lld: the parameters here (%s) are not those of rank 0 (%s): "
+                         "do all hosts have the same processors and libraries? Nothing is saved; "
+                         "--resume goes on from the last checkpoint",
+                         (long long)t->mark->step, mine, first);
     return ol_comm_agree(t->setup->comm, status);
 }
 
@@ -173,7 +175,7 @@ static ol_status save(trainer *t)
     char path[PATH_MAX];
     ol_status status = OL_OK;
 
-    OL_TRY(compare_ranks(t));
+    OL_TRY(compare_nodes(t));
     if (is_first(t)) {
         ol_metrics_sync(t->metrics); /* never fewer rows than the checkpoint has steps */
         status = ol_snapshot_write(t->arm->folder.checkpoints, t->arm->job, t->arm->model,
@@ -383,8 +385,10 @@ ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_r
     if (status == OL_OK)
         status = ol_meta_stepper_create(setup->comm, arm->model, job->learner.episodes, &t.learner,
                                         arm->support, arm->query, &t.stepper);
-    if (status == OL_OK)
+    if (status == OL_OK) {
+        ol_meta_stepper_share(t.stepper, setup->shared);
         status = ol_comm_seconds(setup->comm, &t.saved_at);
+    }
     t.timed = mark->step;
     if (job->train.timers)
         ol_phase_start();

@@ -35,8 +35,34 @@ static ol_status draw(void *payload, int64_t step, int n, ol_episode *episode)
     return status;
 }
 
-/* One meta-step of a world of which only short prompts are finite. */
-static world step_of(const ol_learner_spec *learner, int N, int *numbers, ol_step_report *report)
+/* The vectors of a world in memory that ranks keep together. */
+static ol_state lend(const world *w, ol_shared_state *shared)
+{
+    ol_state state = ol_shared_state_vectors(shared);
+    ol_real *const to[] = {state.theta, state.m, state.v}, *const from[] = {w->state.theta,
+                                                                            w->state.m, w->state.v};
+
+    for (int i = 0; i < 3 && ol_comm_rank(comm) == 0; i++)
+        memcpy(to[i], from[i], w->model->P * sizeof *to[i]);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(ol_shared_state_spread(shared, to[i], w->model->P), OL_OK);
+    state.t = w->state.t;
+    return state;
+}
+
+static void give_back(const ol_state *state, world *w)
+{
+    const size_t bytes = w->model->P * sizeof(ol_real);
+
+    memcpy(w->state.theta, state->theta, bytes);
+    memcpy(w->state.m, state->m, bytes);
+    memcpy(w->state.v, state->v, bytes);
+    w->state.t = state->t;
+}
+
+/* One meta-step of a world of which only short prompts are finite, in memory of its own or shared. */
+static world step_in(bool together, const ol_learner_spec *learner, int N, int *numbers,
+                     ol_step_report *report)
 {
     const double costs[4] = {1, 1, 1, 1};
     const ol_extent most = {.prompts = 2, .tokens = 2 * LONG, .longest = LONG, .scored = 2 * LONG};
@@ -44,15 +70,30 @@ static world step_of(const ol_learner_spec *learner, int N, int *numbers, ol_ste
     world w = world_make();
     const ol_param *places = ol_model_param(w.model, "wpe.weight");
     ol_meta_stepper *stepper = NULL;
+    ol_shared_state *shared = NULL;
+    ol_state state = w.state;
 
     for (size_t i = SHORT * (size_t)places->cols; i < places->size; i++)
         w.state.theta[places->offset + i] = NAN;
     assert_int_equal(ol_meta_stepper_create(comm, w.model, N, learner, most, most, &stepper),
                      OL_OK);
-    assert_int_equal(ol_meta_step(stepper, &outer, 3, costs, draw, numbers, &w.state, report),
-                     OL_OK);
+    if (together) {
+        assert_int_equal(ol_shared_state_create(comm, w.model->P, w.model->P, &shared), OL_OK);
+        state = lend(&w, shared);
+        ol_meta_stepper_share(stepper, shared);
+    }
+    assert_int_equal(ol_meta_step(stepper, &outer, 3, costs, draw, numbers, &state, report), OL_OK);
     ol_meta_stepper_destroy(stepper);
+    if (together)
+        give_back(&state, &w);
+    w.state.t = state.t;
+    ol_shared_state_destroy(shared);
     return w;
+}
+
+static world step_of(const ol_learner_spec *learner, int N, int *numbers, ol_step_report *report)
+{
+    return step_in(true, learner, N, numbers, report);
 }
 
 static void same_bits(size_t n, const ol_real *a, const ol_real *b)
@@ -76,6 +117,31 @@ static void test_dropped(void **state)
         assert_int_equal(whole.dropped, 0);
         assert_true(whole.grad_norm > 0 && some.grad_norm == whole.grad_norm);
         assert_true(some.query_after == whole.query_after);
+        assert_int_equal(a.state.t, b.state.t);
+        same_bits(a.model->P, a.state.theta, b.state.theta);
+        same_bits(a.model->P, a.state.m, b.state.m);
+        same_bits(a.model->P, a.state.v, b.state.v);
+        world_finish(&a);
+        world_finish(&b);
+    }
+}
+
+/* A state that ranks keep together has the bits of one of each. */
+static void test_together(void **state)
+{
+    static const char *const names[] = {"maml", "reptile"};
+    int numbers[] = {1, -2, 3, 4};
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        ol_learner_spec learner = world_learner(OL_ADAMW, OL_MOMENTS_CARRY, 2);
+        ol_step_report one, other;
+        world a, b;
+
+        learner.learner = ol_learner_find(names[i]);
+        a = step_in(true, &learner, 4, numbers, &one);
+        b = step_in(false, &learner, 4, numbers, &other);
+        assert_true(one.grad_norm == other.grad_norm);
         assert_int_equal(a.state.t, b.state.t);
         same_bits(a.model->P, a.state.theta, b.state.theta);
         same_bits(a.model->P, a.state.m, b.state.m);
@@ -119,15 +185,14 @@ static ol_status leave_more(const ol_task *task)
     return ol_maml_episode(task);
 }
 
-static double check_more(const ol_model *model, const ol_learner_spec *spec,
-                         const ol_outer_spec *outer, const ol_span *spans, ol_contribution *mean,
-                         ol_state *at)
+static void check_more(const ol_learner_spec *spec, const ol_outer_spec *outer,
+                       const ol_outer_share *share, const ol_contribution *mean, ol_state *at)
 {
     const ol_real *sum = ol_contribution_part(mean, "sum");
 
     assert_true(sum[0] == 3 && sum[1] == 0 + 2 + 3);
     assert_true(fabs(*ol_contribution_part(mean, "mean") - 5.0 / 3) < 1e-15);
-    return ol_outer_adamw(model, spec, outer, spans, mean, at);
+    ol_outer_adamw(spec, outer, share, mean, at);
 }
 
 static void test_parts(void **state)
@@ -155,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_dropped),
+        cmocka_unit_test(test_together),
         cmocka_unit_test(test_all_dropped),
         cmocka_unit_test(test_parts),
     };

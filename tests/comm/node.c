@@ -179,6 +179,40 @@ static void test_parts(void)
     ol_node_block_destroy(block);
 }
 
+/* Vectors: each rank writes its slice of each, turn by turn, and all read all; each is in memory once. */
+static void test_vectors(void)
+{
+    enum { N = 3 };
+    static const size_t bytes[N] = {BIG + 12, 0, 5000};
+    const double before = own_share();
+    ol_node_block *block;
+    size_t wrong = 0;
+    int own, ranks;
+    double growth;
+
+    CHECK(ol_node_vectors_create(comm, "test vectors", N, bytes, &block) == OL_OK);
+    ranks = ol_node_block_ranks(block, &own);
+    CHECK(ranks * nodes == ol_comm_size(comm) && own < ranks);
+    for (unsigned turn = 1; turn <= 2; turn++)
+        for (int i = 0; i < N; i++) {
+            unsigned char *x = ol_node_part_at(block, i);
+            const size_t from = bytes[i] * (size_t)own / (size_t)ranks,
+                         to = bytes[i] * ((size_t)own + 1) / (size_t)ranks;
+
+            CHECK((uintptr_t)x % 64 == 0);
+            for (size_t j = from; j < to; j++)
+                x[j] = (unsigned char)(7 * j + turn);
+            CHECK(ol_node_block_meet(block) == OL_OK);
+            for (size_t j = 0; j < bytes[i]; j++)
+                wrong += x[j] != (unsigned char)(7 * j + turn);
+            CHECK(ol_node_block_meet(block) == OL_OK);
+        }
+    CHECK(wrong == 0);
+    growth = sum_over_ranks(own_share() - before);
+    CHECK(growth > 0.9 * nodes * BIG && growth < 1.5 * nodes * BIG);
+    ol_node_block_destroy(block);
+}
+
 /* A process that writes after the block is ready ends, and the others keep what they had. */
 static void test_read_only(void)
 {
@@ -330,6 +364,7 @@ int main(int argc, char **argv)
         test_shared();
         test_sizes();
         test_parts();
+        test_vectors();
         test_read_only();
         test_failed_filling();
         test_injected_faults();

@@ -168,27 +168,23 @@ static void equal_case(ol_rates per, int order)
     const ol_outer_spec outer = {.adam = WORLD_ADAM, .own_lr = 0, .max_grad_norm = 0.01};
     world a = rates_world(&rates, maml.adam.lr), b = world_make();
     const size_t P = a.model->P, O = ol_learner_size(a.model, &rates), bytes = P * sizeof(ol_real);
-    ol_span *spans = calloc((size_t)a.model->n_params, sizeof *spans);
     outcome x, y;
 
     rates.order = maml.order = order;
-    assert_non_null(spans);
-    ol_model_spans(a.model, OL_OF_TRAINED, spans);
     x = world_run(&a, &rates);
     y = world_run(&b, &maml);
     assert_int_equal(x.status, OL_OK);
     assert_memory_equal(x.delta, y.delta, bytes);
     assert_memory_equal(x.losses, y.losses, 3 * sizeof *x.losses);
     assert_true(x.report.grad_norm == y.report.grad_norm);
-    assert_true(rates.learner->outer(a.model, &rates, &outer, spans, &x.out, &a.state) ==
-                maml.learner->outer(b.model, &maml, &outer, spans, &y.out, &b.state));
+    assert_true(world_outer(&a, &rates, &outer, &x.out, 1) ==
+                world_outer(&b, &maml, &outer, &y.out, 1));
     assert_memory_equal(a.state.theta, b.state.theta, bytes);
     assert_memory_equal(a.state.m, b.state.m, bytes);
     assert_memory_equal(a.state.v, b.state.v, bytes);
     assert_int_equal(a.state.t, b.state.t);
     for (size_t i = P; i < O; i++)
         assert_true(a.state.theta[i] == maml.adam.lr);
-    free(spans);
     outcome_finish(&x);
     outcome_finish(&y);
     world_finish(&a);
@@ -209,26 +205,19 @@ static void test_outer_step(void **state)
     const ol_outer_spec outer = {.adam = WORLD_ADAM, .own_lr = 0.003, .max_grad_norm = 0.01};
     world w = rates_world(&spec, 0), was = rates_world(&spec, 0);
     const size_t P = w.model->P, E = ol_learner_size(w.model, &spec) - P;
-    ol_span *spans = calloc((size_t)w.model->n_params, sizeof *spans);
     outcome o = world_run(&w, &spec);
     const double norm = ol_vector_norm(E, o.delta + P), clip = fmin(1, 0.01 / norm);
 
     (void)state;
-    assert_non_null(spans);
-    ol_model_spans(w.model, OL_OF_TRAINED, spans);
-    ol_real *G = tiny_reals(E);
-
-    memcpy(G, o.delta + P, E * sizeof *G);
-    spec.learner->outer(w.model, &spec, &outer, spans, &o.out, &w.state);
+    world_outer(&w, &spec, &outer, &o.out, 1);
     for (size_t i = 0; i < E; i++) { /* moments of rates start at 0 here, and t at 5 */
-        const double g = clip * G[i], m = 0.2 * g / (1 - pow(0.8, 6));
+        const double g = clip * o.delta[P + i], m = 0.2 * g / (1 - pow(0.8, 6));
         const double v = 0.1 * g * g / (1 - pow(0.9, 6));
 
         assert_true(fabs(w.state.theta[P + i] -
                          (was.state.theta[P + i] - 0.003 * m / (sqrt(v) + 0.05))) <= 1e-14);
         assert_true(fabs(w.state.m[P + i] - 0.2 * g) <= 1e-14);
     }
-    free(spans), free(G);
     outcome_finish(&o);
     world_finish(&w);
     world_finish(&was);

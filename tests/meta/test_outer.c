@@ -18,24 +18,22 @@ static void same(size_t n, const ol_real *a, const ol_real *b)
 typedef struct left {
     ol_arena memory;
     ol_contribution out;
-    ol_span *spans;
 } left;
 
 static left left_make(const world *w, const ol_learner_spec *learner, double norm)
 {
     const size_t P = w->model->P;
     ol_arena dry = ol_arena_dry("mean");
-    left made = {.spans = calloc((size_t)w->model->n_params, sizeof *made.spans)};
+    left made;
 
-    assert_non_null(made.spans);
-    ol_model_spans(w->model, OL_OF_TRAINED, made.spans);
     ol_contribution_layout(&dry, w->model, learner);
     made.memory = tiny_arena(dry.peak);
     made.out = ol_contribution_layout(&made.memory, w->model, learner);
     for (int i = 0; i < made.out.n; i++) {
-        ol_real *x = tiny_normals(P, 1 + (uint32_t)i);
+        const size_t size = made.out.parts[i].size;
+        ol_real *x = tiny_normals(size, 1 + (uint32_t)i);
 
-        for (size_t j = 0; j < P; j++)
+        for (size_t j = 0; j < size; j++)
             made.out.parts[i].vector[j] =
                 strcmp(made.out.parts[i].name, "v") == 0 ? 0.5 + 0.1 * x[j] * x[j] : x[j];
         free(x);
@@ -48,7 +46,6 @@ static left left_make(const world *w, const ol_learner_spec *learner, double nor
 static void left_finish(left *m)
 {
     ol_arena_finish(&m->memory);
-    free(m->spans);
 }
 
 /* The moments that `mean` carries into a plain state. */
@@ -86,7 +83,7 @@ static void update_case(ol_moments moments, ol_optimizer inner, double norm, dou
     double said;
 
     carry_plainly(&again, inner == OL_ADAMW ? moments : OL_MOMENTS_SEPARATE, &plain);
-    said = ol_outer_adamw(w.model, &learner, &spec, mean.spans, &mean.out, &w.state);
+    said = world_outer(&w, &learner, &spec, &mean.out, 1);
     assert_true(fabs(said - norm) <= 1e-12 * norm);
     ol_vector_scale(P, most > 0 && norm > most ? most / norm : 1, g);
     as_inner.adam = spec.adam;
@@ -118,9 +115,7 @@ static void interpolation_case(ol_moments moments, double rate)
     mean = left_make(&w, &learner, 7);
     carry_plainly(&mean, moments, &plain);
     ol_vector_axpy(P, -rate, ol_contribution_part(&mean.out, "delta"), plain.state.theta);
-    assert_true(
-        fabs(learner.learner->outer(w.model, &learner, &spec, mean.spans, &mean.out, &w.state) -
-             7) <= 1e-12);
+    assert_true(fabs(world_outer(&w, &learner, &spec, &mean.out, 1) - 7) <= 1e-12);
     assert_int_equal(w.state.t, plain.state.t);
     same(P, w.state.theta, plain.state.theta);
     assert_memory_equal(w.state.m, plain.state.m, P * sizeof(ol_real));
@@ -146,25 +141,78 @@ static void test_interpolation_of_an_episode(void **state)
     const size_t P = w.model->P;
     ol_learner_spec learner = world_learner(OL_ADAMW, OL_MOMENTS_CARRY, 3);
     ol_real *x = tiny_reals(P), *m = tiny_reals(P), *v = tiny_reals(P);
-    ol_span *spans = calloc((size_t)w.model->n_params, sizeof *spans);
     outcome o;
 
     (void)state;
-    assert_non_null(spans);
-    ol_model_spans(w.model, OL_OF_TRAINED, spans);
     learner.learner = ol_learner_find("reptile");
     world_adapt(&w, &learner, w.state.theta, x, m, v, NULL);
     o = world_run(&w, &learner);
     assert_int_equal(o.status, OL_OK);
-    learner.learner->outer(w.model, &learner, &(ol_outer_spec){.adam = {.lr = 1}}, spans, &o.out,
-                           &w.state);
+    world_outer(&w, &learner, &(ol_outer_spec){.adam = {.lr = 1}}, &o.out, 1);
     same(P, w.state.theta, x);
     same(P, w.state.m, m);
     same(P, w.state.v, v);
     assert_int_equal(w.state.t, 5 + 3);
-    free(x), free(m), free(v), free(spans);
+    free(x), free(m), free(v);
     outcome_finish(&o);
     world_finish(&w);
+}
+
+/* A state with room for the learner's own. */
+static world shares_world(const ol_learner_spec *learner)
+{
+    world w = world_make();
+    const size_t P = w.model->P, O = ol_learner_size(w.model, learner);
+    ol_real **vectors[] = {&w.state.theta, &w.state.m, &w.state.v};
+
+    for (int i = 0; i < 3; i++) {
+        ol_real *grown = tiny_normals(O, 9);
+
+        memcpy(grown, *vectors[i], P * sizeof *grown);
+        for (size_t j = P; j < O; j++)
+            grown[j] = 1 + grown[j] * grown[j];
+        free(*vectors[i]);
+        *vectors[i] = grown;
+    }
+    return w;
+}
+
+/* Ranks that keep a state together make the bits of one alone, each its share. */
+static void shares_case(const char *name, ol_rates per, double most)
+{
+    static const int counts[] = {2, 3, 7, 64};
+    ol_learner_spec learner = world_learner(OL_ADAMW, OL_MOMENTS_CARRY, 3);
+    const ol_outer_spec spec = {.adam = WORLD_ADAM, .own_lr = 0.01, .max_grad_norm = most};
+
+    learner.learner = ol_learner_find(name);
+    learner.rates = per;
+    if (learner.learner->own)
+        learner.inner = OL_SGD;
+    for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+        world w = shares_world(&learner), alone = shares_world(&learner);
+        const size_t bytes = ol_learner_size(w.model, &learner) * sizeof(ol_real);
+        left mean = left_make(&w, &learner, 7);
+
+        assert_true(world_outer(&w, &learner, &spec, &mean.out, counts[c]) ==
+                    world_outer(&alone, &learner, &spec, &mean.out, 1));
+        assert_int_equal(w.state.t, alone.state.t);
+        assert_memory_equal(w.state.theta, alone.state.theta, bytes);
+        assert_memory_equal(w.state.m, alone.state.m, bytes);
+        assert_memory_equal(w.state.v, alone.state.v, bytes);
+        left_finish(&mean);
+        world_finish(&w);
+        world_finish(&alone);
+    }
+}
+
+static void test_shares(void **state)
+{
+    (void)state;
+    shares_case("maml", OL_RATES_TENSOR, 1);
+    shares_case("maml", OL_RATES_TENSOR, 0);
+    shares_case("reptile", OL_RATES_TENSOR, 0);
+    shares_case("meta-sgd", OL_RATES_TENSOR, 1);
+    shares_case("meta-sgd", OL_RATES_WEIGHT, 1);
 }
 
 static void test_update(void **state)
@@ -241,11 +289,9 @@ static void test_spans_and_state(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_update),
-        cmocka_unit_test(test_interpolation),
-        cmocka_unit_test(test_interpolation_of_an_episode),
-        cmocka_unit_test(test_schedule),
-        cmocka_unit_test(test_spans_and_state),
+        cmocka_unit_test(test_update),        cmocka_unit_test(test_shares),
+        cmocka_unit_test(test_interpolation), cmocka_unit_test(test_interpolation_of_an_episode),
+        cmocka_unit_test(test_schedule),      cmocka_unit_test(test_spans_and_state),
     };
 
     return cmocka_run_group_tests_name("outer update", tests, NULL, NULL);

@@ -101,6 +101,27 @@ static inline outcome world_run(world *w, const ol_learner_spec *spec)
     return o;
 }
 
+/* The outer step, in `count` shares; returns ‖G‖. */
+static inline double world_outer(world *w, const ol_learner_spec *spec, const ol_outer_spec *outer,
+                                 const ol_contribution *mean, int count)
+{
+    ol_span *spans = calloc((size_t)w->model->n_params, sizeof *spans);
+    double squares[OL_OUTER_SQUARES];
+    ol_outer_share share = {.spans = spans};
+    const int64_t t = w->state.t;
+
+    for (int i = 0; i < count; i++)
+        ol_outer_squares(w->model, spec, mean, i, count, squares);
+    for (int i = 0; i < count; i++) {
+        ol_outer_divide(w->model, spec, i, count, &share);
+        ol_outer_norms(squares, &share);
+        w->state.t = t;
+        spec->learner->outer(spec, outer, &share, mean, &w->state);
+    }
+    free(spans);
+    return share.norm;
+}
+
 static inline void outcome_finish(outcome *o)
 {
     ol_arena_finish(&o->memory);

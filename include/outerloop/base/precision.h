@@ -110,6 +110,7 @@
 #define ol_meta_stepper_measure_before ol_meta_stepper_measure_before_f64
 #define ol_meta_stepper_observe ol_meta_stepper_observe_f64
 #define ol_meta_stepper_records ol_meta_stepper_records_f64
+#define ol_meta_stepper_share ol_meta_stepper_share_f64
 #define ol_model_create ol_model_create_f64
 #define ol_model_destroy ol_model_destroy_f64
 #define ol_model_families ol_model_families_f64
@@ -128,7 +129,11 @@
 #define ol_objective_losses_unless ol_objective_losses_unless_f64
 #define ol_optimizer_names ol_optimizer_names_f64
 #define ol_outer_adamw ol_outer_adamw_f64
+#define ol_outer_alone ol_outer_alone_f64
 #define ol_outer_carry ol_outer_carry_f64
+#define ol_outer_divide ol_outer_divide_f64
+#define ol_outer_norms ol_outer_norms_f64
+#define ol_outer_squares ol_outer_squares_f64
 #define ol_pick ol_pick_f64
 #define ol_positions ol_positions_f64
 #define ol_prompts_file_finish ol_prompts_file_finish_f64
@@ -143,6 +148,15 @@
 #define ol_score_prompts ol_score_prompts_f64
 #define ol_sgd_step ol_sgd_step_f64
 #define ol_shared_layout ol_shared_layout_f64
+#define ol_shared_state_create ol_shared_state_create_f64
+#define ol_shared_state_destroy ol_shared_state_destroy_f64
+#define ol_shared_state_meet ol_shared_state_meet_f64
+#define ol_shared_state_mine ol_shared_state_mine_f64
+#define ol_shared_state_ranks ol_shared_state_ranks_f64
+#define ol_shared_state_spread ol_shared_state_spread_f64
+#define ol_shared_state_squares ol_shared_state_squares_f64
+#define ol_shared_state_start ol_shared_state_start_f64
+#define ol_shared_state_vectors ol_shared_state_vectors_f64
 #define ol_slot_kinds ol_slot_kinds_f64
 #define ol_slot_width ol_slot_width_f64
 #define ol_source_close ol_source_close_f64
@@ -150,6 +164,7 @@
 #define ol_source_open ol_source_open_f64
 #define ol_source_passes_over ol_source_passes_over_f64
 #define ol_source_read ol_source_read_f64
+#define ol_spans_share ol_spans_share_f64
 #define ol_state_layout ol_state_layout_f64
 #define ol_state_start ol_state_start_f64
 #define ol_storage_names ol_storage_names_f64

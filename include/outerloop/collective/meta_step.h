@@ -16,8 +16,9 @@
 #ifndef OUTERLOOP_COLLECTIVE_META_STEP_H
 #define OUTERLOOP_COLLECTIVE_META_STEP_H
 
-#include "outerloop/comm/comm.h"  /* ol_comm */
-#include "outerloop/meta/outer.h" /* ol_state, ol_learner_spec */
+#include "outerloop/collective/state.h" /* ol_shared_state */
+#include "outerloop/comm/comm.h"        /* ol_comm */
+#include "outerloop/meta/outer.h"       /* ol_state, ol_learner_spec */
 
 /** Fills `episode` (batches owned by the caller, cleared here) with episode n of a meta-step. */
 typedef ol_status ol_episode_source(void *payload, int64_t step, int n, ol_episode *episode);
@@ -73,6 +74,10 @@ void ol_meta_stepper_destroy(ol_meta_stepper *stepper);
 ol_status ol_meta_step(ol_meta_stepper *stepper, const ol_outer_spec *outer, int64_t step,
                        const double *costs, ol_episode_source *source, void *payload,
                        ol_state *state, ol_step_report *report);
+
+/** The states of meta-steps from now on are in this memory, which its ranks step together; at first
+ *  each rank has a state of its own. @param shared  borrowed */
+void ol_meta_stepper_share(ol_meta_stepper *stepper, ol_shared_state *shared);
 
 /** Whether the episodes of the meta-steps from now on measure their query loss before adaptation too,
  *  which at first is as the learner's spec has it: a forward pass that changes no bit of the state. */

@@ -69,6 +69,10 @@ ol_status ol_comm_agree(ol_comm *comm, ol_status mine);
 /** Copy n bytes of `root` to all ranks; n is the same on all and may exceed 2 GiB. Collective. */
 ol_status ol_comm_broadcast(ol_comm *comm, void *bytes, size_t n, int root);
 
+/** Copy n bytes of rank 0 to the lowest rank of every node, so that each node has them once. Collective;
+ *  the other ranks do nothing. */
+ol_status ol_comm_broadcast_nodes(ol_comm *comm, void *bytes, size_t n);
+
 /** A number of one rank, and whose it is. */
 typedef struct ol_comm_extreme {
     double value;

@@ -2,7 +2,7 @@
 /**
  * @file outerloop/comm/node.h
  * One copy of a block of memory per node, which all ranks of that node read: weights that are
- * frozen, hundreds of MB to many GB.
+ * frozen, hundreds of MB to many GB; and memory of a node that its ranks write too, each its own of it.
  *
  *     node 0                            node 1
  *     rank 0   rank 1   rank 2          rank 3   rank 4
@@ -69,8 +69,22 @@ ol_status ol_node_block_create(ol_comm *comm, const char *what, size_t bytes, ol
  */
 ol_status ol_node_parts_create(ol_comm *comm, const char *what, size_t bytes, ol_node_block **out);
 
-/** The part of the node's rank `rank`, on a page boundary. Borrowed from the block. Local. */
-void *ol_node_part_at(const ol_node_block *block, int rank);
+/**
+ * The same for n vectors of bytes[i] each, of which every rank writes a slice and all may read all:
+ * rank r of R the elements from length·r/R on, nearly, so that these pages are near its processor.
+ */
+ol_status ol_node_vectors_create(ol_comm *comm, const char *what, int n, const size_t *bytes,
+                                 ol_node_block **out);
+
+/** Part or vector i, on a page boundary. Borrowed from the block. Local. */
+void *ol_node_part_at(const ol_node_block *block, int i);
+
+/** Ranks that share the block. @param own  set to this rank's number among them. Local. */
+int ol_node_block_ranks(const ol_node_block *block, int *own);
+
+/** All of them are here, and what any wrote before is seen by all. Collective over the node.
+ *  Errors: OL_EMPI. */
+ol_status ol_node_block_meet(const ol_node_block *block);
 
 /** Between writing and the message that says so, and between hearing it and reading: then what was written
  *  is seen. Local. Errors: OL_EMPI. */

@@ -139,6 +139,7 @@ typedef struct ol_tensor {
 struct ol_task;
 struct ol_state;
 struct ol_outer_spec;
+struct ol_outer_share;
 
 /** A learner. Functions that may be NULL say so. */
 struct ol_learner {
@@ -162,11 +163,11 @@ struct ol_learner {
                     ol_extent query);
     /** Run one (src/meta/inner.h has the task). */
     ol_status (*episode)(const struct ol_task *task);
-    /** The outer step; see outer.h, ol_outer_adamw. It may overwrite the mean's delta; its other parts it
-     *  shares with other ranks, and only reads. */
-    double (*outer)(const ol_model *model, const ol_learner_spec *spec,
-                    const struct ol_outer_spec *outer, const ol_span *spans, ol_contribution *mean,
-                    struct ol_state *state);
+    /** The outer step, on a share of the state; see outer.h, ol_outer_adamw. The mean, which other
+     *  ranks read too, stays as it is. */
+    void (*outer)(const ol_learner_spec *spec, const struct ol_outer_spec *outer,
+                  const struct ol_outer_share *share, const ol_contribution *mean,
+                  struct ol_state *state);
 
     /** Its own tensors, offsets from P on. @param out  NULL, or room for as many as are returned.
      *  NULL where `own` is. */

@@ -12,7 +12,16 @@
  * without decay. Reptile does (2), and θ ← θ - ε G without (1) and (3): m and v are then the inner
  * loop's alone.
  *
- * Local: every rank does it on equal inputs and gets equal bits.
+ * Several ranks may keep one state together (collective/state.h). Then each does this on its share of
+ * the elements, which are cut so that the bits are those of one that does all of it:
+ *
+ *     ol_outer_squares(model, learner, mean, index, count, squares);   own pieces of (1)
+ *     ... all are here ...
+ *     ol_outer_norms(squares, &share);
+ *     learner->outer(spec, outer, &share, mean, state);                own share of (1) to (3)
+ *     ... all are here ...
+ *
+ * Local. Cost: seven passes over the share.
  */
 #ifndef OUTERLOOP_META_OUTER_H
 #define OUTERLOOP_META_OUTER_H
@@ -43,6 +52,36 @@ typedef enum ol_schedule_shape { OL_CONSTANT, OL_LINEAR, OL_COSINE } ol_schedule
 double ol_schedule_rate(ol_schedule_shape shape, double lr, int64_t warmup, int64_t steps,
                         int64_t s);
 
+/** What one of those that keep a state together steps, and how long G is. */
+typedef struct ol_outer_share {
+    int n_spans;
+    ol_span *spans;  /**< [model->n_params] of θ           */
+    ol_span own;     /**< of the learner's own             */
+    double norm;     /**< ‖G‖ over θ before clipping       */
+    double own_norm; /**< and over the learner's own       */
+} ol_outer_share;
+
+/** Pieces that the squares of G are summed in: those of θ, then those of the learner's own. */
+enum { OL_OUTER_PIECES = 1024, OL_OUTER_SQUARES = 2 * OL_OUTER_PIECES };
+
+/** The spans of the index-th of `count` shares. @param share  its spans are the caller's */
+void ol_outer_divide(const ol_model *model, const ol_learner_spec *learner, int index, int count,
+                     ol_outer_share *share);
+
+/** Squares of the mean's Δ, of the pieces of the index-th of `count`, each summed by itself.
+ *  @param squares  [OL_OUTER_SQUARES] of which those are overwritten */
+void ol_outer_squares(const ol_model *model, const ol_learner_spec *learner,
+                      const ol_contribution *mean, int index, int count, double *squares);
+
+/** The norms of a share, from the squares of all pieces. */
+void ol_outer_norms(const double *squares, ol_outer_share *share);
+
+/** All of it for a rank that keeps the state alone. @param spans  [model->n_params] for scratch
+ *  @return ‖G‖ over θ before clipping */
+double ol_outer_alone(const ol_model *model, const ol_learner_spec *learner,
+                      const ol_outer_spec *outer, ol_span *spans, const ol_contribution *mean,
+                      ol_state *state);
+
 /** Spans of a model's trained tensors, or of those that the inner loop moves, one a tensor.
  *  @param spans  [model->n_params] overwritten
  *  @return how many */
@@ -62,17 +101,14 @@ static inline ol_state_view ol_state_borrow(const ol_state *state)
 }
 
 /**
- * (1) to (3).
- * @param spans  of the model
- * @param mean   what the episodes left behind, reduced; Δ is clipped in place
- * @return ‖G‖ over θ before clipping
+ * (1) to (3) on a share.
+ * @param mean  what the episodes left behind, reduced
  */
-double ol_outer_adamw(const ol_model *model, const ol_learner_spec *learner,
-                      const ol_outer_spec *spec, const ol_span *spans, ol_contribution *mean,
-                      ol_state *state);
+void ol_outer_adamw(const ol_learner_spec *learner, const ol_outer_spec *spec,
+                    const ol_outer_share *share, const ol_contribution *mean, ol_state *state);
 
-/** (2) alone. */
-void ol_outer_carry(const ol_model *model, const ol_learner_spec *learner,
+/** (2) alone, on a share. */
+void ol_outer_carry(const ol_learner_spec *learner, const ol_outer_share *share,
                     const ol_contribution *mean, ol_state *state);
 
 #endif

@@ -63,6 +63,14 @@ typedef struct ol_adam_spec {
         .weight_decay = 0.0                                                                        \
     }
 
+/**
+ * The index-th of `count` even shares of spans, cut where the blocks of a step end: steps on all shares
+ * make the bits of a step on the whole.
+ * @param out  [n_spans] overwritten: spans within those given; may be `spans`
+ * @return how many
+ */
+int ol_spans_share(int n_spans, const ol_span *spans, int index, int count, ol_span *out);
+
 /** x ← x - α g on the spans. x, g [P]. */
 void ol_sgd_step(double lr, int n_spans, const ol_span *spans, const ol_real *g, ol_real *x);
 

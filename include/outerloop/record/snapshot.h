@@ -10,6 +10,7 @@
 #define OUTERLOOP_RECORD_SNAPSHOT_H
 
 #include "outerloop/base/file.h"        /* PATH_MAX */
+#include "outerloop/collective/state.h" /* ol_shared_state */
 #include "outerloop/comm/comm.h"        /* ol_comm */
 #include "outerloop/job/job.h"          /* ol_job */
 #include "outerloop/meta/outer.h"       /* ol_state, ol_model */
@@ -41,14 +42,15 @@ ol_status ol_snapshot_write(const char *folder, const ol_job *job, const ol_mode
  * Go on from the newest checkpoint of a folder that is whole and this job's own; others are passed
  * over with a warning. Rank 0 chooses and reads, and gives everything
  * to the others. Collective.
+ * @param shared  that the state is in
  * @param state  overwritten when there is a checkpoint, else unchanged
  * @param mark   overwritten then too
  * @param found  false when there is no checkpoint at all
  * Errors: OL_EDATA when there are files but none is whole and of this job and model; OL_EMPI.
  */
 ol_status ol_snapshot_resume(ol_comm *comm, const char *folder, const ol_job *job,
-                             const ol_model *model, ol_state *state, ol_run_mark *mark,
-                             bool *found);
+                             const ol_model *model, const ol_shared_state *shared, ol_state *state,
+                             ol_run_mark *mark, bool *found);
 
 /**
  * Fill in what a job's model starts from: random values of its seed, or what its checkpoint holds

@@ -21,7 +21,8 @@ typedef struct ol_memory {
     size_t data;       /**< tokenizer, tasks, prompts                                    */
     size_t parameters; /**< the start, and what is trained from it                       */
     size_t moments;    /**< m and v                                                      */
-    size_t frozen;     /**< what is not trained: once a node, though each rank maps it    */
+    size_t frozen;     /**< what is not trained: these three once a node, though each
+                            rank maps them                                               */
     size_t gradients;  /**< what an episode leaves behind                                */
     size_t sums;       /**< of it, over the ranks                                        */
     size_t mapped;     /**< of the sums: memory of the node's other ranks, which this one
@@ -33,13 +34,17 @@ typedef struct ol_memory {
     size_t files;      /**< rows on their way into the metrics                           */
     size_t setup;      /**< the most until now: a model is read tensor by tensor         */
     size_t peak;       /**< (1) */
+    int sharing;       /**< ranks to a node */
 } ol_memory;
 
 /** (1) of the other fields. */
 size_t ol_memory_peak(const ol_memory *memory);
 
-/** The same without what is other ranks' (mapped): a rank's part of what its node must have. */
+/** The same without what is other ranks' (mapped): what the node of a rank alone must have. */
 size_t ol_memory_own(const ol_memory *memory);
+
+/** What a node of memory->sharing ranks must have. */
+size_t ol_memory_node(const ol_memory *memory);
 
 /**
  * The memory of each of `ranks` ranks of the job that was set up. Local.

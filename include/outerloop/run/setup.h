@@ -10,16 +10,16 @@
 #ifndef OUTERLOOP_RUN_SETUP_H
 #define OUTERLOOP_RUN_SETUP_H
 
-#include "outerloop/base/arena.h"    /* ol_arena */
-#include "outerloop/comm/comm.h"     /* ol_comm */
-#include "outerloop/comm/node.h"     /* ol_node_block */
-#include "outerloop/data/overlap.h"  /* ol_overlap */
-#include "outerloop/data/sampler.h"  /* ol_sampler */
-#include "outerloop/job/job.h"       /* ol_job */
-#include "outerloop/meta/outer.h"    /* ol_state */
-#include "outerloop/record/folder.h" /* ol_run_folder */
-#include "outerloop/run/pace.h"      /* ol_pace */
-#include "outerloop/run/targets.h"   /* ol_targets */
+#include "outerloop/collective/state.h" /* ol_shared_state */
+#include "outerloop/comm/comm.h"        /* ol_comm */
+#include "outerloop/comm/node.h"        /* ol_node_block */
+#include "outerloop/data/overlap.h"     /* ol_overlap */
+#include "outerloop/data/sampler.h"     /* ol_sampler */
+#include "outerloop/job/job.h"          /* ol_job */
+#include "outerloop/meta/outer.h"       /* ol_state */
+#include "outerloop/record/folder.h"    /* ol_run_folder */
+#include "outerloop/run/pace.h"         /* ol_pace */
+#include "outerloop/run/targets.h"      /* ol_targets */
 
 enum { OL_ROW_NAME = 128 /**< bytes of a row's name */ };
 
@@ -52,10 +52,11 @@ typedef struct ol_setup {
     ol_tokenizer *tokenizer;
     ol_model_spec shape; /**< of the model; vocab 0 where that is the tokenizer's */
     ol_model *model;
-    ol_node_block *frozen; /**< what is not trained, one copy a node */
-    ol_arena arena;        /**< of what follows: lives as long as the job */
-    ol_real *theta0;       /**< [P] where every arm starts                */
-    ol_state state;        /**< of the arm at work: room for the largest  */
+    ol_node_block *frozen;   /**< what is not trained, one copy a node */
+    ol_shared_state *shared; /**< what follows lies in it, one copy a node   */
+    ol_real *theta0;         /**< [P] where every arm starts                 */
+    ol_state state;          /**< [O] of the arm at work                     */
+    size_t O;                /**< enough for the largest                     */
     int n_arms;
     ol_arm *arms;           /**< [n_arms] */
     ol_targets *targets[2]; /**< without and with demonstrations; NULL where no arm needs it */
@@ -88,6 +89,10 @@ OL_DROPS(ol_setup, ol_setup_destroy)
 /** Warn, on rank 0, when a job will train on more ranks than an arm of it has episodes for. It needs
  *  no setup, so that it can be said before anything is loaded. */
 void ol_describe_idle(const ol_job *job, int ranks);
+
+/** Put the state of the arm at work where its learner starts: θ0, empty moments. Nobody may read it then.
+ *  Collective. Errors: OL_EMPI. */
+ol_status ol_setup_start(ol_setup *setup, const ol_job *job, const ol_model *model);
 
 struct ol_memory;
 
