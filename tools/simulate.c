@@ -4,31 +4,38 @@
  * compute. tools/simulate compiles it with all of the comm room but expansion.c, whose additions are
  * slept through too, and node.c, whose memory all ranks have here anyway.
  *
- * usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS LAYERS ADD_NS READ_NS
+ * usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS LAYERS ADD_NS READ_NS SHARED
  *   EPISODES of a rank a meta-step, of SECONDS each, give or take SPREAD of it (standard deviation);
  *   VECTORS of ELEMENTS floats each, whose sums have LAYERS; an addition takes ADD_NS, and READ_NS to read a
- *   float that lies in another rank's memory (0: such memory cannot be read, messages pass vectors on).
+ *   float from memory; SHARED 0: ranks cannot read each other's, messages pass vectors on, and each has a
+ *   state of its own.
  * The last line, of rank 0:
  *   ranks= node= step_s= comm_s= node_bytes= between_bytes=
  *     seconds of a meta-step and of its communication and additions, of the slowest rank, mean over steps;
  *     bytes sent by the rank that sends most, in its node and to others.
  */
 #include <math.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
+#include "internal.h" /* ol_comm, mpi.h */
 #include "outerloop/base/clock.h"
 #include "outerloop/base/rng.h"
 #include "outerloop/comm/exact_sum.h"
 #include "outerloop/comm/node.h"
 #include "outerloop/comm/schedule.h"
 
-enum { MOST_VECTORS = 8, WIDTH = 12 }; /* numbers that travel with an episode */
+enum {
+    MOST_VECTORS = 8,
+    WIDTH = 12,      /* numbers that travel with an episode */
+    OUTER_PASSES = 7 /* over a vector, of an outer step     */
+};
 
 /* The same on all ranks, which share one process's variables. */
-static int layers;          /* of all sums                          */
-static double read_seconds; /* a float of other ranks, 0: by messages */
+static int layers;  /* of all sums                          */
+static bool shared; /* memory, by a node's ranks            */
 
 /* All that has no value lies here, of all ranks: maps of it for each would be more than a kernel grants. */
 static void *nowhere;
@@ -87,6 +94,7 @@ void ol_expansion_round(const ol_expansion *e, size_t at, size_t n, ol_sum_type 
 /* --- in the place of node.c: memory without values, the same for all parts ---------------------------- */
 
 struct ol_node_block {
+    const ol_comm *comm;
     void *at;
 };
 
@@ -94,12 +102,12 @@ ol_status ol_node_parts_create(ol_comm *comm, const char *what, size_t bytes, ol
 {
     ol_node_block *block = malloc(sizeof *block);
 
-    (void)comm;
     *out = NULL;
-    if (!block || read_seconds == 0 || lie_nowhere(bytes, &block->at) != OL_OK) {
+    if (!block || !shared || lie_nowhere(bytes, &block->at) != OL_OK) {
         free(block);
         return ol_fail(OL_ENOMEM, "no memory for the %s", what);
     }
+    block->comm = comm;
     *out = block;
     return OL_OK;
 }
@@ -126,6 +134,17 @@ ol_status ol_node_block_sync(const ol_node_block *block)
     return OL_OK;
 }
 
+ol_status ol_node_block_meet(const ol_node_block *block)
+{
+    MPI_Barrier(block->comm->node.handle);
+    return OL_OK;
+}
+
+void ol_node_warn(ol_comm *comm, const char *instead)
+{
+    (void)comm, (void)instead;
+}
+
 void ol_node_block_destroy(ol_node_block *block)
 {
     free(block);
@@ -135,11 +154,12 @@ void ol_node_block_destroy(ol_node_block *block)
 
 typedef struct job {
     int steps, episodes, vectors;
-    double seconds, spread, add_seconds;
+    double seconds, spread, add_seconds, read_seconds;
     size_t elements;
     ol_comm *comm;
     ol_schedule schedule;
     ol_exact_sum *sum;
+    ol_node_block *state; /* NULL: each rank has its own */
     double *costs, *rows;
 } job;
 
@@ -171,7 +191,7 @@ static double episode_seconds(const job *j, int step, int n)
 static void add_up(const job *j)
 {
     const double each =
-        ol_exact_sum_in_place(j->sum) ? fmax(read_seconds, j->add_seconds) : j->add_seconds;
+        ol_exact_sum_in_place(j->sum) ? fmax(j->read_seconds, j->add_seconds) : j->add_seconds;
 
     compute((double)j->vectors * (double)j->elements * each);
 }
@@ -195,6 +215,20 @@ static ol_status rounds(job *j, int step, double *comm_seconds)
     return status;
 }
 
+/* The outer step: of a share, where the state is once a node. */
+static ol_status step_state(const job *j)
+{
+    const double reals = OUTER_PASSES * (double)j->elements;
+
+    if (!j->state) {
+        compute(reals * j->read_seconds);
+        return OL_OK;
+    }
+    OL_TRY(ol_node_block_meet(j->state));
+    compute(reals * j->read_seconds / ol_comm_sharing(j->comm));
+    return ol_node_block_meet(j->state);
+}
+
 /* As ol_meta_step. */
 static ol_status meta_step(job *j, int step, cost *c)
 {
@@ -214,7 +248,7 @@ static ol_status meta_step(job *j, int step, cost *c)
             j->add_seconds);
     c->comm += ol_clock_seconds() - begin;
     c->moved = ol_exact_sum_moved(j->sum);
-    return OL_OK;
+    return step_state(j);
 }
 
 /* A turn of the training loop: the meta-step, and what ranks agree on around it. */
@@ -248,6 +282,8 @@ static ol_status prepare(job *j)
     if (status == OL_OK)
         status = ol_schedule_init(&j->schedule, N, size);
     OL_TRY(ol_comm_agree(j->comm, status));
+    if (shared)
+        OL_TRY(ol_node_parts_create(j->comm, "state", 0, &j->state));
     return ol_exact_sum_create(j->comm, OL_SUM_F32, j->vectors, lengths, &j->sum);
 }
 
@@ -275,10 +311,10 @@ int main(int argc, char **argv)
     job j = {0};
     ol_status status;
 
-    if (argc != 10) {
+    if (argc != 11) {
         fprintf(stderr,
                 "usage: simulate STEPS EPISODES SECONDS SPREAD VECTORS ELEMENTS LAYERS ADD_NS "
-                "READ_NS\n");
+                "READ_NS SHARED\n");
         return 2;
     }
     j.steps = atoi(argv[1]);
@@ -289,7 +325,8 @@ int main(int argc, char **argv)
     j.elements = (size_t)atof(argv[6]);
     layers = atoi(argv[7]);
     j.add_seconds = 1e-9 * atof(argv[8]);
-    read_seconds = 1e-9 * atof(argv[9]);
+    j.read_seconds = 1e-9 * atof(argv[9]);
+    shared = atoi(argv[10]) != 0;
     if (j.steps < 1 || j.episodes < 1 || j.vectors < 1 || j.vectors > MOST_VECTORS || layers < 1 ||
         layers > OL_EXPANSION_LAYERS)
         return 2;
@@ -301,6 +338,7 @@ int main(int argc, char **argv)
     if (status != OL_OK)
         fprintf(stderr, "simulate: %s\n", ol_status_message());
     ol_exact_sum_destroy(j.sum);
+    ol_node_block_destroy(j.state);
     ol_schedule_finish(&j.schedule);
     free(j.costs);
     free(j.rows);

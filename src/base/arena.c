@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
@@ -19,6 +20,7 @@
 #endif
 
 #define ALIGN 64u
+#define HUGE_PAGE ((size_t)2 << 20)
 
 static size_t rounded(size_t bytes)
 {
@@ -33,12 +35,17 @@ ol_arena ol_arena_dry(const char *name)
 ol_status ol_arena_init(ol_arena *arena, const char *name, size_t bytes)
 {
     const size_t size = bytes < ALIGN ? ALIGN : rounded(bytes);
+    const size_t align = bytes < HUGE_PAGE ? ALIGN : HUGE_PAGE;
 
     *arena = (ol_arena){.name = name};
-    arena->base = bytes > SIZE_MAX / 2 ? NULL : aligned_alloc(ALIGN, size);
+    arena->base = bytes > SIZE_MAX / 2 ? NULL : aligned_alloc(align, size);
     OL_CHECK(arena->base, OL_ENOMEM,
              "no memory for the %s: %zu bytes (%.1f GiB) asked for; use a smaller model or batch",
              name, bytes, (double)bytes / (1u << 30));
+#ifdef MADV_HUGEPAGE
+    if (align == HUGE_PAGE) /* matrices then miss fewer translations; without, all is well too */
+        (void)madvise(arena->base, size, MADV_HUGEPAGE);
+#endif
     arena->size = size;
     POISON(arena->base, size);
     return OL_OK;

@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/log.h"  /* ol_log_warn */
 #include "outerloop/comm/node.h" /* ol_node_vectors_create */
 
 /* The vectors, by number. */
@@ -38,9 +37,7 @@ static ol_status allocate(ol_shared_state *s, const size_t *bytes)
         s->vectors[i] = ol_node_part_at(s->block, i);
     if (status != OL_ENOMEM || ol_comm_size(s->comm) == 1)
         return status;
-    ol_log_warn("each rank keeps parameters and moments of its own, which those of a node would "
-                "share: %s",
-                ol_status_message());
+    ol_node_warn(s->comm, "each rank of a node keeps parameters and moments of its own");
     return ol_comm_agree(s->comm, copy_of_own(s, bytes));
 }
 

@@ -7,7 +7,6 @@
 
 #include "internal.h"
 #include "outerloop/base/arena.h" /* ol_arena_* */
-#include "outerloop/base/log.h"   /* ol_log_warn */
 #include "outerloop/base/phase.h" /* ol_phase_enter */
 #include "outerloop/comm/node.h"  /* ol_node_* */
 
@@ -172,9 +171,9 @@ static ol_status share_memory(ol_exact_sum *sum)
     if (status != OL_ENOMEM)
         return status;
     if (!sum->comm->told_of_messages)
-        ol_log_warn("ranks of a node send each other their gradients, which takes twice as long as "
-                    "reading them in shared memory: %s",
-                    ol_status_message());
+        ol_node_warn(sum->comm,
+                     "ranks of a node send each other their gradients, which takes twice as "
+                     "long as reading them in shared memory");
     sum->comm->told_of_messages = true;
     return OL_OK;
 }

@@ -27,6 +27,7 @@ struct ol_comm {
     char *answers;                  /* [size] to the latest question; 0: none yet  */
     double stall_seconds, attended; /* ol_comm_watch; when news were looked for    */
     bool told_to_stop;
+    bool told_of_room;     /* that a node has too little (node.c)                   */
     bool told_of_messages; /* that ranks of a node share no memory (exact_sum.c)    */
     ol_comm_stall_action *on_stall;
     struct { /* ol_comm_inject */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "internal.h"
+#include "outerloop/base/log.h" /* ol_log_warn */
 
 enum {
     FOLDER_BYTES = 512,    /* of a folder's name, NUL included                                  */
@@ -266,6 +267,9 @@ static ol_status place(ol_node_block *block, const char *what)
         OL_CHECK(base != MAP_FAILED, OL_ENOMEM,
                  "no memory for the %s: %zu bytes (%.2f GiB) asked for", what, block->bytes,
                  gib(block->bytes));
+#ifdef MADV_HUGEPAGE
+        (void)madvise(base, block->bytes, MADV_HUGEPAGE); /* as arena.c does */
+#endif
         block->at = base;
         return OL_OK;
     }
@@ -345,6 +349,15 @@ ol_status ol_node_block_sync(const ol_node_block *block)
     if (block->window != MPI_WIN_NULL)
         OL_TRY_MPI(MPI_Win_sync(block->window));
     return OL_OK;
+}
+
+void ol_node_warn(ol_comm *comm, const char *instead)
+{
+    if (comm->told_of_room)
+        ol_log_warn("%s, for want of room too", instead);
+    else
+        ol_log_warn("%s: %s", instead, ol_status_message());
+    comm->told_of_room = true;
 }
 
 ol_status ol_node_block_meet(const ol_node_block *block)

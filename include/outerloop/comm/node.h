@@ -108,6 +108,9 @@ bool ol_node_block_mine(const ol_node_block *block);
  */
 ol_status ol_node_block_ready(ol_node_block *block, ol_status mine);
 
+/** Warn of what is done instead after OL_ENOMEM, and why: at length the first time. Local. */
+void ol_node_warn(ol_comm *comm, const char *instead);
+
 /** Free, filled or not. Collective. Accepts NULL (on all ranks). */
 void ol_node_block_destroy(ol_node_block *block);
 
