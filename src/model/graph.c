@@ -27,6 +27,7 @@ typedef struct builder {
     ol_tensors *tensors;
     unsigned long long matched; /* bit i: target i has named a module */
     char prefix[48];            /* of the names of the instance       */
+    int first;                  /* of the tensors of the instance at work */
     ol_status status;
 } builder;
 
@@ -45,12 +46,12 @@ int ol_slot_width(const ol_model_spec *spec, ol_slot slot)
     return spec->width;
 }
 
-/* The tensor of that name, appended to the table unless it is there. Returns its index. */
+/* The tensor of that name, appended to the table unless it is one of this instance's. Returns its index. */
 static int tensor(builder *b, ol_param made)
 {
     ol_tensors *t = b->tensors;
 
-    for (int i = 0; i < t->n; i++)
+    for (int i = b->first; i < t->n; i++)
         if (strcmp(t->params[i].name, made.name) == 0)
             return i;
     if (OL_GROW(t->params, t->n, "tensors") != OL_OK) {
@@ -184,6 +185,7 @@ static ol_op_spec op_spec(const builder *b, const ol_step *step)
 /* One sequence of steps as an instance. In all blocks but the last, PICKED is NORM1. */
 static void add_steps(builder *b, const ol_step *steps, bool last, ol_instance *instance)
 {
+    b->first = b->tensors->n;
     for (const ol_step *step = steps; step->op; step++) {
         ol_graph_step *s = &instance->steps[instance->n_steps];
 

@@ -93,15 +93,16 @@ static ol_status memory_text(const ol_memory *m, ol_text *out)
         {"bfloat16 operands and code", m->narrow},
         {"metrics", m->files},
     };
+    char node[64];
 
+    snprintf(node, sizeof node, "a node of %d such ranks", m->sharing);
     OL_TRY(ol_text_format(out, "\nmemory of a rank\n"));
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (rows[i].bytes > 0)
             OL_TRY(ol_text_format(out, "  %-30s %10.1f MiB\n", rows[i].what, mib(rows[i].bytes)));
     OL_TRY(ol_text_format(out, "  %-30s %10.1f MiB\n", "peak", mib(m->peak)));
     if (m->sharing > 1)
-        OL_TRY(ol_text_format(out, "a node of %-3d ranks              %10.1f MiB\n", m->sharing,
-                              mib(ol_memory_node(m))));
+        OL_TRY(ol_text_format(out, "  %-30s %10.1f MiB\n", node, mib(ol_memory_node(m))));
     return OL_OK;
 }
 
