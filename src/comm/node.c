@@ -257,26 +257,36 @@ static ol_status take_pages(const ol_node_block *block, const char *what)
     return OL_OK;
 }
 
-/* The block itself: a process's own pages, or a window. */
-static ol_status place(ol_node_block *block, const char *what)
+/* A process's own pages. */
+static ol_status place_own(ol_node_block *block, const char *what)
+{
+    void *base =
+        mmap(NULL, block->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    OL_CHECK(base != MAP_FAILED, OL_ENOMEM, "no memory for the %s: %zu bytes (%.2f GiB) asked for",
+             what, block->bytes, gib(block->bytes));
+    block->at = base;
+    return OL_OK;
+}
+
+static ol_status place_window(ol_node_block *block)
 {
     char *base;
 
-    if (block->size == 1) {
-        base = mmap(NULL, block->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        OL_CHECK(base != MAP_FAILED, OL_ENOMEM,
-                 "no memory for the %s: %zu bytes (%.2f GiB) asked for", what, block->bytes,
-                 gib(block->bytes));
-#ifdef MADV_HUGEPAGE
-        (void)madvise(base, block->bytes, MADV_HUGEPAGE); /* as arena.c does */
-#endif
-        block->at = base;
-        return OL_OK;
-    }
     OL_TRY(open_window(block, window_bytes(block), &base));
     /* mappings start on page boundaries, so this is the same byte on every rank */
     block->at = base + (block->page - (uintptr_t)base % block->page) % block->page;
-    return take_pages(block, what);
+    return OL_OK;
+}
+
+static ol_status place(ol_node_block *block, const char *what)
+{
+    OL_TRY(block->size == 1 ? place_own(block, what) : place_window(block));
+#ifdef MADV_HUGEPAGE
+    (void)madvise(block->at, block->bytes,
+                  MADV_HUGEPAGE); /* as in arena.c, where the system has them */
+#endif
+    return block->size == 1 ? OL_OK : take_pages(block, what);
 }
 
 static ol_status build(ol_node_block *block, const char *what, const size_t *bytes)
