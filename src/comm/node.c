@@ -220,13 +220,16 @@ static size_t taken(const ol_node_block *block, int i, size_t *start)
 {
     const size_t pages = (block->starts[i + 1] - block->starts[i]) / block->page;
     const size_t rank = (size_t)block->rank, size = (size_t)block->size;
-    const size_t from = pages * rank / size, to = pages * (rank + 1) / size;
-    const int owner = block->writers == OWNERS ? i : 0;
+    size_t from = 0, to = pages;
 
-    *start = block->starts[i] + (block->writers == SLICERS ? from * block->page : 0);
-    if (block->writers == SLICERS)
-        return (to - from) * block->page;
-    return block->rank == owner ? pages * block->page : 0;
+    if (block->writers == SLICERS) {
+        from = pages * rank / size;
+        to = pages * (rank + 1) / size;
+    } else if (block->rank != (block->writers == OWNERS ? i : 0)) {
+        to = 0;
+    }
+    *start = block->starts[i] + from * block->page;
+    return (to - from) * block->page;
 }
 
 /* Have the kernel give own pages now, where it can: that fails, where a write would kill. */
