@@ -248,6 +248,7 @@ static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report
     status = time_episodes(spec, w, &episode, report);
     ol_phase_stop();
     OL_TRY(status);
+    report->peak_bytes = ol_clock_peak_bytes();
     report->passes = report->flop / forward_flops(w);
     report->query_loss = episode.query_after;
     report->grad_norm = episode.grad_norm;
