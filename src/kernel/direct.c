@@ -106,6 +106,16 @@ INLINE void sum_up(int R, int V, const sums *t, vec acc[ROWS][TILE])
     }
 }
 
+/* Have a tile of c at hand by the time it is written. */
+INLINE void call_for(int R, int V, const place *at)
+{
+#pragma GCC unroll 16
+    for (int r = 0; r < R; r++)
+#pragma GCC unroll 4
+        for (int v = 0; v < V; v++)
+            __builtin_prefetch(at->c + r * at->ld + v * LANES, 1, 3);
+}
+
 INLINE vec put_vector(const place *at, vec sum, const ol_real *to)
 {
     return at->beta == 0 ? at->alpha * sum : at->alpha * sum + at->beta * load(to);
@@ -143,6 +153,7 @@ typedef void tile(const sums *t, const place *at);
     static void tile_##R##_##V(const sums *t, const place *at)                                     \
     {                                                                                              \
         vec acc[ROWS][TILE];                                                                       \
+        call_for(R, V, at);                                                                        \
         sum_up(R, V, t, acc);                                                                      \
         put(R, V, at, acc);                                                                        \
     }
