@@ -158,27 +158,21 @@ static ol_status include(struct source *source, const char *from, int line, cons
                          size_t n, int depth, ol_conf_mistakes *mistakes)
 {
     char place[PATH_MAX + 16], path[PATH_MAX];
-    char *text;
+    OL_AUTO_FREE char *text = NULL;
     size_t size;
     ol_status status;
 
     snprintf(place, sizeof place, "%s:%d", from, line);
     OL_TRY(include_path(path, from, name, n));
-    if (depth == DEEPEST) {
-        ol_conf_mistake(mistakes, place,
-                        "@include \"%.*s\": %d files deep; does it include itself?", (int)n, name,
-                        depth);
-        return OL_OK;
-    }
+    if (depth == DEEPEST)
+        return ol_conf_mistake(mistakes, place,
+                               "@include \"%.*s\": %d files deep; does it include itself?", (int)n,
+                               name, depth);
     status = ol_read_file_within(path, OL_SETTINGS_BYTES, &text, &size);
-    if (status == OL_EDATA) {
-        ol_conf_mistake(mistakes, place, "@include: %s", ol_status_message());
-        return OL_OK;
-    }
+    if (status == OL_EDATA)
+        return ol_conf_mistake(mistakes, place, "@include: %s", ol_status_message());
     OL_TRY(status);
-    status = expand(source, path, text, size, depth + 1, mistakes);
-    free(text);
-    return status;
+    return expand(source, path, text, size, depth + 1, mistakes);
 }
 
 static bool rest_is_blank(const char *at, const char *end)
@@ -217,8 +211,8 @@ static ol_status expand_lines(struct source *source, const char *name, const cha
         char place[PATH_MAX + 16];
 
         snprintf(place, sizeof place, "%s:%d", name, opened);
-        ol_conf_mistake(mistakes, place, "a %s opens here and is never closed",
-                        state == STRING ? "string" : "comment");
+        return ol_conf_mistake(mistakes, place, "a %s opens here and is never closed",
+                               state == STRING ? "string" : "comment");
     }
     return OL_OK;
 }
@@ -228,14 +222,10 @@ static ol_status expand(struct source *source, const char *name, const char *tex
 {
     char *held;
 
-    if (memchr(text, '\0', size) || ol_utf8_valid(text, size) < size) {
-        ol_conf_mistake(mistakes, name, "not a text file in UTF-8");
-        return OL_OK;
-    }
-    if (source->n_files == sizeof source->files / sizeof source->files[0]) {
-        ol_conf_mistake(mistakes, name, "more than %zu files are included", source->n_files);
-        return OL_OK;
-    }
+    if (memchr(text, '\0', size) || ol_utf8_valid(text, size) < size)
+        return ol_conf_mistake(mistakes, name, "not a text file in UTF-8");
+    if (source->n_files == sizeof source->files / sizeof source->files[0])
+        return ol_conf_mistake(mistakes, name, "more than %zu files are included", source->n_files);
     held = strdup(name);
     OL_CHECK(held, OL_ENOMEM, "no memory to read %s", name);
     source->files[source->n_files++] = held;

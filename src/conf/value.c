@@ -92,8 +92,7 @@ static long long integer(const config_setting_t *setting)
                                                            : config_setting_get_int64(setting);
 }
 
-/* What stands in the file, for messages. */
-static ol_status show(const config_setting_t *setting, ol_text *text)
+ol_status ol_conf_show(const config_setting_t *setting, ol_text *text)
 {
     switch (config_setting_type(setting)) {
     case CONFIG_TYPE_INT:
@@ -118,8 +117,7 @@ static ol_status refuse(const ol_conf_key *key, const config_setting_t *setting,
     const char *said = config_setting_type(setting) == CONFIG_TYPE_STRING
                            ? config_setting_get_string(setting)
                            : "";
-    ol_text found = {0}, wanted = {0};
-    ol_status status = show(setting, &found);
+    OL_AUTO_TEXT found = {0}, wanted = {0};
     const char *near = NULL;
     size_t n = 0;
 
@@ -127,15 +125,11 @@ static ol_status refuse(const ol_conf_key *key, const config_setting_t *setting,
         n++;
     if (n > 0)
         near = ol_text_nearest(said, key->words, n);
-    if (status == OL_OK)
-        status = ol_conf_describe(key, &wanted);
-    if (status == OL_OK)
-        ol_conf_mistake(mistakes, place, "%s cannot be %s; it takes %s%s%s%s", key->path,
-                        found.data, wanted.data, near ? " (did you mean \"" : "", near ? near : "",
-                        near ? "\"?)" : "");
-    ol_text_finish(&found);
-    ol_text_finish(&wanted);
-    return status;
+    OL_TRY(ol_conf_show(setting, &found));
+    OL_TRY(ol_conf_describe(key, &wanted));
+    return ol_conf_mistake(mistakes, place, "%s cannot be %s; it takes %s%s%s%s", key->path,
+                           found.data, wanted.data, near ? " (did you mean \"" : "",
+                           near ? near : "", near ? "\"?)" : "");
 }
 
 static bool in_range(const ol_conf_key *key, double x)
@@ -211,10 +205,9 @@ static ol_status assign_words(const ol_conf_key *key, const config_setting_t *se
 
         if (!word(key, item(setting, i), &index))
             return refuse(key, item(setting, i), place, mistakes);
-        if (chosen & 1u << index) {
-            ol_conf_mistake(mistakes, place, "%s names \"%s\" twice", key->path, key->words[index]);
-            return OL_OK;
-        }
+        if (chosen & 1u << index)
+            return ol_conf_mistake(mistakes, place, "%s names \"%s\" twice", key->path,
+                                   key->words[index]);
         chosen |= 1u << index;
     }
     *bits = chosen;
