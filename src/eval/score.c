@@ -113,7 +113,7 @@ static double f1(const counts *c)
 static ol_status macro_f1(int rows, const char *const *predicted, const char *const *gold,
                           double *score)
 {
-    counts *classes = malloc(2 * (size_t)rows * sizeof *classes);
+    OL_AUTO_FREE counts *classes = malloc(2 * (size_t)rows * sizeof *classes);
     double sum = 0.0;
     int n = 0, averaged = 0;
 
@@ -130,7 +130,6 @@ static ol_status macro_f1(int rows, const char *const *predicted, const char *co
             sum += f1(&classes[c]);
             averaged++;
         }
-    free(classes);
     *score = sum / averaged; /* (4) */
     return OL_OK;
 }
@@ -195,10 +194,9 @@ static ol_status majority_score(ol_metric metric, int rows, const int *offsets,
                                 const char *const *options, const char *const *gold,
                                 const counts *classes, int n, double *score)
 {
-    const char **answers = malloc((size_t)rows * sizeof *answers);
+    OL_AUTO_FREE const char **answers = malloc((size_t)rows * sizeof *answers);
     const counts *most = classes;
     bool answerable = true;
-    ol_status status = OL_OK;
 
     OL_CHECK(answers, OL_ENOMEM, "no memory to score %d rows", rows);
     for (int c = 1; c < n; c++)
@@ -210,20 +208,16 @@ static ol_status majority_score(ol_metric metric, int rows, const int *offsets,
             answerable && is_option(options + offsets[r], offsets[r + 1] - offsets[r], most->name);
     }
     *score = (double)NAN;
-    if (answerable)
-        status = ol_score_rows(metric, rows, answers, gold, score);
-    free(answers);
-    return status;
+    return answerable ? ol_score_rows(metric, rows, answers, gold, score) : OL_OK;
 }
 
 ol_status ol_score_floors(ol_metric metric, int rows, const int *offsets,
                           const char *const *options, const char *const *gold, double *chance,
                           double *majority)
 {
-    counts *classes = malloc((size_t)rows * sizeof *classes);
+    OL_AUTO_FREE counts *classes = malloc((size_t)rows * sizeof *classes);
     double q = 0.0, f1s = 0.0;
     int n = 0;
-    ol_status status;
 
     OL_CHECK(classes, OL_ENOMEM, "no memory to score %d rows", rows);
     for (int r = 0; r < rows; r++) {
@@ -235,7 +229,5 @@ ol_status ol_score_floors(ol_metric metric, int rows, const int *offsets,
         f1s += 2.0 * share * q / (share + q) / n;
     }
     *chance = metric == OL_MACRO_F1 ? f1s : q; /* (5) */
-    status = majority_score(metric, rows, offsets, options, gold, classes, n, majority);
-    free(classes);
-    return status;
+    return majority_score(metric, rows, offsets, options, gold, classes, n, majority);
 }
