@@ -357,7 +357,7 @@ static ol_status build(const ol_sampler *s, const ol_episode_rows *rows, ol_exam
                        ol_episode *out)
 {
     const int shots = s->prompt.shots;
-    OL_AUTO(ol_tokens_finish) ol_tokens scratch = {0};
+    OL_AUTO_TOKENS scratch = {0};
 
     for (int i = 0; i < rows->prompts; i++) {
         prompt_views(s, rows, i, views);

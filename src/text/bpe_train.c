@@ -4,6 +4,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <jansson.h>
 
 #include "bytes.h"
 #include "outerloop/base/file.h"  /* ol_write_file */
@@ -244,15 +245,11 @@ static ol_status choose_merges(trainer *t, size_t n, int vocab)
 
 static ol_status train(trainer *t, const char *bytes, size_t n, int vocab)
 {
-    ol_splitter *splitter;
-    ol_status status;
+    OL_AUTO(ol_splitter_drop) ol_splitter *splitter = NULL;
 
     OL_TRY(ol_splitter_create(&splitter));
-    status = ol_splitter_add(splitter, "GPT-2", OL_GPT2_PATTERN);
-    if (status == OL_OK)
-        status = count_words(t, splitter, bytes, n);
-    ol_splitter_destroy(splitter);
-    OL_TRY(status);
+    OL_TRY(ol_splitter_add(splitter, "GPT-2", OL_GPT2_PATTERN));
+    OL_TRY(count_words(t, splitter, bytes, n));
     OL_TRY(spell_words(t));
     return choose_merges(t, n, vocab);
 }
@@ -268,24 +265,19 @@ static ol_status spell_token(const trainer *t, int32_t id, const uint8_t order[B
 
 static ol_status write_vocab(const trainer *t, const uint8_t order[BYTES], ol_text *json)
 {
-    ol_text token = {0};
-    ol_status status = ol_text_append(json, "{", 1);
+    json_auto_t *vocab = json_object();
+    OL_AUTO_FREE char *dump = NULL;
+    OL_AUTO_TEXT token = {0};
 
-    for (int id = 0; id < BYTES + t->n_chosen && status == OL_OK; id++) {
+    for (int id = 0; id < BYTES + t->n_chosen; id++) {
         token.size = 0;
-        status = spell_token(t, id, order, &token);
-        if (status == OL_OK)
-            status = ol_text_append(json, id > 0 ? ", \"" : "\"", id > 0 ? 3 : 1);
-        for (size_t i = 0; i < token.size && status == OL_OK; i++) {
-            const bool escaped = token.data[i] == '"' || token.data[i] == '\\';
-
-            status = ol_text_format(json, escaped ? "\\%c" : "%c", token.data[i]);
-        }
-        if (status == OL_OK)
-            status = ol_text_format(json, "\": %d", id);
+        OL_TRY(spell_token(t, id, order, &token));
+        OL_CHECK(json_object_set_new(vocab, token.data, json_integer(id)) == 0, OL_ENOMEM,
+                 "no memory for a vocabulary");
     }
-    ol_text_finish(&token);
-    return status == OL_OK ? ol_text_append(json, "}\n", 2) : status;
+    dump = json_dumps(vocab, JSON_PRESERVE_ORDER);
+    OL_CHECK(dump, OL_ENOMEM, "no memory for a vocabulary");
+    return ol_text_format(json, "%s\n", dump);
 }
 
 static ol_status write_merges(const trainer *t, const uint8_t order[BYTES], ol_text *merges)
@@ -304,43 +296,34 @@ static ol_status write_folder(const trainer *t, const char *folder)
 {
     char path[PATH_MAX];
     uint8_t order[BYTES];
-    ol_text json = {0}, merges = {0};
-    ol_status status;
+    OL_AUTO_TEXT json = {0}, merges = {0};
 
     bytes_in_id_order(order);
-    status = write_vocab(t, order, &json);
-    if (status == OL_OK)
-        status = write_merges(t, order, &merges);
-    if (status == OL_OK)
-        status = ol_make_folders(folder);
-    if (status == OL_OK)
-        status = ol_path_format(path, "%s/vocab.json", folder);
-    if (status == OL_OK)
-        status = ol_write_file(path, json.data, json.size);
-    if (status == OL_OK)
-        status = ol_path_format(path, "%s/merges.txt", folder);
-    if (status == OL_OK)
-        status = ol_write_file(path, merges.data, merges.size);
-    ol_text_finish(&json);
-    ol_text_finish(&merges);
-    return status;
+    OL_TRY(write_vocab(t, order, &json));
+    OL_TRY(write_merges(t, order, &merges));
+    OL_TRY(ol_make_folders(folder));
+    OL_TRY(ol_path_format(path, "%s/vocab.json", folder));
+    OL_TRY(ol_write_file(path, json.data, json.size));
+    OL_TRY(ol_path_format(path, "%s/merges.txt", folder));
+    return ol_write_file(path, merges.data, merges.size);
+}
+
+static void finish(trainer *t)
+{
+    free(t->words);
+    free(t->index);
+    free(t->symbols);
+    free(t->pairs);
+    free(t->chosen);
 }
 
 ol_status ol_tokenizer_train(const char *bytes, size_t n, int vocab, const char *folder)
 {
-    trainer t = {0};
-    ol_status status;
+    OL_AUTO(finish) trainer t = {0};
 
     OL_CHECK(vocab >= BYTES, OL_EUSAGE,
              "a byte-level vocabulary has at least %d tokens, one a byte; %d is too few", BYTES,
              vocab);
-    status = train(&t, bytes, n, vocab);
-    if (status == OL_OK)
-        status = write_folder(&t, folder);
-    free(t.words);
-    free(t.index);
-    free(t.symbols);
-    free(t.pairs);
-    free(t.chosen);
-    return status;
+    OL_TRY(train(&t, bytes, n, vocab));
+    return write_folder(&t, folder);
 }

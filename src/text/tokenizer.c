@@ -6,6 +6,7 @@
 
 #include "normal.h"               /* normal_append       */
 #include "outerloop/base/file.h"  /* ol_path_format      */
+#include "outerloop/base/size.h"  /* OL_ALLOCATE         */
 #include "outerloop/text/split.h" /* ol_splitter         */
 #include "tokenizer_json.h"       /* tokenizer_json_read */
 
@@ -20,7 +21,8 @@ typedef struct cached {
 
 _Static_assert(sizeof(cached) == 64, "a cached piece fills one cache line");
 
-/* Tokens of one piece while neighbours merge: a list in arrays, in the order of the text. */
+/* Tokens of one piece while neighbours merge: a list in arrays of one block, in the order of the
+ * text. */
 typedef struct symbols {
     int32_t *id;
     int32_t *rank;         /* of the merge with the next one; NO_RANK without */
@@ -72,89 +74,68 @@ void ol_tokens_finish(ol_tokens *tokens)
     *tokens = (ol_tokens){0};
 }
 
-static ol_status split_gpt2(tokenizer_parts *parts, const char *name)
+/* A tokenizer of these parts, which it takes over. */
+static ol_status make_tokenizer(tokenizer_parts *parts, const char *name, ol_tokenizer **out)
+{
+    OL_AUTO(ol_tokenizer_drop) ol_tokenizer *t = NULL;
+
+    OL_TRY(OL_ALLOCATE(t, 1, name));
+    OL_TRY(OL_ALLOCATE(t->cache, CACHE_SLOTS, name));
+    t->parts = *parts;
+    *parts = (tokenizer_parts){0};
+    *out = t;
+    t = NULL;
+    return OL_OK;
+}
+
+/* Of GPT-2's vocab.json and merges.txt. */
+static ol_status make_of_pair(tokenizer_parts *parts, const char *name, ol_tokenizer **out)
 {
     OL_TRY(ol_splitter_create(&parts->splitter));
-    return ol_splitter_add(parts->splitter, name, OL_GPT2_PATTERN);
-}
-
-/* A folder of GPT-2's vocab.json and merges.txt. */
-static ol_status read_gpt2(tokenizer_parts *parts, const char *folder)
-{
-    OL_TRY(vocabulary_read(&parts->vocabulary, folder));
-    return split_gpt2(parts, folder);
-}
-
-static ol_status read_json(tokenizer_parts *parts, const char *path)
-{
-    json_t *root;
-    ol_status status;
-
-    OL_TRY(vocabulary_read_json(path, &root));
-    status = tokenizer_json_read(parts, path, root);
-    json_decref(root);
-    return status;
-}
-
-/* A tokenizer of these parts, which it owns from here on, also when there is none. */
-static ol_status make_tokenizer(ol_status status, tokenizer_parts *parts, const char *name,
-                                ol_tokenizer **out)
-{
-    ol_tokenizer *t = status == OL_OK ? calloc(1, sizeof *t) : NULL;
-
-    *out = NULL;
-    if (t)
-        t->cache = calloc(CACHE_SLOTS, sizeof *t->cache);
-    if (!t || !t->cache) {
-        free(t);
-        tokenizer_parts_finish(parts);
-        return status != OL_OK ? status : ol_fail(OL_ENOMEM, "%s: no memory for a tokenizer", name);
-    }
-    t->parts = *parts;
-    *out = t;
-    return OL_OK;
+    OL_TRY(ol_splitter_add(parts->splitter, name, OL_GPT2_PATTERN));
+    return make_tokenizer(parts, name, out);
 }
 
 ol_status ol_tokenizer_load(const char *folder, ol_tokenizer **out)
 {
-    tokenizer_parts parts = {0};
+    AUTO_PARTS parts = {0};
     char path[PATH_MAX];
-    ol_status status;
+    OL_AUTO_FREE char *text = NULL;
+    size_t size;
 
     *out = NULL;
     OL_TRY(ol_path_format(path, "%s/tokenizer.json", folder));
-    status = ol_path_exists(path) ? read_json(&parts, path) : read_gpt2(&parts, folder);
-    return make_tokenizer(status, &parts, folder, out);
+    if (ol_path_exists(path)) {
+        OL_TRY(ol_read_file_within(path, VOCABULARY_BYTES, &text, &size));
+        return ol_tokenizer_parse(path, text, size, out);
+    }
+    OL_TRY(vocabulary_read(&parts.vocabulary, folder));
+    return make_of_pair(&parts, folder, out);
 }
 
 ol_status ol_tokenizer_parse(const char *name, const char *text, size_t size, ol_tokenizer **out)
 {
-    tokenizer_parts parts = {0};
-    json_t *root;
-    ol_status status;
+    AUTO_PARTS parts = {0};
+    json_auto_t *root = NULL;
 
     *out = NULL;
     OL_TRY(vocabulary_parse_json(name, text, size, &root));
-    status = tokenizer_json_read(&parts, name, root);
-    json_decref(root);
-    return make_tokenizer(status, &parts, name, out);
+    OL_TRY(tokenizer_json_read(&parts, name, root));
+    return make_tokenizer(&parts, name, out);
 }
 
 ol_status ol_tokenizer_parse_pair(const char *name, const char *vocab, size_t vocab_size,
                                   char *merges, size_t merges_size, ol_tokenizer **out)
 {
-    tokenizer_parts parts = {0};
+    AUTO_PARTS parts = {0};
     char vocab_name[PATH_MAX], merges_name[PATH_MAX];
-    ol_status status;
 
     *out = NULL;
     OL_TRY(ol_path_format(vocab_name, "%s: vocab.json", name));
     OL_TRY(ol_path_format(merges_name, "%s: merges.txt", name));
-    status = vocabulary_parse(&parts.vocabulary, vocab_name, vocab, vocab_size, merges_name, merges,
-                              merges_size);
-    if (status == OL_OK)
-        status = split_gpt2(&parts, name);
-    return make_tokenizer(status, &parts, name, out);
+    OL_TRY(vocabulary_parse(&parts.vocabulary, vocab_name, vocab, vocab_size, merges_name, merges,
+                            merges_size));
+    return make_of_pair(&parts, name, out);
 }
 
 void ol_tokenizer_destroy(ol_tokenizer *tokenizer)
@@ -164,10 +145,6 @@ void ol_tokenizer_destroy(ol_tokenizer *tokenizer)
     tokenizer_parts_finish(&tokenizer->parts);
     ol_text_finish(&tokenizer->normalized);
     free(tokenizer->cache);
-    free(tokenizer->work.id);
-    free(tokenizer->work.rank);
-    free(tokenizer->work.next);
-    free(tokenizer->work.prev);
     free(tokenizer->work.heap);
     free(tokenizer);
 }
@@ -177,29 +154,22 @@ int ol_tokenizer_size(const ol_tokenizer *tokenizer)
     return tokenizer->parts.vocabulary.V;
 }
 
-static bool grow_array(void **array, size_t bytes)
+/* Room for n symbols, whatever they are: one block, the heap first. */
+static ol_status reserve_symbols(symbols *w, size_t n)
 {
-    void *grown = realloc(*array, bytes);
+    /* n - 1 pairs at first, and each of at most n - 1 merges adds two */
+    const size_t capacity = 2 * n, heap = 3 * capacity;
 
-    if (grown)
-        *array = grown;
-    return grown != NULL;
-}
-
-static ol_status grow_symbols(symbols *w, size_t n)
-{
     if (n <= w->capacity)
         return OL_OK;
-    const size_t capacity = 2 * n;
-    const bool grown = grow_array((void **)&w->id, capacity * sizeof *w->id) &&
-                       grow_array((void **)&w->rank, capacity * sizeof *w->rank) &&
-                       grow_array((void **)&w->next, capacity * sizeof *w->next) &&
-                       grow_array((void **)&w->prev, capacity * sizeof *w->prev) &&
-                       /* n - 1 pairs at first, and each of at most n - 1 merges adds two */
-                       grow_array((void **)&w->heap, 3 * capacity * sizeof *w->heap);
-
-    OL_CHECK(grown, OL_ENOMEM, "no memory to tokenize a piece of %zu bytes", n);
+    free(w->heap);
+    *w = (symbols){.heap = malloc(heap * sizeof *w->heap + 4 * capacity * sizeof *w->id)};
+    OL_CHECK(w->heap, OL_ENOMEM, "no memory to tokenize a piece of %zu bytes", n);
     w->capacity = capacity;
+    w->id = (int32_t *)(w->heap + heap);
+    w->rank = w->id + capacity;
+    w->next = (uint32_t *)(w->rank + capacity);
+    w->prev = w->next + capacity;
     return OL_OK;
 }
 
@@ -321,7 +291,7 @@ static ol_status encode_piece(ol_tokenizer *t, const char *bytes, size_t n, size
     size_t kept = 0;
 
     OL_CHECK(n < UINT32_MAX / 2, OL_EDATA, "a piece of text has %zu bytes without a break", n);
-    OL_TRY(grow_symbols(w, n));
+    OL_TRY(reserve_symbols(w, n));
     if (whole >= 0) {
         w->id[0] = whole;
         *n_ids = 1;

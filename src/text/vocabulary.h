@@ -15,7 +15,10 @@
 #include "bytes.h"               /* BYTES   */
 #include "outerloop/base/text.h" /* ol_text */
 
-enum { NO_RANK = INT32_MAX };
+enum {
+    NO_RANK = INT32_MAX,
+    VOCABULARY_BYTES = 256 << 20 /* of a tokenizer's file */
+};
 
 /** One merge, a slot of a hash table. */
 typedef struct merge {
@@ -44,10 +47,8 @@ typedef struct merge_place {
     bool in_json; /**< of tokenizer.json                                        */
 } merge_place;
 
-/** Read a whole JSON file. @param out owned by the caller. Errors: OL_EDATA, OL_ENOMEM. */
-ol_status vocabulary_read_json(const char *path, json_t **out);
-
-/** The same of text in memory, called `path` in messages. */
+/** Parse the text of a JSON file, called `path` in messages. @param out owned by the caller.
+ *  Errors: OL_EDATA. */
 ol_status vocabulary_parse_json(const char *path, const char *text, size_t size, json_t **out);
 
 /** Read and check folder/vocab.json and folder/merges.txt. `v` is zero at first; finish it also
