@@ -68,8 +68,7 @@ static bool add_unseen(seen_set *set, const char *input)
 static bool make_row(const suite_task *task, int want, ol_rng *rng, seen_set *seen, suite_row *row)
 {
     for (int tries = 0; tries < TRIES; tries++) {
-        *row = (suite_row){0};
-        task->make(task, want, rng, row);
+        suite_make(task, want, rng, row);
         if (add_unseen(seen, row->input))
             return true;
     }
