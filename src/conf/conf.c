@@ -242,9 +242,7 @@ ol_status ol_conf_fork(const ol_conf *conf, const void *values, void *copy, ol_c
         if (conf->origin[i])
             OL_TRY(remember(made, i, conf->origin[i]));
     OL_TRY(ol_conf_copy(conf->table, values, copy));
-    *fork = made;
-    made = NULL;
-    return OL_OK;
+    return OL_GIVE(fork, made);
 }
 
 ol_status ol_conf_lay_over(const struct reader *reader, struct variant *variant,

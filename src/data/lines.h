@@ -36,4 +36,10 @@ ol_status names_copy(const char *path, const json_t *list, char ***out, int *n);
 /** Accepts NULL. */
 void names_free(char **names, int n);
 
+/** Is the text among these? */
+bool names_have(char *const *names, int n, const char *text);
+
+/** Is one of them not empty? ol_row_is_labelled of any options. */
+bool names_label(char *const *names, int n);
+
 #endif

@@ -250,41 +250,36 @@ static ol_status write_task(maker *m)
                              m->n_labels);
 }
 
-/* What can be refused is, before anything is written. */
-static ol_status make(maker *m, ol_made *made)
+static void finish(maker *m)
 {
-    const ol_make_spec *spec = m->spec;
+    free(m->labels);
+    free(m->order);
+    free(m->pool);
+    free(m->shots);
+    free(m->used);
+    ol_rows_finish(&m->rows);
+}
+
+/* What can be refused is, before anything is written. */
+ol_status ol_task_make(const ol_make_spec *spec, ol_made *made)
+{
+    OL_AUTO(finish) maker m = {.spec = spec};
     char path[PATH_MAX];
     json_auto_t *setting = NULL;
 
+    *made = (ol_made){0};
     OL_TRY(check_spec(spec));
-    OL_TRY(source_read(spec->file, &m->rows));
-    OL_TRY(leave_out_repeats(m, made));
-    OL_TRY(find_labels(m));
+    OL_TRY(source_read(spec->file, &m.rows));
+    OL_TRY(leave_out_repeats(&m, made));
+    OL_TRY(find_labels(&m));
     if (!spec->train)
-        OL_TRY(plan_target(m));
-    OL_TRY(shuffle_rows(m));
-    made->labels = m->n_labels;
-    made->test = m->test;
+        OL_TRY(plan_target(&m));
+    OL_TRY(shuffle_rows(&m));
+    made->labels = m.n_labels;
+    made->test = m.test;
     OL_TRY(ol_path_format(path, "%s/config/%s.json", spec->root, spec->setting));
     OL_TRY(plan_setting(spec, path, made, &setting));
     OL_TRY(add_name(setting, path, spec->train ? "train" : "test", spec->task));
-    OL_TRY(write_task(m));
+    OL_TRY(write_task(&m));
     return layout_write_json(path, json_incref(setting));
-}
-
-ol_status ol_task_make(const ol_make_spec *spec, ol_made *made)
-{
-    maker m = {.spec = spec};
-    ol_status status;
-
-    *made = (ol_made){0};
-    status = make(&m, made);
-    free(m.labels);
-    free(m.order);
-    free(m.pool);
-    free(m.shots);
-    free(m.used);
-    ol_rows_finish(&m.rows);
-    return status;
 }

@@ -157,9 +157,7 @@ ol_status ol_report_open(const char *const *paths, int n, ol_report **out)
         OL_TRY(read_run(r, paths[i]));
     OL_TRY(make_labels(r));
     OL_TRY(report_summarise(r));
-    *out = r;
-    r = NULL;
-    return OL_OK;
+    return OL_GIVE(out, r);
 }
 
 static void finish_learner(report_learner *l)

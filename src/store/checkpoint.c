@@ -278,9 +278,7 @@ ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out)
     *out = NULL;
     OL_CHECK(checkpoint, OL_ENOMEM, "%s: no memory to open the checkpoint", path);
     OL_TRY(open_sealed(path, checkpoint));
-    *out = checkpoint;
-    checkpoint = NULL;
-    return OL_OK;
+    return OL_GIVE(out, checkpoint);
 }
 
 void ol_checkpoint_close(ol_checkpoint *checkpoint)
@@ -344,9 +342,7 @@ static ol_status read_whole(const ol_checkpoint *checkpoint, int part, const cha
     OL_TRY(ol_archive_count(checkpoint->archive, object, count));
     OL_TRY(ol_allocate(*count + 1, part == FILES ? 1 : sizeof(float), object, &data));
     OL_TRY(read_member(checkpoint, part, name, *count, data));
-    *out = data;
-    data = NULL;
-    return OL_OK;
+    return OL_GIVE(out, data);
 }
 
 bool ol_checkpoint_has_file(const ol_checkpoint *checkpoint, const char *name)

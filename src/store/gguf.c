@@ -344,9 +344,7 @@ ol_status ol_gguf_open(const char *path, ol_gguf **out)
     OL_CHECK(f, OL_ENOMEM, "no memory to open %s", path);
     OL_TRY(ol_map_file(path, HEADER_BYTES - 1, &f->map));
     OL_TRY(read_file(f));
-    *out = f;
-    f = NULL;
-    return OL_OK;
+    return OL_GIVE(out, f);
 }
 
 void ol_gguf_close(ol_gguf *f)

@@ -131,9 +131,7 @@ static ol_status open_archive(const char *path, enum open_mode mode, size_t bloc
     *archive = (ol_archive){.path = strdup(path), .writes = mode != READ};
     OL_CHECK(archive->path, OL_ENOMEM, "%s: no memory to open the file", path);
     OL_TRY(open_handle(archive, mode, block));
-    *out = archive;
-    archive = NULL;
-    return OL_OK;
+    return OL_GIVE(out, archive);
 }
 
 ol_status ol_h5_open_to_read(const char *path, ol_archive **out)

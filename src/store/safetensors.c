@@ -189,9 +189,7 @@ ol_status ol_safetensors_open(const char *folder, const char *name, ol_safetenso
     *out = NULL;
     OL_CHECK(s, OL_ENOMEM, "no memory to open %s", folder);
     OL_TRY(open_all(s, folder, name));
-    *out = s;
-    s = NULL;
-    return OL_OK;
+    return OL_GIVE(out, s);
 }
 
 void ol_safetensors_close(ol_safetensors *s)

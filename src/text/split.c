@@ -56,9 +56,7 @@ ol_status ol_splitter_create(ol_splitter **out)
     pcre2_set_heap_limit(s->limits, HEAP_KIB);
     if (s->stack)
         pcre2_jit_stack_assign(s->limits, NULL, s->stack);
-    *out = s;
-    s = NULL;
-    return OL_OK;
+    return OL_GIVE(out, s);
 }
 
 void ol_splitter_destroy(ol_splitter *splitter)

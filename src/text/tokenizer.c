@@ -83,9 +83,7 @@ static ol_status make_tokenizer(tokenizer_parts *parts, const char *name, ol_tok
     OL_TRY(OL_ALLOCATE(t->cache, CACHE_SLOTS, name));
     t->parts = *parts;
     *parts = (tokenizer_parts){0};
-    *out = t;
-    t = NULL;
-    return OL_OK;
+    return OL_GIVE(out, t);
 }
 
 /* Of GPT-2's vocab.json and merges.txt. */
