@@ -392,17 +392,12 @@ static ol_status list_checkpoints(inspection *s, const char *folder)
     return status;
 }
 
-/* The resolved job of a folder, parsed; NULL when it has none or one that cannot be read. */
+/* The resolved job of a folder; NULL when it has none or one that cannot be read. */
 static ol_job *read_job(const char *path)
 {
-    OL_AUTO_FREE char *text = NULL;
-    size_t size;
     ol_job *job = NULL;
 
-    if (ol_read_file(path, &text, &size) != OL_OK ||
-        ol_job_read_text(path, text, size, &job) != OL_OK)
-        return NULL;
-    return job;
+    return ol_job_read_stored(path, &job) == OL_OK ? job : NULL;
 }
 
 /* Rows cut off the end of both metrics files leave no gap: the checkpoints tell. Files that are there

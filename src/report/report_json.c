@@ -160,7 +160,7 @@ static void add_task(document *d, const ol_report *r, const report_learner *l, c
 }
 
 /* What comes without learning, in the metric of the task. */
-static void set_floors(json_t *result, const report_stat *s)
+static void set_floors(json_t *result, const ol_eval_summary *s)
 {
     set_number(result, "score_chance,none", s->chance);
     set_number(result, "score_majority,none", s->majority);
@@ -170,7 +170,7 @@ static void set_floors(json_t *result, const report_stat *s)
 static void add_group(document *d, const ol_report *r, int learner, int c)
 {
     const report_learner *l = r->scored[learner];
-    const report_stat *all = report_stat_of(r, learner, c, 0);
+    const ol_eval_summary *all = report_stat_of(r, learner, c, 0);
     json_t *keys = json_array(), *group = json_object();
     char count[OL_STEPS_TEXT], name[512], key[1024];
     int64_t right = 0, rows = 0;
@@ -180,9 +180,9 @@ static void add_group(document *d, const ol_report *r, int learner, int c)
     for (int t = r->tasks; t < r->n_subjects; t++) {
         const char *task = r->subjects[t].task;
         const report_tally *tally = tally_of(l, task, r->counts[c].steps);
-        const report_stat *s = report_stat_of(r, learner, c, t);
+        const ol_eval_summary *s = report_stat_of(r, learner, c, t);
 
-        if (isnan(s->mean))
+        if (isnan(s->score.mean))
             continue;
         snprintf(key, sizeof key, "%s/%s", name, task);
         add_task(d, r, l, task, r->counts[c].steps, key);
@@ -193,9 +193,9 @@ static void add_group(document *d, const ol_report *r, int learner, int c)
     }
     set_text(group, "alias", name);
     set_accuracy(group, right, rows);
-    set_number(group, "score,none", all->mean);
-    set_number(group, "score_low,none", all->low);
-    set_number(group, "score_high,none", all->high);
+    set_number(group, "score,none", all->score.mean);
+    set_number(group, "score_low,none", all->score.low);
+    set_number(group, "score_high,none", all->score.high);
     set_number(group, "score_worst_seed,none", all->worst);
     set_floors(group, all);
     json_object_set_new(d->groups, name, group);

@@ -189,7 +189,8 @@ static ol_status name_of_job(const ol_archive *file, char name[256])
     return OL_OK;
 }
 
-/* All learners that the file scores; those whose training was in already are passed over. */
+/* All learners that the file scores, with their scores; those whose training was in already are
+ * passed over. */
 static ol_status add_learners(ol_report *r, int run, const ol_archive *file,
                               const ol_stored_table *c, ol_stored_table *series, char *taken)
 {
@@ -207,18 +208,13 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file,
         bool known;
 
         OL_TRY(find_learner(r, run, learner, &l));
-        if (taken[l - r->learners])
-            continue;
-        OL_TRY(add_training(l, training, &known));
-        taken[l - r->learners] = known ? PASSED : TAKEN;
-        if (!known)
-            OL_TRY(describe(file, l, series));
-    }
-    for (size_t i = 0; i < c->n; i++) {
-        report_learner *l;
-
-        OL_TRY(find_learner(r, run, c->text[OL_SCORE_LEARNER].items[i], &l));
-        if (taken[l - r->learners] == TAKEN)
+        if (!taken[l - r->learners]) {
+            OL_TRY(add_training(l, training, &known));
+            taken[l - r->learners] = known ? PASSED : TAKEN;
+            if (!known)
+                OL_TRY(describe(file, l, series));
+        }
+        if (taken[l - r->learners] == TAKEN && c->n > 0)
             OL_TRY(add_score(r, l, c, i, training));
     }
     return OL_OK;
