@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/text.h" /* ol_text_space */
+
 const char *ol_metric_name(ol_metric metric)
 {
     return metric == OL_MACRO_F1 ? "macro_f1" : "accuracy";
@@ -37,30 +39,13 @@ int ol_score_pick(int n, const double *losses)
     return best;
 }
 
-/* What Python's str.strip takes away beyond ASCII, as UTF-8. */
-static const char *const wide_spaces[] = {
-    "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81",
-    "\xe2\x80\x82", "\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86",
-    "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\xa8",
-    "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80",
-};
-
-static bool is_narrow_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
-}
-
-/* Bytes of the white space that text[0..n-1] begins with (or ends with), 0 when it does not. */
+/* Bytes of the white space that text[0..n-1] begins with (or ends with), 0 when it does not: of
+ * Unicode's, and what Python's str.strip takes away besides. */
 static size_t space_at(const char *text, size_t n, bool end)
 {
-    if (n > 0 && is_narrow_space(text[end ? n - 1 : 0]))
-        return 1;
-    for (size_t i = 0; i < sizeof wide_spaces / sizeof *wide_spaces; i++) {
-        const size_t w = strlen(wide_spaces[i]);
-        if (n >= w && memcmp(end ? text + n - w : text, wide_spaces[i], w) == 0)
-            return w;
-    }
-    return 0;
+    const char c = n > 0 ? text[end ? n - 1 : 0] : '\0';
+
+    return c >= 0x1c && c <= 0x1f ? 1 : ol_text_space(text, n, end);
 }
 
 const char *ol_score_strip(const char *text, size_t *size)

@@ -64,18 +64,23 @@ static ol_status add(ol_text *out, const char *text)
     return ol_text_append(out, text, strlen(text));
 }
 
+ol_status report_escape(ol_text *out, const char *text, const char *special, const char *const *as)
+{
+    for (size_t n; *text; text += n) {
+        const char *at = strchr(special, *text);
+
+        n = at ? 1 : strcspn(text, special);
+        OL_TRY(at ? add(out, as[at - special]) : ol_text_append(out, text, n));
+    }
+    return OL_OK;
+}
+
 ol_status report_put(ol_text *out, const char *before, const char *text, const char *after)
 {
-    OL_TRY(add(out, before));
-    for (; *text; text++) {
-        const char *entity = *text == '<'   ? "&lt;"
-                             : *text == '>' ? "&gt;"
-                             : *text == '&' ? "&amp;"
-                             : *text == '"' ? "&quot;"
-                                            : NULL;
+    static const char *const entities[] = {"&lt;", "&gt;", "&amp;", "&quot;"};
 
-        OL_TRY(entity ? add(out, entity) : ol_text_append(out, text, 1));
-    }
+    OL_TRY(add(out, before));
+    OL_TRY(report_escape(out, text, "<>&\"", entities));
     return add(out, after);
 }
 
@@ -112,11 +117,14 @@ static ol_status add_head(const ol_report *r, ol_text *out)
 
 /* --- the first lines -------------------------------------------------------------------------- */
 
-/* " [-3, 12]" */
-static ol_status add_interval(const ol_interval *d, ol_text *out)
+/* " [-3, 12]" between the two, where there is an interval. */
+static ol_status add_interval(const char *before, const ol_interval *d, const char *after,
+                              ol_text *out)
 {
-    return ol_text_format(out, " [%.*f, %.*f]", report_decimals(d), 100.0 * d->low,
-                          report_decimals(d), 100.0 * d->high);
+    return isnan(d->low)
+               ? OL_OK
+               : ol_text_format(out, "%s [%.*f, %.*f]%s", before, report_decimals(d),
+                                100.0 * d->low, report_decimals(d), 100.0 * d->high, after);
 }
 
 /* The learner that is best, and by how much it leads whom, in one sentence. */
@@ -148,8 +156,7 @@ static ol_status add_lead(const ol_report *r, ol_text *out)
     OL_TRY(ol_text_format(out, ", the next best, %.*f: a difference of %+.*f points",
                           report_decimals(&v->score), 100.0 * v->score.mean, report_decimals(&d),
                           100.0 * d.mean));
-    if (!isnan(d.low))
-        OL_TRY(add_interval(&d, out));
+    OL_TRY(add_interval("", &d, "", out));
     return ol_text_format(out, " over %d unseen task%s, %d seed%s each.</p>\n", b->tasks,
                           b->tasks == 1 ? "" : "s", b->seeds, b->seeds == 1 ? "" : "s");
 }
@@ -262,11 +269,7 @@ static ol_status add_difference(const ol_report *r, int a, int b, int c, int sub
     if (isnan(d.mean))
         return add(out, "<td>-</td>");
     OL_TRY(ol_text_format(out, "<td>%+.*f", report_decimals(&d), 100.0 * d.mean));
-    if (!isnan(d.low)) {
-        OL_TRY(add(out, "<br><small>"));
-        OL_TRY(add_interval(&d, out));
-        OL_TRY(add(out, "</small>"));
-    }
+    OL_TRY(add_interval("<br><small>", &d, "</small>", out));
     return add(out, "</td>");
 }
 

@@ -136,6 +136,9 @@ ol_status report_keys(const ol_report *report, int width, ol_text *out);
 
 /* --- pieces of pages (report_html.c, report_draw.c) ------------------------------------------- */
 
+/* Append a text in which letters of `special` are written as [letter of it] of `as`. */
+ol_status report_escape(ol_text *out, const char *text, const char *special, const char *const *as);
+
 /* Append with <, >, & and quotes written out, between what stands before and after it. */
 ol_status report_put(ol_text *out, const char *before, const char *text, const char *after);
 

@@ -12,12 +12,11 @@
 /* A field, in quotes where it must be. */
 static ol_status add_field(const char *text, ol_text *out)
 {
-    if (!strpbrk(text, ",\"\n"))
-        return ol_text_format(out, "%s", text);
-    OL_TRY(ol_text_append(out, "\"", 1));
-    for (; *text; text++)
-        OL_TRY(ol_text_format(out, *text == '"' ? "\"\"" : "%c", *text));
-    return ol_text_append(out, "\"", 1);
+    const char *quote = strpbrk(text, ",\"\n") ? "\"" : "";
+
+    OL_TRY(ol_text_format(out, "%s", quote));
+    OL_TRY(report_escape(out, text, "\"", &(const char *){"\"\""}));
+    return ol_text_format(out, "%s", quote);
 }
 
 static ol_status add_number(double value, ol_text *out)
@@ -77,17 +76,10 @@ ol_status ol_report_csv(const ol_report *r, ol_text *out)
 
 static ol_status add_tex(const char *text, ol_text *out)
 {
-    for (; *text; text++) {
-        if (strchr("&%$#_{}", *text))
-            OL_TRY(ol_text_format(out, "\\%c", *text));
-        else if (*text == '\\')
-            OL_TRY(ol_text_format(out, "\\textbackslash{}"));
-        else if (*text == '~' || *text == '^')
-            OL_TRY(ol_text_format(out, "\\%c{}", *text));
-        else
-            OL_TRY(ol_text_append(out, text, 1));
-    }
-    return OL_OK;
+    static const char *const as[] = {"\\&", "\\%", "\\$",   "\\#",   "\\_",
+                                     "\\{", "\\}", "\\~{}", "\\^{}", "\\textbackslash{}"};
+
+    return report_escape(out, text, "&%$#_{}~^\\", as);
 }
 
 /* "& 51.7 {\scriptsize$\pm$3.1} & 48.1" */

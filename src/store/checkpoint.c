@@ -332,15 +332,15 @@ ol_status ol_checkpoint_read(const ol_checkpoint *checkpoint, ol_checkpoint_part
 }
 
 /* The same of any size. @param out  *owned by the caller*, with a NUL behind it */
-static ol_status read_whole(const ol_checkpoint *checkpoint, int part, const char *name, void **out,
+static ol_status read_whole(const ol_checkpoint *checkpoint, int part, const char *name, char **out,
                             size_t *count)
 {
-    OL_AUTO_FREE void *data = NULL;
+    OL_AUTO_FREE char *data = NULL;
     char object[PATH_MAX];
 
     OL_TRY(ol_path_format(object, "%s/%s", groups[part], name));
     OL_TRY(ol_archive_count(checkpoint->archive, object, count));
-    OL_TRY(ol_allocate(*count + 1, part == FILES ? 1 : sizeof(float), object, &data));
+    OL_TRY(ol_allocate(*count + 1, part == FILES ? 1 : sizeof(float), object, (void **)&data));
     OL_TRY(read_member(checkpoint, part, name, *count, data));
     return OL_GIVE(out, data);
 }
@@ -356,11 +356,8 @@ bool ol_checkpoint_has_file(const ol_checkpoint *checkpoint, const char *name)
 ol_status ol_checkpoint_read_file(const ol_checkpoint *checkpoint, const char *name, char **data,
                                   size_t *size)
 {
-    void *bytes = NULL;
-    const ol_status status = read_whole(checkpoint, FILES, name, &bytes, size);
-
-    *data = bytes;
-    return status;
+    *data = NULL;
+    return read_whole(checkpoint, FILES, name, data, size);
 }
 
 static ol_status verify_part(const ol_checkpoint *checkpoint, int part)
@@ -371,7 +368,7 @@ static ol_status verify_part(const ol_checkpoint *checkpoint, int part)
         return OL_OK;
     OL_TRY(ol_archive_children(checkpoint->archive, groups[part], &names));
     for (size_t i = 0; i < names.n; i++) {
-        OL_AUTO_FREE void *data = NULL;
+        OL_AUTO_FREE char *data = NULL;
         size_t count;
 
         OL_TRY(read_whole(checkpoint, part, names.items[i], &data, &count));

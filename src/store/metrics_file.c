@@ -80,27 +80,21 @@ static ol_status write_root(ol_archive *archive, const ol_run_record *record)
                         "else c)[...] for k, c in g.items()})"},
         {"creator", "outerloop"},
         {"schema", SCHEMA},
-        {"created", record->created},
-        {"run_id", record->run_id},
-        {"version", record->version},
-        {"git_commit", record->git_commit},
-        {"host", record->host},
-        {"slurm_job_id", record->slurm_job_id},
-        {"blas", record->blas},
-        {"mpi", record->mpi},
     };
     char digest[OL_SHA256_TEXT];
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        OL_TRY(ol_archive_set_text(archive, "/", texts[i].name, or_empty(texts[i].text)));
+        OL_TRY(ol_archive_set_text(archive, "/", texts[i].name, texts[i].text));
+    OL_TRY(ol_archive_set_i64(archive, "/", "schema_version", SCHEMA_VERSION));
+    for (const ol_record_member *m = ol_record_members; m->name; m++)
+        if (!m->text)
+            OL_TRY(ol_archive_set_i64(archive, "/", m->name, *ol_record_number(record, m)));
+        else if (strcmp(m->name, "job") != 0)
+            OL_TRY(
+                ol_archive_set_text(archive, "/", m->name, or_empty(*ol_record_text(record, m))));
     ol_digest_sha256(job, strlen(job), digest);
     OL_TRY(ol_archive_set_text(archive, "/", "job_sha256", digest));
-    OL_TRY(ol_archive_write_text(archive, "job", job));
-    OL_TRY(ol_archive_set_i64(archive, "/", "schema_version", SCHEMA_VERSION));
-    OL_TRY(ol_archive_set_i64(archive, "/", "seed", record->seed));
-    OL_TRY(ol_archive_set_i64(archive, "/", "restart_count", record->restart_count));
-    OL_TRY(ol_archive_set_i64(archive, "/", "ranks", record->ranks));
-    return ol_archive_set_i64(archive, "/", "threads", record->threads);
+    return ol_archive_write_text(archive, "job", job);
 }
 
 /* --- make ---------------------------------------------------------------------------------- */

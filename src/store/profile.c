@@ -65,6 +65,10 @@ static int compare_addresses(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Messages of object headers that describe a dataset, each at most once, by their numbers. */
+enum { SPACE = 0x01, TYPE = 0x03, LAYOUT = 0x08, PIPELINE = 0x0b };
+#define ONCE (1u << SPACE | 1u << TYPE | 1u << LAYOUT | 1u << PIPELINE)
+
 /* Each object has one name, so that no walk goes in circles. */
 static ol_status meet(ol_profile *p, uint64_t address)
 {
@@ -87,7 +91,8 @@ static ol_status meet(ol_profile *p, uint64_t address)
 
 /* What the messages of an object header tell. */
 struct object {
-    bool has_type, has_space, has_pipeline, has_group, is_new;
+    uint32_t has; /* a bit for each number of a message that is there at most once */
+    bool has_group, is_new;
     ol_profile_type type;
     ol_profile_space space;
     ol_profile_pipeline pipeline;
@@ -98,6 +103,11 @@ struct object {
     ol_profile_bytes *links; /* [n_links] in the header itself, *owned* */
     size_t n_links;
 };
+
+static bool has(const struct object *o, int message)
+{
+    return o->has >> message & 1;
+}
 
 static ol_status read_attribute(ol_profile *p, ol_profile_bytes m)
 {
@@ -176,6 +186,11 @@ static ol_status keep_link(ol_profile_bytes m, struct object *o)
  * 21), drivers (20). */
 static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes m, struct object *o)
 {
+    const uint32_t bit = message < 32 ? UINT32_C(1) << message : 0;
+
+    if (o->has & bit & ONCE)
+        return ol_profile_refuse(p, "has a header with a part that is unknown or there twice");
+    o->has |= bit;
     switch (message) {
     case 0x00: /* nothing */
     case 0x0d: /* a comment */
@@ -183,15 +198,9 @@ static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes 
     case 0x12:
     case 0x0a: /* how a group was to grow */
         return OL_OK;
-    case 0x01:
-        if (o->has_space)
-            break;
-        o->has_space = true;
+    case SPACE:
         return ol_profile_read_space(p, m, &o->space);
-    case 0x03:
-        if (o->has_type)
-            break;
-        o->has_type = true;
+    case TYPE:
         return ol_profile_read_type(p, m, false, &o->type);
     case 0x04:
     case 0x05:
@@ -202,24 +211,18 @@ static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes 
         return keep_link(m, o);
     case 0x07:
         return ol_profile_refuse(p, "keeps its values in other files, which is not read");
-    case 0x08:
-        if (o->layout.at)
-            break;
+    case LAYOUT:
         o->layout = m;
         return OL_OK;
-    case 0x0b:
-        if (o->has_pipeline)
-            break;
-        o->has_pipeline = true;
+    case PIPELINE:
         return ol_profile_read_pipeline(p, m, &o->pipeline);
     case 0x0c:
         return read_attribute(p, m);
     case 0x11:
         return read_group(p, m, o);
     default:
-        break;
+        return ol_profile_refuse(p, "has a header with a part that is unknown or there twice");
     }
-    return ol_profile_refuse(p, "has a header with a part that is unknown or there twice");
 }
 
 /* A piece of a header, and those that it continues in. */
@@ -366,12 +369,12 @@ static ol_status walk_dataset(ol_profile *p, const struct object *o)
 {
     static const ol_profile_pipeline none;
 
-    if (!o->has_type || !o->has_space || !o->layout.at)
+    if (!has(o, TYPE) || !has(o, SPACE) || !has(o, LAYOUT))
         return ol_profile_refuse(p, "is neither a group nor a dataset");
     if (o->fill != 0 && o->fill != o->type.size)
         return ol_profile_refuse(p, "has a fill value of another type");
     return ol_profile_check_layout(p, o->layout, &o->type, &o->space,
-                                   o->has_pipeline ? &o->pipeline : &none);
+                                   has(o, PIPELINE) ? &o->pipeline : &none);
 }
 
 /* A link message: of hard links, the name and an address. */
@@ -412,8 +415,7 @@ static ol_status walk_group(ol_profile *p, const struct object *o, int depth, co
     const bool cached = entry && NUMBER(entry + 16, 4) == 1;
     struct group g = {.depth = depth};
 
-    if (o->has_type || o->has_space || o->layout.at || o->has_pipeline ||
-        (!o->is_new && o->n_links > 0))
+    if (o->has & ONCE || (!o->is_new && o->n_links > 0))
         return ol_profile_refuse(p, "is two things at once");
     if (o->is_new) /* once of the first kind, as its entry may still say */
         return walk_new_group(p, o, depth);

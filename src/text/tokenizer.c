@@ -32,9 +32,6 @@ typedef struct symbols {
     size_t heap_n;
 } symbols;
 
-/* Up to here looking at all neighbours beats keeping a heap. */
-enum { SHORT_PIECE = 24 };
-
 struct ol_tokenizer {
     tokenizer_parts parts;
     cached *cache; /* [CACHE_SLOTS]                           */
@@ -178,33 +175,6 @@ static int32_t rank_of(const vocabulary *v, int32_t left, int32_t right)
     return found->left >= 0 ? found->rank : NO_RANK;
 }
 
-/* Tokens of a short piece, in place in w->id; returns how many are left. */
-static size_t merge_short(const vocabulary *v, symbols *w, size_t n)
-{
-    for (size_t i = 0; i + 1 < n; i++)
-        w->rank[i] = rank_of(v, w->id[i], w->id[i + 1]);
-    while (n > 1) {
-        size_t best = 0;
-
-        for (size_t i = 1; i + 1 < n; i++)
-            if (w->rank[i] < w->rank[best])
-                best = i;
-        if (w->rank[best] == NO_RANK)
-            break;
-        w->id[best] = merge_find(v, w->id[best], w->id[best + 1])->result;
-        n--;
-        for (size_t i = best + 1; i < n; i++) {
-            w->id[i] = w->id[i + 1];
-            w->rank[i] = w->rank[i + 1];
-        }
-        if (best > 0)
-            w->rank[best - 1] = rank_of(v, w->id[best - 1], w->id[best]);
-        if (best + 1 < n)
-            w->rank[best] = rank_of(v, w->id[best], w->id[best + 1]);
-    }
-    return n;
-}
-
 static void heap_push(symbols *w, size_t position)
 {
     uint64_t *heap = w->heap;
@@ -248,9 +218,9 @@ static void queue_pair(const vocabulary *v, symbols *w, size_t n, size_t positio
         heap_push(w, position);
 }
 
-/* As merge_short in O(n log n): a queue entry whose rank is no longer that of its position is
- * stale and skipped. */
-static size_t merge_long(const vocabulary *v, symbols *w, size_t n)
+/* Tokens of a piece, in place in w->id; returns how many are left. O(n log n): of the pairs that wait
+ * in the heap one whose rank is no longer that of its position is stale and skipped. */
+static size_t merge_all(const vocabulary *v, symbols *w, size_t n)
 {
     size_t kept = 0;
 
@@ -303,7 +273,7 @@ static ol_status encode_piece(ol_tokenizer *t, const char *bytes, size_t n, size
         w->id[kept] = v->byte_id[byte];
         kept += w->id[kept] >= 0;
     }
-    *n_ids = kept <= SHORT_PIECE ? merge_short(v, w, kept) : merge_long(v, w, kept);
+    *n_ids = merge_all(v, w, kept);
     return OL_OK;
 }
 
