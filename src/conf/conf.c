@@ -43,10 +43,8 @@ void ol_conf_place(const struct reader *reader, const config_setting_t *setting,
 /* True when keys lie below `path`. */
 static bool is_group(ol_conf_table table, const char *path)
 {
-    const size_t n = strlen(path);
-
     for (size_t i = 0; i < table.n; i++)
-        if (strncmp(table.keys[i].path, path, n) == 0 && table.keys[i].path[n] == '.')
+        if (is_below(table.keys[i].path, path))
             return true;
     return false;
 }
@@ -89,10 +87,7 @@ static ol_status take_members(struct reader *reader, const char *prefix, config_
 /* May a variant say this key? */
 static bool may_vary(ol_conf_table table, const char *path)
 {
-    const size_t n = strlen(table.below);
-
-    return (strncmp(path, table.below, n) == 0 && path[n] == '.') ||
-           (table.also && strcmp(path, table.also) == 0);
+    return is_below(path, table.below) || (table.also && strcmp(path, table.also) == 0);
 }
 
 static ol_status take_key(struct reader *reader, size_t key, config_setting_t *setting,
@@ -173,9 +168,9 @@ static ol_status take_source(struct reader *reader, config_t *config, const stru
 /* What follows "list." in a --set for one variant; NULL for any other. */
 static const char *below_list(const struct reader *reader, const char *set)
 {
-    const size_t n = reader->table.list ? strlen(reader->table.list) : 0;
+    const char *list = reader->table.list;
 
-    return n > 0 && strncmp(set, reader->table.list, n) == 0 && set[n] == '.' ? set + n + 1 : NULL;
+    return list && is_below(set, list) ? set + strlen(list) + 1 : NULL;
 }
 
 /* One --set; that of a variant is only parsed, as the variants are not there yet. */
@@ -261,10 +256,7 @@ ol_status ol_conf_lay_over(const struct reader *reader, struct variant *variant,
 /* Is that a group with keys that a variant may say? */
 static bool is_variable(ol_conf_table table, const char *group)
 {
-    const size_t n = strlen(group);
-
-    return strcmp(group, table.below) == 0 ||
-           (table.also && strncmp(table.also, group, n) == 0 && table.also[n] == '.');
+    return strcmp(group, table.below) == 0 || (table.also && is_below(table.also, group));
 }
 
 /* One group of the list: its name, and its keys over a copy of the values read so far. */
@@ -323,14 +315,11 @@ static ol_status take_variants(struct reader *reader)
  * All have names: this is asked where the file has no mistakes. */
 static struct variant *find_variant(ol_conf *conf, const char *rest, const char **path)
 {
-    for (size_t i = 0; i < conf->n_variants; i++) {
-        const size_t n = strlen(conf->variants[i].name);
-
-        if (n > 0 && strncmp(rest, conf->variants[i].name, n) == 0 && rest[n] == '.') {
-            *path = rest + n + 1;
+    for (size_t i = 0; i < conf->n_variants; i++)
+        if (is_below(rest, conf->variants[i].name)) {
+            *path = rest + strlen(conf->variants[i].name) + 1;
             return &conf->variants[i];
         }
-    }
     return NULL;
 }
 

@@ -5,6 +5,7 @@
 
 #include <libconfig.h>
 #include <limits.h>
+#include <string.h>
 
 #include "outerloop/base/file.h"
 #include "outerloop/conf/conf.h"
@@ -28,6 +29,14 @@ struct source {
     char *files[64];
     size_t n_files;
 };
+
+/* Does `path` go on below `group`, after a dot? */
+static inline bool is_below(const char *path, const char *group)
+{
+    const size_t n = strlen(group);
+
+    return n > 0 && strncmp(path, group, n) == 0 && path[n] == '.';
+}
 
 /* Expand `text` (of the file `name`) with its includes. Mistakes go to `mistakes`; the status is
  * for lack of memory. */

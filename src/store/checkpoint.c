@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "h5.h"
 #include "outerloop/base/digest.h"
@@ -49,8 +47,6 @@ static ol_status check_space(const char *folder, const ol_checkpoint_spec *spec)
     OL_CHECK(statvfs(folder, &disk) == 0, OL_EIO, "%s: cannot ask for free space: %s", folder,
              strerror(errno));
     left = (unsigned long long)disk.f_bavail * disk.f_frsize;
-    if (spec->fault == OL_CHECKPOINT_NO_SPACE)
-        left = 0;
     OL_CHECK(left >= need, OL_EIO,
              "%s: the checkpoint of step %lld needs %llu MiB and %llu are free; the run goes on "
              "without it: make room",
@@ -141,34 +137,6 @@ static ol_status write_aside(const char *aside, const ol_checkpoint_spec *spec)
     return OL_OK;
 }
 
-/* Change one bit of the first tensor's data, found by its bytes. */
-static ol_status flip_bit(const char *aside, const ol_checkpoint_tensor *tensor)
-{
-    const size_t n = tensor_elements(tensor) * sizeof *tensor->param;
-    OL_AUTO_FREE char *bytes = NULL;
-    char *at;
-    size_t size;
-
-    OL_TRY(ol_read_file(aside, &bytes, &size));
-    at = memmem(bytes, size, tensor->param, n < 64 ? n : 64);
-    OL_CHECK(at, OL_EIO, "%s: found no byte to change", aside);
-    *at = (char)(*at ^ 0x10);
-    return ol_write_file(aside, bytes, size);
-}
-
-/* Do to the aside file what the injected fault says. */
-static ol_status damage(const char *aside, const ol_checkpoint_spec *spec)
-{
-    struct stat st;
-
-    if (spec->fault == OL_CHECKPOINT_FLIP)
-        return flip_bit(aside, &spec->tensors[0]);
-    if (spec->fault == OL_CHECKPOINT_CUT || spec->fault == OL_CHECKPOINT_TORN)
-        OL_CHECK(stat(aside, &st) == 0 && truncate(aside, st.st_size / 2) == 0, OL_EIO,
-                 "%s: cannot cut the file", aside);
-    return OL_OK;
-}
-
 /* What is on disk must be what is in memory: the file is opened anew and all of it compared. */
 static ol_status reread(const char *aside)
 {
@@ -197,11 +165,9 @@ static ol_status write_whole(const char *folder, const char *path, const ol_chec
     OL_TRY(ol_path_format(aside, "%s.tmp-%s", path, spec->run_id));
     OL_TRY(check_space(folder, spec));
     status = write_aside(aside, spec);
+    if (status == OL_OK && spec->tamper)
+        spec->tamper(aside);
     if (status == OL_OK)
-        status = damage(aside, spec);
-    if (spec->fault == OL_CHECKPOINT_KILLED)
-        return ol_fail(OL_EIO, "%s: stopped after writing, as the test asked for", aside);
-    if (status == OL_OK && spec->fault != OL_CHECKPOINT_TORN)
         status = reread(aside);
     return ol_commit_aside(status, aside, path);
 }

@@ -83,20 +83,25 @@ static ol_status make_tokenizer(tokenizer_parts *parts, const char *name, ol_tok
     return OL_GIVE(out, t);
 }
 
-/* Of GPT-2's vocab.json and merges.txt. */
-static ol_status make_of_pair(tokenizer_parts *parts, const char *name, ol_tokenizer **out)
+/* Of GPT-2's vocab.json and merges.txt, called by those names in messages. */
+static ol_status make_of_pair(const char *name, const char *vocab_name, const char *vocab,
+                              size_t vocab_size, const char *merges_name, char *merges,
+                              size_t merges_size, ol_tokenizer **out)
 {
-    OL_TRY(ol_splitter_create(&parts->splitter));
-    OL_TRY(ol_splitter_add(parts->splitter, name, OL_GPT2_PATTERN));
-    return make_tokenizer(parts, name, out);
+    AUTO_PARTS parts = {0};
+
+    OL_TRY(vocabulary_parse(&parts.vocabulary, vocab_name, vocab, vocab_size, merges_name, merges,
+                            merges_size));
+    OL_TRY(ol_splitter_create(&parts.splitter));
+    OL_TRY(ol_splitter_add(parts.splitter, name, OL_GPT2_PATTERN));
+    return make_tokenizer(&parts, name, out);
 }
 
 ol_status ol_tokenizer_load(const char *folder, ol_tokenizer **out)
 {
-    AUTO_PARTS parts = {0};
-    char path[PATH_MAX];
-    OL_AUTO_FREE char *text = NULL;
-    size_t size;
+    char path[PATH_MAX], second[PATH_MAX];
+    OL_AUTO_FREE char *text = NULL, *merges = NULL;
+    size_t size, merges_size;
 
     *out = NULL;
     OL_TRY(ol_path_format(path, "%s/tokenizer.json", folder));
@@ -104,8 +109,15 @@ ol_status ol_tokenizer_load(const char *folder, ol_tokenizer **out)
         OL_TRY(ol_read_file_within(path, VOCABULARY_BYTES, &text, &size));
         return ol_tokenizer_parse(path, text, size, out);
     }
-    OL_TRY(vocabulary_read(&parts.vocabulary, folder));
-    return make_of_pair(&parts, folder, out);
+    OL_TRY(ol_path_format(path, "%s/vocab.json", folder));
+    OL_TRY(ol_path_format(second, "%s/merges.txt", folder));
+    OL_CHECK(ol_path_exists(path) && ol_path_exists(second), OL_EDATA,
+             "%s: has no tokenizer.json and no %s; a tokenizer is a folder with Hugging Face's "
+             "tokenizer.json, or with GPT-2's vocab.json and merges.txt",
+             folder, ol_path_exists(path) ? "merges.txt" : "vocab.json");
+    OL_TRY(ol_read_file_within(path, VOCABULARY_BYTES, &text, &size));
+    OL_TRY(ol_read_file_within(second, VOCABULARY_BYTES, &merges, &merges_size));
+    return make_of_pair(folder, path, text, size, second, merges, merges_size, out);
 }
 
 ol_status ol_tokenizer_parse(const char *name, const char *text, size_t size, ol_tokenizer **out)
@@ -122,15 +134,12 @@ ol_status ol_tokenizer_parse(const char *name, const char *text, size_t size, ol
 ol_status ol_tokenizer_parse_pair(const char *name, const char *vocab, size_t vocab_size,
                                   char *merges, size_t merges_size, ol_tokenizer **out)
 {
-    AUTO_PARTS parts = {0};
     char vocab_name[PATH_MAX], merges_name[PATH_MAX];
 
     *out = NULL;
     OL_TRY(ol_path_format(vocab_name, "%s: vocab.json", name));
     OL_TRY(ol_path_format(merges_name, "%s: merges.txt", name));
-    OL_TRY(vocabulary_parse(&parts.vocabulary, vocab_name, vocab, vocab_size, merges_name, merges,
-                            merges_size));
-    return make_of_pair(&parts, name, out);
+    return make_of_pair(name, vocab_name, vocab, vocab_size, merges_name, merges, merges_size, out);
 }
 
 void ol_tokenizer_destroy(ol_tokenizer *tokenizer)

@@ -10,19 +10,6 @@
 
 enum { MOST_IDS = 1 << 21 /* a damaged id must not cost all memory */ };
 
-static ol_status check_there(const char *folder, const char *vocab, const char *merges)
-{
-    const char *lacking = !ol_path_exists(vocab)    ? "vocab.json"
-                          : !ol_path_exists(merges) ? "merges.txt"
-                                                    : NULL;
-
-    OL_CHECK(!lacking, OL_EDATA,
-             "%s: has no tokenizer.json and no %s; a tokenizer is a folder with Hugging Face's "
-             "tokenizer.json, or with GPT-2's vocab.json and merges.txt",
-             folder, lacking);
-    return OL_OK;
-}
-
 ol_status vocabulary_parse_json(const char *path, const char *text, size_t size, json_t **out)
 {
     json_error_t error;
@@ -254,20 +241,6 @@ ol_status vocabulary_parse(vocabulary *v, const char *vocab_path, const char *vo
              "%s: has no token for byte 0x%02X; a byte-level vocabulary needs all 256", vocab_path,
              (unsigned)vocabulary_lacks(v));
     return place_merges(v, merges_path, merges_text, merges_size, vocab, &joined);
-}
-
-ol_status vocabulary_read(vocabulary *v, const char *folder)
-{
-    char vocab_path[PATH_MAX], merges_path[PATH_MAX];
-    OL_AUTO_FREE char *vocab = NULL, *merges = NULL;
-    size_t vocab_size = 0, merges_size = 0;
-
-    OL_TRY(ol_path_format(vocab_path, "%s/vocab.json", folder));
-    OL_TRY(ol_path_format(merges_path, "%s/merges.txt", folder));
-    OL_TRY(check_there(folder, vocab_path, merges_path));
-    OL_TRY(ol_read_file_within(vocab_path, VOCABULARY_BYTES, &vocab, &vocab_size));
-    OL_TRY(ol_read_file_within(merges_path, VOCABULARY_BYTES, &merges, &merges_size));
-    return vocabulary_parse(v, vocab_path, vocab, vocab_size, merges_path, merges, merges_size);
 }
 
 static size_t whole_slot(const vocabulary *v, const char *bytes, size_t n)

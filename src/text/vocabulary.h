@@ -51,12 +51,9 @@ typedef struct merge_place {
  *  Errors: OL_EDATA. */
 ol_status vocabulary_parse_json(const char *path, const char *text, size_t size, json_t **out);
 
-/** Read and check folder/vocab.json and folder/merges.txt. `v` is zero at first; finish it also
- *  after an error. Errors: as ol_tokenizer_load. */
-ol_status vocabulary_read(vocabulary *v, const char *folder);
-
-/** The same of texts in memory, called by those paths in messages. @param merges_text  cut into
- *  lines in place; ends in a NUL that its size does not count */
+/** Read and check the texts of vocab.json and merges.txt, called by those paths in messages. `v` is
+ *  zero at first; finish it also after an error. Errors: as ol_tokenizer_load.
+ *  @param merges_text  cut into lines in place; ends in a NUL that its size does not count */
 ol_status vocabulary_parse(vocabulary *v, const char *vocab_path, const char *vocab_text,
                            size_t vocab_size, const char *merges_path, char *merges_text,
                            size_t merges_size);
