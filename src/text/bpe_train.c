@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/text/bpe_train.h"
 
+#include <search.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +9,7 @@
 
 #include "bytes.h"
 #include "outerloop/base/file.h"  /* ol_write_file */
+#include "outerloop/base/size.h"  /* OL_ALLOCATE   */
 #include "outerloop/base/text.h"  /* ol_text       */
 #include "outerloop/text/split.h" /* ol_splitter   */
 
@@ -26,10 +28,9 @@ typedef struct pair {
 } pair;
 
 typedef struct trainer {
-    word *words; /* [n_words] */
-    size_t n_words, room;
-    uint32_t *index; /* [index_slots] word number + 1, by its bytes; 0: free */
-    size_t index_slots;
+    void *seen;   /* the words by their bytes: a tree of tsearch, which owns them */
+    word **words; /* [n_words] */
+    size_t n_words;
     int32_t *symbols;
     pair *pairs; /* [pair_slots], at most half full */
     size_t pair_slots, n_pairs;
@@ -37,44 +38,29 @@ typedef struct trainer {
     int n_chosen;
 } trainer;
 
-static uint64_t hash_bytes(const char *bytes, size_t n)
+static int by_bytes(const void *a, const void *b)
 {
-    uint64_t hash = 0xCBF29CE484222325u;
+    const word *x = a, *y = b;
 
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ (uint8_t)bytes[i]) * 0x100000001B3u;
-    return hash ^ hash >> 29;
+    return x->n_bytes != y->n_bytes ? (x->n_bytes > y->n_bytes) - (x->n_bytes < y->n_bytes)
+                                    : memcmp(x->bytes, y->bytes, x->n_bytes);
 }
 
-static uint32_t *find_word(const trainer *t, const char *bytes, size_t n)
+/* Count a piece once more, or for the first time. */
+static ol_status count_word(trainer *t, const char *bytes, size_t n)
 {
-    size_t slot = (size_t)hash_bytes(bytes, n) & (t->index_slots - 1);
+    word key = {.bytes = bytes, .n_bytes = (uint32_t)n};
+    word **found = tsearch(&key, &t->seen, by_bytes);
 
-    for (; t->index[slot]; slot = (slot + 1) & (t->index_slots - 1)) {
-        const word *w = &t->words[t->index[slot] - 1];
-
-        if (w->n_bytes == n && memcmp(w->bytes, bytes, n) == 0)
-            break;
+    OL_CHECK(found, OL_ENOMEM, "no memory for the pieces of a training text");
+    if (*found == &key) {
+        *found = NULL; /* where memory ends here, the tree keeps no address of this call */
+        OL_TRY(OL_GROW(t->words, t->n_words, "pieces of training text"));
+        OL_TRY(OL_ALLOCATE(*found, 1, "pieces of training text"));
+        **found = key;
+        t->words[t->n_words++] = *found;
     }
-    return &t->index[slot];
-}
-
-static ol_status grow_words(trainer *t)
-{
-    const size_t room = 2 * t->room + 4096;
-    word *words = realloc(t->words, room * sizeof *words);
-
-    OL_CHECK(words, OL_ENOMEM, "no memory for %zu pieces of training text", room);
-    t->words = words;
-    t->room = room;
-    free(t->index);
-    t->index_slots = 2;
-    while (t->index_slots < 2 * room)
-        t->index_slots *= 2;
-    t->index = calloc(t->index_slots, sizeof *t->index);
-    OL_CHECK(t->index, OL_ENOMEM, "no memory for %zu pieces of training text", room);
-    for (size_t i = 0; i < t->n_words; i++)
-        *find_word(t, words[i].bytes, words[i].n_bytes) = (uint32_t)(i + 1);
+    (*found)->count++;
     return OL_OK;
 }
 
@@ -84,19 +70,10 @@ static ol_status count_words(trainer *t, ol_splitter *splitter, const char *byte
 
     ol_splitter_start(splitter, bytes, n);
     for (const char *at = bytes;; at += length) {
-        uint32_t *found;
-
         OL_TRY(ol_splitter_next(splitter, &length));
         if (length == 0)
             return OL_OK;
-        if (t->n_words == t->room)
-            OL_TRY(grow_words(t));
-        found = find_word(t, at, length);
-        if (*found == 0) {
-            t->words[t->n_words] = (word){.bytes = at, .n_bytes = (uint32_t)length};
-            *found = (uint32_t)++t->n_words;
-        }
-        t->words[*found - 1].count++;
+        OL_TRY(count_word(t, at, length));
     }
 }
 
@@ -110,12 +87,12 @@ static ol_status spell_words(trainer *t)
     for (int id = 0; id < BYTES; id++)
         id_of[order[id]] = id;
     for (size_t i = 0; i < t->n_words; i++)
-        total += t->words[i].n_bytes;
+        total += t->words[i]->n_bytes;
     t->symbols = malloc((total + 1) * sizeof *t->symbols);
     OL_CHECK(t->symbols, OL_ENOMEM, "no memory for %zu bytes of training text", total);
     total = 0;
     for (size_t i = 0; i < t->n_words; i++) {
-        word *w = &t->words[i];
+        word *w = t->words[i];
 
         w->at = total;
         w->n = w->n_bytes;
@@ -202,7 +179,7 @@ static bool has_pair(const int32_t *s, uint32_t n, int32_t left, int32_t right)
 static ol_status apply_merge(trainer *t, int32_t left, int32_t right, int32_t result)
 {
     for (size_t i = 0; i < t->n_words; i++) {
-        word *w = &t->words[i];
+        word *w = t->words[i];
         int32_t *s = t->symbols + w->at;
         uint32_t kept = 0;
 
@@ -227,7 +204,7 @@ static ol_status choose_merges(trainer *t, size_t n, int vocab)
     OL_CHECK(t->chosen, OL_ENOMEM, "no memory for a vocabulary of %d", vocab);
     OL_TRY(grow_pairs(t));
     for (size_t i = 0; i < t->n_words; i++)
-        OL_TRY(count_pairs(t, &t->words[i], 1));
+        OL_TRY(count_pairs(t, t->words[i], 1));
     while (t->n_chosen < vocab - BYTES) {
         const pair *best = most_frequent(t);
 
@@ -310,8 +287,8 @@ static ol_status write_folder(const trainer *t, const char *folder)
 
 static void finish(trainer *t)
 {
+    tdestroy(t->seen, free);
     free(t->words);
-    free(t->index);
     free(t->symbols);
     free(t->pairs);
     free(t->chosen);
