@@ -15,6 +15,14 @@
 #define CHECK_LINE(cond, format, ...)                                                              \
     OL_CHECK(cond, OL_EDATA, "%s:%d: " format, path, line, ##__VA_ARGS__)
 
+/**
+ * Read all rows of a user's own file, .tsv or .jsonl (data/make.h). Either every row has options,
+ * its output among them, or none has.
+ * @param out  owned by the caller, ol_rows_finish; zero on error
+ * Errors: OL_EDATA with file and line, OL_ENOMEM.
+ */
+ol_status source_read(const char *path, ol_rows *out);
+
 /** Is the line UTF-8, without a byte order mark? */
 ol_status line_check(const char *path, int line, const char *text, size_t n);
 

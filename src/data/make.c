@@ -9,7 +9,7 @@
 #include "outerloop/base/file.h"
 #include "outerloop/base/rng.h"
 #include "outerloop/base/size.h" /* OL_ALLOCATE */
-#include "source.h"
+#include "lines.h"
 
 enum { TRAIN_K = 16384, TRAIN_SEED = 100, TEST_STREAM = 0, SHOT_STREAM = 1 };
 

@@ -128,7 +128,7 @@ static ol_status write_aside(const char *aside, const ol_checkpoint_spec *spec)
     ol_archive *archive;
     ol_status status, closed;
 
-    OL_TRY(ol_h5_create(aside, OL_SEAL_BYTES, &archive));
+    OL_TRY(ol_h5_open(aside, OL_H5_CREATE, OL_SEAL_BYTES, &archive));
     status = write_contents(archive, spec);
     closed = ol_archive_close(archive);
     OL_TRY(status != OL_OK ? status : closed);

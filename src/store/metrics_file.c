@@ -184,7 +184,7 @@ static ol_status copy(const ol_making *m, ol_archive **archive)
     OL_CHECK(n == 0 && close(out) == 0, OL_EIO, "%s: cannot copy to %s: %s", path, m->aside,
              strerror(errno));
     close(in);
-    return ol_h5_open_to_write(m->aside, archive);
+    return ol_h5_open(m->aside, OL_H5_CHANGE, 0, archive);
 }
 
 ol_status ol_metrics_make(void *making, void *answer)
