@@ -81,17 +81,6 @@ static size_t count_cells(const config_setting_t *grid)
     return cells;
 }
 
-static ol_status append_grid(struct reader *reader, const ol_conf_key *key,
-                             config_setting_t *setting, ol_text *text)
-{
-    OL_TRY(ol_text_format(text, "("));
-    for (int i = 0; i < config_setting_length(setting); i++) {
-        OL_TRY(ol_text_format(text, i > 0 ? ", " : ""));
-        OL_TRY(append_axis(reader, key, config_setting_get_elem(setting, (unsigned)i), text));
-    }
-    return ol_text_format(text, ")");
-}
-
 ol_status ol_conf_take_grid(struct reader *reader, const ol_conf_key *key,
                             config_setting_t *setting, const char *place)
 {
@@ -101,7 +90,12 @@ ol_status ol_conf_take_grid(struct reader *reader, const ol_conf_key *key,
     if (!is_list(setting))
         return ol_conf_mistake(reader->mistakes, place, "%s is a list of axes: %s = ( (...), ... )",
                                key->path, key->path);
-    OL_TRY(append_grid(reader, key, setting, &text));
+    OL_TRY(ol_text_format(&text, "("));
+    for (int i = 0; i < config_setting_length(setting); i++) {
+        OL_TRY(ol_text_format(&text, i > 0 ? ", " : ""));
+        OL_TRY(append_axis(reader, key, config_setting_get_elem(setting, (unsigned)i), &text));
+    }
+    OL_TRY(ol_text_format(&text, ")"));
     if (reader->mistakes->n > before)
         return OL_OK;
     if (count_cells(setting) > OL_CONF_CELLS)

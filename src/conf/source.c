@@ -110,13 +110,6 @@ ol_status ol_conf_widen(ol_text *out, const char *text, size_t size)
     return OL_OK;
 }
 
-static ol_status add_line(struct source *source, const char *file, int line)
-{
-    OL_TRY(OL_GROW(source->lines, source->n_lines, "lines of a job"));
-    source->lines[source->n_lines++] = (struct origin_line){file, line};
-    return OL_OK;
-}
-
 /* The name in an include line `   @include "NAME"`, or NULL; its length in *n. What may follow on
  * the line is left to *rest. */
 static const char *include_name(const char *at, const char *end, size_t *n, const char **rest)
@@ -145,25 +138,19 @@ static const char *include_name(const char *at, const char *end, size_t *n, cons
 static ol_status expand(struct source *source, const char *name, const char *text, size_t size,
                         int depth, ol_conf_mistakes *mistakes);
 
-/* Path of an included file: as it is when absolute, else beside the file that includes it. */
-static ol_status include_path(char path[PATH_MAX], const char *from, const char *name, size_t n)
-{
-    const char *slash = strrchr(from, '/');
-    const int folder = slash && name[0] != '/' ? (int)(slash + 1 - from) : 0;
-
-    return ol_path_format(path, "%.*s%.*s", folder, from, (int)n, name);
-}
-
+/* A file by its path as it is when absolute, else beside the file that includes it. */
 static ol_status include(struct source *source, const char *from, int line, const char *name,
                          size_t n, int depth, ol_conf_mistakes *mistakes)
 {
+    const char *slash = strrchr(from, '/');
+    const int folder = slash && name[0] != '/' ? (int)(slash + 1 - from) : 0;
     char place[PATH_MAX + 16], path[PATH_MAX];
     OL_AUTO_FREE char *text = NULL;
     size_t size;
     ol_status status;
 
     snprintf(place, sizeof place, "%s:%d", from, line);
-    OL_TRY(include_path(path, from, name, n));
+    OL_TRY(ol_path_format(path, "%.*s%.*s", folder, from, (int)n, name));
     if (depth == DEEPEST)
         return ol_conf_mistake(mistakes, place,
                                "@include \"%.*s\": %d files deep; does it include itself?", (int)n,
@@ -204,7 +191,8 @@ static ol_status expand_lines(struct source *source, const char *name, const cha
             at = at ? at + 1 : end;
             continue;
         }
-        OL_TRY(add_line(source, name, line));
+        OL_TRY(OL_GROW(source->lines, source->n_lines, "lines of a job"));
+        source->lines[source->n_lines++] = (struct origin_line){name, line};
         OL_TRY(append_line(&source->text, &at, end, &state));
     }
     if (state == STRING || state == BLOCK_COMMENT) {

@@ -138,23 +138,27 @@ static bool in_range(const ol_conf_key *key, double x)
            (key->open & OL_CONF_BELOW ? x < key->most : x <= key->most);
 }
 
-static bool whole(const ol_conf_key *key, const config_setting_t *setting, long long *x)
+/* Each of these: does it fit? Then it is put there. */
+static bool whole(const ol_conf_key *key, const config_setting_t *setting, int64_t *out)
 {
     const int type = config_setting_type(setting);
 
-    if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
+    if ((type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) ||
+        !in_range(key, (double)integer(setting)))
         return false;
-    *x = integer(setting);
-    return in_range(key, (double)*x);
+    *out = integer(setting);
+    return true;
 }
 
-static bool real(const ol_conf_key *key, const config_setting_t *setting, double *x)
+static bool real(const ol_conf_key *key, const config_setting_t *setting, double *out)
 {
-    if (!config_setting_is_number(setting))
+    const bool is_float = config_setting_type(setting) == CONFIG_TYPE_FLOAT;
+    const double x = is_float ? config_setting_get_float(setting) : (double)integer(setting);
+
+    if (!config_setting_is_number(setting) || !isfinite(x) || !in_range(key, x))
         return false;
-    *x = config_setting_type(setting) == CONFIG_TYPE_FLOAT ? config_setting_get_float(setting)
-                                                           : (double)integer(setting);
-    return isfinite(*x) && in_range(key, *x);
+    *out = x;
+    return true;
 }
 
 static bool word(const ol_conf_key *key, const config_setting_t *setting, int *index)
@@ -224,7 +228,7 @@ static ol_status assign_ints(const ol_conf_key *key, const config_setting_t *set
     if (too_long(key, setting, OL_CONF_LIST, place, mistakes))
         return OL_OK;
     for (; read.n < items(setting); read.n++) {
-        long long x;
+        int64_t x;
 
         if (!whole(key, item(setting, read.n), &x))
             return refuse(key, item(setting, read.n), place, mistakes);
@@ -296,7 +300,7 @@ ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting
                          void *values, ol_conf_mistakes *mistakes)
 {
     void *const at = field(key, values);
-    long long x = 0;
+    int64_t x = 0;
     bool fits = false;
 
     switch (key->type) {
@@ -306,18 +310,11 @@ ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting
             *(int *)at = (int)x;
         break;
     case OL_CONF_LONG:
-        fits = whole(key, setting, &x);
-        if (fits)
-            *(int64_t *)at = x;
+        fits = whole(key, setting, at);
         break;
-    case OL_CONF_REAL: {
-        double r = 0;
-
-        fits = real(key, setting, &r);
-        if (fits)
-            *(double *)at = r;
+    case OL_CONF_REAL:
+        fits = real(key, setting, at);
         break;
-    }
     case OL_CONF_BOOL:
         fits = config_setting_type(setting) == CONFIG_TYPE_BOOL;
         if (fits)

@@ -64,16 +64,6 @@ static ol_status check_spec(const ol_make_spec *spec)
     return OL_OK;
 }
 
-static ol_status leave_out_repeats(maker *m, ol_made *made)
-{
-    const int n = m->rows.n;
-
-    OL_TRY(ol_rows_drop_repeats(&m->rows));
-    made->rows = m->rows.n;
-    made->repeats = n - m->rows.n;
-    return OL_OK;
-}
-
 static int label_of(const maker *m, const ol_row *row)
 {
     int i = 0;
@@ -208,24 +198,19 @@ static ol_status add_name(json_t *setting, const char *path, const char *key, co
     return OL_OK;
 }
 
-static ol_status read_setting(const char *path, json_t **out)
-{
-    json_error_t error;
-
-    *out = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    OL_CHECK(*out, OL_EDATA, "%s:%d: not JSON: %s", path, error.line, error.text);
-    return OL_OK;
-}
-
 /* The setting as it will be: what is there, or a new one. */
 static ol_status plan_setting(const ol_make_spec *spec, const char *path, ol_made *made,
                               json_t **out)
 {
     OL_AUTO(ol_setting_finish) ol_setting lists = {0};
+    json_error_t error;
 
     made->setting_is_new = !ol_path_exists(path);
-    if (!made->setting_is_new)
-        return read_setting(path, out);
+    if (!made->setting_is_new) {
+        *out = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+        OL_CHECK(*out, OL_EDATA, "%s:%d: not JSON: %s", path, error.line, error.text);
+        return OL_OK;
+    }
     *out = json_pack("{s:[], s:[]}", "train", "test");
     OL_CHECK(*out, OL_ENOMEM, "%s: no memory for it", path);
     if (!spec->train_from)
@@ -270,7 +255,10 @@ ol_status ol_task_make(const ol_make_spec *spec, ol_made *made)
     *made = (ol_made){0};
     OL_TRY(check_spec(spec));
     OL_TRY(source_read(spec->file, &m.rows));
-    OL_TRY(leave_out_repeats(&m, made));
+    made->repeats = m.rows.n;
+    OL_TRY(ol_rows_drop_repeats(&m.rows));
+    made->rows = m.rows.n;
+    made->repeats -= m.rows.n;
     OL_TRY(find_labels(&m));
     if (!spec->train)
         OL_TRY(plan_target(&m));

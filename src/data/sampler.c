@@ -345,31 +345,24 @@ static void prompt_views(const ol_sampler *s, const ol_episode_rows *rows, int i
     views[shots] = view_of(s, task, rows->targets[i], shots == 0);
 }
 
-static ol_status build(const ol_sampler *s, const ol_episode_rows *rows, ol_example_view *views,
-                       ol_episode *out)
+ol_status ol_sampler_draw(const ol_sampler *s, uint32_t step, int N, int n, ol_episode *out)
 {
     const int shots = s->prompt.shots;
+    OL_AUTO_FREE ol_example_view *views = NULL;
+    OL_AUTO(ol_episode_rows_finish) ol_episode_rows rows = {0};
     OL_AUTO_TOKENS scratch = {0};
 
-    for (int i = 0; i < rows->prompts; i++) {
-        prompt_views(s, rows, i, views);
+    ol_batch_clear(&out->support);
+    ol_batch_clear(&out->query);
+    OL_TRY(OL_ALLOCATE(views, shots + 1, "examples"));
+    OL_TRY(ol_sampler_rows(s, step, N, n, &rows));
+    out->task = rows.task;
+    for (int i = 0; i < rows.prompts; i++) {
+        prompt_views(s, &rows, i, views);
         OL_TRY(ol_prompt_append(&s->prompt, views, shots, &views[shots], &scratch,
                                 i < s->support ? &out->support : &out->query));
     }
     return OL_OK;
-}
-
-ol_status ol_sampler_draw(const ol_sampler *sampler, uint32_t step, int N, int n, ol_episode *out)
-{
-    OL_AUTO_FREE ol_example_view *views = NULL;
-    OL_AUTO(ol_episode_rows_finish) ol_episode_rows rows = {0};
-
-    ol_batch_clear(&out->support);
-    ol_batch_clear(&out->query);
-    OL_TRY(OL_ALLOCATE(views, sampler->prompt.shots + 1, "examples"));
-    OL_TRY(ol_sampler_rows(sampler, step, N, n, &rows));
-    out->task = rows.task;
-    return build(sampler, &rows, views, out);
 }
 
 ol_status ol_sampler_cost(const ol_sampler *s, uint32_t step, int N, int n, ol_episode_cost *out)

@@ -351,14 +351,18 @@ static void count_row(ol_target *t, const ol_example *example, const ol_example_
     ol_cut_example(&t->cut, input + longest, (channel ? view->n_tail : view->n_lead) + longest);
 }
 
-static ol_status append_row(ol_target *t, const ol_row *row, ol_example *examples, ol_batch *out)
+ol_status ol_target_row_prompts(ol_target *t, int number, ol_batch *out)
 {
+    const ol_row *row = &t->test.rows[number];
     const bool first = t->prompt.shots == 0;
+    OL_AUTO_FREE ol_example *examples = NULL;
     ol_example_view view = {0};
     size_t longest = 0;
     int n;
     char **options = options_of(t, row, &n);
 
+    assert(0 <= number && number < t->test.n);
+    OL_TRY(OL_ALLOCATE(examples, n, "options"));
     OL_TRY(tokenize_row(t, row, n, options, examples, &longest));
     for (int i = 0; i < n; i++) {
         if (!ol_prompt_view(&t->prompt, t->row_pool.ids, &examples[i], first, longest, &view))
@@ -369,14 +373,6 @@ static ol_status append_row(ol_target *t, const ol_row *row, ol_example *example
             count_row(t, &examples[i], &view, longest);
     }
     return OL_OK;
-}
-
-ol_status ol_target_row_prompts(ol_target *target, int row, ol_batch *out)
-{
-    OL_AUTO_FREE ol_example *examples = NULL;
-
-    OL_TRY(OL_ALLOCATE(examples, ol_target_options(target, row), "options"));
-    return append_row(target, &target->test.rows[row], examples, out);
 }
 
 /* One option of one row, on the way to its null prompt. */

@@ -194,11 +194,6 @@ ol_status ol_checkpoint_write_as(const char *path, const ol_checkpoint_spec *spe
     return write_whole(folder, path, spec);
 }
 
-bool ol_checkpoint_is_one(const char *path)
-{
-    return ol_seal_is_there(path);
-}
-
 struct ol_checkpoint {
     ol_archive *archive;
     ol_seal seal;
@@ -228,22 +223,16 @@ static ol_status read_head(ol_checkpoint *checkpoint)
     return OL_OK;
 }
 
-/* Whether the file is as it was written; that it means no harm is for ol_archive_open to find. */
-static ol_status open_sealed(const char *path, ol_checkpoint *checkpoint)
-{
-    OL_TRY(ol_seal_read(path, &checkpoint->seal));
-    OL_TRY(ol_seal_check(path, &checkpoint->seal));
-    OL_TRY(ol_archive_open(path, &checkpoint->archive));
-    return read_head(checkpoint);
-}
-
 ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out)
 {
     OL_AUTO_CHECKPOINT *checkpoint = calloc(1, sizeof *checkpoint);
 
     *out = NULL;
     OL_CHECK(checkpoint, OL_ENOMEM, "%s: no memory to open the checkpoint", path);
-    OL_TRY(open_sealed(path, checkpoint));
+    OL_TRY(ol_seal_read(path, &checkpoint->seal)); /* is it as it was written? */
+    OL_TRY(ol_seal_check(path, &checkpoint->seal));
+    OL_TRY(ol_archive_open(path, &checkpoint->archive)); /* and does it mean no harm? */
+    OL_TRY(read_head(checkpoint));
     return OL_GIVE(out, checkpoint);
 }
 

@@ -53,14 +53,6 @@ static ol_status chain_read(const ol_archive *archive, const char *table, chain 
     return OL_OK;
 }
 
-static ol_status chain_write(ol_archive *archive, const char *table, const chain *c)
-{
-    char text[64];
-
-    snprintf(text, sizeof text, "%" PRId64 " %s", c->rows, c->digest);
-    return ol_archive_set_text(archive, table, rows_attribute, text);
-}
-
 static const char *or_empty(const char *text)
 {
     return text ? text : "";
@@ -143,6 +135,7 @@ static ol_status fill_table(ol_archive *archive, const ol_table_spec *spec, cons
     OL_AUTO_FREE ol_cell *cells = calloc(OL_BLOCK_ROWS * (size_t)spec->n, sizeof *cells);
     OL_AUTO_FREE json_t **json = calloc(OL_BLOCK_ROWS, sizeof *json);
     block b = {.spec = spec, .cells = cells, .json = json};
+    char said[64];
     int64_t rows = 0;
     chain c = chain_start;
 
@@ -153,7 +146,8 @@ static ol_status fill_table(ol_archive *archive, const ol_table_spec *spec, cons
     OL_CHECK(c.rows == rows, OL_EDATA, "%s: %s: has %" PRId64 " rows, and says %" PRId64,
              archive->path, spec->path, rows, c.rows);
     OL_TRY(write_lines(archive, lines, table, &b, &c));
-    return chain_write(archive, spec->path, &c);
+    snprintf(said, sizeof said, "%" PRId64 " %s", c.rows, c.digest);
+    return ol_archive_set_text(archive, spec->path, rows_attribute, said);
 }
 
 /* The file without rows. */

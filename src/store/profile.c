@@ -69,6 +69,9 @@ static int compare_addresses(const void *a, const void *b)
 enum { SPACE = 0x01, TYPE = 0x03, LAYOUT = 0x08, PIPELINE = 0x0b };
 #define ONCE (1u << SPACE | 1u << TYPE | 1u << LAYOUT | 1u << PIPELINE)
 
+/* Nothing, a comment, times of two kinds, and how a group was to grow. */
+#define IGNORED (1u << 0x00 | 1u << 0x0d | 1u << 0x0e | 1u << 0x12 | 1u << 0x0a)
+
 /* Each object has one name, so that no walk goes in circles. */
 static ol_status meet(ol_profile *p, uint64_t address)
 {
@@ -175,13 +178,6 @@ static ol_status read_new_group(const ol_profile *p, ol_profile_bytes m, struct 
     return OL_OK;
 }
 
-static ol_status keep_link(ol_profile_bytes m, struct object *o)
-{
-    OL_TRY(OL_GROW(o->links, o->n_links, "members of a group"));
-    o->links[o->n_links++] = m;
-    return OL_OK;
-}
-
 /* One message. Kinds that are not here belong to what is not read: shared and dense storage (15,
  * 21), drivers (20). */
 static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes m, struct object *o)
@@ -191,13 +187,9 @@ static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes 
     if (o->has & bit & ONCE)
         return ol_profile_refuse(p, "has a header with a part that is unknown or there twice");
     o->has |= bit;
-    switch (message) {
-    case 0x00: /* nothing */
-    case 0x0d: /* a comment */
-    case 0x0e: /* times */
-    case 0x12:
-    case 0x0a: /* how a group was to grow */
+    if (bit & IGNORED)
         return OL_OK;
+    switch (message) {
     case SPACE:
         return ol_profile_read_space(p, m, &o->space);
     case TYPE:
@@ -208,7 +200,9 @@ static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes 
     case 0x02:
         return read_new_group(p, m, o);
     case 0x06:
-        return keep_link(m, o);
+        OL_TRY(OL_GROW(o->links, o->n_links, "members of a group"));
+        o->links[o->n_links++] = m;
+        return OL_OK;
     case 0x07:
         return ol_profile_refuse(p, "keeps its values in other files, which is not read");
     case LAYOUT:

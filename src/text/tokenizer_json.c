@@ -168,19 +168,10 @@ static ol_status check_bytes(vocabulary *v, const part *p, json_t *vocab)
     return OL_OK;
 }
 
-static ol_status check_dropout(const part *p)
-{
-    const json_t *dropout = json_object_get(p->json, "dropout");
-
-    OL_CHECK(!dropout || json_is_null(dropout) ||
-                 (json_is_number(dropout) && json_number_value(dropout) == 0),
-             OL_EDATA, "%s: \"dropout\" is not supported", p->where);
-    return OL_OK;
-}
-
 static ol_status read_model(tokenizer_parts *parts, const char *path, const json_t *root)
 {
     part p = {.json = json_object_get(root, "model")};
+    const json_t *dropout = json_object_get(p.json, "dropout");
     json_t *vocab = json_object_get(p.json, "vocab");
     vocabulary *v = &parts->vocabulary;
     bool whole = false;
@@ -193,7 +184,9 @@ static ol_status read_model(tokenizer_parts *parts, const char *path, const json
     OL_TRY(CHECK_MEMBERS(&p, "type", "dropout", "unk_token", "continuing_subword_prefix",
                          "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges",
                          "vocab", "merges"));
-    OL_TRY(check_dropout(&p));
+    OL_CHECK(!dropout || json_is_null(dropout) ||
+                 (json_is_number(dropout) && json_number_value(dropout) == 0),
+             OL_EDATA, "%s: \"dropout\" is not supported", p.where);
     OL_TRY(refuse_text(&p, "continuing_subword_prefix"));
     OL_TRY(refuse_text(&p, "end_of_word_suffix"));
     OL_TRY(read_flag(&p, "ignore_merges", false, &whole));

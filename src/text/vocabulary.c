@@ -195,22 +195,16 @@ static ol_status place_merge(vocabulary *v, const char *path, int line, char *te
                             joined);
 }
 
-static size_t count_lines(const char *text, size_t size)
-{
-    size_t lines = 1;
-
-    for (size_t i = 0; i < size; i++)
-        lines += text[i] == '\n';
-    return lines;
-}
-
 static ol_status place_merges(vocabulary *v, const char *path, char *text, size_t size,
                               json_t *vocab, ol_text *joined)
 {
     const size_t valid = ol_utf8_valid(text, size);
+    size_t lines = 1;
     int line = 1;
 
-    OL_TRY(vocabulary_start_merges(v, path, count_lines(text, size)));
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    OL_TRY(vocabulary_start_merges(v, path, lines));
     for (char *at = text; at < text + size; line++) {
         char *end = memchr(at, '\n', (size_t)(text + size - at));
 
