@@ -59,6 +59,26 @@ ol_status ol_text_real(ol_text *text, double x)
     return ol_text_append(text, digits, strlen(digits));
 }
 
+size_t ol_text_space(const char *bytes, size_t n, bool end)
+{
+    static const char *const wide[] = {
+        "\xC2\x85",     "\xC2\xA0",     "\xE1\x9A\x80", "\xE2\x80\x80", "\xE2\x80\x81",
+        "\xE2\x80\x82", "\xE2\x80\x83", "\xE2\x80\x84", "\xE2\x80\x85", "\xE2\x80\x86",
+        "\xE2\x80\x87", "\xE2\x80\x88", "\xE2\x80\x89", "\xE2\x80\x8A", "\xE2\x80\xA8",
+        "\xE2\x80\xA9", "\xE2\x80\xAF", "\xE2\x81\x9F", "\xE3\x80\x80"};
+    const char at = n > 0 ? bytes[end ? n - 1 : 0] : '\0';
+
+    if (at == ' ' || (at >= '\t' && at <= '\r'))
+        return 1;
+    for (size_t i = 0; (unsigned char)at >= 0x80 && i < sizeof wide / sizeof *wide; i++) {
+        const size_t w = strlen(wide[i]);
+
+        if (n >= w && memcmp(end ? bytes + n - w : bytes, wide[i], w) == 0)
+            return w;
+    }
+    return 0;
+}
+
 void ol_text_plain(char *text, size_t n)
 {
     unsigned char *s = (unsigned char *)text;

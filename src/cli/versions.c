@@ -4,7 +4,7 @@
 #include "outerloop/comm/comm.h"
 #include "outerloop/kernel/gemm.h"
 #include "outerloop/run/run.h"
-#include "outerloop/store/library.h"
+#include "outerloop/store/archive.h"
 
 void ol_cli_versions(FILE *out)
 {

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "internal.h"
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 
 size_t ol_conf_find(ol_conf_table table, const char *path)
 {
@@ -42,22 +43,20 @@ void ol_conf_place(const struct reader *reader, const config_setting_t *setting,
 /* True when keys lie below `path`. */
 static bool is_group(ol_conf_table table, const char *path)
 {
-    const size_t n = strlen(path);
-
     for (size_t i = 0; i < table.n; i++)
-        if (strncmp(table.keys[i].path, path, n) == 0 && table.keys[i].path[n] == '.')
+        if (is_below(table.keys[i].path, path))
             return true;
     return false;
 }
 
-static void unknown_key(struct reader *reader, const char *path, const char *place)
+static ol_status unknown_key(struct reader *reader, const char *path, const char *place)
 {
     char near[NEAREST];
 
     ol_conf_nearest(reader->table, path, near);
-    ol_conf_mistake(reader->mistakes, place, "unknown key %s%s%s%s", path,
-                    near[0] ? "; did you mean " : "; outerloop reference lists them all", near,
-                    near[0] ? "?" : "");
+    return ol_conf_mistake(reader->mistakes, place, "unknown key %s%s%s%s", path,
+                           near[0] ? "; did you mean " : "; outerloop reference lists them all",
+                           near, near[0] ? "?" : "");
 }
 
 static ol_status remember(ol_conf *conf, size_t key, const char *origin)
@@ -88,10 +87,7 @@ static ol_status take_members(struct reader *reader, const char *prefix, config_
 /* May a variant say this key? */
 static bool may_vary(ol_conf_table table, const char *path)
 {
-    const size_t n = strlen(table.below);
-
-    return (strncmp(path, table.below, n) == 0 && path[n] == '.') ||
-           (table.also && strcmp(path, table.also) == 0);
+    return is_below(path, table.below) || (table.also && strcmp(path, table.also) == 0);
 }
 
 static ol_status take_key(struct reader *reader, size_t key, config_setting_t *setting,
@@ -120,32 +116,26 @@ ol_status ol_conf_take(struct reader *reader, const char *path, config_setting_t
     if (key < reader->table.n)
         return take_key(reader, key, setting, place);
     if (is_group(reader->table, path)) {
-        if (!config_setting_is_group(setting)) {
-            ol_conf_mistake(reader->mistakes, place, "%s is a group: write %s = { ... }", path,
-                            path);
-            return OL_OK;
-        }
+        if (!config_setting_is_group(setting))
+            return ol_conf_mistake(reader->mistakes, place, "%s is a group: write %s = { ... }",
+                                   path, path);
         snprintf(prefix, sizeof prefix, "%s.", path);
         return take_members(reader, prefix, setting);
     }
-    if (!reader->own && reader->table.list && strcmp(path, reader->table.list) == 0) {
-        if (!config_setting_is_list(setting)) {
-            ol_conf_mistake(reader->mistakes, place,
-                            "%s is a list of groups: write %s = ( { name = \"...\"; ... }, ... )",
-                            path, path);
-            return OL_OK;
-        }
-        reader->list = setting;
-        reader->list_in = reader->source;
-        reader->list_set = reader->set;
-        return OL_OK;
-    }
-    unknown_key(reader, path, place);
+    if (reader->own || !reader->table.list || strcmp(path, reader->table.list) != 0)
+        return unknown_key(reader, path, place);
+    if (!config_setting_is_list(setting))
+        return ol_conf_mistake(
+            reader->mistakes, place,
+            "%s is a list of groups: write %s = ( { name = \"...\"; ... }, ... )", path, path);
+    reader->list = setting;
+    reader->list_in = reader->source;
+    reader->list_set = reader->set;
     return OL_OK;
 }
 
 /* Why libconfig refused a text, in words, with the line. */
-static void syntax_mistake(struct reader *reader, const config_t *config)
+static ol_status syntax_mistake(struct reader *reader, const config_t *config)
 {
     char place[PATH_MAX];
     const unsigned line = (unsigned)config_error_line(config);
@@ -162,7 +152,7 @@ static void syntax_mistake(struct reader *reader, const config_t *config)
     if (dot && isalpha((unsigned char)said[0]))
         why = "dotted keys are for --set; in a file write group = { key = value; }";
     ol_conf_source_place(reader->source, line, place);
-    ol_conf_mistake(reader->mistakes, place, "%s, near: %.*s", why, n, said);
+    return ol_conf_mistake(reader->mistakes, place, "%s, near: %.*s", why, n, said);
 }
 
 static ol_status take_source(struct reader *reader, config_t *config, const struct source *source)
@@ -170,19 +160,17 @@ static ol_status take_source(struct reader *reader, config_t *config, const stru
     reader->source = source;
     if (reader->mistakes->n > 0)
         return OL_OK; /* an include is missing: what it would say cannot be judged */
-    if (!config_read_string(config, source->text.data)) {
-        syntax_mistake(reader, config);
-        return OL_OK;
-    }
-    return take_members(reader, "", config_root_setting(config));
+    return config_read_string(config, source->text.data)
+               ? take_members(reader, "", config_root_setting(config))
+               : syntax_mistake(reader, config);
 }
 
 /* What follows "list." in a --set for one variant; NULL for any other. */
 static const char *below_list(const struct reader *reader, const char *set)
 {
-    const size_t n = reader->table.list ? strlen(reader->table.list) : 0;
+    const char *list = reader->table.list;
 
-    return n > 0 && strncmp(set, reader->table.list, n) == 0 && set[n] == '.' ? set + n + 1 : NULL;
+    return list && is_below(set, list) ? set + strlen(list) + 1 : NULL;
 }
 
 /* One --set; that of a variant is only parsed, as the variants are not there yet. */
@@ -194,20 +182,18 @@ static ol_status take_set(struct reader *reader, config_t *config, const char *s
 
     reader->source = NULL;
     reader->set = set;
-    if (!equals || equals == set || equals - set >= LONGEST_PATH) {
-        ol_conf_mistake(reader->mistakes, "--set", "\"%s\" is not of the form path=value", set);
-        return OL_OK;
-    }
+    if (!equals || equals == set || equals - set >= LONGEST_PATH)
+        return ol_conf_mistake(reader->mistakes, "--set", "\"%s\" is not of the form path=value",
+                               set);
     snprintf(path, sizeof path, "%.*s", (int)(equals - set), set);
     OL_TRY(ol_conf_parse_set(config, equals + 1, &parsed));
-    if (!parsed) {
-        ol_conf_mistake(reader->mistakes, "--set",
-                        equals[1] == '[' ? "%s: the value is not libconfig's syntax; a list is "
-                                           "written --set '%s=[\"a\", \"b\"]' or [1, 2]"
-                                         : "%s: the value is not libconfig's syntax",
-                        set, path);
-        return OL_OK;
-    }
+    if (!parsed)
+        return ol_conf_mistake(reader->mistakes, "--set",
+                               equals[1] == '['
+                                   ? "%s: the value is not libconfig's syntax; a list is "
+                                     "written --set '%s=[\"a\", \"b\"]' or [1, 2]"
+                                   : "%s: the value is not libconfig's syntax",
+                               set, path);
     if (below_list(reader, set))
         return OL_OK;
     return ol_conf_take(reader, path, config_setting_get_elem(config_root_setting(config), 0));
@@ -215,24 +201,20 @@ static ol_status take_set(struct reader *reader, config_t *config, const char *s
 
 static ol_status set_defaults(struct reader *reader)
 {
-    ol_status status = OL_OK;
-
     assert(reader->table.n <= OL_CONF_KEYS);
-    memset(reader->values, 0, reader->table.size);
-    for (size_t i = 0; i < reader->table.n && status == OL_OK; i++) {
+    for (size_t i = 0; i < reader->table.n; i++) {
         const ol_conf_key *key = &reader->table.keys[i];
+        OL_AUTO_CONFIG config;
         bool parsed = false;
-        config_t config;
 
         config_init(&config);
-        status = ol_conf_parse_set(&config, key->preset, &parsed);
-        if (status == OL_OK && parsed)
-            status = ol_conf_assign(key, config_setting_get_elem(config_root_setting(&config), 0),
-                                    "default", reader->values, reader->mistakes);
-        assert(status != OL_OK || (parsed && reader->mistakes->n == 0));
-        config_destroy(&config);
+        OL_TRY(ol_conf_parse_set(&config, key->preset, &parsed));
+        assert(parsed);
+        OL_TRY(ol_conf_assign(key, config_setting_get_elem(config_root_setting(&config), 0),
+                              "default", reader->values, reader->mistakes));
     }
-    return status;
+    assert(reader->mistakes->n == 0);
+    return OL_OK;
 }
 
 static ol_status new_conf(ol_conf_table table, ol_conf **conf)
@@ -245,57 +227,56 @@ static ol_status new_conf(ol_conf_table table, ol_conf **conf)
 
 ol_status ol_conf_fork(const ol_conf *conf, const void *values, void *copy, ol_conf **fork)
 {
-    ol_status status;
+    OL_AUTO(ol_conf_drop) ol_conf *made = NULL;
 
+    *fork = NULL;
     memset(copy, 0, conf->table.size);
-    OL_TRY(new_conf(conf->table, fork));
-    memcpy((*fork)->own, conf->own, sizeof conf->own);
-    status = ol_conf_copy(conf->table, values, copy);
-    for (size_t i = 0; i < conf->table.n && status == OL_OK; i++)
+    OL_TRY(new_conf(conf->table, &made));
+    memcpy(made->own, conf->own, sizeof conf->own);
+    for (size_t i = 0; i < conf->table.n; i++)
         if (conf->origin[i])
-            status = remember(*fork, i, conf->origin[i]);
-    if (status != OL_OK) {
-        ol_conf_finish(conf->table, copy);
-        ol_conf_destroy(*fork);
-        *fork = NULL;
-    }
-    return status;
+            OL_TRY(remember(made, i, conf->origin[i]));
+    OL_TRY(ol_conf_copy(conf->table, values, copy));
+    return OL_GIVE(fork, made);
+}
+
+ol_status ol_conf_lay_over(const struct reader *reader, struct variant *variant,
+                           struct reader *inner)
+{
+    variant->values = calloc(1, reader->table.size);
+    OL_CHECK(variant->values, OL_ENOMEM, "no memory for a job");
+    OL_TRY(ol_conf_fork(reader->conf, reader->values, variant->values, &variant->conf));
+    *inner = *reader;
+    inner->values = variant->values;
+    inner->conf = variant->conf;
+    inner->own = true;
+    return OL_OK;
 }
 
 /* Is that a group with keys that a variant may say? */
 static bool is_variable(ol_conf_table table, const char *group)
 {
-    const size_t n = strlen(group);
-
-    return strcmp(group, table.below) == 0 ||
-           (table.also && strncmp(table.also, group, n) == 0 && table.also[n] == '.');
+    return strcmp(group, table.below) == 0 || (table.also && is_below(table.also, group));
 }
 
 /* One group of the list: its name, and its keys over a copy of the values read so far. */
 static ol_status take_variant(struct reader *reader, config_setting_t *group,
                               struct variant *variant)
 {
-    struct reader inner = *reader;
+    struct reader inner;
     const char *name = NULL;
     char place[PATH_MAX];
 
     ol_conf_place(reader, group, place);
-    if (!config_setting_is_group(group) || !config_setting_lookup_string(group, "name", &name)) {
-        ol_conf_mistake(reader->mistakes, place,
-                        "each item of %s is a group with a name: "
-                        "{ name = \"...\"; %s = { ... }; }",
-                        reader->table.list, reader->table.below);
-        return OL_OK;
-    }
+    if (!config_setting_is_group(group) || !config_setting_lookup_string(group, "name", &name))
+        return ol_conf_mistake(reader->mistakes, place,
+                               "each item of %s is a group with a name: "
+                               "{ name = \"...\"; %s = { ... }; }",
+                               reader->table.list, reader->table.below);
     variant->name = strdup(name);
     variant->place = strdup(place);
-    variant->values = calloc(1, reader->table.size);
-    OL_CHECK(variant->name && variant->place && variant->values, OL_ENOMEM, "no memory for %s",
-             reader->table.list);
-    OL_TRY(ol_conf_fork(reader->conf, reader->values, variant->values, &variant->conf));
-    inner.values = variant->values;
-    inner.conf = variant->conf;
-    inner.own = true;
+    OL_CHECK(variant->name && variant->place, OL_ENOMEM, "no memory for %s", reader->table.list);
+    OL_TRY(ol_conf_lay_over(reader, variant, &inner));
     for (int i = 0; i < config_setting_length(group); i++) {
         config_setting_t *member = config_setting_get_elem(group, (unsigned)i);
 
@@ -330,43 +311,40 @@ static ol_status take_variants(struct reader *reader)
     return OL_OK;
 }
 
-/* The variant that `rest` ("NAME.below.key=value") speaks of, or NULL; *path is then what follows. */
+/* The variant that `rest` ("NAME.below.key=value") speaks of, or NULL; *path is then what follows.
+ * All have names: this is asked where the file has no mistakes. */
 static struct variant *find_variant(ol_conf *conf, const char *rest, const char **path)
 {
-    for (size_t i = 0; i < conf->n_variants; i++) {
-        const char *name = conf->variants[i].name;
-        const size_t n = name ? strlen(name) : 0;
-
-        if (n > 0 && strncmp(rest, name, n) == 0 && rest[n] == '.') {
-            *path = rest + n + 1;
+    for (size_t i = 0; i < conf->n_variants; i++)
+        if (is_below(rest, conf->variants[i].name)) {
+            *path = rest + strlen(conf->variants[i].name) + 1;
             return &conf->variants[i];
         }
-    }
     return NULL;
 }
 
-/* The name that `rest`, which find_variant does not know, meant; NULL when none is near. */
-static const char *nearest_variant(const struct reader *reader, const char *rest)
+/* A mistake: find_variant does not know what `rest` speaks of. Told is the nearest name, or all. */
+static ol_status unknown_variant(const struct reader *reader, const char *place, const char *rest)
 {
     const ol_conf *conf = reader->conf;
+    OL_AUTO_FREE const char **names = NULL;
+    OL_AUTO_TEXT known = {0};
     char end[LONGEST_PATH], name[LONGEST_PATH];
-    const char *nearest = NULL, *below;
-    size_t best = SIZE_MAX;
+    const char *near, *below;
 
     snprintf(end, sizeof end, ".%s", reader->table.below);
     below = strstr(rest, end);
     snprintf(name, sizeof name, "%.*s", (int)(below ? (size_t)(below - rest) : strcspn(rest, ".=")),
              rest);
+    OL_TRY(OL_ALLOCATE(names, conf->n_variants, reader->table.list));
     for (size_t i = 0; i < conf->n_variants; i++) {
-        const size_t distance =
-            conf->variants[i].name ? ol_text_distance(name, conf->variants[i].name) : SIZE_MAX;
-
-        if (distance <= strlen(name) / 2 && distance < best) {
-            best = distance;
-            nearest = conf->variants[i].name;
-        }
+        names[i] = conf->variants[i].name;
+        OL_TRY(ol_text_format(&known, "%s%s", i > 0 ? ", " : "; there: ", names[i]));
     }
-    return nearest;
+    near = ol_text_nearest(name, names, conf->n_variants);
+    return ol_conf_mistake(reader->mistakes, place, "%s has nothing of that name%s%s%s%s",
+                           reader->table.list, near ? "; did you mean \"" : "", near ? near : "",
+                           near ? "\"?" : "", near || !known.data ? "" : known.data);
 }
 
 /* --set list.NAME.below.key=value */
@@ -380,26 +358,12 @@ static ol_status take_variant_set(struct reader *reader, config_t *config, const
     inner.source = NULL;
     inner.set = set;
     ol_conf_place(&inner, NULL, place);
-    if (!variant) {
-        const char *near = nearest_variant(reader, below_list(reader, set));
-        const ol_conf *conf = reader->conf;
-        OL_AUTO_TEXT known = {0};
-
-        for (size_t i = 0; i < conf->n_variants; i++)
-            if (conf->variants[i].name)
-                ol_text_format(&known, "%s%s",
-                               known.size > 0 ? ", " : "; there: ", conf->variants[i].name);
-        ol_conf_mistake(reader->mistakes, place, "%s has nothing of that name%s%s%s%s",
-                        reader->table.list, near ? "; did you mean \"" : "", near ? near : "",
-                        near ? "\"?" : "", near || !known.data ? "" : known.data);
-        return OL_OK;
-    }
+    if (!variant)
+        return unknown_variant(reader, place, below_list(reader, set));
     snprintf(group, sizeof group, "%.*s", (int)strcspn(path, ".="), path);
-    if (!is_variable(reader->table, group)) {
-        ol_conf_mistake(reader->mistakes, place, "of %s \"%s\" only %s can be set",
-                        reader->table.list, variant->name, reader->table.below);
-        return OL_OK;
-    }
+    if (!is_variable(reader->table, group))
+        return ol_conf_mistake(reader->mistakes, place, "of %s \"%s\" only %s can be set",
+                               reader->table.list, variant->name, reader->table.below);
     snprintf(key, sizeof key, "%.*s", (int)strcspn(path, "="), path);
     inner.values = variant->values;
     inner.conf = variant->conf;
@@ -427,8 +391,8 @@ ol_status ol_conf_read_text(ol_conf_table table, const char *name, const char *t
 {
     ol_conf_mistakes mistakes = {0};
     struct reader reader = {.table = table, .values = values, .mistakes = &mistakes};
-    struct source source = {0};
-    config_t *configs = calloc(n_sets + 1, sizeof *configs);
+    OL_AUTO(ol_conf_source_finish) struct source source = {0};
+    OL_AUTO_FREE config_t *configs = calloc(n_sets + 1, sizeof *configs);
     ol_status status, reported;
 
     OL_CHECK(configs, OL_ENOMEM, "no memory to read %s", name);
@@ -444,8 +408,6 @@ ol_status ol_conf_read_text(ol_conf_table table, const char *name, const char *t
         status = take_all(&reader, configs, &source, sets, n_sets);
     for (size_t i = 0; i <= n_sets; i++)
         config_destroy(&configs[i]);
-    free(configs);
-    ol_conf_source_finish(&source);
     reported = ol_conf_report(&mistakes, name);
     if (status == OL_OK)
         status = reported;
@@ -461,7 +423,7 @@ ol_status ol_conf_read_text(ol_conf_table table, const char *name, const char *t
 ol_status ol_conf_read(ol_conf_table table, const char *path, const char *const *sets,
                        size_t n_sets, void *values, ol_conf **conf)
 {
-    char *text = NULL;
+    OL_AUTO_FREE char *text = NULL;
     size_t size = 0;
     ol_status status;
 
@@ -473,23 +435,25 @@ ol_status ol_conf_read(ol_conf_table table, const char *path, const char *const 
     if (status == OL_EDATA) /* for whoever typed the name, it is the command line that is wrong */
         return ol_fail(OL_EUSAGE, "%s", ol_status_message());
     OL_TRY(status);
-    status = ol_conf_read_text(table, path, text, size, sets, n_sets, values, conf);
-    free(text);
-    return status;
+    return ol_conf_read_text(table, path, text, size, sets, n_sets, values, conf);
+}
+
+void ol_conf_variant_finish(struct variant *variant)
+{
+    if (variant->conf)
+        ol_conf_finish(variant->conf->table, variant->values);
+    free(variant->values);
+    free(variant->name);
+    free(variant->place);
+    ol_conf_destroy(variant->conf);
 }
 
 void ol_conf_destroy(ol_conf *conf)
 {
     if (!conf)
         return;
-    for (size_t i = 0; i < conf->n_variants; i++) {
-        if (conf->variants[i].values)
-            ol_conf_finish(conf->table, conf->variants[i].values);
-        free(conf->variants[i].values);
-        free(conf->variants[i].name);
-        free(conf->variants[i].place);
-        ol_conf_destroy(conf->variants[i].conf);
-    }
+    for (size_t i = 0; i < conf->n_variants; i++)
+        ol_conf_variant_finish(&conf->variants[i]);
     free(conf->variants);
     for (size_t i = 0; i < conf->table.n; i++)
         free(conf->origin[i]);

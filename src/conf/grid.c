@@ -33,28 +33,21 @@ static ol_status take_group(struct reader *reader, config_setting_t *group)
 }
 
 /* Check a group by laying it over a copy, and append it as it will be read again. */
-static ol_status append_group(struct reader *reader, config_setting_t *group, char *copy,
-                              ol_text *text)
+static ol_status append_group(const struct reader *reader, config_setting_t *group, ol_text *text)
 {
-    struct reader inner = *reader;
-    ol_status status;
+    OL_AUTO(ol_conf_variant_finish) struct variant copy = {0};
+    struct reader inner;
 
-    OL_TRY(ol_conf_fork(reader->conf, reader->values, copy, &inner.conf));
-    memset(inner.conf->own, 0, sizeof inner.conf->own);
-    inner.values = copy;
-    inner.own = true;
-    status = take_group(&inner, group);
-    if (status == OL_OK)
-        status = ol_text_format(text, "{ ");
-    if (status == OL_OK)
-        status = ol_conf_write_own(copy, inner.conf, text);
-    ol_conf_finish(reader->table, copy);
-    ol_conf_destroy(inner.conf);
-    return status == OL_OK ? ol_text_format(text, "}") : status;
+    OL_TRY(ol_conf_lay_over(reader, &copy, &inner));
+    memset(copy.conf->own, 0, sizeof copy.conf->own);
+    OL_TRY(take_group(&inner, group));
+    OL_TRY(ol_text_format(text, "{ "));
+    OL_TRY(ol_conf_write_own(copy.values, copy.conf, text));
+    return ol_text_format(text, "}");
 }
 
 static ol_status append_axis(struct reader *reader, const ol_conf_key *key, config_setting_t *axis,
-                             char *copy, ol_text *text)
+                             ol_text *text)
 {
     char place[PATH_MAX];
     const int n = config_setting_is_list(axis) ? config_setting_length(axis) : 0;
@@ -64,16 +57,15 @@ static ol_status append_axis(struct reader *reader, const ol_conf_key *key, conf
         groups = groups && config_setting_is_group(config_setting_get_elem(axis, (unsigned)i));
     if (!groups) {
         ol_conf_place(reader, axis, place);
-        ol_conf_mistake(reader->mistakes, place,
-                        "%s is a list of axes, each a list of one or more groups: "
-                        "( ( { %s = { ... }; }, ... ), ... )",
-                        key->path, reader->table.below);
-        return OL_OK;
+        return ol_conf_mistake(reader->mistakes, place,
+                               "%s is a list of axes, each a list of one or more groups: "
+                               "( ( { %s = { ... }; }, ... ), ... )",
+                               key->path, reader->table.below);
     }
     OL_TRY(ol_text_format(text, "("));
     for (int i = 0; i < n; i++) {
         OL_TRY(ol_text_format(text, i > 0 ? ", " : ""));
-        OL_TRY(append_group(reader, config_setting_get_elem(axis, (unsigned)i), copy, text));
+        OL_TRY(append_group(reader, config_setting_get_elem(axis, (unsigned)i), text));
     }
     return ol_text_format(text, ")");
 }
@@ -89,41 +81,27 @@ static size_t count_cells(const config_setting_t *grid)
     return cells;
 }
 
-static ol_status append_grid(struct reader *reader, const ol_conf_key *key,
-                             config_setting_t *setting, char *copy, ol_text *text)
-{
-    OL_TRY(ol_text_format(text, "("));
-    for (int i = 0; i < config_setting_length(setting); i++) {
-        OL_TRY(ol_text_format(text, i > 0 ? ", " : ""));
-        OL_TRY(append_axis(reader, key, config_setting_get_elem(setting, (unsigned)i), copy, text));
-    }
-    return ol_text_format(text, ")");
-}
-
 ol_status ol_conf_take_grid(struct reader *reader, const ol_conf_key *key,
                             config_setting_t *setting, const char *place)
 {
     const int before = reader->mistakes->n;
-    char *copy;
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO_TEXT text = {0};
 
-    if (!is_list(setting)) {
-        ol_conf_mistake(reader->mistakes, place, "%s is a list of axes: %s = ( (...), ... )",
-                        key->path, key->path);
-        return OL_OK;
+    if (!is_list(setting))
+        return ol_conf_mistake(reader->mistakes, place, "%s is a list of axes: %s = ( (...), ... )",
+                               key->path, key->path);
+    OL_TRY(ol_text_format(&text, "("));
+    for (int i = 0; i < config_setting_length(setting); i++) {
+        OL_TRY(ol_text_format(&text, i > 0 ? ", " : ""));
+        OL_TRY(append_axis(reader, key, config_setting_get_elem(setting, (unsigned)i), &text));
     }
-    copy = calloc(1, reader->table.size);
-    OL_CHECK(copy, OL_ENOMEM, "no memory for %s", key->path);
-    status = append_grid(reader, key, setting, copy, &text);
-    free(copy);
-    if (status == OL_OK && reader->mistakes->n == before && count_cells(setting) > OL_CONF_CELLS)
-        ol_conf_mistake(reader->mistakes, place, "%s has more than %d cells", key->path,
-                        OL_CONF_CELLS);
-    if (status == OL_OK && reader->mistakes->n == before)
-        status = ol_conf_string_set(text.data, (char **)((char *)reader->values + key->offset));
-    ol_text_finish(&text);
-    return status;
+    OL_TRY(ol_text_format(&text, ")"));
+    if (reader->mistakes->n > before)
+        return OL_OK;
+    if (count_cells(setting) > OL_CONF_CELLS)
+        return ol_conf_mistake(reader->mistakes, place, "%s has more than %d cells", key->path,
+                               OL_CONF_CELLS);
+    return ol_conf_string_set(text.data, (char **)((char *)reader->values + key->offset));
 }
 
 /* Parse the text of a grid, which was written here; *grid is its list. */
@@ -139,14 +117,11 @@ static ol_status parse(config_t *config, const char *text, config_setting_t **gr
 
 size_t ol_conf_cells(const char *grid)
 {
-    config_t config;
+    OL_AUTO_CONFIG config;
     config_setting_t *list = NULL;
-    size_t cells;
 
     config_init(&config);
-    cells = parse(&config, grid, &list) == OL_OK ? count_cells(list) : 0;
-    config_destroy(&config);
-    return cells;
+    return parse(&config, grid, &list) == OL_OK ? count_cells(list) : 0;
 }
 
 /* The groups of a cell, in the order of the axes. */
@@ -174,17 +149,15 @@ ol_status ol_conf_cell(const ol_conf *conf, const void *values, size_t key, cons
                             .said = ol_conf_origin(conf, key),
                             .own = true,
                             .mistakes = &mistakes};
-    config_t config;
+    OL_AUTO_CONFIG config;
     config_setting_t *list = NULL;
     ol_status status;
 
+    config_init(&config);
+    OL_TRY(parse(&config, grid, &list));
     OL_TRY(ol_conf_fork(conf, values, out, made));
     reader.conf = *made;
-    config_init(&config);
-    status = parse(&config, grid, &list);
-    if (status == OL_OK)
-        status = take_cell(&reader, list, cell);
-    config_destroy(&config);
+    status = take_cell(&reader, list, cell);
     assert(status != OL_OK || mistakes.n == 0); /* they were reported when the grid was read */
     ol_text_finish(&mistakes.text);
     if (status != OL_OK) {

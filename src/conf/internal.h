@@ -5,11 +5,14 @@
 
 #include <libconfig.h>
 #include <limits.h>
+#include <string.h>
 
 #include "outerloop/base/file.h"
 #include "outerloop/conf/conf.h"
 
 enum { LONGEST_PATH = 128, NEAREST = 2 * LONGEST_PATH };
+
+#define OL_AUTO_CONFIG OL_AUTO(config_destroy) config_t
 
 /* Where line i+1 of an expanded text stood. */
 struct origin_line {
@@ -26,6 +29,14 @@ struct source {
     char *files[64];
     size_t n_files;
 };
+
+/* Does `path` go on below `group`, after a dot? */
+static inline bool is_below(const char *path, const char *group)
+{
+    const size_t n = strlen(group);
+
+    return n > 0 && strncmp(path, group, n) == 0 && path[n] == '.';
+}
 
 /* Expand `text` (of the file `name`) with its includes. Mistakes go to `mistakes`; the status is
  * for lack of memory. */
@@ -58,9 +69,20 @@ ol_status ol_conf_describe(const ol_conf_key *key, ol_text *text);
 /* Append a string in libconfig's quotes. */
 ol_status ol_conf_quote(ol_text *text, const char *string);
 
+/* Append what a setting holds; "a group" or "a list" for several. */
+ol_status ol_conf_show(const config_setting_t *setting, ol_text *text);
+
 /* The known key, group or list that was probably meant: letters off or swapped in any part, groups
  * forgotten or others. Empty when none is near. */
 void ol_conf_nearest(ol_conf_table table, const char *path, char nearest[NEAREST]);
+
+/* Values that other keys are laid over, and where they come from. */
+struct variant {
+    char *name;
+    char *place;  /* where it stands */
+    void *values; /* table.size bytes */
+    ol_conf *conf;
+};
 
 /* One reading: the table, what it fills, and the text it is at. */
 struct reader {
@@ -87,6 +109,12 @@ void ol_conf_place(const struct reader *reader, const config_setting_t *setting,
 /* A copy of values and of where they come from, to have other keys laid over. */
 ol_status ol_conf_fork(const ol_conf *conf, const void *values, void *copy, ol_conf **fork);
 
+/* The same of what the reader has read so far, with a reader that lays keys over it.
+   @param variant  ol_conf_variant_finish frees it, also after an error */
+ol_status ol_conf_lay_over(const struct reader *reader, struct variant *variant,
+                           struct reader *inner);
+void ol_conf_variant_finish(struct variant *variant);
+
 /* Take the value of a grid. */
 ol_status ol_conf_take_grid(struct reader *reader, const ol_conf_key *key,
                             config_setting_t *setting, const char *place);
@@ -96,13 +124,6 @@ ol_status ol_conf_write_own(const void *values, const ol_conf *conf, ol_text *te
 
 /* Make an owned string a copy of another. */
 ol_status ol_conf_string_set(const char *string, char **held);
-
-struct variant {
-    char *name;
-    char *place;  /* where it stands */
-    void *values; /* table.size bytes */
-    ol_conf *conf;
-};
 
 struct ol_conf {
     ol_conf_table table;

@@ -5,18 +5,19 @@
 #include <stdio.h>
 #include <string.h>
 
-void ol_conf_mistake(ol_conf_mistakes *mistakes, const char *place, const char *format, ...)
+ol_status ol_conf_mistake(ol_conf_mistakes *mistakes, const char *place, const char *format, ...)
 {
     char line[1024];
     va_list args;
 
     if (mistakes->n++ >= OL_CONF_REPORTED)
-        return;
+        return OL_OK;
     va_start(args, format);
     vsnprintf(line, sizeof line, format, args);
     va_end(args);
-    if (ol_text_format(&mistakes->text, "\n  %s: %s", place, line) != OL_OK)
-        return; /* the count stands, and ol_conf_report says lack of memory */
+    /* without memory the count stands, and ol_conf_report says so */
+    (void)!ol_text_format(&mistakes->text, "\n  %s: %s", place, line);
+    return OL_OK;
 }
 
 ol_status ol_conf_report(ol_conf_mistakes *mistakes, const char *name)

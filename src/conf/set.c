@@ -8,29 +8,23 @@
 /* Parse `set = VALUE`; a value with more behind it is none. */
 static ol_status parse(config_t *config, const char *value, bool *parsed)
 {
-    ol_text text = {0};
-    ol_status status = ol_text_append(&text, "set = ", 6);
+    OL_AUTO_TEXT text = {0};
 
-    if (status == OL_OK)
-        status = ol_conf_widen(&text, value, strlen(value));
-    if (status == OL_OK)
-        *parsed = config_read_string(config, text.data) &&
-                  config_setting_length(config_root_setting(config)) == 1;
-    ol_text_finish(&text);
-    return status;
+    OL_TRY(ol_text_append(&text, "set = ", 6));
+    OL_TRY(ol_conf_widen(&text, value, strlen(value)));
+    *parsed = config_read_string(config, text.data) &&
+              config_setting_length(config_root_setting(config)) == 1;
+    return OL_OK;
 }
 
 /* Append a value as it is; one that is not libconfig's, and does not try to be, as a string. */
 static ol_status append_value(ol_text *text, const char *value)
 {
-    config_t config;
+    OL_AUTO_CONFIG config;
     bool parsed = false;
-    ol_status status;
 
     config_init(&config);
-    status = parse(&config, value, &parsed);
-    config_destroy(&config);
-    OL_TRY(status);
+    OL_TRY(parse(&config, value, &parsed));
     return parsed || strpbrk(value, "\"[](){};\n") ? ol_text_append(text, value, strlen(value))
                                                    : ol_conf_quote(text, value);
 }
@@ -78,22 +72,18 @@ static ol_status append_list(ol_text *text, char *list)
 ol_status ol_conf_parse_set(config_t *config, const char *value, bool *parsed)
 {
     const size_t n = strlen(value);
-    ol_text text = {0};
-    ol_status status = parse(config, value, parsed);
+    OL_AUTO_TEXT text = {0};
 
-    if (status != OL_OK || *parsed)
-        return status;
+    OL_TRY(parse(config, value, parsed));
+    if (*parsed)
+        return OL_OK;
     if (n > 1 && value[0] == '[' && value[n - 1] == ']') {
-        char *copy = strdup(value);
+        OL_AUTO_FREE char *copy = strdup(value);
 
         OL_CHECK(copy, OL_ENOMEM, "no memory for a --set");
-        status = append_list(&text, copy);
-        free(copy);
+        OL_TRY(append_list(&text, copy));
     } else {
-        status = append_value(&text, value);
+        OL_TRY(append_value(&text, value));
     }
-    if (status == OL_OK)
-        status = parse(config, text.data, parsed);
-    ol_text_finish(&text);
-    return status;
+    return parse(config, text.data, parsed);
 }

@@ -110,13 +110,6 @@ ol_status ol_conf_widen(ol_text *out, const char *text, size_t size)
     return OL_OK;
 }
 
-static ol_status add_line(struct source *source, const char *file, int line)
-{
-    OL_TRY(OL_GROW(source->lines, source->n_lines, "lines of a job"));
-    source->lines[source->n_lines++] = (struct origin_line){file, line};
-    return OL_OK;
-}
-
 /* The name in an include line `   @include "NAME"`, or NULL; its length in *n. What may follow on
  * the line is left to *rest. */
 static const char *include_name(const char *at, const char *end, size_t *n, const char **rest)
@@ -145,40 +138,28 @@ static const char *include_name(const char *at, const char *end, size_t *n, cons
 static ol_status expand(struct source *source, const char *name, const char *text, size_t size,
                         int depth, ol_conf_mistakes *mistakes);
 
-/* Path of an included file: as it is when absolute, else beside the file that includes it. */
-static ol_status include_path(char path[PATH_MAX], const char *from, const char *name, size_t n)
-{
-    const char *slash = strrchr(from, '/');
-    const int folder = slash && name[0] != '/' ? (int)(slash + 1 - from) : 0;
-
-    return ol_path_format(path, "%.*s%.*s", folder, from, (int)n, name);
-}
-
+/* A file by its path as it is when absolute, else beside the file that includes it. */
 static ol_status include(struct source *source, const char *from, int line, const char *name,
                          size_t n, int depth, ol_conf_mistakes *mistakes)
 {
+    const char *slash = strrchr(from, '/');
+    const int folder = slash && name[0] != '/' ? (int)(slash + 1 - from) : 0;
     char place[PATH_MAX + 16], path[PATH_MAX];
-    char *text;
+    OL_AUTO_FREE char *text = NULL;
     size_t size;
     ol_status status;
 
     snprintf(place, sizeof place, "%s:%d", from, line);
-    OL_TRY(include_path(path, from, name, n));
-    if (depth == DEEPEST) {
-        ol_conf_mistake(mistakes, place,
-                        "@include \"%.*s\": %d files deep; does it include itself?", (int)n, name,
-                        depth);
-        return OL_OK;
-    }
+    OL_TRY(ol_path_format(path, "%.*s%.*s", folder, from, (int)n, name));
+    if (depth == DEEPEST)
+        return ol_conf_mistake(mistakes, place,
+                               "@include \"%.*s\": %d files deep; does it include itself?", (int)n,
+                               name, depth);
     status = ol_read_file_within(path, OL_SETTINGS_BYTES, &text, &size);
-    if (status == OL_EDATA) {
-        ol_conf_mistake(mistakes, place, "@include: %s", ol_status_message());
-        return OL_OK;
-    }
+    if (status == OL_EDATA)
+        return ol_conf_mistake(mistakes, place, "@include: %s", ol_status_message());
     OL_TRY(status);
-    status = expand(source, path, text, size, depth + 1, mistakes);
-    free(text);
-    return status;
+    return expand(source, path, text, size, depth + 1, mistakes);
 }
 
 static bool rest_is_blank(const char *at, const char *end)
@@ -210,15 +191,16 @@ static ol_status expand_lines(struct source *source, const char *name, const cha
             at = at ? at + 1 : end;
             continue;
         }
-        OL_TRY(add_line(source, name, line));
+        OL_TRY(OL_GROW(source->lines, source->n_lines, "lines of a job"));
+        source->lines[source->n_lines++] = (struct origin_line){name, line};
         OL_TRY(append_line(&source->text, &at, end, &state));
     }
     if (state == STRING || state == BLOCK_COMMENT) {
         char place[PATH_MAX + 16];
 
         snprintf(place, sizeof place, "%s:%d", name, opened);
-        ol_conf_mistake(mistakes, place, "a %s opens here and is never closed",
-                        state == STRING ? "string" : "comment");
+        return ol_conf_mistake(mistakes, place, "a %s opens here and is never closed",
+                               state == STRING ? "string" : "comment");
     }
     return OL_OK;
 }
@@ -228,14 +210,10 @@ static ol_status expand(struct source *source, const char *name, const char *tex
 {
     char *held;
 
-    if (memchr(text, '\0', size) || ol_utf8_valid(text, size) < size) {
-        ol_conf_mistake(mistakes, name, "not a text file in UTF-8");
-        return OL_OK;
-    }
-    if (source->n_files == sizeof source->files / sizeof source->files[0]) {
-        ol_conf_mistake(mistakes, name, "more than %zu files are included", source->n_files);
-        return OL_OK;
-    }
+    if (memchr(text, '\0', size) || ol_utf8_valid(text, size) < size)
+        return ol_conf_mistake(mistakes, name, "not a text file in UTF-8");
+    if (source->n_files == sizeof source->files / sizeof source->files[0])
+        return ol_conf_mistake(mistakes, name, "more than %zu files are included", source->n_files);
     held = strdup(name);
     OL_CHECK(held, OL_ENOMEM, "no memory to read %s", name);
     source->files[source->n_files++] = held;

@@ -26,18 +26,6 @@ static ol_status refuse(const struct file *f, const config_setting_t *at, const 
     return ol_fail(OL_EUSAGE, "%s: %s", place, what);
 }
 
-static ol_status append_real(double value, ol_text *text)
-{
-    char digits[64];
-
-    for (int precision = 1; precision <= 17; precision++) {
-        snprintf(digits, sizeof digits, "%.*g", precision, value);
-        if (strtod(digits, NULL) == value)
-            break;
-    }
-    return ol_text_format(text, "%s%s", digits, strpbrk(digits, ".e") ? "" : ".0");
-}
-
 /* A value in libconfig's syntax. */
 static ol_status append_value(const config_setting_t *s, ol_text *text)
 {
@@ -45,19 +33,9 @@ static ol_status append_value(const config_setting_t *s, ol_text *text)
                            : config_setting_is_array(s) ? "[]"
                                                         : "()";
 
-    switch (config_setting_type(s)) {
-    case CONFIG_TYPE_INT:
-        return ol_text_format(text, "%d", config_setting_get_int(s));
-    case CONFIG_TYPE_INT64:
-        return ol_text_format(text, "%lldL", config_setting_get_int64(s));
-    case CONFIG_TYPE_FLOAT:
-        return append_real(config_setting_get_float(s), text);
-    case CONFIG_TYPE_BOOL:
-        return ol_text_format(text, config_setting_get_bool(s) ? "true" : "false");
-    case CONFIG_TYPE_STRING:
-        return ol_conf_quote(text, config_setting_get_string(s));
-    default:
-        break;
+    if (!config_setting_is_aggregate(s)) {
+        OL_TRY(ol_conf_show(s, text));
+        return ol_text_format(text, config_setting_type(s) == CONFIG_TYPE_INT64 ? "L" : "");
     }
     OL_TRY(ol_text_append(text, brackets, 1));
     for (int i = 0; i < config_setting_length(s); i++) {
@@ -86,8 +64,7 @@ static ol_status add(ol_conf_element *e, const char *set)
 static ol_status add_keys(const struct file *f, const config_setting_t *s, const char *path,
                           ol_conf_element *e)
 {
-    ol_text text = {0};
-    ol_status status;
+    OL_AUTO_TEXT text = {0};
 
     if (config_setting_is_group(s)) {
         for (int i = 0; i < config_setting_length(s); i++) {
@@ -104,13 +81,9 @@ static ol_status add_keys(const struct file *f, const config_setting_t *s, const
         return refuse(f, s,
                       "output: an element has none of its own: `output`, with %a in it, "
                       "stands beside `job` and gives each its folder");
-    status = ol_text_format(&text, "%s=", path);
-    if (status == OL_OK)
-        status = append_value(s, &text);
-    if (status == OL_OK)
-        status = add(e, text.data);
-    ol_text_finish(&text);
-    return status;
+    OL_TRY(ol_text_format(&text, "%s=", path));
+    OL_TRY(append_value(s, &text));
+    return add(e, text.data);
 }
 
 static ol_status check_groups(const struct file *f, const config_setting_t *list, const char *what)
@@ -158,39 +131,29 @@ static ol_status count(const struct file *f, size_t *n)
 /* "output=...", every %a replaced. */
 static ol_status add_output(const struct file *f, size_t number, ol_conf_element *e)
 {
-    ol_text path = {0}, text = {0};
-    ol_status status = OL_OK;
+    OL_AUTO_TEXT path = {0}, text = {0};
 
-    for (const char *at = f->out->output; *at && status == OL_OK; at++)
+    for (const char *at = f->out->output; *at; at++)
         if (strncmp(at, "%a", 2) == 0) {
-            status = ol_text_format(&path, "%zu", number);
+            OL_TRY(ol_text_format(&path, "%zu", number));
             at++;
         } else {
-            status = ol_text_append(&path, at, 1);
+            OL_TRY(ol_text_append(&path, at, 1));
         }
-    if (status == OL_OK)
-        status = ol_text_format(&text, "output=");
-    if (status == OL_OK)
-        status = ol_conf_quote(&text, path.data);
-    if (status == OL_OK)
-        status = add(e, text.data);
-    ol_text_finish(&path);
-    ol_text_finish(&text);
-    return status;
+    OL_TRY(ol_text_format(&text, "output="));
+    OL_TRY(ol_conf_quote(&text, path.data));
+    return add(e, text.data);
 }
 
 static ol_status fill(const struct file *f, size_t i, size_t n)
 {
     ol_conf_element *e = &f->out->elements[i];
-    size_t left = n;
+    const size_t seeds = f->seeds ? (size_t)config_setting_length(f->seeds) : 1, cell = i / seeds;
+    size_t left = n / seeds;
     char seed[64];
 
     if (f->set)
         OL_TRY(add_keys(f, f->set, "", e));
-    if (f->seeds)
-        left /= (size_t)config_setting_length(f->seeds);
-    const size_t cell = f->seeds ? i / (size_t)config_setting_length(f->seeds) : i;
-
     if (f->list)
         OL_TRY(add_keys(f, config_setting_get_elem(f->list, (unsigned)cell), "", e));
     for (int a = 0; f->grid && a < config_setting_length(f->grid); a++) {
@@ -202,8 +165,7 @@ static ol_status fill(const struct file *f, size_t i, size_t n)
     }
     if (f->seeds) {
         snprintf(seed, sizeof seed, "seed=%d",
-                 config_setting_get_int_elem(
-                     f->seeds, (int)(i - cell * (size_t)config_setting_length(f->seeds))));
+                 config_setting_get_int_elem(f->seeds, (int)(i % seeds)));
         OL_TRY(add(e, seed));
     }
     return add_output(f, i + 1, e);
@@ -300,7 +262,7 @@ static ol_status parse(struct file *f, const char *text, size_t size)
 ol_status ol_conf_sweep_read(const char *path, ol_conf_sweep *out)
 {
     struct file f = {.path = path, .out = out};
-    char *text = NULL;
+    OL_AUTO_FREE char *text = NULL;
     size_t size;
     ol_status status;
 
@@ -310,7 +272,6 @@ ol_status ol_conf_sweep_read(const char *path, ol_conf_sweep *out)
     status = parse(&f, text, size);
     config_destroy(&f.config);
     ol_conf_source_finish(&f.source);
-    free(text);
     if (status != OL_OK)
         ol_conf_sweep_finish(out);
     return status;

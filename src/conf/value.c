@@ -92,8 +92,7 @@ static long long integer(const config_setting_t *setting)
                                                            : config_setting_get_int64(setting);
 }
 
-/* What stands in the file, for messages. */
-static ol_status show(const config_setting_t *setting, ol_text *text)
+ol_status ol_conf_show(const config_setting_t *setting, ol_text *text)
 {
     switch (config_setting_type(setting)) {
     case CONFIG_TYPE_INT:
@@ -118,8 +117,7 @@ static ol_status refuse(const ol_conf_key *key, const config_setting_t *setting,
     const char *said = config_setting_type(setting) == CONFIG_TYPE_STRING
                            ? config_setting_get_string(setting)
                            : "";
-    ol_text found = {0}, wanted = {0};
-    ol_status status = show(setting, &found);
+    OL_AUTO_TEXT found = {0}, wanted = {0};
     const char *near = NULL;
     size_t n = 0;
 
@@ -127,15 +125,11 @@ static ol_status refuse(const ol_conf_key *key, const config_setting_t *setting,
         n++;
     if (n > 0)
         near = ol_text_nearest(said, key->words, n);
-    if (status == OL_OK)
-        status = ol_conf_describe(key, &wanted);
-    if (status == OL_OK)
-        ol_conf_mistake(mistakes, place, "%s cannot be %s; it takes %s%s%s%s", key->path,
-                        found.data, wanted.data, near ? " (did you mean \"" : "", near ? near : "",
-                        near ? "\"?)" : "");
-    ol_text_finish(&found);
-    ol_text_finish(&wanted);
-    return status;
+    OL_TRY(ol_conf_show(setting, &found));
+    OL_TRY(ol_conf_describe(key, &wanted));
+    return ol_conf_mistake(mistakes, place, "%s cannot be %s; it takes %s%s%s%s", key->path,
+                           found.data, wanted.data, near ? " (did you mean \"" : "",
+                           near ? near : "", near ? "\"?)" : "");
 }
 
 static bool in_range(const ol_conf_key *key, double x)
@@ -144,23 +138,27 @@ static bool in_range(const ol_conf_key *key, double x)
            (key->open & OL_CONF_BELOW ? x < key->most : x <= key->most);
 }
 
-static bool whole(const ol_conf_key *key, const config_setting_t *setting, long long *x)
+/* Each of these: does it fit? Then it is put there. */
+static bool whole(const ol_conf_key *key, const config_setting_t *setting, int64_t *out)
 {
     const int type = config_setting_type(setting);
 
-    if (type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64)
+    if ((type != CONFIG_TYPE_INT && type != CONFIG_TYPE_INT64) ||
+        !in_range(key, (double)integer(setting)))
         return false;
-    *x = integer(setting);
-    return in_range(key, (double)*x);
+    *out = integer(setting);
+    return true;
 }
 
-static bool real(const ol_conf_key *key, const config_setting_t *setting, double *x)
+static bool real(const ol_conf_key *key, const config_setting_t *setting, double *out)
 {
-    if (!config_setting_is_number(setting))
+    const bool is_float = config_setting_type(setting) == CONFIG_TYPE_FLOAT;
+    const double x = is_float ? config_setting_get_float(setting) : (double)integer(setting);
+
+    if (!config_setting_is_number(setting) || !isfinite(x) || !in_range(key, x))
         return false;
-    *x = config_setting_type(setting) == CONFIG_TYPE_FLOAT ? config_setting_get_float(setting)
-                                                           : (double)integer(setting);
-    return isfinite(*x) && in_range(key, *x);
+    *out = x;
+    return true;
 }
 
 static bool word(const ol_conf_key *key, const config_setting_t *setting, int *index)
@@ -211,10 +209,9 @@ static ol_status assign_words(const ol_conf_key *key, const config_setting_t *se
 
         if (!word(key, item(setting, i), &index))
             return refuse(key, item(setting, i), place, mistakes);
-        if (chosen & 1u << index) {
-            ol_conf_mistake(mistakes, place, "%s names \"%s\" twice", key->path, key->words[index]);
-            return OL_OK;
-        }
+        if (chosen & 1u << index)
+            return ol_conf_mistake(mistakes, place, "%s names \"%s\" twice", key->path,
+                                   key->words[index]);
         chosen |= 1u << index;
     }
     *bits = chosen;
@@ -231,7 +228,7 @@ static ol_status assign_ints(const ol_conf_key *key, const config_setting_t *set
     if (too_long(key, setting, OL_CONF_LIST, place, mistakes))
         return OL_OK;
     for (; read.n < items(setting); read.n++) {
-        long long x;
+        int64_t x;
 
         if (!whole(key, item(setting, read.n), &x))
             return refuse(key, item(setting, read.n), place, mistakes);
@@ -303,7 +300,7 @@ ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting
                          void *values, ol_conf_mistakes *mistakes)
 {
     void *const at = field(key, values);
-    long long x = 0;
+    int64_t x = 0;
     bool fits = false;
 
     switch (key->type) {
@@ -313,18 +310,11 @@ ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting
             *(int *)at = (int)x;
         break;
     case OL_CONF_LONG:
-        fits = whole(key, setting, &x);
-        if (fits)
-            *(int64_t *)at = x;
+        fits = whole(key, setting, at);
         break;
-    case OL_CONF_REAL: {
-        double r = 0;
-
-        fits = real(key, setting, &r);
-        if (fits)
-            *(double *)at = r;
+    case OL_CONF_REAL:
+        fits = real(key, setting, at);
         break;
-    }
     case OL_CONF_BOOL:
         fits = config_setting_type(setting) == CONFIG_TYPE_BOOL;
         if (fits)

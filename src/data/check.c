@@ -70,7 +70,7 @@ static void count_windows(const checker *c, task_check *t, const size_t *kept, i
 static ol_status measure_rows(checker *c, task_check *t, const ol_rows *rows)
 {
     OL_AUTO_FREE size_t *kept = NULL;
-    OL_AUTO(ol_tokens_finish) ol_tokens pool = {0};
+    OL_AUTO_TOKENS pool = {0};
     int n = 0;
 
     OL_TRY(OL_ALLOCATE(kept, rows->n, "rows"));

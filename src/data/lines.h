@@ -15,6 +15,14 @@
 #define CHECK_LINE(cond, format, ...)                                                              \
     OL_CHECK(cond, OL_EDATA, "%s:%d: " format, path, line, ##__VA_ARGS__)
 
+/**
+ * Read all rows of a user's own file, .tsv or .jsonl (data/make.h). Either every row has options,
+ * its output among them, or none has.
+ * @param out  owned by the caller, ol_rows_finish; zero on error
+ * Errors: OL_EDATA with file and line, OL_ENOMEM.
+ */
+ol_status source_read(const char *path, ol_rows *out);
+
 /** Is the line UTF-8, without a byte order mark? */
 ol_status line_check(const char *path, int line, const char *text, size_t n);
 
@@ -35,5 +43,11 @@ ol_status names_copy(const char *path, const json_t *list, char ***out, int *n);
 
 /** Accepts NULL. */
 void names_free(char **names, int n);
+
+/** Is the text among these? */
+bool names_have(char *const *names, int n, const char *text);
+
+/** Is one of them not empty? ol_row_is_labelled of any options. */
+bool names_label(char *const *names, int n);
 
 #endif

@@ -9,7 +9,7 @@
 #include "outerloop/base/file.h"
 #include "outerloop/base/rng.h"
 #include "outerloop/base/size.h" /* OL_ALLOCATE */
-#include "source.h"
+#include "lines.h"
 
 enum { TRAIN_K = 16384, TRAIN_SEED = 100, TEST_STREAM = 0, SHOT_STREAM = 1 };
 
@@ -61,16 +61,6 @@ static ol_status check_spec(const ol_make_spec *spec)
     OL_CHECK(!ol_path_exists(path), OL_EUSAGE,
              "%s: is there already, and nothing is overwritten; name another --task, or remove it",
              path);
-    return OL_OK;
-}
-
-static ol_status leave_out_repeats(maker *m, ol_made *made)
-{
-    const int n = m->rows.n;
-
-    OL_TRY(ol_rows_drop_repeats(&m->rows));
-    made->rows = m->rows.n;
-    made->repeats = n - m->rows.n;
     return OL_OK;
 }
 
@@ -208,24 +198,19 @@ static ol_status add_name(json_t *setting, const char *path, const char *key, co
     return OL_OK;
 }
 
-static ol_status read_setting(const char *path, json_t **out)
-{
-    json_error_t error;
-
-    *out = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
-    OL_CHECK(*out, OL_EDATA, "%s:%d: not JSON: %s", path, error.line, error.text);
-    return OL_OK;
-}
-
 /* The setting as it will be: what is there, or a new one. */
 static ol_status plan_setting(const ol_make_spec *spec, const char *path, ol_made *made,
                               json_t **out)
 {
     OL_AUTO(ol_setting_finish) ol_setting lists = {0};
+    json_error_t error;
 
     made->setting_is_new = !ol_path_exists(path);
-    if (!made->setting_is_new)
-        return read_setting(path, out);
+    if (!made->setting_is_new) {
+        *out = json_load_file(path, JSON_REJECT_DUPLICATES, &error);
+        OL_CHECK(*out, OL_EDATA, "%s:%d: not JSON: %s", path, error.line, error.text);
+        return OL_OK;
+    }
     *out = json_pack("{s:[], s:[]}", "train", "test");
     OL_CHECK(*out, OL_ENOMEM, "%s: no memory for it", path);
     if (!spec->train_from)
@@ -250,41 +235,39 @@ static ol_status write_task(maker *m)
                              m->n_labels);
 }
 
-/* What can be refused is, before anything is written. */
-static ol_status make(maker *m, ol_made *made)
+static void finish(maker *m)
 {
-    const ol_make_spec *spec = m->spec;
+    free(m->labels);
+    free(m->order);
+    free(m->pool);
+    free(m->shots);
+    free(m->used);
+    ol_rows_finish(&m->rows);
+}
+
+/* What can be refused is, before anything is written. */
+ol_status ol_task_make(const ol_make_spec *spec, ol_made *made)
+{
+    OL_AUTO(finish) maker m = {.spec = spec};
     char path[PATH_MAX];
     json_auto_t *setting = NULL;
 
+    *made = (ol_made){0};
     OL_TRY(check_spec(spec));
-    OL_TRY(source_read(spec->file, &m->rows));
-    OL_TRY(leave_out_repeats(m, made));
-    OL_TRY(find_labels(m));
+    OL_TRY(source_read(spec->file, &m.rows));
+    made->repeats = m.rows.n;
+    OL_TRY(ol_rows_drop_repeats(&m.rows));
+    made->rows = m.rows.n;
+    made->repeats -= m.rows.n;
+    OL_TRY(find_labels(&m));
     if (!spec->train)
-        OL_TRY(plan_target(m));
-    OL_TRY(shuffle_rows(m));
-    made->labels = m->n_labels;
-    made->test = m->test;
+        OL_TRY(plan_target(&m));
+    OL_TRY(shuffle_rows(&m));
+    made->labels = m.n_labels;
+    made->test = m.test;
     OL_TRY(ol_path_format(path, "%s/config/%s.json", spec->root, spec->setting));
     OL_TRY(plan_setting(spec, path, made, &setting));
     OL_TRY(add_name(setting, path, spec->train ? "train" : "test", spec->task));
-    OL_TRY(write_task(m));
+    OL_TRY(write_task(&m));
     return layout_write_json(path, json_incref(setting));
-}
-
-ol_status ol_task_make(const ol_make_spec *spec, ol_made *made)
-{
-    maker m = {.spec = spec};
-    ol_status status;
-
-    *made = (ol_made){0};
-    status = make(&m, made);
-    free(m.labels);
-    free(m.order);
-    free(m.pool);
-    free(m.shots);
-    free(m.used);
-    ol_rows_finish(&m.rows);
-    return status;
 }

@@ -106,33 +106,29 @@ static ol_status compare_target(search *s, int target, ol_overlap *out)
     return OL_OK;
 }
 
-static ol_status compare_all(search *s, int train_cap, ol_overlap *out)
+static void finish_search(search *s)
 {
-    OL_TRY(read_training(s->root, s->setting, train_cap, &s->train, out));
-    OL_TRY(OL_ALLOCATE(s->shared, s->setting->train.n, "tasks"));
-    for (int i = 0; i < s->setting->test.n; i++)
-        OL_TRY(compare_target(s, i, out));
-    return OL_OK;
+    row_keys_finish(&s->train);
+    free(s->shared);
 }
 
 ol_status ol_overlap_find(const char *root, const char *setting, ol_holdout holdout, int train_cap,
                           const int *seeds, int n_seeds, int shots, ol_overlap *out)
 {
     OL_AUTO(ol_setting_finish) ol_setting lists = {0};
+    OL_AUTO(ol_overlap_finish) ol_overlap found = {0};
+    OL_AUTO(finish_search)
     search s = {
         .root = root, .setting = &lists, .seeds = seeds, .n_seeds = n_seeds, .shots = shots};
-    ol_status status;
 
-    *out = (ol_overlap){0};
+    *out = found;
     OL_TRY(ol_setting_read(root, setting, &lists));
-    status = ol_setting_hold_out(root, holdout, &lists);
-    if (status == OL_OK)
-        status = compare_all(&s, train_cap, out);
-    row_keys_finish(&s.train);
-    free(s.shared);
-    if (status != OL_OK)
-        ol_overlap_finish(out);
-    return status;
+    OL_TRY(ol_setting_hold_out(root, holdout, &lists));
+    OL_TRY(read_training(root, &lists, train_cap, &s.train, &found));
+    OL_TRY(OL_ALLOCATE(s.shared, lists.train.n, "tasks"));
+    for (int i = 0; i < lists.test.n; i++)
+        OL_TRY(compare_target(&s, i, &found));
+    return OL_GIVE(out, found);
 }
 
 void ol_overlap_finish(ol_overlap *overlap)

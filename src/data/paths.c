@@ -8,7 +8,12 @@
 #include "outerloop/base/size.h" /* OL_GROW */
 #include "outerloop/base/text.h" /* ol_text */
 
-enum { TRAIN_SEED = 100, METAICL_TRAIN_K = 16384, METAICL_K = 16, ANY_SEED = -1 };
+enum { TRAIN_SEED = 100, METAICL_TRAIN_K = 16384, METAICL_K = 16 };
+
+/* What the name of a task's file says. */
+typedef struct named_file {
+    int k, seed;
+} named_file;
 
 /* Read a number of a file's name, then the '_' or '.' after it. */
 static bool read_number(const char **at, char after, int *out)
@@ -23,44 +28,63 @@ static bool read_number(const char **at, char after, int *out)
     return true;
 }
 
-/* Take `<task>_<k>_<seed>_<split>.jsonl` apart; `seed` is one to match, or ANY_SEED. */
-static bool parse_name(const char *name, const char *task, int seed, const char *split, int *k,
-                       int *named_seed)
+/* Take `<task>_<k>_<seed>_<split>.jsonl` apart. */
+static bool parse_name(const char *name, const char *task, const char *split, named_file *out)
 {
     const size_t n = strlen(task), m = strlen(split);
     const char *at = name + n + 1;
 
-    return strncmp(name, task, n) == 0 && name[n] == '_' && read_number(&at, '_', k) &&
-           read_number(&at, '_', named_seed) && (*named_seed == seed || seed == ANY_SEED) &&
-           strncmp(at, split, m) == 0 && strcmp(at + m, ".jsonl") == 0;
+    return strncmp(name, task, n) == 0 && name[n] == '_' && read_number(&at, '_', &out->k) &&
+           read_number(&at, '_', &out->seed) && strncmp(at, split, m) == 0 &&
+           strcmp(at + m, ".jsonl") == 0;
+}
+
+/* A task's files of one split; none where there is no folder. @param files  *owned by the caller* */
+static ol_status list_files(const char *folder, const char *task, const char *split,
+                            named_file **files, int *n)
+{
+    DIR *dir = opendir(folder);
+    const struct dirent *entry;
+    ol_status status = OL_OK;
+    named_file file;
+
+    *n = 0;
+    while (dir && status == OL_OK && (entry = readdir(dir))) {
+        if (!parse_name(entry->d_name, task, split, &file))
+            continue;
+        status = OL_GROW(*files, *n, "files of a task");
+        if (status == OL_OK)
+            (*files)[(*n)++] = file;
+    }
+    if (dir)
+        closedir(dir);
+    return status;
 }
 
 /* Of a task's files for one seed and split: the smallest k >= least, and the largest of all; -1
  * when there is none. */
-static void find_k(const char *folder, const char *task, int seed, const char *split, int least,
-                   int *smallest, int *largest)
+static ol_status find_k(const char *folder, const char *task, int seed, const char *split,
+                        int least, int *smallest, int *largest)
 {
-    DIR *dir = opendir(folder);
-    const struct dirent *entry;
-    int k, found;
+    OL_AUTO_FREE named_file *files = NULL;
+    int n;
 
     *smallest = *largest = -1;
-    if (!dir)
-        return;
-    while ((entry = readdir(dir))) {
-        if (!parse_name(entry->d_name, task, seed, split, &k, &found))
-            continue;
+    OL_TRY(list_files(folder, task, split, &files, &n));
+    for (int i = 0; i < n; i++) {
+        const int k = files[i].seed == seed ? files[i].k : -1;
+
         if (k >= least && (*smallest < 0 || k < *smallest))
             *smallest = k;
         if (k > *largest)
             *largest = k;
     }
-    closedir(dir);
+    return OL_OK;
 }
 
-static int ascending(const void *a, const void *b)
+static int by_seed(const void *a, const void *b)
 {
-    const int x = *(const int *)a, y = *(const int *)b;
+    const int x = ((const named_file *)a)->seed, y = ((const named_file *)b)->seed;
 
     return (x > y) - (x < y);
 }
@@ -68,33 +92,20 @@ static int ascending(const void *a, const void *b)
 ol_status ol_task_seeds(const char *root, const char *task, const char *split, int **seeds, int *n)
 {
     char folder[PATH_MAX];
-    const struct dirent *entry;
-    DIR *dir;
-    int distinct = 0;
-    ol_status status = OL_OK;
+    OL_AUTO_FREE named_file *files = NULL;
+    int n_files;
 
     *seeds = NULL;
     *n = 0;
     OL_TRY(ol_path_format(folder, "%s/data/%s", root, task));
-    dir = opendir(folder);
-    while (dir && status == OL_OK && (entry = readdir(dir))) {
-        int k, seed;
-
-        if (!parse_name(entry->d_name, task, ANY_SEED, split, &k, &seed) || k == METAICL_TRAIN_K)
-            continue;
-        status = OL_GROW(*seeds, *n, "seeds");
-        if (status == OL_OK)
-            (*seeds)[(*n)++] = seed;
-    }
-    if (dir)
-        closedir(dir);
-    if (*n > 0)
-        qsort(*seeds, (size_t)*n, sizeof **seeds, ascending);
-    for (int i = 0; i < *n; i++)
-        if (i == 0 || (*seeds)[i] != (*seeds)[i - 1])
-            (*seeds)[distinct++] = (*seeds)[i];
-    *n = distinct;
-    return status;
+    OL_TRY(list_files(folder, task, split, &files, &n_files));
+    if (n_files > 0)
+        qsort(files, (size_t)n_files, sizeof *files, by_seed);
+    OL_TRY(OL_ALLOCATE(*seeds, n_files, "seeds"));
+    for (int i = 0; i < n_files; i++)
+        if (files[i].k != METAICL_TRAIN_K && (*n == 0 || files[i].seed != (*seeds)[*n - 1]))
+            (*seeds)[(*n)++] = files[i].seed;
+    return OL_OK;
 }
 
 /* "SETTING: names task T, but there is no file F", as far as each is known. */
@@ -132,7 +143,7 @@ ol_status ol_task_train_path(const char *root, const char *task, const char *nam
     int smallest;
 
     OL_TRY(ol_path_format(folder, "%s/data/%s", root, task));
-    find_k(folder, task, TRAIN_SEED, "train", 1, &smallest, k);
+    OL_TRY(find_k(folder, task, TRAIN_SEED, "train", 1, &smallest, k));
     if (*k < 0)
         return missing(named_in, task, folder, METAICL_TRAIN_K, TRAIN_SEED, "train",
                        " (nor one of another k); add it or take the task out of the setting");
@@ -146,7 +157,7 @@ ol_status ol_task_target_paths(const char *root, const char *task, const char *n
     int k, test_k, largest;
 
     OL_TRY(ol_path_format(folder, "%s/data/%s", root, task));
-    find_k(folder, task, seed, "train", shots > 0 ? shots : 1, &k, &largest);
+    OL_TRY(find_k(folder, task, seed, "train", shots > 0 ? shots : 1, &k, &largest));
     if (k < 0 && shots > 0) {
         OL_CHECK(largest < 0, OL_EDATA,
                  "task %s: %d shots are asked for, but its largest k-shot file for seed %d is "
@@ -156,7 +167,7 @@ ol_status ol_task_target_paths(const char *root, const char *task, const char *n
         return missing_seed(root, task, named_in, folder, shots > METAICL_K ? shots : METAICL_K,
                             seed, "train");
     }
-    find_k(folder, task, seed, "test", k > 0 ? k : 1, &test_k, &largest);
+    OL_TRY(find_k(folder, task, seed, "test", k > 0 ? k : 1, &test_k, &largest));
     if (test_k < 0)
         return missing_seed(root, task, named_in, folder, k > 0 ? k : METAICL_K, seed, "test");
     OL_TRY(ol_path_format(test, "%s/%s_%d_%d_test.jsonl", folder, task, test_k, seed));

@@ -58,10 +58,7 @@ ol_status line_options(const char *path, int line, const json_t *options, ol_row
 
 static ol_status check_output(const char *path, int line, const ol_row *row)
 {
-    for (int i = 0; i < row->n_options; i++)
-        if (strcmp(row->options[i], row->output) == 0)
-            return OL_OK;
-    CHECK_LINE(row->n_options == 0,
+    CHECK_LINE(row->n_options == 0 || names_have(row->options, row->n_options, row->output),
                "the output \"%.80s\" is not one of the %d options (the first is \"%.80s\"); "
                "correct it or add it to them",
                row->output, row->n_options, row->options[0]);
@@ -129,17 +126,15 @@ static ol_status read_rows(const char *text, size_t size, const reading *how, in
 static ol_status read_file(const char *path, const reading *how, int limit, ol_rows *out)
 {
     OL_AUTO_FREE char *text = NULL;
+    OL_AUTO_ROWS rows = {0};
     size_t size;
-    ol_status status;
 
-    *out = (ol_rows){0};
+    *out = rows;
     OL_TRY(ol_read_file(path, &text, &size));
-    out->path = strdup(path);
-    status = out->path ? read_rows(text, size, how, limit, out)
-                       : ol_fail(OL_ENOMEM, "%s: no memory for its rows", path);
-    if (status != OL_OK)
-        ol_rows_finish(out);
-    return status;
+    rows.path = strdup(path);
+    OL_CHECK(rows.path, OL_ENOMEM, "%s: no memory for its rows", path);
+    OL_TRY(read_rows(text, size, how, limit, &rows));
+    return OL_GIVE(out, rows);
 }
 
 ol_status ol_rows_read(const char *path, const char *task, int limit, ol_rows *out)
@@ -185,8 +180,5 @@ void ol_rows_finish(ol_rows *rows)
 
 bool ol_row_is_labelled(const ol_row *row)
 {
-    for (int i = 0; i < row->n_options; i++)
-        if (row->options[i][0] != '\0')
-            return true;
-    return false;
+    return names_label(row->options, row->n_options);
 }

@@ -224,9 +224,7 @@ ol_status ol_sampler_create(const ol_sampler_spec *spec, ol_tokenizer *tokenizer
     OL_TRY(ol_setting_read(spec->root, spec->setting, &setting));
     OL_TRY(ol_setting_hold_out(spec->root, spec->holdout, &setting));
     OL_TRY(load_tasks(s, spec, &setting, tokenizer));
-    *out = s;
-    s = NULL;
-    return OL_OK;
+    return OL_GIVE(out, s);
 }
 
 void ol_sampler_destroy(ol_sampler *sampler)
@@ -292,33 +290,27 @@ static void draw_demos(const ol_sampler *s, const train_task *task, ol_rng *rng,
     }
 }
 
-ol_status ol_sampler_rows(const ol_sampler *sampler, uint32_t step, int N, int n,
-                          ol_episode_rows *out)
+ol_status ol_sampler_rows(const ol_sampler *s, uint32_t step, int N, int n, ol_episode_rows *out)
 {
-    const ol_sampler *s = sampler;
     const int prompts = prompts_of(s), shots = s->prompt.shots;
     ol_rng rng = ol_rng_stream(s->seed, OL_RNG_EPISODE, step, (uint32_t)n);
-    const train_task *task;
+    OL_AUTO(ol_episode_rows_finish) ol_episode_rows rows = {.prompts = prompts, .shots = shots};
     OL_AUTO_FREE uint32_t *use = NULL;
-    uint32_t *seen;
+    const train_task *task;
 
     assert(0 <= n && n < N);
     (void)N;
-    *out = (ol_episode_rows){.prompts = prompts, .shots = shots};
-    OL_TRY(draw_task(s, step, n, &out->task));
-    task = &s->tasks[out->task];
-    out->targets = malloc((size_t)prompts * sizeof *out->targets);
-    out->demos = malloc(((size_t)prompts * (size_t)shots + 1) * sizeof *out->demos);
-    use = calloc(2 * (size_t)task->n, sizeof *use);
-    if (!out->targets || !out->demos || !use) {
-        ol_episode_rows_finish(out);
-        return ol_fail(OL_ENOMEM, "no memory for an episode of %d prompts", prompts);
-    }
-    seen = use + task->n;
-    draw_targets(s, task, &rng, use, out->targets);
+    *out = (ol_episode_rows){0};
+    OL_TRY(draw_task(s, step, n, &rows.task));
+    task = &s->tasks[rows.task];
+    OL_TRY(OL_ALLOCATE(rows.targets, prompts, "rows of an episode"));
+    OL_TRY(OL_ALLOCATE(rows.demos, (size_t)prompts * (size_t)shots, "rows of an episode"));
+    OL_TRY(OL_ALLOCATE(use, 2 * (size_t)task->n, "rows of an episode"));
+    draw_targets(s, task, &rng, use, rows.targets);
     for (int i = 0; i < prompts; i++)
-        draw_demos(s, task, &rng, use, i, out->targets, out->demos + (ptrdiff_t)i * shots, seen);
-    return OL_OK;
+        draw_demos(s, task, &rng, use, i, rows.targets, rows.demos + (ptrdiff_t)i * shots,
+                   use + task->n);
+    return OL_GIVE(out, rows);
 }
 
 void ol_episode_rows_finish(ol_episode_rows *rows)
@@ -353,39 +345,30 @@ static void prompt_views(const ol_sampler *s, const ol_episode_rows *rows, int i
     views[shots] = view_of(s, task, rows->targets[i], shots == 0);
 }
 
-static ol_status build(const ol_sampler *s, const ol_episode_rows *rows, ol_example_view *views,
-                       ol_episode *out)
+ol_status ol_sampler_draw(const ol_sampler *s, uint32_t step, int N, int n, ol_episode *out)
 {
     const int shots = s->prompt.shots;
-    OL_AUTO(ol_tokens_finish) ol_tokens scratch = {0};
+    OL_AUTO_FREE ol_example_view *views = NULL;
+    OL_AUTO(ol_episode_rows_finish) ol_episode_rows rows = {0};
+    OL_AUTO_TOKENS scratch = {0};
 
-    for (int i = 0; i < rows->prompts; i++) {
-        prompt_views(s, rows, i, views);
+    ol_batch_clear(&out->support);
+    ol_batch_clear(&out->query);
+    OL_TRY(OL_ALLOCATE(views, shots + 1, "examples"));
+    OL_TRY(ol_sampler_rows(s, step, N, n, &rows));
+    out->task = rows.task;
+    for (int i = 0; i < rows.prompts; i++) {
+        prompt_views(s, &rows, i, views);
         OL_TRY(ol_prompt_append(&s->prompt, views, shots, &views[shots], &scratch,
                                 i < s->support ? &out->support : &out->query));
     }
     return OL_OK;
 }
 
-ol_status ol_sampler_draw(const ol_sampler *sampler, uint32_t step, int N, int n, ol_episode *out)
+ol_status ol_sampler_cost(const ol_sampler *s, uint32_t step, int N, int n, ol_episode_cost *out)
 {
-    OL_AUTO_FREE ol_example_view *views = NULL;
     OL_AUTO(ol_episode_rows_finish) ol_episode_rows rows = {0};
-
-    ol_batch_clear(&out->support);
-    ol_batch_clear(&out->query);
-    OL_TRY(OL_ALLOCATE(views, sampler->prompt.shots + 1, "examples"));
-    OL_TRY(ol_sampler_rows(sampler, step, N, n, &rows));
-    out->task = rows.task;
-    return build(sampler, &rows, views, out);
-}
-
-ol_status ol_sampler_cost(const ol_sampler *sampler, uint32_t step, int N, int n,
-                          ol_episode_cost *out)
-{
-    const ol_sampler *s = sampler;
     const int shots = s->prompt.shots;
-    ol_episode_rows rows;
 
     *out = (ol_episode_cost){0};
     OL_TRY(ol_sampler_rows(s, step, N, n, &rows));
@@ -407,7 +390,6 @@ ol_status ol_sampler_cost(const ol_sampler *sampler, uint32_t step, int N, int n
         ol_prompts_size_add(i < s->support ? &out->support : &out->query, length,
                             (int64_t)target.n_tail);
     }
-    ol_episode_rows_finish(&rows);
     return OL_OK;
 }
 

@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "source.h"
-
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,8 +62,6 @@ static ol_status read_json(const char *path, int line, const char *text, ol_row 
 
 static ol_status check_row(const char *path, int line, const ol_row *row, const ol_row *first)
 {
-    bool known = row->n_options == 0;
-
     CHECK_LINE(row->input[0] != '\0', "the input is empty");
     CHECK_LINE(row->output[0] != '\0', "the output is empty");
     CHECK_LINE((row->n_options > 0) == (first->n_options > 0),
@@ -74,9 +70,8 @@ static ol_status check_row(const char *path, int line, const ol_row *row, const 
                row->n_options > 0 ? "its own" : "no", first->line,
                first->n_options > 0 ? "its own" : "none");
     CHECK_LINE(row->n_options != 1, "the row has one option; choosing needs at least two");
-    for (int i = 0; i < row->n_options; i++)
-        known = known || strcmp(row->options[i], row->output) == 0;
-    CHECK_LINE(known, "the output \"%.80s\" is not one of the row's %d options", row->output,
+    CHECK_LINE(row->n_options == 0 || names_have(row->options, row->n_options, row->output),
+               "the output \"%.80s\" is not one of the row's %d options", row->output,
                row->n_options);
     return OL_OK;
 }
@@ -135,18 +130,15 @@ ol_status source_read(const char *path, ol_rows *out)
 {
     const bool tsv = ends_in(path, ".tsv");
     OL_AUTO_FREE char *text = NULL;
+    OL_AUTO_ROWS rows = {0};
     size_t size;
-    ol_status status;
 
-    *out = (ol_rows){0};
+    *out = rows;
     OL_CHECK(tsv || ends_in(path, ".jsonl"), OL_EUSAGE,
              "%s: must end in .tsv (input<TAB>output a line) or .jsonl (a JSON object a line)",
              path);
     OL_TRY(ol_read_file(path, &text, &size));
-    status = copy(path, path, &out->path);
-    if (status == OL_OK)
-        status = read_lines(path, tsv, text, size, out);
-    if (status != OL_OK)
-        ol_rows_finish(out);
-    return status;
+    OL_TRY(copy(path, path, &rows.path));
+    OL_TRY(read_lines(path, tsv, text, size, &rows));
+    return OL_GIVE(out, rows);
 }

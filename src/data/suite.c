@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <jansson.h>
+#include <search.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +23,6 @@ enum {
     TRAIN_LEAST = 250, /* a training task with fewer different rows than this is a bug */
     SHOTS = 16,
     TEST_ROWS = 100,
-    TABLE_SIZE = 8192, /* of the set of inputs; a task has at most 1260 */
     TRIES = 2000,
     LEXICON_COPIES = 2000,
 };
@@ -33,11 +33,6 @@ static const int target_seeds[] = {100, 13, 21, 42, 87};
 
 enum { TARGET_SEEDS = sizeof target_seeds / sizeof target_seeds[0] };
 
-/* Inputs that a task has used, by hash. Two of one hash count as equal, which costs one row. */
-typedef struct seen_set {
-    uint64_t slots[TABLE_SIZE];
-} seen_set;
-
 /* What writing the suite carries along. */
 typedef struct suite_writer {
     const char *folder;
@@ -45,31 +40,28 @@ typedef struct suite_writer {
     ol_text training; /* inputs and outputs of all training rows, for the tokenizer */
 } suite_writer;
 
-static bool add_unseen(seen_set *set, const char *input)
+static int compare_inputs(const void *a, const void *b)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+    return strcmp(a, b);
+}
 
-    for (const char *at = input; *at; at++)
-        hash = (hash ^ (unsigned char)*at) * UINT64_C(0x100000001b3);
-    hash |= 1; /* 0 marks a free slot */
-    for (size_t i = hash >> 20;; i++) {
-        uint64_t *slot = &set->slots[i % TABLE_SIZE];
+/* Is it an input that the task has not used? It has now. @param seen  a tree of tsearch */
+static bool add_unseen(void **seen, const char *input)
+{
+    char *copy = strdup(input);
+    char **found = copy ? tsearch(copy, seen, compare_inputs) : NULL;
+    const bool is_new = found && *found == copy;
 
-        if (*slot == hash)
-            return false;
-        if (*slot == 0) {
-            *slot = hash;
-            return true;
-        }
-    }
+    if (!is_new)
+        free(copy);
+    return is_new;
 }
 
 /* A row whose input the task has not used; false when the task has run out of them. */
-static bool make_row(const suite_task *task, int want, ol_rng *rng, seen_set *seen, suite_row *row)
+static bool make_row(const suite_task *task, int want, ol_rng *rng, void **seen, suite_row *row)
 {
     for (int tries = 0; tries < TRIES; tries++) {
-        *row = (suite_row){0};
-        task->make(task, want, rng, row);
+        suite_make(task, want, rng, row);
         if (add_unseen(seen, row->input))
             return true;
     }
@@ -87,7 +79,7 @@ static ol_status append_row(ol_text *text, const suite_task *task, const suite_r
 
 /* Rows in blocks that hold each label (or place of the right option) once, in random order. */
 static ol_status append_rows(suite_writer *writer, const suite_task *task, int n, ol_rng *rng,
-                             seen_set *seen, ol_text *text, int *written)
+                             void **seen, ol_text *text, int *written)
 {
     int wants[SUITE_OPTIONS];
     suite_row row;
@@ -119,7 +111,7 @@ static bool is_grouped(const suite_task *task)
 }
 
 static ol_status write_training(suite_writer *writer, const suite_task *task, uint32_t number,
-                                seen_set *seen)
+                                void **seen)
 {
     const int wanted = task->group == SUITE_PRIVATE ? SUITE_PRIVATE_ROWS : TRAIN_ROWS;
     const int least = wanted < TRAIN_LEAST ? wanted : TRAIN_LEAST;
@@ -134,8 +126,7 @@ static ol_status write_training(suite_writer *writer, const suite_task *task, ui
 }
 
 /* One file of a target task. A task too small for its files is a bug of the table. */
-static ol_status target_rows(const suite_task *task, int n, ol_rng *rng, seen_set *seen,
-                             ol_text *text)
+static ol_status target_rows(const suite_task *task, int n, ol_rng *rng, void **seen, ol_text *text)
 {
     int rows;
 
@@ -146,7 +137,7 @@ static ol_status target_rows(const suite_task *task, int n, ol_rng *rng, seen_se
 }
 
 static ol_status write_target_seed(const suite_writer *writer, const suite_task *task,
-                                   uint32_t number, int seed, const ol_text *test, seen_set *seen)
+                                   uint32_t number, int seed, const ol_text *test, void **seen)
 {
     static const char *const splits[] = {"train", "dev"};
     ol_rng rng = ol_rng_stream(writer->seed, OL_RNG_SUITE, number, SPLIT_SHOTS + (uint32_t)seed);
@@ -162,7 +153,7 @@ static ol_status write_target_seed(const suite_writer *writer, const suite_task 
 }
 
 static ol_status write_target(const suite_writer *writer, const suite_task *task, uint32_t number,
-                              seen_set *seen)
+                              void **seen)
 {
     ol_rng rng = ol_rng_stream(writer->seed, OL_RNG_SUITE, number, SPLIT_TEST);
     OL_AUTO_TEXT test = {0};
@@ -184,9 +175,14 @@ static ol_status write_task_config(const suite_writer *writer, const suite_task 
                              task->labels[0] ? task->choices : 0);
 }
 
+static void forget_inputs(void **seen)
+{
+    tdestroy(*seen, free);
+}
+
 static ol_status write_task(suite_writer *writer, const suite_task *task, uint32_t number)
 {
-    seen_set seen = {0};
+    OL_AUTO(forget_inputs) void *seen = NULL;
 
     OL_TRY(layout_make_folders(writer->folder, task->name));
     OL_TRY(write_task_config(writer, task));

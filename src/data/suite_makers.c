@@ -5,14 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a template may name. */
-typedef struct blanks {
-    const char *words[4];               /* $1 .. $4 */
-    const char *asked;                  /* $k       */
-    const char *choices[SUITE_OPTIONS]; /* $o, joined by slashes */
-    int n_choices;
-} blanks;
-
 static void put(char *to, size_t room, const char *text)
 {
     const size_t used = strlen(to);
@@ -31,7 +23,7 @@ static void put_joined(char *to, size_t room, const char *const *words, int n)
 }
 
 /* Fill one of the task's templates, drawn at random, into the input. */
-static void fill(const suite_task *task, ol_rng *rng, const blanks *in, suite_row *row)
+static void fill(const suite_task *task, ol_rng *rng, const suite_blanks *in, suite_row *row)
 {
     const size_t room = sizeof row->input;
     uint32_t n = 0;
@@ -51,19 +43,6 @@ static void fill(const suite_task *task, ol_rng *rng, const blanks *in, suite_ro
         else
             put(row->input, room, *at == 'k' ? in->asked : in->words[*at - '1']);
     }
-}
-
-static void offer(suite_row *row, const char *const *options, int n, int right)
-{
-    for (int i = 0; i < n; i++)
-        put(row->options[i], sizeof row->options[i], options[i]);
-    row->n_options = n;
-    put(row->output, sizeof row->output, options[right]);
-}
-
-static void label(const suite_task *task, int want, suite_row *row)
-{
-    offer(row, task->labels, task->choices, want);
 }
 
 /* A category of the mask, other than those of `without`. */
@@ -104,82 +83,63 @@ static const char *draw_word(ol_rng *rng, int category)
 }
 
 /* Words of one class of categories; the label says which. */
-void suite_make_sort(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_sort(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
-    blanks in = {0};
-
-    draw_words(rng, draw_category(rng, task->masks[want], 0), 4, in.words);
-    fill(task, rng, &in, row);
-    label(task, want, row);
+    draw_words(rng, draw_category(rng, task->masks[want], 0), 4, in->words);
 }
 
 /* What is said of $2, of masks[2], turns on $1: a word of masks[0] or of masks[1]. */
-void suite_make_cue(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_cue(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
-    blanks in = {0};
-
-    in.words[0] = draw_word(rng, draw_category(rng, task->masks[want], 0));
-    draw_words(rng, draw_category(rng, task->masks[2], 0), 3, in.words + 1);
-    fill(task, rng, &in, row);
-    label(task, want, row);
+    in->words[0] = draw_word(rng, draw_category(rng, task->masks[want], 0));
+    draw_words(rng, draw_category(rng, task->masks[2], 0), 3, in->words + 1);
 }
 
 /* Which option is of the asked category? Variant 1: which one is not? masks[0]: asked about,
  * masks[1]: where the others come from. */
-void suite_make_kind(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_kind(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
     const int asked = draw_category(rng, task->masks[0], 0);
     uint64_t used = UINT64_C(1) << asked;
-    const char *inside[SUITE_OPTIONS];
-    blanks in = {.asked = suite_categories[asked].name, .n_choices = task->choices};
 
-    draw_words(rng, asked, task->choices, inside);
-    for (int i = 0; i < task->choices; i++) {
-        in.choices[i] = inside[i];
+    in->asked = suite_categories[asked].name;
+    draw_words(rng, asked, task->choices, in->choices);
+    for (int i = 0; i < task->choices; i++)
         if ((i == want) == (task->variant == 1)) {
             const int other = draw_category(rng, task->masks[1], used);
 
             used |= UINT64_C(1) << other;
-            in.choices[i] = draw_word(rng, other);
+            in->choices[i] = draw_word(rng, other);
         }
-    }
-    fill(task, rng, &in, row);
-    offer(row, in.choices, task->choices, want);
 }
 
 /* All options but one share a category that is not named. */
-void suite_make_odd(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_odd(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
     const int common = draw_category(rng, task->masks[0], 0);
-    blanks in = {.n_choices = task->choices};
 
-    draw_words(rng, common, task->choices, in.choices);
-    in.choices[want] = draw_word(rng, draw_category(rng, task->masks[1], UINT64_C(1) << common));
-    fill(task, rng, &in, row);
-    offer(row, in.choices, task->choices, want);
+    draw_words(rng, common, task->choices, in->choices);
+    in->choices[want] = draw_word(rng, draw_category(rng, task->masks[1], UINT64_C(1) << common));
 }
 
 /* Which option has the property? masks[0] is a set of properties. */
-void suite_make_property(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_property(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
     int found[SUITE_PROPERTIES], n = 0;
     const suite_property *property;
     uint64_t used = 0;
-    blanks in = {.n_choices = task->choices};
 
     for (int p = 0; p < SUITE_PROPERTIES; p++)
         if (task->masks[0] >> p & 1)
             found[n++] = p;
     property = &suite_properties[found[ol_rng_below(rng, (uint32_t)n)]];
-    in.asked = property->phrase;
+    in->asked = property->phrase;
     for (int i = 0; i < task->choices; i++) {
         const int c = draw_category(rng, i == want ? property->holds : property->fails, used);
 
         used |= UINT64_C(1) << c;
-        in.choices[i] = draw_word(rng, c);
+        in->choices[i] = draw_word(rng, c);
     }
-    fill(task, rng, &in, row);
-    offer(row, in.choices, task->choices, want);
 }
 
 typedef struct sized_word {
@@ -210,16 +170,13 @@ static void draw_sizes(ol_rng *rng, uint64_t mask, const char *words[2])
 }
 
 /* Which is bigger (variant 0), which is smaller (variant 1)? */
-void suite_make_size(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_size(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
     const char *words[2];
-    blanks in = {.n_choices = 2};
 
     draw_sizes(rng, task->masks[0], words);
-    in.choices[want] = words[task->variant];
-    in.choices[1 - want] = words[1 - task->variant];
-    fill(task, rng, &in, row);
-    offer(row, in.choices, 2, want);
+    in->choices[want] = words[task->variant];
+    in->choices[1 - want] = words[1 - task->variant];
 }
 
 static const suite_pair *const relations[] = {suite_opposites, suite_synonyms};
@@ -239,101 +196,82 @@ static void draw_pairs(ol_rng *rng, int relation, int k, suite_pair *pairs)
 }
 
 /* Which option is the opposite of (variant 0) or means the same as (1) the asked word? */
-void suite_make_relation(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_relation(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
     suite_pair pairs[SUITE_OPTIONS];
-    blanks in = {.n_choices = task->choices};
 
     draw_pairs(rng, task->variant, task->choices, pairs);
     for (int i = 0; i < task->choices; i++)
-        in.choices[i] = pairs[i].b;
-    in.asked = pairs[want].a;
-    fill(task, rng, &in, row);
-    offer(row, in.choices, task->choices, want);
+        in->choices[i] = pairs[i].b;
+    in->asked = pairs[want].a;
 }
 
 /* A list of words, then a category: is one of the words of it? */
-void suite_make_entail_kind(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_entail_kind(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
     const int here = draw_category(rng, task->masks[0], 0);
     const uint64_t used = UINT64_C(1) << here;
     const int named = want == 0 ? here : draw_category(rng, task->masks[1], used);
-    blanks in = {.asked = suite_categories[named].name};
 
-    draw_words(rng, here, 2, in.words);
-    in.words[2] = suite_opposites[ol_rng_below(rng, SUITE_OPPOSITES)].a;
-    fill(task, rng, &in, row);
-    label(task, want, row);
+    in->asked = suite_categories[named].name;
+    draw_words(rng, here, 2, in->words);
+    in->words[2] = suite_opposites[ol_rng_below(rng, SUITE_OPPOSITES)].a;
 }
 
 /* Three things are listed; the claim names one of them, or another of the same category. */
-void suite_make_entail_mention(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_entail_mention(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
-    const char *words[4];
-    blanks in = {0};
-
-    draw_words(rng, draw_category(rng, task->masks[0], 0), 4, words);
-    memcpy(in.words, words, sizeof words);
-    in.asked = want == 0 ? words[ol_rng_below(rng, 3)] : words[3];
-    fill(task, rng, &in, row);
-    label(task, want, row);
+    draw_words(rng, draw_category(rng, task->masks[0], 0), 4, in->words);
+    in->asked = want == 0 ? in->words[ol_rng_below(rng, 3)] : in->words[3];
 }
 
 /* $1/$2 and $3/$4: the same two things in the other order, or one of them exchanged. */
-void suite_make_same_list(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_same_list(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
-    const int c = draw_category(rng, task->masks[0], 0);
-    const char *words[3];
-    blanks in = {0};
+    const char *other;
 
-    draw_words(rng, c, 3, words);
-    in.words[0] = words[0];
-    in.words[1] = words[1];
-    in.words[2] = words[1];
-    in.words[3] = words[0];
+    draw_words(rng, draw_category(rng, task->masks[0], 0), 3, in->words);
+    other = in->words[2];
+    in->words[2] = in->words[1];
+    in->words[3] = in->words[0];
     if (want != 0)
-        in.words[2 + ol_rng_below(rng, 2)] = words[2];
-    fill(task, rng, &in, row);
-    label(task, want, row);
+        in->words[2 + ol_rng_below(rng, 2)] = other;
 }
 
 /* $1 and $2 mean the same (by the relation `variant`), or are unrelated; both qualify $3. */
-void suite_make_same_quality(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_same_quality(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
     suite_pair pairs[2];
-    blanks in = {0};
 
     draw_pairs(rng, task->variant, 2, pairs);
-    in.words[0] = pairs[0].a;
-    in.words[1] = pairs[want == 0 ? 0 : 1].b;
-    in.words[2] = draw_word(rng, draw_category(rng, task->masks[0], 0));
-    fill(task, rng, &in, row);
-    label(task, want, row);
+    in->words[0] = pairs[0].a;
+    in->words[1] = pairs[want == 0 ? 0 : 1].b;
+    in->words[2] = draw_word(rng, draw_category(rng, task->masks[0], 0));
 }
 
 /* Words are given; the output is the name of their category (variant SUITE_NAME), the opposite of
  * the adjective $1 (SUITE_TURN), or the words again (SUITE_REPEAT). */
-void suite_make_list(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_list(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
-    blanks in = {.n_choices = 2};
+    const size_t room = sizeof in->output;
     suite_pair pair;
     int c;
 
     (void)want;
     if (task->variant == SUITE_TURN) {
         draw_pairs(rng, SUITE_OPPOSITE, 1, &pair);
-        in.words[0] = pair.a;
-        in.words[1] = draw_word(rng, draw_category(rng, task->masks[0], 0));
-        put(row->output, sizeof row->output, pair.b);
-    } else {
-        c = draw_category(rng, task->masks[0], 0);
-        draw_words(rng, c, 2, in.choices);
-        if (task->variant == SUITE_NAME)
-            put(row->output, sizeof row->output, suite_categories[c].name);
-        else
-            put_joined(row->output, sizeof row->output, in.choices, 2);
+        in->words[0] = pair.a;
+        in->words[1] = draw_word(rng, draw_category(rng, task->masks[0], 0));
+        put(in->output, room, pair.b);
+        return;
     }
-    fill(task, rng, &in, row);
+    c = draw_category(rng, task->masks[0], 0);
+    in->n_choices = 2;
+    draw_words(rng, c, 2, in->choices);
+    if (task->variant == SUITE_NAME)
+        put(in->output, room, suite_categories[c].name);
+    else
+        put_joined(in->output, room, in->choices, 2);
 }
 
 /* A word of the known categories at random; its category. */
@@ -414,14 +352,28 @@ static suite_role owner_of(const char *input)
 }
 
 /* A sentence about two words of concept masks[want]; the label is the task's own for it. */
-void suite_make_private(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+void suite_make_private(const suite_task *task, int want, ol_rng *rng, suite_blanks *in)
 {
-    do {
-        blanks in = {0};
+    draw_concept(rng, task->variant, (int)task->masks[want], in->words);
+}
 
-        row->input[0] = '\0';
-        draw_concept(rng, task->variant, (int)task->masks[want], in.words);
+void suite_make(const suite_task *task, int want, ol_rng *rng, suite_row *row)
+{
+    suite_blanks in;
+
+    do {
+        in = (suite_blanks){.n_choices = task->choices};
+        *row = (suite_row){0};
+        task->make(task, want, rng, &in);
         fill(task, rng, &in, row);
-    } while (owner_of(row->input) != task->role);
-    label(task, want, row);
+    } while (task->group == SUITE_PRIVATE && owner_of(row->input) != task->role);
+    if (in.output[0]) {
+        put(row->output, sizeof row->output, in.output);
+        return;
+    }
+    row->n_options = task->choices;
+    for (int i = 0; i < task->choices; i++)
+        put(row->options[i], sizeof row->options[i],
+            task->labels[0] ? task->labels[i] : in.choices[i]);
+    put(row->output, sizeof row->output, row->options[want]);
 }

@@ -123,10 +123,19 @@ typedef struct suite_row {
     int n_options;
 } suite_row;
 
+/** What a row is about: what templates may name, and a free-form output. */
+typedef struct suite_blanks {
+    const char *words[4];               /**< $1 .. $4                                       */
+    const char *asked;                  /**< $k                                             */
+    const char *choices[SUITE_OPTIONS]; /**< $o, joined by slashes; the options without labels */
+    int n_choices;                      /**< the task's `choices` at first                  */
+    char output[80];                    /**< "" where it is a label or an option            */
+} suite_blanks;
+
 typedef struct suite_task suite_task;
 
-/** Write one row; `want` (0 .. choices-1) is the label or the place of the right option. */
-typedef void suite_maker(const suite_task *task, int want, ol_rng *rng, suite_row *row);
+/** Think of a row; `want` (0 .. choices-1) is the label or the place of the right option. */
+typedef void suite_maker(const suite_task *task, int want, ol_rng *rng, suite_blanks *in);
 
 struct suite_task {
     const char *name;
@@ -143,6 +152,9 @@ struct suite_task {
 
 extern const suite_task suite_tasks[];
 extern const int suite_task_count;
+
+/** Write one row. */
+void suite_make(const suite_task *task, int want, ol_rng *rng, suite_row *row);
 
 suite_maker suite_make_sort, suite_make_cue, suite_make_kind, suite_make_odd, suite_make_property,
     suite_make_size, suite_make_relation, suite_make_entail_kind, suite_make_entail_mention,

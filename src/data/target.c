@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lines.h"               /* names_have */
 #include "outerloop/base/rng.h"  /* ol_rng_stream */
 #include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "outerloop/data/task.h" /* ol_rows */
@@ -35,15 +36,6 @@ static char **options_of(const ol_target *t, const ol_row *row, int *n)
     return row->n_options > 0 ? row->options : t->config.options;
 }
 
-/* As in ol_row_is_labelled. */
-static bool is_labelled(char *const *options, int n)
-{
-    for (int i = 0; i < n; i++)
-        if (options[i][0] != '\0')
-            return true;
-    return false;
-}
-
 static ol_status check_test_row(const ol_target *t, const ol_row *row)
 {
     int n;
@@ -53,11 +45,10 @@ static ol_status check_test_row(const ol_target *t, const ol_row *row)
              "%s:%d: the row has %d option%s, and choosing needs at least two; give it options, or "
              "the task in its config/tasks file",
              t->test.path, row->line, n, n == 1 ? "" : "s");
-    for (int i = 0; i < n; i++)
-        if (strcmp(options[i], row->output) == 0)
-            return OL_OK;
-    return ol_fail(OL_EDATA, "%s:%d: the output \"%.80s\" is not one of the task's %d options",
-                   t->test.path, row->line, row->output, n);
+    OL_CHECK(names_have(options, n, row->output), OL_EDATA,
+             "%s:%d: the output \"%.80s\" is not one of the task's %d options", t->test.path,
+             row->line, row->output, n);
+    return OL_OK;
 }
 
 /* Leave out the test rows that cannot be scored, or refuse them. */
@@ -238,9 +229,7 @@ ol_status ol_target_create(const ol_target_spec *spec, ol_tokenizer *tokenizer, 
                                  .max_tokens = spec->max_tokens,
                                  .max_tokens_per_example = spec->max_tokens_per_example};
     OL_TRY(fill(t, spec));
-    *out = t;
-    t = NULL;
-    return OL_OK;
+    return OL_GIVE(out, t);
 }
 
 void ol_target_destroy(ol_target *target)
@@ -323,7 +312,7 @@ static ol_status tokenize_row(ol_target *t, const ol_row *row, int n, char **opt
                               ol_example *examples, size_t *longest)
 {
     const bool channel = t->prompt.variant == OL_CHANNEL, first = t->prompt.shots == 0;
-    const bool labelled = is_labelled(options, n);
+    const bool labelled = names_label(options, n);
 
     t->row_pool.n = 0;
     *longest = 0;
@@ -362,14 +351,18 @@ static void count_row(ol_target *t, const ol_example *example, const ol_example_
     ol_cut_example(&t->cut, input + longest, (channel ? view->n_tail : view->n_lead) + longest);
 }
 
-static ol_status append_row(ol_target *t, const ol_row *row, ol_example *examples, ol_batch *out)
+ol_status ol_target_row_prompts(ol_target *t, int number, ol_batch *out)
 {
+    const ol_row *row = &t->test.rows[number];
     const bool first = t->prompt.shots == 0;
+    OL_AUTO_FREE ol_example *examples = NULL;
     ol_example_view view = {0};
     size_t longest = 0;
     int n;
     char **options = options_of(t, row, &n);
 
+    assert(0 <= number && number < t->test.n);
+    OL_TRY(OL_ALLOCATE(examples, n, "options"));
     OL_TRY(tokenize_row(t, row, n, options, examples, &longest));
     for (int i = 0; i < n; i++) {
         if (!ol_prompt_view(&t->prompt, t->row_pool.ids, &examples[i], first, longest, &view))
@@ -380,14 +373,6 @@ static ol_status append_row(ol_target *t, const ol_row *row, ol_example *example
             count_row(t, &examples[i], &view, longest);
     }
     return OL_OK;
-}
-
-ol_status ol_target_row_prompts(ol_target *target, int row, ol_batch *out)
-{
-    OL_AUTO_FREE ol_example *examples = NULL;
-
-    OL_TRY(OL_ALLOCATE(examples, ol_target_options(target, row), "options"));
-    return append_row(target, &target->test.rows[row], examples, out);
 }
 
 /* One option of one row, on the way to its null prompt. */
@@ -433,7 +418,7 @@ static void list_nulls(const ol_target *t, null_key *keys)
         const ol_row *row = &t->test.rows[r];
         int options;
         char **texts = options_of(t, row, &options);
-        const bool labelled = is_labelled(texts, options);
+        const bool labelled = names_label(texts, options);
 
         for (int i = 0; i < options; i++, n++)
             keys[n] = (null_key){row, texts[i], labelled, n};

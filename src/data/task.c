@@ -35,6 +35,22 @@ void names_free(char **names, int n)
     free(names);
 }
 
+bool names_have(char *const *names, int n, const char *text)
+{
+    for (int i = 0; i < n; i++)
+        if (strcmp(names[i], text) == 0)
+            return true;
+    return false;
+}
+
+bool names_label(char *const *names, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (names[i][0] != '\0')
+            return true;
+    return false;
+}
+
 /* @param out  owned by the caller (json_decref), also after an error */
 static ol_status read_object(const char *path, json_t **out)
 {
@@ -241,20 +257,18 @@ static ol_status fill_setting(json_t *object, ol_setting *out)
 ol_status ol_setting_read(const char *root, const char *setting, ol_setting *out)
 {
     char path[PATH_MAX];
+    OL_AUTO(ol_setting_finish) ol_setting read = {0};
     json_auto_t *object = NULL;
-    ol_status status;
 
-    *out = (ol_setting){0};
+    *out = read;
     OL_TRY(ol_path_format(path, "%s/config/%s.json", root, setting));
     if (!ol_path_exists(path))
         return unknown_setting(root, setting);
     OL_TRY(read_object(path, &object));
-    out->path = strdup(path);
-    status = out->path ? fill_setting(object, out)
-                       : ol_fail(OL_ENOMEM, "%s: no memory to read it", path);
-    if (status != OL_OK)
-        ol_setting_finish(out);
-    return status;
+    read.path = strdup(path);
+    OL_CHECK(read.path, OL_ENOMEM, "%s: no memory to read it", path);
+    OL_TRY(fill_setting(object, &read));
+    return OL_GIVE(out, read);
 }
 
 /* Numbers of the training tasks that can be scored: [*n], for the caller to free. */
@@ -365,8 +379,5 @@ void ol_names_finish(ol_names *names)
 
 bool ol_names_have(const ol_names *names, const char *name)
 {
-    for (int i = 0; i < names->n; i++)
-        if (strcmp(names->names[i], name) == 0)
-            return true;
-    return false;
+    return names_have(names->names, names->n, name);
 }

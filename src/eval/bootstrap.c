@@ -39,22 +39,19 @@ typedef struct work {
     double *means; /* [OL_RESAMPLES] (3)                             */
 } work;
 
-static void cell_means(const work *w)
+double ol_cell_mean(const ol_cells *cells, int cell)
 {
-    const int R = w->cells->trainings, n = w->cells->first[w->cells->tasks];
+    const double *x = cells->values + (ptrdiff_t)cell * cells->trainings;
+    double sum = 0;
+    int there = 0;
 
-    for (int i = 0; i < n; i++) {
-        const double *x = w->cells->values + (ptrdiff_t)i * R;
-        double sum = 0;
-        int there = 0;
-        for (int r = 0; r < R; r++)
-            if (!isnan(x[r])) {
-                sum += x[r];
-                there++;
-            }
-        assert(there > 0);
-        w->mean[i] = sum / there;
-    }
+    for (int r = 0; r < cells->trainings; r++)
+        if (!isnan(x[r])) {
+            sum += x[r];
+            there++;
+        }
+    assert(there > 0);
+    return sum / there;
 }
 
 static double mean_of(const work *w, const double *values)
@@ -135,7 +132,8 @@ static void resample(const work *w, ol_interval *interval)
     const int n = units(w->cells);
     double tail;
 
-    cell_means(w);
+    for (int i = 0; i < w->cells->first[w->cells->tasks]; i++)
+        w->mean[i] = ol_cell_mean(w->cells, i);
     *interval = (ol_interval){mean_of(w, w->mean), (double)NAN, (double)NAN};
     if (n < 2)
         return;
@@ -154,7 +152,7 @@ ol_status ol_bootstrap(const ol_cells *cells, ol_interval *interval)
 {
     const size_t n = cells->tasks > 0 ? (size_t)cells->first[cells->tasks] : 0;
     const size_t R = (size_t)cells->trainings;
-    double *memory;
+    OL_AUTO_FREE double *memory = NULL;
 
     *interval = (ol_interval){(double)NAN, (double)NAN, (double)NAN};
     if (n == 0)
@@ -162,6 +160,5 @@ ol_status ol_bootstrap(const ol_cells *cells, ol_interval *interval)
     memory = malloc((2 * n + R + OL_RESAMPLES) * sizeof *memory);
     OL_CHECK(memory, OL_ENOMEM, "no memory to resample %zu scores", n);
     resample(&(work){cells, memory, memory + n, memory + 2 * n, memory + 2 * n + R}, interval);
-    free(memory);
     return OL_OK;
 }

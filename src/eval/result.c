@@ -34,28 +34,36 @@ static ol_status allocate(ol_eval_result *r, size_t text, char **texts)
     return OL_OK;
 }
 
+/* The options, one after the other with their NULs. */
+static void place_options(ol_eval_result *r, char *texts)
+{
+    for (int i = 0; i < r->prompts; i++) {
+        r->options[i] = texts;
+        texts += strlen(texts) + 1;
+    }
+}
+
 ol_status ol_eval_result_init(int rows, const int *options_per_row, const char *const *options,
                               int n, ol_eval_result *result)
 {
     ol_eval_result r = {.rows = rows, .n = n};
     size_t text = 0;
-    char *at;
+    char *texts, *at;
 
     *result = (ol_eval_result){0};
     for (int i = 0; i < rows; i++)
         r.prompts += options_per_row[i];
     for (int i = 0; i < r.prompts; i++)
         text += strlen(options[i]) + 1;
-    OL_TRY(allocate(&r, text, &at));
+    OL_TRY(allocate(&r, text, &texts));
+    at = texts;
+    for (int i = 0; i < r.prompts; i++)
+        at = stpcpy(at, options[i]) + 1;
+    place_options(&r, texts);
     r.offsets[0] = 0;
     for (int i = 0; i < rows; i++)
         r.offsets[i + 1] = r.offsets[i] + options_per_row[i];
     memset(r.gold, 0, (size_t)rows * sizeof *r.gold);
-    for (int i = 0; i < r.prompts; i++) {
-        const size_t size = strlen(options[i]) + 1;
-        r.options[i] = memcpy(at, options[i], size);
-        at += size;
-    }
     for (int i = 0; i < n; i++) {
         memset(r.scorings[i].predicted, 0, (size_t)rows * sizeof(int));
         memset(r.scorings[i].losses, 0, (size_t)r.prompts * sizeof(double));
@@ -72,27 +80,19 @@ void ol_eval_result_finish(ol_eval_result *result)
     *result = (ol_eval_result){0};
 }
 
-/* Front of a packed result. Then offsets, gold, texts with their NULs, and the scorings: a tally,
-   predicted and losses each. */
+/* Front of a packed result, in which pointers mean nothing. Then offsets, gold, texts with their
+   NULs, and the scorings: each itself, predicted and losses. */
 typedef struct head {
-    uint32_t magic;
-    int32_t item, metric, rows, prompts, n;
-    uint64_t text;
-    double chance, majority;
+    uint64_t magic, text;
+    ol_eval_result result;
 } head;
-
-typedef struct tally {
-    int32_t steps, diverged;
-    double score, calibration, support, seconds;
-} tally;
 
 #define MAGIC 0x6c766530u
 
 ol_status ol_eval_result_pack(const ol_eval_result *r, ol_text *bytes)
 {
     const size_t rows = (size_t)r->rows, prompts = (size_t)r->prompts;
-    head h = {MAGIC, r->item, (int32_t)r->metric, r->rows,    r->prompts,
-              r->n,  0,       r->chance,          r->majority};
+    head h = {.magic = MAGIC, .result = *r};
 
     for (size_t i = 0; i < prompts; i++)
         h.text += strlen(r->options[i]) + 1;
@@ -103,8 +103,7 @@ ol_status ol_eval_result_pack(const ol_eval_result *r, ol_text *bytes)
         OL_TRY(ol_text_append(bytes, r->options[i], strlen(r->options[i]) + 1));
     for (int i = 0; i < r->n; i++) {
         const ol_eval_scoring *s = &r->scorings[i];
-        const tally t = {s->steps, s->diverged, s->score, s->calibration, s->support, s->seconds};
-        OL_TRY(ol_text_append(bytes, (const char *)&t, sizeof t));
+        OL_TRY(ol_text_append(bytes, (const char *)s, sizeof *s));
         OL_TRY(ol_text_append(bytes, (const char *)s->predicted, rows * sizeof *s->predicted));
         OL_TRY(ol_text_append(bytes, (const char *)s->losses, prompts * sizeof *s->losses));
     }
@@ -113,10 +112,11 @@ ol_status ol_eval_result_pack(const ol_eval_result *r, ol_text *bytes)
 
 static size_t packed_size(const head *h)
 {
-    const size_t rows = (size_t)h->rows, prompts = (size_t)h->prompts;
+    const ol_eval_result *r = &h->result;
+    const size_t rows = (size_t)r->rows, prompts = (size_t)r->prompts;
 
     return sizeof *h + (2 * rows + 1) * sizeof(int) + h->text +
-           (size_t)h->n * (sizeof(tally) + rows * sizeof(int) + prompts * sizeof(double));
+           (size_t)r->n * (sizeof *r->scorings + rows * sizeof(int) + prompts * sizeof(double));
 }
 
 static const char *take(void *to, const char *from, size_t n)
@@ -125,53 +125,39 @@ static const char *take(void *to, const char *from, size_t n)
     return from + n;
 }
 
-static const char *take_scoring(const head *h, const char *at, ol_eval_scoring *s)
+static const char *take_scoring(const ol_eval_result *r, const char *at, ol_eval_scoring *s)
 {
-    tally t;
+    const ol_eval_scoring placed = *s;
 
-    at = take(&t, at, sizeof t);
-    s->steps = t.steps;
-    s->diverged = t.diverged;
-    s->score = t.score;
-    s->calibration = t.calibration;
-    s->support = t.support;
-    s->seconds = t.seconds;
-    at = take(s->predicted, at, (size_t)h->rows * sizeof *s->predicted);
-    return take(s->losses, at, (size_t)h->prompts * sizeof *s->losses);
+    at = take(s, at, sizeof *s);
+    s->predicted = placed.predicted;
+    s->losses = placed.losses;
+    at = take(s->predicted, at, (size_t)r->rows * sizeof *s->predicted);
+    return take(s->losses, at, (size_t)r->prompts * sizeof *s->losses);
 }
 
 ol_status ol_eval_result_unpack(const char *bytes, size_t size, size_t *used,
                                 ol_eval_result *result)
 {
-    ol_eval_result r = {0};
     const char *at = bytes;
     head h = {0};
+    ol_eval_result *r = &h.result;
     char *texts;
 
     *result = (ol_eval_result){0};
     if (size >= sizeof h)
         at = take(&h, at, sizeof h);
-    OL_CHECK(h.magic == MAGIC && h.rows >= 0 && h.prompts >= 0 && h.n >= 0 && h.text <= size &&
+    OL_CHECK(h.magic == MAGIC && r->rows >= 0 && r->prompts >= 0 && r->n >= 0 && h.text <= size &&
                  packed_size(&h) <= size,
              OL_EDATA, "an evaluation result of %zu bytes is cut short", size);
-    r = (ol_eval_result){.item = h.item,
-                         .metric = (ol_metric)h.metric,
-                         .chance = h.chance,
-                         .majority = h.majority,
-                         .rows = h.rows,
-                         .prompts = h.prompts,
-                         .n = h.n};
-    OL_TRY(allocate(&r, h.text, &texts));
-    at = take(r.offsets, at, ((size_t)h.rows + 1) * sizeof *r.offsets);
-    at = take(r.gold, at, (size_t)h.rows * sizeof *r.gold);
+    OL_TRY(allocate(r, h.text, &texts));
+    at = take(r->offsets, at, ((size_t)r->rows + 1) * sizeof *r->offsets);
+    at = take(r->gold, at, (size_t)r->rows * sizeof *r->gold);
     at = take(texts, at, h.text);
-    for (int i = 0; i < h.prompts; i++) {
-        r.options[i] = texts;
-        texts += strlen(texts) + 1;
-    }
-    for (int i = 0; i < h.n; i++)
-        at = take_scoring(&h, at, &r.scorings[i]);
+    place_options(r, texts);
+    for (int i = 0; i < r->n; i++)
+        at = take_scoring(r, at, &r->scorings[i]);
     *used = (size_t)(at - bytes);
-    *result = r;
+    *result = *r;
     return OL_OK;
 }

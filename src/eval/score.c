@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/text.h" /* ol_text_space */
+
 const char *ol_metric_name(ol_metric metric)
 {
     return metric == OL_MACRO_F1 ? "macro_f1" : "accuracy";
@@ -37,30 +39,13 @@ int ol_score_pick(int n, const double *losses)
     return best;
 }
 
-/* What Python's str.strip takes away beyond ASCII, as UTF-8. */
-static const char *const wide_spaces[] = {
-    "\xc2\x85",     "\xc2\xa0",     "\xe1\x9a\x80", "\xe2\x80\x80", "\xe2\x80\x81",
-    "\xe2\x80\x82", "\xe2\x80\x83", "\xe2\x80\x84", "\xe2\x80\x85", "\xe2\x80\x86",
-    "\xe2\x80\x87", "\xe2\x80\x88", "\xe2\x80\x89", "\xe2\x80\x8a", "\xe2\x80\xa8",
-    "\xe2\x80\xa9", "\xe2\x80\xaf", "\xe2\x81\x9f", "\xe3\x80\x80",
-};
-
-static bool is_narrow_space(char c)
-{
-    return c == ' ' || (c >= '\t' && c <= '\r') || (c >= 0x1c && c <= 0x1f);
-}
-
-/* Bytes of the white space that text[0..n-1] begins with (or ends with), 0 when it does not. */
+/* Bytes of the white space that text[0..n-1] begins with (or ends with), 0 when it does not: of
+ * Unicode's, and what Python's str.strip takes away besides. */
 static size_t space_at(const char *text, size_t n, bool end)
 {
-    if (n > 0 && is_narrow_space(text[end ? n - 1 : 0]))
-        return 1;
-    for (size_t i = 0; i < sizeof wide_spaces / sizeof *wide_spaces; i++) {
-        const size_t w = strlen(wide_spaces[i]);
-        if (n >= w && memcmp(end ? text + n - w : text, wide_spaces[i], w) == 0)
-            return w;
-    }
-    return 0;
+    const char c = n > 0 ? text[end ? n - 1 : 0] : '\0';
+
+    return c >= 0x1c && c <= 0x1f ? 1 : ol_text_space(text, n, end);
 }
 
 const char *ol_score_strip(const char *text, size_t *size)
@@ -113,7 +98,7 @@ static double f1(const counts *c)
 static ol_status macro_f1(int rows, const char *const *predicted, const char *const *gold,
                           double *score)
 {
-    counts *classes = malloc(2 * (size_t)rows * sizeof *classes);
+    OL_AUTO_FREE counts *classes = malloc(2 * (size_t)rows * sizeof *classes);
     double sum = 0.0;
     int n = 0, averaged = 0;
 
@@ -130,7 +115,6 @@ static ol_status macro_f1(int rows, const char *const *predicted, const char *co
             sum += f1(&classes[c]);
             averaged++;
         }
-    free(classes);
     *score = sum / averaged; /* (4) */
     return OL_OK;
 }
@@ -195,10 +179,9 @@ static ol_status majority_score(ol_metric metric, int rows, const int *offsets,
                                 const char *const *options, const char *const *gold,
                                 const counts *classes, int n, double *score)
 {
-    const char **answers = malloc((size_t)rows * sizeof *answers);
+    OL_AUTO_FREE const char **answers = malloc((size_t)rows * sizeof *answers);
     const counts *most = classes;
     bool answerable = true;
-    ol_status status = OL_OK;
 
     OL_CHECK(answers, OL_ENOMEM, "no memory to score %d rows", rows);
     for (int c = 1; c < n; c++)
@@ -210,20 +193,16 @@ static ol_status majority_score(ol_metric metric, int rows, const int *offsets,
             answerable && is_option(options + offsets[r], offsets[r + 1] - offsets[r], most->name);
     }
     *score = (double)NAN;
-    if (answerable)
-        status = ol_score_rows(metric, rows, answers, gold, score);
-    free(answers);
-    return status;
+    return answerable ? ol_score_rows(metric, rows, answers, gold, score) : OL_OK;
 }
 
 ol_status ol_score_floors(ol_metric metric, int rows, const int *offsets,
                           const char *const *options, const char *const *gold, double *chance,
                           double *majority)
 {
-    counts *classes = malloc((size_t)rows * sizeof *classes);
+    OL_AUTO_FREE counts *classes = malloc((size_t)rows * sizeof *classes);
     double q = 0.0, f1s = 0.0;
     int n = 0;
-    ol_status status;
 
     OL_CHECK(classes, OL_ENOMEM, "no memory to score %d rows", rows);
     for (int r = 0; r < rows; r++) {
@@ -235,7 +214,5 @@ ol_status ol_score_floors(ol_metric metric, int rows, const int *offsets,
         f1s += 2.0 * share * q / (share + q) / n;
     }
     *chance = metric == OL_MACRO_F1 ? f1s : q; /* (5) */
-    status = majority_score(metric, rows, offsets, options, gold, classes, n, majority);
-    free(classes);
-    return status;
+    return majority_score(metric, rows, offsets, options, gold, classes, n, majority);
 }

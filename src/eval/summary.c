@@ -2,9 +2,10 @@
 #include "outerloop/eval/summary.h"
 
 #include <math.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 
 /* Scores of one learner at one step count, by task, then seed, then training, each once. */
 typedef struct selection {
@@ -40,19 +41,25 @@ static int compare_scores(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-static bool is_in(const ol_eval_score *score, const char *group)
+bool ol_eval_is_in(const ol_eval_score *score, const char *group)
 {
     return !group || (score->group && strcmp(score->group, group) == 0);
 }
 
+static void finish_selection(selection *s)
+{
+    free(s->items);
+}
+#define AUTO_SELECTION OL_AUTO(finish_selection) selection
+
+/* @param s  zero at first */
 static ol_status choose(const ol_eval_learner *learner, int steps, const char *group, selection *s)
 {
     size_t n = 0;
 
-    *s = (selection){.items = malloc((learner->n + 1) * sizeof *s->items)};
-    OL_CHECK(s->items, OL_ENOMEM, "no memory to summarise %zu scores", learner->n);
+    OL_TRY(OL_ALLOCATE(s->items, learner->n, "scores to summarise"));
     for (size_t i = 0; i < learner->n; i++)
-        if (learner->scores[i].steps == steps && is_in(&learner->scores[i], group))
+        if (learner->scores[i].steps == steps && ol_eval_is_in(&learner->scores[i], group))
             s->items[n++] = &learner->scores[i];
     qsort(s->items, n, sizeof *s->items, compare_scores);
     for (size_t i = 0; i < n; i++) {
@@ -72,33 +79,23 @@ static int find_column(const grid *g, int64_t training)
     return -1;
 }
 
-static void grid_finish(grid *g)
+static void finish_grid(grid *g)
 {
     free(g->first);
     free(g->values);
     free(g->columns);
-    *g = (grid){0};
 }
+#define AUTO_GRID OL_AUTO(finish_grid) grid
 
-/* An empty grid for the trainings of s. */
+/* An empty grid for the trainings of s. @param g  zero at first */
 static ol_status grid_init(grid *g, const selection *s)
 {
-    const size_t n = s->n + 1;
-
-    *g = (grid){.first = malloc((n + 1) * sizeof *g->first),
-                .columns = malloc(n * sizeof *g->columns)};
-    if (!g->first || !g->columns) {
-        grid_finish(g);
-        return ol_fail(OL_ENOMEM, "no memory to summarise %zu scores", s->n);
-    }
+    OL_TRY(OL_ALLOCATE(g->first, s->n + 1, "scores to summarise"));
+    OL_TRY(OL_ALLOCATE(g->columns, s->n, "scores to summarise"));
     for (size_t i = 0; i < s->n; i++)
         if (find_column(g, s->items[i]->training) < 0)
             g->columns[g->cells.trainings++] = s->items[i]->training;
-    g->values = malloc(n * (size_t)(g->cells.trainings + 1) * sizeof *g->values);
-    if (!g->values) {
-        grid_finish(g);
-        return ol_fail(OL_ENOMEM, "no memory to summarise %zu scores", s->n);
-    }
+    OL_TRY(OL_ALLOCATE(g->values, s->n * (size_t)g->cells.trainings, "scores to summarise"));
     g->cells.first = g->first;
     g->cells.values = g->values;
     return OL_OK;
@@ -122,20 +119,6 @@ static ol_status grid_fill(grid *g, const selection *s)
     return OL_OK;
 }
 
-static double cell_mean(const grid *g, int cell)
-{
-    const int R = g->cells.trainings;
-    double sum = 0;
-    int n = 0;
-
-    for (int r = 0; r < R; r++)
-        if (!isnan(g->values[cell * R + r])) {
-            sum += g->values[cell * R + r];
-            n++;
-        }
-    return sum / n;
-}
-
 /* (2) */
 static double worst_of(const grid *g)
 {
@@ -144,7 +127,7 @@ static double worst_of(const grid *g)
     for (int t = 0; t < g->cells.tasks; t++) {
         double least = (double)INFINITY;
         for (int i = g->first[t]; i < g->first[t + 1]; i++)
-            least = fmin(least, cell_mean(g, i));
+            least = fmin(least, ol_cell_mean(&g->cells, i));
         sum += least;
     }
     return sum / g->cells.tasks;
@@ -171,11 +154,10 @@ static void add_floors(const selection *s, ol_eval_summary *summary)
 
 static ol_status summarise(const selection *s, ol_eval_summary *summary)
 {
-    grid g;
-    ol_status status;
+    AUTO_GRID g = {0};
 
     OL_TRY(grid_fill(&g, s));
-    status = ol_bootstrap(&g.cells, &summary->score);
+    OL_TRY(ol_bootstrap(&g.cells, &summary->score));
     summary->worst = worst_of(&g);
     summary->tasks = g.cells.tasks;
     summary->trainings = g.cells.trainings;
@@ -185,23 +167,19 @@ static ol_status summarise(const selection *s, ol_eval_summary *summary)
     for (size_t i = 0; i < s->n; i++)
         summary->metrics |= 1u << s->items[i]->metric;
     add_floors(s, summary);
-    grid_finish(&g);
-    return status;
+    return OL_OK;
 }
 
 ol_status ol_eval_summarise(const ol_eval_learner *learner, int steps, const char *group,
                             ol_eval_summary *summary)
 {
     const double none = (double)NAN;
-    selection s;
-    ol_status status;
+    AUTO_SELECTION s = {0};
 
     *summary = (ol_eval_summary){
         .score = {none, none, none}, .worst = none, .chance = none, .majority = none};
     OL_TRY(choose(learner, steps, group, &s));
-    status = s.n > 0 ? summarise(&s, summary) : OL_OK;
-    free(s.items);
-    return status;
+    return s.n > 0 ? summarise(&s, summary) : OL_OK;
 }
 
 /* One cell of both: what is known in a training of both, or the means where none is. */
@@ -230,7 +208,7 @@ static bool shares_training(const grid *a, const grid *b)
 static void average(grid *g)
 {
     for (int i = 0; i < g->first[g->cells.tasks]; i++)
-        g->values[i] = cell_mean(g, i); /* never writes past what it still reads */
+        g->values[i] = ol_cell_mean(&g->cells, i); /* never writes past what it still reads */
     g->cells.trainings = 1;
     g->columns[0] = 0;
 }
@@ -276,8 +254,7 @@ static void difference(const selection *sa, const grid *a, const selection *sb, 
 static ol_status compare(const selection *sa, grid *a, const selection *sb, grid *b,
                          ol_interval *out)
 {
-    grid d;
-    ol_status status;
+    AUTO_GRID d = {0};
 
     if (!shares_training(a, b)) {
         average(a);
@@ -286,31 +263,21 @@ static ol_status compare(const selection *sa, grid *a, const selection *sb, grid
     OL_TRY(grid_init(&d, sa));
     d.cells.trainings = a->cells.trainings;
     difference(sa, a, sb, b, &d);
-    status = ol_bootstrap(&d.cells, out);
-    grid_finish(&d);
-    return status;
+    return ol_bootstrap(&d.cells, out);
 }
 
 ol_status ol_eval_compare(const ol_eval_learner *a, const ol_eval_learner *b, int steps,
                           const char *group, ol_interval *out)
 {
-    selection sa = {0}, sb = {0};
-    grid ga = {0}, gb = {0};
-    ol_status status = choose(a, steps, group, &sa);
+    AUTO_SELECTION sa = {0}, sb = {0};
+    AUTO_GRID ga = {0}, gb = {0};
 
     *out = (ol_interval){(double)NAN, (double)NAN, (double)NAN};
-    if (status == OL_OK)
-        status = choose(b, steps, group, &sb);
-    if (status == OL_OK && sa.n > 0 && sb.n > 0) {
-        status = grid_fill(&ga, &sa);
-        if (status == OL_OK)
-            status = grid_fill(&gb, &sb);
-        if (status == OL_OK)
-            status = compare(&sa, &ga, &sb, &gb, out);
-        grid_finish(&ga);
-        grid_finish(&gb);
-    }
-    free(sa.items);
-    free(sb.items);
-    return status;
+    OL_TRY(choose(a, steps, group, &sa));
+    OL_TRY(choose(b, steps, group, &sb));
+    if (sa.n == 0 || sb.n == 0)
+        return OL_OK;
+    OL_TRY(grid_fill(&ga, &sa));
+    OL_TRY(grid_fill(&gb, &sb));
+    return compare(&sa, &ga, &sb, &gb, out);
 }

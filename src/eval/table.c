@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "outerloop/base/clock.h" /* ol_clock_duration */
+#include "outerloop/base/size.h"  /* OL_ALLOCATE */
 
 enum {
     LEAST_WIDTH = 40, /* of the whole                              */
@@ -115,24 +116,25 @@ static void write_difference(const ol_interval *d, char text[CELL_TEXT])
                  rounded(d->low, digits), digits, rounded(d->high, digits));
 }
 
-static bool is_in(const ol_eval_score *score, const char *group)
+static void finish_section(section *part)
 {
-    return !group || (score->group && strcmp(score->group, group) == 0);
+    free(part->counts);
+    free(part->summaries);
 }
+#define AUTO_SECTION OL_AUTO(finish_section) section
 
 static ol_status find_counts(const page *p, section *part)
 {
-    size_t room = 1;
+    size_t room = 0;
 
     for (size_t l = 0; l < p->n; l++)
         room += p->learners[l].n;
-    part->counts = malloc(room * sizeof *part->counts);
-    OL_CHECK(part->counts, OL_ENOMEM, "no memory for a table of %zu scores", room);
+    OL_TRY(OL_ALLOCATE(part->counts, room, "a table of scores"));
     for (size_t l = 0; l < p->n; l++)
         for (size_t i = 0; i < p->learners[l].n; i++) {
             const int steps = p->learners[l].scores[i].steps;
             int at = 0;
-            if (!is_in(&p->learners[l].scores[i], part->group))
+            if (!ol_eval_is_in(&p->learners[l].scores[i], part->group))
                 continue;
             while (at < part->n_counts && ol_steps_before(part->counts[at], steps))
                 at++;
@@ -151,21 +153,18 @@ static const ol_eval_summary *summary_of(const section *part, size_t learner, in
     return &part->summaries[learner * (size_t)part->n_counts + (size_t)count];
 }
 
-static ol_status find_summaries(const page *p, section *part)
+/* @param part  its group set; AUTO_SECTION frees it, also after an error */
+static ol_status open_section(const page *p, section *part)
 {
-    const size_t C = (size_t)part->n_counts;
+    size_t C;
 
-    part->summaries = malloc((p->n * C + 1) * sizeof *part->summaries);
-    OL_CHECK(part->summaries, OL_ENOMEM, "no memory for a table of %zu rows", p->n);
+    OL_TRY(find_counts(p, part));
+    C = (size_t)part->n_counts;
+    OL_TRY(OL_ALLOCATE(part->summaries, p->n * C, "a table of scores"));
     for (size_t i = 0; i < p->n * C; i++)
         OL_TRY(ol_eval_summarise(&p->learners[i / C], part->counts[i % C], part->group,
                                  &part->summaries[i]));
     return OL_OK;
-}
-
-static ol_status add_count(int n, const char *what, const char *before, ol_text *text)
-{
-    return ol_text_format(text, "%s%d %s%s", before, n, what, n == 1 ? "" : "s");
 }
 
 static ol_status add_title(const page *p, const section *part)
@@ -173,8 +172,7 @@ static ol_status add_title(const page *p, const section *part)
     static const char *const metrics[] = {"", "accuracy", "macro-F1",
                                           "accuracy, macro-F1 of classification,"};
     ol_eval_summary most = {0};
-    ol_text title = {0};
-    ol_status status;
+    OL_AUTO_TEXT title = {0};
 
     for (size_t i = 0; i < p->n * (size_t)part->n_counts; i++) {
         const ol_eval_summary *s = &part->summaries[i];
@@ -183,19 +181,13 @@ static ol_status add_title(const page *p, const section *part)
         most.trainings = s->trainings > most.trainings ? s->trainings : most.trainings;
         most.metrics |= s->metrics;
     }
-    status = ol_text_format(&title, "%s: ", part->group ? part->group : "unseen tasks");
-    if (status == OL_OK)
-        status = add_count(most.tasks, "task", "", &title);
-    if (status == OL_OK)
-        status = add_count(most.seeds, "seed", ", ", &title);
-    if (status == OL_OK)
-        status = add_count(most.trainings, "training", ", ", &title);
-    if (status == OL_OK)
-        status = ol_text_format(&title, "; %s in %%", metrics[most.metrics & 3]);
-    if (status == OL_OK)
-        status = add_wrapped(p, title.data);
-    ol_text_finish(&title);
-    return status == OL_OK ? ol_text_append(p->text, "\n", 1) : status;
+    OL_TRY(ol_text_format(&title, "%s: %d task%s, %d seed%s, %d training%s; %s in %%",
+                          part->group ? part->group : "unseen tasks", most.tasks,
+                          most.tasks == 1 ? "" : "s", most.seeds, most.seeds == 1 ? "" : "s",
+                          most.trainings, most.trainings == 1 ? "" : "s",
+                          metrics[most.metrics & 3]));
+    OL_TRY(add_wrapped(p, title.data));
+    return ol_text_append(p->text, "\n", 1);
 }
 
 /* "in context", "4 steps", ... */
@@ -250,26 +242,30 @@ static ol_status add_scores(const page *p, const section *part, int from, int to
     return ol_text_append(p->text, "\n", 1);
 }
 
-/* The best of the others at a step count; NULL when none has a score. */
-static const ol_eval_learner *rival_of(const page *p, const section *part, size_t learner,
-                                       int count)
+static bool was_trained(const ol_eval_learner *learner)
+{
+    return learner->seconds >= 0.0;
+}
+
+/* The learner with the most, at a step count, of those trained or of all, but for one; NULL when none
+ * has a score. */
+static const ol_eval_learner *best_of(const page *p, const section *part, int count, bool trained,
+                                      const ol_eval_learner *but)
 {
     const ol_eval_learner *best = NULL;
     double most = -1.0;
 
     for (size_t l = 0; l < p->n; l++) {
         const double mean = summary_of(part, l, count)->score.mean;
-        if (l != learner && mean > most) { /* never of NaN */
+        const ol_eval_learner *learner = &p->learners[l];
+
+        if (learner != but && (!trained || was_trained(learner)) &&
+            mean > most) { /* never of NaN */
             most = mean;
-            best = &p->learners[l];
+            best = learner;
         }
     }
     return best;
-}
-
-static bool was_trained(const ol_eval_learner *learner)
-{
-    return learner->seconds >= 0.0;
 }
 
 static bool any_trained(const page *p)
@@ -285,7 +281,7 @@ static ol_status find_differences(const page *p, const section *part, size_t lea
                                   char (*cells)[CELL_TEXT], int *widest)
 {
     for (int c = 0; c < part->n_counts; c++) {
-        const ol_eval_learner *rival = rival_of(p, part, learner, c);
+        const ol_eval_learner *rival = best_of(p, part, c, false, &p->learners[learner]);
         ol_interval d = {(double)NAN, (double)NAN, (double)NAN};
         if (rival)
             OL_TRY(ol_eval_compare(&p->learners[learner], rival, part->counts[c], part->group, &d));
@@ -323,37 +319,27 @@ static ol_status add_differences(const page *p, const section *part, char (*cell
 
 static ol_status compare_learners(const page *p, const section *part)
 {
-    char(*cells)[CELL_TEXT] = calloc(p->n * (size_t)part->n_counts + 1, sizeof *cells);
+    OL_AUTO_FREE char(*cells)[CELL_TEXT] = NULL;
     int widest = CELL_WIDTH - 2;
-    ol_status status = OL_OK;
 
-    OL_CHECK(cells, OL_ENOMEM, "no memory for a table of %zu rows", p->n);
-    for (size_t l = 0; l < p->n && status == OL_OK; l++)
-        status = find_differences(p, part, l, cells + l * (size_t)part->n_counts, &widest);
-    if (status == OL_OK)
-        status = add_differences(p, part, cells, widest + 2);
-    free(cells);
-    return status;
+    OL_TRY(OL_ALLOCATE(cells, p->n * (size_t)part->n_counts, "a table of differences"));
+    for (size_t l = 0; l < p->n; l++)
+        OL_TRY(find_differences(p, part, l, cells + l * (size_t)part->n_counts, &widest));
+    return add_differences(p, part, cells, widest + 2);
 }
 
 static ol_status add_part(const page *p, const char *group)
 {
     const int fit = (p->width - p->name) / CELL_WIDTH;
-    section part = {.group = group};
-    ol_status status = find_counts(p, &part);
+    AUTO_SECTION part = {.group = group};
 
-    if (status == OL_OK)
-        status = find_summaries(p, &part);
-    if (status == OL_OK && part.n_counts > 0)
-        status = add_title(p, &part);
-    for (int from = 0; from < part.n_counts && status == OL_OK; from += fit)
-        status =
-            add_scores(p, &part, from, from + fit < part.n_counts ? from + fit : part.n_counts);
-    if (status == OL_OK && part.n_counts > 0 && p->n > 1)
-        status = compare_learners(p, &part);
-    free(part.counts);
-    free(part.summaries);
-    return status;
+    OL_TRY(open_section(p, &part));
+    if (part.n_counts == 0)
+        return OL_OK;
+    OL_TRY(add_title(p, &part));
+    for (int from = 0; from < part.n_counts; from += fit)
+        OL_TRY(add_scores(p, &part, from, from + fit < part.n_counts ? from + fit : part.n_counts));
+    return p->n > 1 ? compare_learners(p, &part) : OL_OK;
 }
 
 /* Groups in the order of their first score. @param all  every score is in one. */
@@ -413,23 +399,19 @@ static ol_status add_trainings(const page *p)
 /* Learners whose inner loop is of no use, with what to do about it. */
 static ol_status name_idle(const page *p)
 {
-    ol_text line = {0};
-    ol_status status = OL_OK;
+    OL_AUTO_TEXT line = {0};
 
-    for (size_t l = 0; l < p->n && status == OL_OK; l++) {
+    for (size_t l = 0; l < p->n; l++) {
         const ol_eval_learner *learner = &p->learners[l];
         if (has_inner_loop(learner) && learner->before - learner->after <= idle * learner->before)
-            status = ol_text_format(&line, "%s%s", line.size > 0 ? ", " : "", learner->name);
+            OL_TRY(ol_text_format(&line, "%s%s", line.size > 0 ? ", " : "", learner->name));
     }
-    if (status == OL_OK && line.size > 0) {
-        status = ol_text_format(&line, ": the inner loop gains next to nothing, so that there is "
-                                       "little to meta-learn; raise learner.inner.lr or "
-                                       "learner.inner.steps.");
-        if (status == OL_OK)
-            status = add_wrapped(p, line.data);
-    }
-    ol_text_finish(&line);
-    return status;
+    if (line.size == 0)
+        return OL_OK;
+    OL_TRY(ol_text_format(&line, ": the inner loop gains next to nothing, so that there is "
+                                 "little to meta-learn; raise learner.inner.lr or "
+                                 "learner.inner.steps."));
+    return add_wrapped(p, line.data);
 }
 
 static ol_status explain(const page *p)
@@ -452,23 +434,6 @@ static ol_status explain(const page *p)
         OL_TRY(add_wrapped(p, "inner loop: query loss in nats before → after it, over the last "
                               "tenth of training."));
     return name_idle(p);
-}
-
-/* The learner with the most, at a step count, of those trained or of all; NULL when none has a
- * score. */
-static const ol_eval_learner *best_of(const page *p, const section *part, int count, bool trained)
-{
-    const ol_eval_learner *best = NULL;
-    double most = -1.0;
-
-    for (size_t l = 0; l < p->n; l++) {
-        const double mean = summary_of(part, l, count)->score.mean;
-        if ((!trained || was_trained(&p->learners[l])) && mean > most) {
-            most = mean;
-            best = &p->learners[l];
-        }
-    }
-    return best;
 }
 
 /* "; above untrained by 36 [28, 44], multitask by ...", or of those it is below. */
@@ -497,49 +462,42 @@ static ol_status add_others(const page *p, const ol_eval_learner *best, int step
 }
 
 /* The sentence, after a step count that is the index `count`. */
-static ol_status say_lead(const page *p, const section *part, int count, ol_text *line)
+static ol_status say_lead(const page *p, const section *part, int count)
 {
-    const ol_eval_learner *best = best_of(p, part, count, true);
-    const bool leads = best == best_of(p, part, count, false);
+    const ol_eval_learner *best = best_of(p, part, count, true, NULL);
+    const bool leads = best == best_of(p, part, count, false, NULL);
     const int steps = part->counts[count];
     const ol_eval_summary *own;
+    OL_AUTO_TEXT line = {0};
     char title[OL_STEPS_TEXT];
 
     if (!best)
         return OL_OK;
     own = summary_of(part, (size_t)(best - p->learners), count);
     ol_steps_name(steps, title);
-    OL_TRY(ol_text_format(line, "In short: %s%s, %s%s with %.0f %% over ",
+    OL_TRY(ol_text_format(&line, "In short: %s%s, %s%s with %.0f %% over ",
                           steps > 0 ? "after " : "", title, best->name,
                           leads ? " leads" : " is the best of what was trained,",
                           100.0 * own->score.mean));
-    OL_TRY(own->tasks == 1 ? ol_text_format(line, "the one unseen task")
-                           : ol_text_format(line, "all %d unseen tasks", own->tasks));
-    OL_TRY(add_others(p, best, steps, true, line));
-    OL_TRY(add_others(p, best, steps, false, line));
-    OL_TRY(ol_text_append(line, ".", 1));
+    OL_TRY(own->tasks == 1 ? ol_text_format(&line, "the one unseen task")
+                           : ol_text_format(&line, "all %d unseen tasks", own->tasks));
+    OL_TRY(add_others(p, best, steps, true, &line));
+    OL_TRY(add_others(p, best, steps, false, &line));
+    OL_TRY(ol_text_append(&line, ".", 1));
     OL_TRY(ol_text_append(p->text, "\n", 1));
-    return add_wrapped(p, line->data);
+    return add_wrapped(p, line.data);
 }
 
 /* What the best gained, over all tasks, after the fewest steps of adaptation that were scored. */
 static ol_status sum_up(const page *p)
 {
-    section part = {.group = NULL};
-    ol_text line = {0};
+    AUTO_SECTION part = {.group = NULL};
     int count = 0;
-    ol_status status = find_counts(p, &part);
 
-    if (status == OL_OK)
-        status = find_summaries(p, &part);
+    OL_TRY(open_section(p, &part));
     while (count + 1 < part.n_counts && part.counts[count] <= 0)
         count++;
-    if (status == OL_OK && part.n_counts > 0 && p->n > 1)
-        status = say_lead(p, &part, count, &line);
-    ol_text_finish(&line);
-    free(part.counts);
-    free(part.summaries);
-    return status;
+    return part.n_counts > 0 && p->n > 1 ? say_lead(p, &part, count) : OL_OK;
 }
 
 static page open_page(const ol_eval_learner *learners, size_t n, int width, ol_text *text)

@@ -109,7 +109,7 @@ ol_status ol_package_import(const char *from, const char *out, size_t *params)
 {
     ol_model_spec spec;
     ol_model *model = NULL;
-    float *theta;
+    OL_AUTO_FREE float *theta = NULL;
     ol_status status;
 
     OL_CHECK(ol_import_is_model(from), OL_EDATA,
@@ -121,7 +121,6 @@ ol_status ol_package_import(const char *from, const char *out, size_t *params)
     *params = model->P;
     theta = malloc(model->P * sizeof *theta);
     status = convert(from, out, model, theta);
-    free(theta);
     ol_model_destroy(model);
     return status;
 }

@@ -235,26 +235,20 @@ static bool names_checkpoint(const char *name)
     return n > 8 && strncmp(name, "step-", 5) == 0 && strcmp(name + n - 3, ".h5") == 0;
 }
 
-/* What the terminal has room for of it, on the line of a checkpoint. */
-static ol_status add_digest(const char *digest, ol_text *out)
-{
-    const int columns = ol_log_columns(STDOUT_FILENO), room = columns - 31;
-
-    if (columns == 0 || room >= 7 + OL_DIGEST_TEXT)
-        return ol_text_format(out, "digest %s\n", digest);
-    OL_TRY(ol_text_cell(out, digest, room < OL_DIGEST_TEXT ? room : OL_DIGEST_TEXT, true));
-    return ol_text_append(out, "\n", 1);
-}
-
-/* One line for a checkpoint in a folder. */
+/* One line for a checkpoint in a folder, with what the terminal has room for of its digest. */
 static ol_status list_checkpoint(inspection *s, const ol_checkpoint *file)
 {
     const char *path = ol_archive_path(ol_checkpoint_archive(file));
+    const char *digest = ol_checkpoint_head(file)->digest;
+    const int columns = ol_log_columns(STDOUT_FILENO), room = columns - 31;
     char size[24];
 
     size_text(path, size);
     OL_TRY(ol_text_format(s->out, "  %-16s %10s  ", name_of(path), size));
-    return add_digest(ol_checkpoint_head(file)->digest, s->out);
+    if (columns == 0 || room >= 7 + OL_DIGEST_TEXT)
+        return ol_text_format(s->out, "digest %s\n", digest);
+    OL_TRY(ol_text_cell(s->out, digest, room < OL_DIGEST_TEXT ? room : OL_DIGEST_TEXT, true));
+    return ol_text_append(s->out, "\n", 1);
 }
 
 /* How far the rows of the folder's job have to go. */
@@ -392,17 +386,12 @@ static ol_status list_checkpoints(inspection *s, const char *folder)
     return status;
 }
 
-/* The resolved job of a folder, parsed; NULL when it has none or one that cannot be read. */
+/* The resolved job of a folder; NULL when it has none or one that cannot be read. */
 static ol_job *read_job(const char *path)
 {
-    OL_AUTO_FREE char *text = NULL;
-    size_t size;
     ol_job *job = NULL;
 
-    if (ol_read_file(path, &text, &size) != OL_OK ||
-        ol_job_read_text(path, text, size, &job) != OL_OK)
-        return NULL;
-    return job;
+    return ol_job_read_stored(path, &job) == OL_OK ? job : NULL;
 }
 
 /* Rows cut off the end of both metrics files leave no gap: the checkpoints tell. Files that are there

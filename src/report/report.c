@@ -51,20 +51,23 @@ static ol_job *read_job(const char *folder)
     return job;
 }
 
-static ol_status read_folder(ol_report *r, int run, const char *folder, int depth);
-
-static ol_status read_members(ol_report *r, int run, const char *folder, int depth)
+static ol_status read_folder(ol_report *r, int run, const char *folder, int depth)
 {
     OL_AUTO_JOB *job = read_job(folder);
     struct dirent **entries = NULL;
-    const int n = scandir(folder, &entries, is_plain, NULL);
+    char path[PATH_MAX];
     ol_status status = OL_OK;
+    int n;
 
+    OL_TRY(ol_path_format(path, "%s/metrics.h5", folder));
+    if (ol_path_exists(path))
+        OL_TRY(report_read_metrics(r, run, path));
+    if (depth == DEPTH)
+        return OL_OK;
+    n = scandir(folder, &entries, is_plain, NULL);
     if (n > 0)
         qsort_r(entries, (size_t)n, sizeof *entries, compare_entries, job);
     for (int i = 0; i < n; i++) {
-        char path[PATH_MAX];
-
         if (status == OL_OK)
             status = ol_path_format(path, "%s/%s", folder, entries[i]->d_name);
         if (status == OL_OK && ol_path_is_folder(path))
@@ -73,16 +76,6 @@ static ol_status read_members(ol_report *r, int run, const char *folder, int dep
     }
     free(entries);
     return status;
-}
-
-static ol_status read_folder(ol_report *r, int run, const char *folder, int depth)
-{
-    char path[PATH_MAX];
-
-    OL_TRY(ol_path_format(path, "%s/metrics.h5", folder));
-    if (ol_path_exists(path))
-        OL_TRY(report_read_metrics(r, run, path));
-    return depth < DEPTH ? read_members(r, run, folder, depth) : OL_OK;
 }
 
 /* --- runs ------------------------------------------------------------------------------------- */
@@ -157,9 +150,7 @@ ol_status ol_report_open(const char *const *paths, int n, ol_report **out)
         OL_TRY(read_run(r, paths[i]));
     OL_TRY(make_labels(r));
     OL_TRY(report_summarise(r));
-    *out = r;
-    r = NULL;
-    return OL_OK;
+    return OL_GIVE(out, r);
 }
 
 static void finish_learner(report_learner *l)

@@ -163,12 +163,12 @@ static axis dots_axis(const ol_report *r, int subject, double *chance)
 
     *chance = (double)NAN;
     for (int k = 0; k < r->n_scored * r->n_counts; k++) {
-        const report_stat *s = report_stat_of(r, k / r->n_counts, k % r->n_counts, subject);
+        const ol_eval_summary *s = report_stat_of(r, k / r->n_counts, k % r->n_counts, subject);
 
-        if (isnan(s->mean))
+        if (isnan(s->score.mean))
             continue;
-        low = fmin(low, fmin(s->worst, isnan(s->low) ? s->mean : s->low));
-        high = fmax(high, isnan(s->high) ? s->mean : s->high);
+        low = fmin(low, fmin(s->worst, isnan(s->score.low) ? s->score.mean : s->score.low));
+        high = fmax(high, isnan(s->score.high) ? s->score.mean : s->score.high);
         *chance = isnan(s->chance) ? *chance : s->chance;
     }
     low = fmin(low, *chance); /* which leaves it where there is none */
@@ -178,8 +178,8 @@ static axis dots_axis(const ol_report *r, int subject, double *chance)
         .low = low, .high = high > low ? high : low + 0.1, .at_low = NAMES, .at_high = RIGHT - 4};
 }
 
-static ol_status add_dot(const axis *a, const char *label, int color, int row, const report_stat *s,
-                         ol_text *out)
+static ol_status add_dot(const axis *a, const char *label, int color, int row,
+                         const ol_eval_summary *s, ol_text *out)
 {
     const double y = TOP + ROW * row + ROW / 2.0;
     char name[80];
@@ -189,13 +189,13 @@ static ol_status add_dot(const axis *a, const char *label, int color, int row, c
     OL_TRY(ol_text_format(out, "<text class=\"label\" x=\"%d\" y=\"%.1f\" text-anchor=\"end\"",
                           NAMES - 10, y + 4.0));
     OL_TRY(report_put(out, ">", name, "</text>\n"));
-    if (!isnan(s->low))
+    if (!isnan(s->score.low))
         OL_TRY(ol_text_format(out, "<path class=\"bar c%d\" d=\"M%.1f %.1fH%.1f\"/>\n", color,
-                              place(a, s->low), y, place(a, s->high)));
+                              place(a, s->score.low), y, place(a, s->score.high)));
     OL_TRY(ol_text_format(out, "<path class=\"worst c%d\" d=\"M%.1f %.1fv8\"/>\n", color,
                           place(a, s->worst), y - 4.0));
     return ol_text_format(out, "<circle class=\"dot c%d\" cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\"/>\n",
-                          color, place(a, s->mean), y);
+                          color, place(a, s->score.mean), y);
 }
 
 static ol_status add_scale(const axis *a, int rows, ol_text *out)
@@ -225,9 +225,9 @@ ol_status report_draw_scores(const ol_report *r, int c, int subject, ol_text *ou
         OL_TRY(ol_text_format(out, "<path class=\"chance\" d=\"M%.1f %dV%d\"/>\n",
                               place(&a, chance), TOP, TOP + ROW * r->n_scored));
     for (int l = 0; l < r->n_scored; l++) {
-        const report_stat *s = report_stat_of(r, l, c, subject);
+        const ol_eval_summary *s = report_stat_of(r, l, c, subject);
 
-        if (!isnan(s->mean))
+        if (!isnan(s->score.mean))
             OL_TRY(add_dot(&a, r->scored[l]->label, r->scored[l]->color, l, s, out));
     }
     return ol_text_format(out, "</svg>\n");

@@ -64,19 +64,32 @@ static ol_status add(ol_text *out, const char *text)
     return ol_text_append(out, text, strlen(text));
 }
 
+ol_status report_escape(ol_text *out, const char *text, const char *special, const char *const *as)
+{
+    for (size_t n; *text; text += n) {
+        const char *at = strchr(special, *text);
+
+        n = at ? 1 : strcspn(text, special);
+        OL_TRY(at ? add(out, as[at - special]) : ol_text_append(out, text, n));
+    }
+    return OL_OK;
+}
+
 ol_status report_put(ol_text *out, const char *before, const char *text, const char *after)
 {
-    OL_TRY(add(out, before));
-    for (; *text; text++) {
-        const char *entity = *text == '<'   ? "&lt;"
-                             : *text == '>' ? "&gt;"
-                             : *text == '&' ? "&amp;"
-                             : *text == '"' ? "&quot;"
-                                            : NULL;
+    static const char *const entities[] = {"&lt;", "&gt;", "&amp;", "&quot;"};
 
-        OL_TRY(entity ? add(out, entity) : ol_text_append(out, text, 1));
-    }
+    OL_TRY(add(out, before));
+    OL_TRY(report_escape(out, text, "<>&\"", entities));
     return add(out, after);
+}
+
+/* Of the runs. */
+static ol_status add_names(const ol_report *r, ol_text *out)
+{
+    for (int i = 0; i < r->n_runs; i++)
+        OL_TRY(report_put(out, i > 0 ? ", " : "", r->runs[i].name, ""));
+    return OL_OK;
 }
 
 static ol_status add_colors(const char *const colors[10], ol_text *out)
@@ -91,10 +104,8 @@ static ol_status add_head(const ol_report *r, ol_text *out)
     OL_TRY(add(out, "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"
                     "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n"
                     "<meta name=\"color-scheme\" content=\"light dark\">\n<title>"));
-    for (int i = 0; i < r->n_runs; i++)
-        OL_TRY(report_put(out, i > 0 ? ", " : "", r->runs[i].name, ""));
-    OL_TRY(add(out, "</title>\n<style>\n"));
-    OL_TRY(add(out, style));
+    OL_TRY(add_names(r, out));
+    OL_TRY(ol_text_format(out, "</title>\n<style>\n%s", style));
     OL_TRY(add_colors(light, out));
     OL_TRY(add(out,
                "@media(prefers-color-scheme:dark){:root{--paper:#15161a;--ink:#e7e7ea;"
@@ -106,28 +117,31 @@ static ol_status add_head(const ol_report *r, ol_text *out)
 
 /* --- the first lines -------------------------------------------------------------------------- */
 
-/* " [-3, 12]" */
-static ol_status add_interval(const report_stat *s, ol_text *out)
+/* " [-3, 12]" between the two, where there is an interval. */
+static ol_status add_interval(const char *before, const ol_interval *d, const char *after,
+                              ol_text *out)
 {
-    return ol_text_format(out, " [%.*f, %.*f]", report_decimals(s), 100.0 * s->low,
-                          report_decimals(s), 100.0 * s->high);
+    return isnan(d->low)
+               ? OL_OK
+               : ol_text_format(out, "%s [%.*f, %.*f]%s", before, report_decimals(d),
+                                100.0 * d->low, report_decimals(d), 100.0 * d->high, after);
 }
 
 /* The learner that is best, and by how much it leads whom, in one sentence. */
 static ol_status add_lead(const ol_report *r, ol_text *out)
 {
     const int last = r->n_counts - 1, steps = r->counts[last].steps;
-    const report_stat *b = NULL, *v = NULL;
+    const ol_eval_summary *b = NULL, *v = NULL;
     int best = 0, rival = 0;
-    report_stat d;
+    ol_interval d;
 
     for (int l = 0; l < r->n_scored; l++) {
-        const report_stat *s = report_stat_of(r, l, last, 0);
+        const ol_eval_summary *s = report_stat_of(r, l, last, 0);
 
-        if (!isnan(s->mean) && (!b || s->mean > b->mean)) {
+        if (!isnan(s->score.mean) && (!b || s->score.mean > b->score.mean)) {
             rival = best, v = b;
             best = l, b = s;
-        } else if (!isnan(s->mean) && (!v || s->mean > v->mean)) {
+        } else if (!isnan(s->score.mean) && (!v || s->score.mean > v->score.mean)) {
             rival = l, v = s;
         }
     }
@@ -136,29 +150,30 @@ static ol_status add_lead(const ol_report *r, ol_text *out)
     OL_TRY(report_difference(r, best, rival, last, 0, &d));
     OL_TRY(ol_text_format(out, "<p>%s%s, ", steps > 0 ? "After " : "", r->counts[last].name));
     OL_TRY(report_put(out, "<b>", r->scored[best]->label, "</b>"));
-    OL_TRY(ol_text_format(out, " scores %.*f and ", report_decimals(b), 100.0 * b->mean));
+    OL_TRY(ol_text_format(out, " scores %.*f and ", report_decimals(&b->score),
+                          100.0 * b->score.mean));
     OL_TRY(report_put(out, "<b>", r->scored[rival]->label, "</b>"));
     OL_TRY(ol_text_format(out, ", the next best, %.*f: a difference of %+.*f points",
-                          report_decimals(v), 100.0 * v->mean, report_decimals(&d),
+                          report_decimals(&v->score), 100.0 * v->score.mean, report_decimals(&d),
                           100.0 * d.mean));
-    if (!isnan(d.low))
-        OL_TRY(add_interval(&d, out));
+    OL_TRY(add_interval("", &d, "", out));
     return ol_text_format(out, " over %d unseen task%s, %d seed%s each.</p>\n", b->tasks,
                           b->tasks == 1 ? "" : "s", b->seeds, b->seeds == 1 ? "" : "s");
 }
 
 /* --- scores ----------------------------------------------------------------------------------- */
 
-static ol_status add_cell(const report_stat *s, double best, ol_text *out)
+static ol_status add_cell(const ol_eval_summary *s, double best, ol_text *out)
 {
-    const int decimals = report_decimals(s);
+    const int decimals = report_decimals(&s->score);
 
-    if (isnan(s->mean))
+    if (isnan(s->score.mean))
         return add(out, "<td>-</td>");
-    OL_TRY(ol_text_format(out, "<td%s>%.*f", s->mean >= best ? " class=\"best\"" : "", decimals,
-                          100.0 * s->mean));
-    if (!isnan(s->low))
-        OL_TRY(ol_text_format(out, " <small>±%.*f</small>", decimals, 50.0 * (s->high - s->low)));
+    OL_TRY(ol_text_format(out, "<td%s>%.*f", s->score.mean >= best ? " class=\"best\"" : "",
+                          decimals, 100.0 * s->score.mean));
+    if (!isnan(s->score.low))
+        OL_TRY(ol_text_format(out, " <small>±%.*f</small>", decimals,
+                              50.0 * (s->score.high - s->score.low)));
     return ol_text_format(out, "<br><small>worst %.*f</small></td>", decimals, 100.0 * s->worst);
 }
 
@@ -206,27 +221,15 @@ static ol_status add_score_table(const ol_report *r, int subject, ol_text *out)
     return add(out, "</tbody></table></div>\n");
 }
 
-static void count_tasks(const ol_report *r, int subject, int *tasks, int *seeds, int *trainings)
-{
-    *tasks = *seeds = *trainings = 0;
-    for (int k = 0; k < r->n_scored * r->n_counts; k++) {
-        const report_stat *s = report_stat_of(r, k / r->n_counts, k % r->n_counts, subject);
-
-        *tasks = s->tasks > *tasks ? s->tasks : *tasks;
-        *seeds = s->seeds > *seeds ? s->seeds : *seeds;
-        *trainings = s->trainings > *trainings ? s->trainings : *trainings;
-    }
-}
-
 static ol_status add_part(const ol_report *r, int subject, ol_text *out)
 {
-    int tasks, seeds, trainings;
+    const ol_eval_summary most = report_most(r, 0, r->n_scored, subject);
 
-    count_tasks(r, subject, &tasks, &seeds, &trainings);
     OL_TRY(report_put(out, "<h3>", r->subjects[subject].name, ""));
     OL_TRY(ol_text_format(
-        out, " <small class=\"soft\">%d task%s, %d seed%s, %d training%s</small></h3>\n", tasks,
-        tasks == 1 ? "" : "s", seeds, seeds == 1 ? "" : "s", trainings, trainings == 1 ? "" : "s"));
+        out, " <small class=\"soft\">%d task%s, %d seed%s, %d training%s</small></h3>\n",
+        most.tasks, most.tasks == 1 ? "" : "s", most.seeds, most.seeds == 1 ? "" : "s",
+        most.trainings, most.trainings == 1 ? "" : "s"));
     OL_TRY(add_score_table(r, subject, out));
     OL_TRY(add(out, "<div class=\"charts\">\n"));
     for (int c = 0; c < r->n_counts; c++) {
@@ -258,7 +261,7 @@ static ol_status add_scores(const ol_report *r, ol_text *out)
 
 static ol_status add_difference(const ol_report *r, int a, int b, int c, int subject, ol_text *out)
 {
-    report_stat d;
+    ol_interval d;
 
     if (a == b)
         return add(out, "<td></td>");
@@ -266,11 +269,7 @@ static ol_status add_difference(const ol_report *r, int a, int b, int c, int sub
     if (isnan(d.mean))
         return add(out, "<td>-</td>");
     OL_TRY(ol_text_format(out, "<td>%+.*f", report_decimals(&d), 100.0 * d.mean));
-    if (!isnan(d.low)) {
-        OL_TRY(add(out, "<br><small>"));
-        OL_TRY(add_interval(&d, out));
-        OL_TRY(add(out, "</small>"));
-    }
+    OL_TRY(add_interval("<br><small>", &d, "</small>", out));
     return add(out, "</td>");
 }
 
@@ -398,14 +397,15 @@ static ol_status add_task_row(const ol_report *r, int c, int subject, ol_text *o
         OL_TRY(report_put(out, " <small>", r->subjects[subject].belongs, "</small>"));
     OL_TRY(add(out, "</td>"));
     for (int l = 0; l < r->n_scored; l++) {
-        const report_stat *s = report_stat_of(r, l, c, subject);
+        const ol_eval_summary *s = report_stat_of(r, l, c, subject);
 
-        OL_TRY(isnan(s->mean)
+        OL_TRY(isnan(s->score.mean)
                    ? add(out, "<td>-</td>")
                    : ol_text_format(out,
                                     "<td style=\"background:rgba(var(--heat),%.2f)\">"
                                     "%.0f <small>%.0f</small></td>",
-                                    0.42 * s->mean * s->mean, 100.0 * s->mean, 100.0 * s->worst));
+                                    0.42 * s->score.mean * s->score.mean, 100.0 * s->score.mean,
+                                    100.0 * s->worst));
     }
     return add(out, "</tr>\n");
 }
@@ -453,8 +453,7 @@ ol_status ol_report_html(const ol_report *r, ol_text *out)
     ol_clock_utc(now);
     OL_TRY(add_head(r, out));
     OL_TRY(add(out, "<h1>"));
-    for (int i = 0; i < r->n_runs; i++)
-        OL_TRY(report_put(out, i > 0 ? ", " : "", r->runs[i].name, ""));
+    OL_TRY(add_names(r, out));
     OL_TRY(ol_text_format(out, "</h1>\n<p class=\"soft\">outerloop, %s</p>\n", now));
     if (r->n_counts > 0) {
         OL_TRY(add_lead(r, out));

@@ -10,10 +10,11 @@
 #include "outerloop/text/prompt.h" /* ol_variant_names */
 #include "report_parts.h"
 
-/* The parts of the document, filled together. */
-typedef struct document {
-    json_t *results, *groups, *subtasks, *configs, *versions, *shots, *higher, *samples;
-} document;
+/* Put a value, which is taken over, into a part of the document. */
+static void put(json_t *root, const char *part, const char *key, json_t *value)
+{
+    json_object_set_new(json_object_get(root, part), key, value);
+}
 
 /* Not there rather than not a number. */
 static void set_number(json_t *object, const char *key, double value)
@@ -133,11 +134,11 @@ static json_t *config_of(const ol_report *r, const report_learner *l, const char
     return config;
 }
 
-static void add_task(document *d, const ol_report *r, const report_learner *l, const char *task,
+static void add_task(json_t *root, const ol_report *r, const report_learner *l, const char *task,
                      int steps, const char *key)
 {
     const report_tally *t = tally_of(l, task, steps);
-    const int64_t rows = t ? t->rows : 0;
+    const json_int_t rows = t ? t->rows : 0;
     json_t *result = json_object(), *better = json_object();
 
     set_text(result, "alias", task);
@@ -149,28 +150,26 @@ static void add_task(document *d, const ol_report *r, const report_learner *l, c
         json_object_set_new(better, "f1", json_true());
     if (json_object_get(result, "ece,none"))
         json_object_set_new(better, "ece", json_false());
-    json_object_set_new(d->results, key, result);
-    json_object_set_new(d->higher, key, better);
-    json_object_set_new(d->configs, key, config_of(r, l, task, steps));
-    json_object_set_new(d->versions, key, json_real(1.0));
-    json_object_set_new(d->shots, key, json_integer(shots_of(l)));
-    json_object_set_new(
-        d->samples, key,
-        json_pack("{s:I,s:I}", "original", (json_int_t)rows, "effective", (json_int_t)rows));
+    put(root, "results", key, result);
+    put(root, "higher_is_better", key, better);
+    put(root, "configs", key, config_of(r, l, task, steps));
+    put(root, "versions", key, json_real(1.0));
+    put(root, "n-shot", key, json_integer(shots_of(l)));
+    put(root, "n-samples", key, json_pack("{s:I,s:I}", "original", rows, "effective", rows));
 }
 
 /* What comes without learning, in the metric of the task. */
-static void set_floors(json_t *result, const report_stat *s)
+static void set_floors(json_t *result, const ol_eval_summary *s)
 {
     set_number(result, "score_chance,none", s->chance);
     set_number(result, "score_majority,none", s->majority);
 }
 
 /* A learner at a step count: a group of its tasks. */
-static void add_group(document *d, const ol_report *r, int learner, int c)
+static void add_group(json_t *root, const ol_report *r, int learner, int c)
 {
     const report_learner *l = r->scored[learner];
-    const report_stat *all = report_stat_of(r, learner, c, 0);
+    const ol_eval_summary *all = report_stat_of(r, learner, c, 0);
     json_t *keys = json_array(), *group = json_object();
     char count[OL_STEPS_TEXT], name[512], key[1024];
     int64_t right = 0, rows = 0;
@@ -180,26 +179,26 @@ static void add_group(document *d, const ol_report *r, int learner, int c)
     for (int t = r->tasks; t < r->n_subjects; t++) {
         const char *task = r->subjects[t].task;
         const report_tally *tally = tally_of(l, task, r->counts[c].steps);
-        const report_stat *s = report_stat_of(r, learner, c, t);
+        const ol_eval_summary *s = report_stat_of(r, learner, c, t);
 
-        if (isnan(s->mean))
+        if (isnan(s->score.mean))
             continue;
         snprintf(key, sizeof key, "%s/%s", name, task);
-        add_task(d, r, l, task, r->counts[c].steps, key);
-        set_floors(json_object_get(d->results, key), s);
+        add_task(root, r, l, task, r->counts[c].steps, key);
+        set_floors(json_object_get(json_object_get(root, "results"), key), s);
         json_array_append_new(keys, json_string(key));
         right += tally ? tally->right : 0;
         rows += tally ? tally->rows : 0;
     }
     set_text(group, "alias", name);
     set_accuracy(group, right, rows);
-    set_number(group, "score,none", all->mean);
-    set_number(group, "score_low,none", all->low);
-    set_number(group, "score_high,none", all->high);
+    set_number(group, "score,none", all->score.mean);
+    set_number(group, "score_low,none", all->score.low);
+    set_number(group, "score_high,none", all->score.high);
     set_number(group, "score_worst_seed,none", all->worst);
     set_floors(group, all);
-    json_object_set_new(d->groups, name, group);
-    json_object_set_new(d->subtasks, name, keys);
+    put(root, "groups", name, group);
+    put(root, "group_subtasks", name, keys);
 }
 
 static json_t *describe_runs(const ol_report *r)
@@ -222,36 +221,30 @@ static json_t *describe_runs(const ol_report *r)
     return runs;
 }
 
-static json_t *assemble(const ol_report *r, document *d)
+static void add_config(json_t *root, const ol_report *r)
 {
-    json_t *root, *config = json_object();
     const report_run *first = &r->runs[0];
     char now[32];
 
     ol_clock_utc(now);
-    set_text(config, "model", "outerloop");
-    set_text(config, "model_args", first->path);
-    json_object_set_new(config, "runs", describe_runs(r));
-    root = json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o}", "results", d->results, "groups",
-                     d->groups, "group_subtasks", d->subtasks, "configs", d->configs, "versions",
-                     d->versions, "n-shot", d->shots, "higher_is_better", d->higher, "n-samples",
-                     d->samples, "config", config);
+    put(root, "config", "model", json_string("outerloop"));
+    set_text(json_object_get(root, "config"), "model_args", first->path);
+    put(root, "config", "runs", describe_runs(r));
     set_text(root, "git_hash", first->facts[1] ? first->facts[1] : "unknown");
     set_text(root, "date", now);
-    return root;
 }
 
 ol_status ol_report_json(const ol_report *r, ol_text *out)
 {
-    document d = {json_object(), json_object(), json_object(), json_object(),
-                  json_object(), json_object(), json_object(), json_object()};
-    json_auto_t *root = NULL;
+    json_auto_t *root = json_pack("{s:{},s:{},s:{},s:{},s:{},s:{},s:{},s:{},s:{}}", "results",
+                                  "groups", "group_subtasks", "configs", "versions", "n-shot",
+                                  "higher_is_better", "n-samples", "config");
     OL_AUTO_FREE char *text = NULL;
 
     for (int l = 0; l < r->n_scored; l++)
         for (int c = 0; c < r->n_counts; c++)
-            add_group(&d, r, l, c);
-    root = assemble(r, &d);
+            add_group(root, r, l, c);
+    add_config(root, r);
     text = json_dumps(root, JSON_INDENT(2) | JSON_REAL_PRECISION(8));
     OL_CHECK(text, OL_ENOMEM, "no memory for results.json");
     return ol_text_format(out, "%s\n", text);

@@ -72,13 +72,6 @@ typedef struct report_subject {
     const char *belongs;      /* of a task: to this group, "" for none */
 } report_subject;
 
-/* A mean over tasks. low and high are NaN where there is no interval. */
-typedef struct report_stat {
-    double mean, low, high;
-    double worst, chance, majority;
-    int tasks, seeds, trainings;
-} report_stat;
-
 struct ol_report {
     report_run *runs; /* [n_runs] */
     int n_runs;
@@ -89,10 +82,10 @@ struct ol_report {
     report_count *counts;          /* [n_counts] by ol_steps_before     */
     report_subject *subjects;      /* [n_subjects] all, groups, then tasks in order of appearance */
     int n_scored, n_counts, n_subjects;
-    int parts, tasks;   /* subjects[parts .. tasks-1] are the parts of tables: all tasks and each
+    int parts, tasks; /* subjects[parts .. tasks-1] are the parts of tables: all tasks and each
                            group, without all where there are several groups and every task is in
                            one; from `tasks` on each is a task */
-    report_stat *stats; /* [n_scored, n_counts, n_subjects] */
+    ol_eval_summary *stats; /* [n_scored, n_counts, n_subjects] */
 };
 
 /* --- reading (report_read.c) ------------------------------------------------------------------ */
@@ -106,7 +99,7 @@ ol_status report_read_metrics(ol_report *report, int run, const char *path);
 ol_status report_summarise(ol_report *report);
 
 /* Of scored learner l at count c. Its mean is NaN where there are no scores. */
-static inline const report_stat *report_stat_of(const ol_report *r, int l, int c, int subject)
+static inline const ol_eval_summary *report_stat_of(const ol_report *r, int l, int c, int subject)
 {
     return &r->stats[(l * r->n_counts + c) * r->n_subjects + subject];
 }
@@ -119,9 +112,9 @@ enum { REPORT_CHANCE, REPORT_MAJORITY, REPORT_FLOORS };
 extern const char *const report_floor_names[REPORT_FLOORS];
 double report_floor(const ol_report *report, int c, int subject, int floor);
 
-/* Mean of scored learner a less b over what both have; mean, low and high. */
+/* Mean of scored learner a less b over what both have. */
 ol_status report_difference(const ol_report *report, int a, int b, int c, int subject,
-                            report_stat *stat);
+                            ol_interval *out);
 
 /* Is it what training started from? */
 bool report_is_start(const report_learner *learner);
@@ -130,7 +123,10 @@ bool report_is_start(const report_learner *learner);
 ol_status report_final_table(const ol_report *report, int width, ol_text *out);
 
 /* Decimals that a percentage deserves: one where its interval is below ±1 or there is none. */
-int report_decimals(const report_stat *stat);
+int report_decimals(const ol_interval *interval);
+
+/* The most tasks, seeds and trainings of scored learners from .. to-1 at any count. */
+ol_eval_summary report_most(const ol_report *report, int from, int to, int subject);
 
 /* The word for the scores of the report: "accuracy", "macro-F1", or both. */
 const char *report_metric_words(const ol_report *report);
@@ -139,6 +135,9 @@ const char *report_metric_words(const ol_report *report);
 ol_status report_keys(const ol_report *report, int width, ol_text *out);
 
 /* --- pieces of pages (report_html.c, report_draw.c) ------------------------------------------- */
+
+/* Append a text in which letters of `special` are written as [letter of it] of `as`. */
+ol_status report_escape(ol_text *out, const char *text, const char *special, const char *const *as);
 
 /* Append with <, >, & and quotes written out, between what stands before and after it. */
 ol_status report_put(ol_text *out, const char *before, const char *text, const char *after);

@@ -27,16 +27,6 @@ static const char *report_word(ol_report *report, const char *text)
     return w->items[w->n] ? w->items[w->n++] : NULL;
 }
 
-/* As many rows as the index has: a file that is written to may have longer columns. */
-static ol_status read_series(const ol_archive *file, ol_stored_table *series)
-{
-    return ol_stored_table_read(file, &ol_step_table,
-                                OL_STORED(OL_STEP_NUMBER) | OL_STORED(OL_STEP_LOSS_BEFORE) |
-                                    OL_STORED(OL_STEP_LOSS_AFTER) | OL_STORED(OL_STEP_GRAD_NORM) |
-                                    OL_STORED(OL_STEP_SECONDS),
-                                series);
-}
-
 /* The learner of that name in the run, made when it is not there. */
 static ol_status find_learner(ol_report *r, int run, const char *name, report_learner **out)
 {
@@ -98,40 +88,30 @@ static ol_status count_row(report_learner *l, const char *task, int steps, bool 
     return OL_OK;
 }
 
-static ol_status count_predictions(ol_report *r, int run, const ol_stored_table *t,
-                                   const char *taken)
-{
-    const char *name = "", *const *learner =
-                               (const char *const *)t->text[OL_PREDICTION_LEARNER].items;
-    report_learner *l = NULL;
-
-    for (size_t i = 0; i < t->n; i++) {
-        const char *word = report_word(r, t->text[OL_PREDICTION_TASK].items[i]);
-
-        OL_CHECK(word, OL_ENOMEM, "no memory for a name");
-        if (!l || strcmp(name, learner[i]) != 0) {
-            OL_TRY(find_learner(r, run, learner[i], &l));
-            name = learner[i];
-        }
-        if (taken[l - r->learners] == TAKEN)
-            OL_TRY(count_row(l, word, (int)t->number[OL_PREDICTION_STEPS][i],
-                             t->number[OL_PREDICTION_PREDICTED_INDEX][i] ==
-                                 t->number[OL_PREDICTION_GOLD_INDEX][i]));
-    }
-    return OL_OK;
-}
-
 static ol_status read_predictions(ol_report *r, int run, const ol_archive *file, const char *taken)
 {
-    OL_AUTO_STORED_TABLE table = {0};
+    OL_AUTO_STORED_TABLE t = {0};
+    report_learner *l = NULL;
 
     OL_TRY(ol_stored_table_read(file, &ol_eval_prediction_table,
                                 OL_STORED(OL_PREDICTION_LEARNER) | OL_STORED(OL_PREDICTION_TASK) |
                                     OL_STORED(OL_PREDICTION_STEPS) |
                                     OL_STORED(OL_PREDICTION_PREDICTED_INDEX) |
                                     OL_STORED(OL_PREDICTION_GOLD_INDEX),
-                                &table));
-    return count_predictions(r, run, &table, taken);
+                                &t));
+    for (size_t i = 0; i < t.n; i++) {
+        const char *word = report_word(r, t.text[OL_PREDICTION_TASK].items[i]);
+        const char *learner = t.text[OL_PREDICTION_LEARNER].items[i];
+
+        OL_CHECK(word, OL_ENOMEM, "no memory for a name");
+        if (!l || strcmp(l->name, learner) != 0)
+            OL_TRY(find_learner(r, run, learner, &l));
+        if (taken[l - r->learners] == TAKEN)
+            OL_TRY(count_row(l, word, (int)t.number[OL_PREDICTION_STEPS][i],
+                             t.number[OL_PREDICTION_PREDICTED_INDEX][i] ==
+                                 t.number[OL_PREDICTION_GOLD_INDEX][i]));
+    }
+    return OL_OK;
 }
 
 /* --- a file ----------------------------------------------------------------------------------- */
@@ -189,7 +169,8 @@ static ol_status name_of_job(const ol_archive *file, char name[256])
     return OL_OK;
 }
 
-/* All learners that the file scores; those whose training was in already are passed over. */
+/* All learners that the file scores, with their scores; those whose training was in already are
+ * passed over. */
 static ol_status add_learners(ol_report *r, int run, const ol_archive *file,
                               const ol_stored_table *c, ol_stored_table *series, char *taken)
 {
@@ -207,18 +188,13 @@ static ol_status add_learners(ol_report *r, int run, const ol_archive *file,
         bool known;
 
         OL_TRY(find_learner(r, run, learner, &l));
-        if (taken[l - r->learners])
-            continue;
-        OL_TRY(add_training(l, training, &known));
-        taken[l - r->learners] = known ? PASSED : TAKEN;
-        if (!known)
-            OL_TRY(describe(file, l, series));
-    }
-    for (size_t i = 0; i < c->n; i++) {
-        report_learner *l;
-
-        OL_TRY(find_learner(r, run, c->text[OL_SCORE_LEARNER].items[i], &l));
-        if (taken[l - r->learners] == TAKEN)
+        if (!taken[l - r->learners]) {
+            OL_TRY(add_training(l, training, &known));
+            taken[l - r->learners] = known ? PASSED : TAKEN;
+            if (!known)
+                OL_TRY(describe(file, l, series));
+        }
+        if (taken[l - r->learners] == TAKEN && c->n > 0)
             OL_TRY(add_score(r, l, c, i, training));
     }
     return OL_OK;
@@ -240,7 +216,11 @@ ol_status report_read_metrics(ol_report *report, int run, const char *path)
 
     OL_TRY(ol_archive_open(path, &file));
     OL_TRY(read_facts(file, &report->runs[run]));
-    OL_TRY(read_series(file, &series));
+    OL_TRY(ol_stored_table_read(file, &ol_step_table,
+                                OL_STORED(OL_STEP_NUMBER) | OL_STORED(OL_STEP_LOSS_BEFORE) |
+                                    OL_STORED(OL_STEP_LOSS_AFTER) | OL_STORED(OL_STEP_GRAD_NORM) |
+                                    OL_STORED(OL_STEP_SECONDS),
+                                &series));
     OL_TRY(ol_stored_table_read(file, &ol_eval_score_table, ol_stored_scores, &scores));
     OL_TRY(OL_ALLOCATE(taken, (size_t)report->n_learners + scores.n + 1, "learners"));
     OL_TRY(add_learners(report, run, file, &scores, &series, taken));

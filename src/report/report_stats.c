@@ -81,25 +81,14 @@ static void list_scores(ol_report *r)
 }
 
 static ol_status summarise(const report_learner *l, const report_subject *of, int steps,
-                           report_stat *stat)
+                           ol_eval_summary *stat)
 {
     OL_AUTO_FREE ol_eval_score *scores = NULL;
     ol_eval_learner learner;
-    ol_eval_summary s;
 
     OL_TRY(OL_ALLOCATE(scores, l->n_scores, "scores"));
     learner = as_learner(l, of->task, scores);
-    OL_TRY(ol_eval_summarise(&learner, steps, of->group, &s));
-    *stat = (report_stat){.mean = s.score.mean,
-                          .low = s.score.low,
-                          .high = s.score.high,
-                          .worst = s.worst,
-                          .chance = s.chance,
-                          .majority = s.majority,
-                          .tasks = s.tasks,
-                          .seeds = s.seeds,
-                          .trainings = s.trainings};
-    return OL_OK;
+    return ol_eval_summarise(&learner, steps, of->group, stat);
 }
 
 ol_status report_summarise(ol_report *r)
@@ -128,7 +117,7 @@ double report_best(const ol_report *r, int c, int subject)
     double best = -1.0;
 
     for (int l = 0; l < r->n_scored; l++)
-        best = fmax(best, report_stat_of(r, l, c, subject)->mean);
+        best = fmax(best, report_stat_of(r, l, c, subject)->score.mean);
     return best;
 }
 
@@ -139,26 +128,23 @@ double report_floor(const ol_report *r, int c, int subject, int floor)
     double value = (double)NAN;
 
     for (int l = 0; l < r->n_scored && isnan(value); l++) {
-        const report_stat *s = report_stat_of(r, l, c, subject);
+        const ol_eval_summary *s = report_stat_of(r, l, c, subject);
 
         value = floor == REPORT_MAJORITY ? s->majority : s->chance;
     }
     return value;
 }
 
-ol_status report_difference(const ol_report *r, int a, int b, int c, int subject, report_stat *stat)
+ol_status report_difference(const ol_report *r, int a, int b, int c, int subject, ol_interval *out)
 {
     OL_AUTO_FREE ol_eval_score *x = NULL, *y = NULL;
     ol_eval_learner la, lb;
-    ol_interval d;
 
     OL_TRY(OL_ALLOCATE(x, r->scored[a]->n_scores, "scores"));
     OL_TRY(OL_ALLOCATE(y, r->scored[b]->n_scores, "scores"));
     la = as_learner(r->scored[a], NULL, x);
     lb = as_learner(r->scored[b], NULL, y);
-    OL_TRY(ol_eval_compare(&la, &lb, r->counts[c].steps, r->subjects[subject].group, &d));
-    *stat = (report_stat){.mean = d.mean, .low = d.low, .high = d.high};
-    return OL_OK;
+    return ol_eval_compare(&la, &lb, r->counts[c].steps, r->subjects[subject].group, out);
 }
 
 ol_status report_final_table(const ol_report *r, int width, ol_text *out)
@@ -183,9 +169,24 @@ bool report_is_start(const report_learner *learner)
     return strcmp(learner->name, "untrained") == 0 || strcmp(learner->name, "start") == 0;
 }
 
-int report_decimals(const report_stat *stat)
+int report_decimals(const ol_interval *interval)
 {
-    return isnan(stat->low) || stat->high - stat->low < 0.02 ? 1 : 0;
+    return isnan(interval->low) || interval->high - interval->low < 0.02 ? 1 : 0;
+}
+
+ol_eval_summary report_most(const ol_report *r, int from, int to, int subject)
+{
+    ol_eval_summary most = {0};
+
+    for (int l = from; l < to; l++)
+        for (int c = 0; c < r->n_counts; c++) {
+            const ol_eval_summary *s = report_stat_of(r, l, c, subject);
+
+            most.tasks = s->tasks > most.tasks ? s->tasks : most.tasks;
+            most.seeds = s->seeds > most.seeds ? s->seeds : most.seeds;
+            most.trainings = s->trainings > most.trainings ? s->trainings : most.trainings;
+        }
+    return most;
 }
 
 const char *report_metric_words(const ol_report *r)

@@ -12,12 +12,11 @@
 /* A field, in quotes where it must be. */
 static ol_status add_field(const char *text, ol_text *out)
 {
-    if (!strpbrk(text, ",\"\n"))
-        return ol_text_format(out, "%s", text);
-    OL_TRY(ol_text_append(out, "\"", 1));
-    for (; *text; text++)
-        OL_TRY(ol_text_format(out, *text == '"' ? "\"\"" : "%c", *text));
-    return ol_text_append(out, "\"", 1);
+    const char *quote = strpbrk(text, ",\"\n") ? "\"" : "";
+
+    OL_TRY(ol_text_format(out, "%s", quote));
+    OL_TRY(report_escape(out, text, "\"", &(const char *){"\"\""}));
+    return ol_text_format(out, "%s", quote);
 }
 
 static ol_status add_number(double value, ol_text *out)
@@ -27,21 +26,15 @@ static ol_status add_number(double value, ol_text *out)
 
 static ol_status add_csv_row(const ol_report *r, int l, int subject, ol_text *out)
 {
-    int tasks = 0, seeds = 0;
+    const ol_eval_summary most = report_most(r, l, l + 1, subject);
 
-    for (int c = 0; c < r->n_counts; c++) {
-        const report_stat *s = report_stat_of(r, l, c, subject);
-
-        tasks = s->tasks > tasks ? s->tasks : tasks;
-        seeds = s->seeds > seeds ? s->seeds : seeds;
-    }
     OL_TRY(add_field(r->subjects[subject].name, out));
     OL_TRY(ol_text_append(out, ",", 1));
     OL_TRY(add_field(r->scored[l]->label, out));
-    OL_TRY(ol_text_format(out, ",%d,%d", tasks, seeds));
+    OL_TRY(ol_text_format(out, ",%d,%d", most.tasks, most.seeds));
     for (int c = 0; c < r->n_counts; c++) {
-        const report_stat *s = report_stat_of(r, l, c, subject);
-        const double cells[] = {s->mean, s->low, s->high, s->worst};
+        const ol_eval_summary *s = report_stat_of(r, l, c, subject);
+        const double cells[] = {s->score.mean, s->score.low, s->score.high, s->worst};
 
         for (int k = 0; k < 4; k++)
             OL_TRY(add_number(cells[k], out));
@@ -83,30 +76,23 @@ ol_status ol_report_csv(const ol_report *r, ol_text *out)
 
 static ol_status add_tex(const char *text, ol_text *out)
 {
-    for (; *text; text++) {
-        if (strchr("&%$#_{}", *text))
-            OL_TRY(ol_text_format(out, "\\%c", *text));
-        else if (*text == '\\')
-            OL_TRY(ol_text_format(out, "\\textbackslash{}"));
-        else if (*text == '~' || *text == '^')
-            OL_TRY(ol_text_format(out, "\\%c{}", *text));
-        else
-            OL_TRY(ol_text_append(out, text, 1));
-    }
-    return OL_OK;
+    static const char *const as[] = {"\\&", "\\%", "\\$",   "\\#",   "\\_",
+                                     "\\{", "\\}", "\\~{}", "\\^{}", "\\textbackslash{}"};
+
+    return report_escape(out, text, "&%$#_{}~^\\", as);
 }
 
 /* "& 51.7 {\scriptsize$\pm$3.1} & 48.1" */
-static ol_status add_tex_cell(const report_stat *s, double best, ol_text *out)
+static ol_status add_tex_cell(const ol_eval_summary *s, double best, ol_text *out)
 {
-    if (isnan(s->mean))
+    if (isnan(s->score.mean))
         return ol_text_format(out, " & -- & --");
-    OL_TRY(ol_text_format(out, s->mean >= best ? " & \\textbf{%.*f}" : " & %.*f",
-                          report_decimals(s), 100.0 * s->mean));
-    if (!isnan(s->low))
-        OL_TRY(ol_text_format(out, " {\\scriptsize$\\pm$%.*f}", report_decimals(s),
-                              50.0 * (s->high - s->low)));
-    return ol_text_format(out, " & %.*f", report_decimals(s), 100.0 * s->worst);
+    OL_TRY(ol_text_format(out, s->score.mean >= best ? " & \\textbf{%.*f}" : " & %.*f",
+                          report_decimals(&s->score), 100.0 * s->score.mean));
+    if (!isnan(s->score.low))
+        OL_TRY(ol_text_format(out, " {\\scriptsize$\\pm$%.*f}", report_decimals(&s->score),
+                              50.0 * (s->score.high - s->score.low)));
+    return ol_text_format(out, " & %.*f", report_decimals(&s->score), 100.0 * s->worst);
 }
 
 static ol_status add_tex_head(const ol_report *r, const char *caption, ol_text *out)

@@ -140,14 +140,14 @@ static int find_best(const ol_report *r)
     const int last = r->n_counts - 1;
 
     for (int l = 0; l < r->n_scored; l++)
-        if (report_stat_of(r, l, last, 0)->mean >= report_best(r, last, 0))
+        if (report_stat_of(r, l, last, 0)->score.mean >= report_best(r, last, 0))
             return l;
     return 0;
 }
 
 static ol_status put_difference(const ol_report *r, int a, int b, int c, int subject, ol_text *out)
 {
-    report_stat d;
+    ol_interval d;
     char text[64] = "-";
 
     OL_TRY(report_difference(r, a, b, c, subject, &d));
@@ -260,7 +260,7 @@ static ol_status add_task_rows(const ol_report *r, int c, int from, int to, int 
     for (int t = r->tasks; t < r->n_subjects; t++) {
         OL_TRY(ol_text_cell(out, r->subjects[t].name, task, true));
         for (int l = from; l < to; l++) {
-            OL_TRY(put_percent(report_stat_of(r, l, c, t)->mean, CELL + 1, out));
+            OL_TRY(put_percent(report_stat_of(r, l, c, t)->score.mean, CELL + 1, out));
             OL_TRY(put_percent(report_stat_of(r, l, c, t)->worst, CELL - 2, out));
         }
         if (grouped && *r->subjects[t].belongs)

@@ -154,7 +154,7 @@ static ol_status read_there(void *payload, void *answer)
 
     (void)answer;
     OL_TRY(check_bytes(path));
-    OL_TRY(ol_h5_open_to_read(path, &archive));
+    OL_TRY(ol_h5_open(path, OL_H5_READ, 0, &archive));
     setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, 0});
     OL_TRY(read_object(archive, "/"));
     return ol_archive_close(archive);

@@ -6,9 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "h5.h"
 #include "outerloop/base/digest.h"
@@ -49,8 +47,6 @@ static ol_status check_space(const char *folder, const ol_checkpoint_spec *spec)
     OL_CHECK(statvfs(folder, &disk) == 0, OL_EIO, "%s: cannot ask for free space: %s", folder,
              strerror(errno));
     left = (unsigned long long)disk.f_bavail * disk.f_frsize;
-    if (spec->fault == OL_CHECKPOINT_NO_SPACE)
-        left = 0;
     OL_CHECK(left >= need, OL_EIO,
              "%s: the checkpoint of step %lld needs %llu MiB and %llu are free; the run goes on "
              "without it: make room",
@@ -132,40 +128,12 @@ static ol_status write_aside(const char *aside, const ol_checkpoint_spec *spec)
     ol_archive *archive;
     ol_status status, closed;
 
-    OL_TRY(ol_h5_create(aside, OL_SEAL_BYTES, &archive));
+    OL_TRY(ol_h5_open(aside, OL_H5_CREATE, OL_SEAL_BYTES, &archive));
     status = write_contents(archive, spec);
     closed = ol_archive_close(archive);
     OL_TRY(status != OL_OK ? status : closed);
     OL_TRY(ol_seal_write(aside, spec->step, spec->run_id));
     ol_admit_own(aside); /* what is found there from now on is proved by its seal */
-    return OL_OK;
-}
-
-/* Change one bit of the first tensor's data, found by its bytes. */
-static ol_status flip_bit(const char *aside, const ol_checkpoint_tensor *tensor)
-{
-    const size_t n = tensor_elements(tensor) * sizeof *tensor->param;
-    OL_AUTO_FREE char *bytes = NULL;
-    char *at;
-    size_t size;
-
-    OL_TRY(ol_read_file(aside, &bytes, &size));
-    at = memmem(bytes, size, tensor->param, n < 64 ? n : 64);
-    OL_CHECK(at, OL_EIO, "%s: found no byte to change", aside);
-    *at = (char)(*at ^ 0x10);
-    return ol_write_file(aside, bytes, size);
-}
-
-/* Do to the aside file what the injected fault says. */
-static ol_status damage(const char *aside, const ol_checkpoint_spec *spec)
-{
-    struct stat st;
-
-    if (spec->fault == OL_CHECKPOINT_FLIP)
-        return flip_bit(aside, &spec->tensors[0]);
-    if (spec->fault == OL_CHECKPOINT_CUT || spec->fault == OL_CHECKPOINT_TORN)
-        OL_CHECK(stat(aside, &st) == 0 && truncate(aside, st.st_size / 2) == 0, OL_EIO,
-                 "%s: cannot cut the file", aside);
     return OL_OK;
 }
 
@@ -197,11 +165,9 @@ static ol_status write_whole(const char *folder, const char *path, const ol_chec
     OL_TRY(ol_path_format(aside, "%s.tmp-%s", path, spec->run_id));
     OL_TRY(check_space(folder, spec));
     status = write_aside(aside, spec);
+    if (status == OL_OK && spec->tamper)
+        spec->tamper(aside);
     if (status == OL_OK)
-        status = damage(aside, spec);
-    if (spec->fault == OL_CHECKPOINT_KILLED)
-        return ol_fail(OL_EIO, "%s: stopped after writing, as the test asked for", aside);
-    if (status == OL_OK && spec->fault != OL_CHECKPOINT_TORN)
         status = reread(aside);
     return ol_commit_aside(status, aside, path);
 }
@@ -226,11 +192,6 @@ ol_status ol_checkpoint_write_as(const char *path, const ol_checkpoint_spec *spe
 
     OL_TRY(ol_path_format(folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : "."));
     return write_whole(folder, path, spec);
-}
-
-bool ol_checkpoint_is_one(const char *path)
-{
-    return ol_seal_is_there(path);
 }
 
 struct ol_checkpoint {
@@ -262,25 +223,17 @@ static ol_status read_head(ol_checkpoint *checkpoint)
     return OL_OK;
 }
 
-/* Whether the file is as it was written; that it means no harm is for ol_archive_open to find. */
-static ol_status open_sealed(const char *path, ol_checkpoint *checkpoint)
-{
-    OL_TRY(ol_seal_read(path, &checkpoint->seal));
-    OL_TRY(ol_seal_check(path, &checkpoint->seal));
-    OL_TRY(ol_archive_open(path, &checkpoint->archive));
-    return read_head(checkpoint);
-}
-
 ol_status ol_checkpoint_open(const char *path, ol_checkpoint **out)
 {
     OL_AUTO_CHECKPOINT *checkpoint = calloc(1, sizeof *checkpoint);
 
     *out = NULL;
     OL_CHECK(checkpoint, OL_ENOMEM, "%s: no memory to open the checkpoint", path);
-    OL_TRY(open_sealed(path, checkpoint));
-    *out = checkpoint;
-    checkpoint = NULL;
-    return OL_OK;
+    OL_TRY(ol_seal_read(path, &checkpoint->seal)); /* is it as it was written? */
+    OL_TRY(ol_seal_check(path, &checkpoint->seal));
+    OL_TRY(ol_archive_open(path, &checkpoint->archive)); /* and does it mean no harm? */
+    OL_TRY(read_head(checkpoint));
+    return OL_GIVE(out, checkpoint);
 }
 
 void ol_checkpoint_close(ol_checkpoint *checkpoint)
@@ -334,19 +287,17 @@ ol_status ol_checkpoint_read(const ol_checkpoint *checkpoint, ol_checkpoint_part
 }
 
 /* The same of any size. @param out  *owned by the caller*, with a NUL behind it */
-static ol_status read_whole(const ol_checkpoint *checkpoint, int part, const char *name, void **out,
+static ol_status read_whole(const ol_checkpoint *checkpoint, int part, const char *name, char **out,
                             size_t *count)
 {
-    OL_AUTO_FREE void *data = NULL;
+    OL_AUTO_FREE char *data = NULL;
     char object[PATH_MAX];
 
     OL_TRY(ol_path_format(object, "%s/%s", groups[part], name));
     OL_TRY(ol_archive_count(checkpoint->archive, object, count));
-    OL_TRY(ol_allocate(*count + 1, part == FILES ? 1 : sizeof(float), object, &data));
+    OL_TRY(ol_allocate(*count + 1, part == FILES ? 1 : sizeof(float), object, (void **)&data));
     OL_TRY(read_member(checkpoint, part, name, *count, data));
-    *out = data;
-    data = NULL;
-    return OL_OK;
+    return OL_GIVE(out, data);
 }
 
 bool ol_checkpoint_has_file(const ol_checkpoint *checkpoint, const char *name)
@@ -360,11 +311,8 @@ bool ol_checkpoint_has_file(const ol_checkpoint *checkpoint, const char *name)
 ol_status ol_checkpoint_read_file(const ol_checkpoint *checkpoint, const char *name, char **data,
                                   size_t *size)
 {
-    void *bytes = NULL;
-    const ol_status status = read_whole(checkpoint, FILES, name, &bytes, size);
-
-    *data = bytes;
-    return status;
+    *data = NULL;
+    return read_whole(checkpoint, FILES, name, data, size);
 }
 
 static ol_status verify_part(const ol_checkpoint *checkpoint, int part)
@@ -375,7 +323,7 @@ static ol_status verify_part(const ol_checkpoint *checkpoint, int part)
         return OL_OK;
     OL_TRY(ol_archive_children(checkpoint->archive, groups[part], &names));
     for (size_t i = 0; i < names.n; i++) {
-        OL_AUTO_FREE void *data = NULL;
+        OL_AUTO_FREE char *data = NULL;
         size_t count;
 
         OL_TRY(read_whole(checkpoint, part, names.items[i], &data, &count));

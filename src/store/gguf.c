@@ -168,35 +168,27 @@ static ol_status read_entries(ol_gguf *f, cursor *c, uint64_t n)
     return OL_OK;
 }
 
-/* The number of a type in files, and its word where it is not read. */
+/* Types by their numbers in files; NULL: no type has it. */
+static const char *const type_words[] = {
+    "F32",     "F16",    "Q4_0",    "Q4_1",  NULL,     NULL,    "Q5_0",  "Q5_1",
+    "Q8_0",    "Q8_1",   "Q2_K",    "Q3_K",  "Q4_K",   "Q5_K",  "Q6_K",  "Q8_K",
+    "IQ2_XXS", "IQ2_XS", "IQ3_XXS", "IQ1_S", "IQ4_NL", "IQ3_S", "IQ2_S", "IQ4_XS",
+    "I8",      "I16",    "I32",     "I64",   "F64",    "IQ1_M", "BF16",  NULL,
+    NULL,      NULL,     "TQ1_0",   "TQ2_0", NULL,     NULL,    NULL,    "MXFP4"};
+
 static ol_status read_type(const char *path, const char *name, uint64_t number, ol_stored_type *out)
 {
-    static const struct {
-        uint32_t number;
-        ol_stored_type type;
-    } known[] = {{0, OL_STORED_F32},   {1, OL_STORED_F16},   {2, OL_STORED_Q4_0},
-                 {3, OL_STORED_Q4_1},  {6, OL_STORED_Q5_0},  {7, OL_STORED_Q5_1},
-                 {8, OL_STORED_Q8_0},  {12, OL_STORED_Q4_K}, {13, OL_STORED_Q5_K},
-                 {14, OL_STORED_Q6_K}, {30, OL_STORED_BF16}};
-    static const struct {
-        uint32_t number;
-        const char *word;
-    } others[] = {{9, "Q8_1"},    {10, "Q2_K"},    {11, "Q3_K"},  {15, "Q8_K"},   {16, "IQ2_XXS"},
-                  {17, "IQ2_XS"}, {18, "IQ3_XXS"}, {19, "IQ1_S"}, {20, "IQ4_NL"}, {21, "IQ3_S"},
-                  {22, "IQ2_S"},  {23, "IQ4_XS"},  {24, "I8"},    {25, "I16"},    {26, "I32"},
-                  {27, "I64"},    {28, "F64"},     {29, "IQ1_M"}, {34, "TQ1_0"},  {35, "TQ2_0"},
-                  {39, "MXFP4"}};
+    const size_t n = sizeof type_words / sizeof *type_words;
     char word[24];
 
-    for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].number == number) {
-            *out = known[i].type;
+    snprintf(word, sizeof word, "number %u", (unsigned)number);
+    if (number < n && type_words[number])
+        snprintf(word, sizeof word, "%s", type_words[number]);
+    for (int type = 0; type < OL_STORED_TYPES; type++)
+        if (strcmp(word, ol_stored_word((ol_stored_type)type)) == 0) {
+            *out = (ol_stored_type)type;
             return OL_OK;
         }
-    snprintf(word, sizeof word, "number %u", (unsigned)number);
-    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
-        if (others[i].number == number)
-            snprintf(word, sizeof word, "%s", others[i].word);
     return ol_fail(OL_EDATA,
                    "%s: %s: its type %s is not read; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, "
                    "Q4_K, Q5_K and Q6_K are",
@@ -344,9 +336,7 @@ ol_status ol_gguf_open(const char *path, ol_gguf **out)
     OL_CHECK(f, OL_ENOMEM, "no memory to open %s", path);
     OL_TRY(ol_map_file(path, HEADER_BYTES - 1, &f->map));
     OL_TRY(read_file(f));
-    *out = f;
-    f = NULL;
-    return OL_OK;
+    return OL_GIVE(out, f);
 }
 
 void ol_gguf_close(ol_gguf *f)

@@ -89,9 +89,7 @@ static ol_status fail_to_open(const char *path)
     return ol_fail(OL_EDATA, "%s: cannot open the HDF5 file%s", path, reason);
 }
 
-enum open_mode { READ, CHANGE, CREATE };
-
-static ol_status open_handle(ol_archive *archive, enum open_mode mode, size_t block)
+static ol_status open_handle(ol_archive *archive, enum ol_h5_mode mode, size_t block)
 {
     const char *path = archive->path;
     OL_H5_AUTO properties = -1;
@@ -102,13 +100,14 @@ static ol_status open_handle(ol_archive *archive, enum open_mode mode, size_t bl
     creation = H5Pcreate(H5P_FILE_CREATE);
     if (properties < 0 || creation < 0 || H5Pset_userblock(creation, block) < 0)
         return ol_h5_fail_in(archive, NULL, "cannot prepare HDF5");
-    if (mode == CREATE)
+    if (mode == OL_H5_CREATE)
         archive->file = H5Fcreate(path, H5F_ACC_TRUNC, creation, properties);
     else
-        archive->file = H5Fopen(path, mode == CHANGE ? H5F_ACC_RDWR : H5F_ACC_RDONLY, properties);
+        archive->file =
+            H5Fopen(path, mode == OL_H5_CHANGE ? H5F_ACC_RDWR : H5F_ACC_RDONLY, properties);
     if (archive->file >= 0)
         return OL_OK;
-    if (mode != CREATE)
+    if (mode != OL_H5_CREATE)
         return fail_to_open(path);
     return archive->failed
                ? ol_fail(OL_EIO, "%s: cannot create: %s", path, strerror(archive->failed))
@@ -122,45 +121,28 @@ static void free_archive(ol_archive **archive)
     free(*archive);
 }
 
-static ol_status open_archive(const char *path, enum open_mode mode, size_t block, ol_archive **out)
+ol_status ol_h5_open(const char *path, enum ol_h5_mode mode, size_t block, ol_archive **out)
 {
     OL_AUTO(free_archive) ol_archive *archive = NULL;
 
     *out = NULL;
     OL_TRY(OL_ALLOCATE(archive, 1, "archives"));
-    *archive = (ol_archive){.path = strdup(path), .writes = mode != READ};
+    *archive = (ol_archive){.path = strdup(path), .writes = mode != OL_H5_READ};
     OL_CHECK(archive->path, OL_ENOMEM, "%s: no memory to open the file", path);
     OL_TRY(open_handle(archive, mode, block));
-    *out = archive;
-    archive = NULL;
-    return OL_OK;
-}
-
-ol_status ol_h5_open_to_read(const char *path, ol_archive **out)
-{
-    return open_archive(path, READ, 0, out);
-}
-
-ol_status ol_h5_open_to_write(const char *path, ol_archive **out)
-{
-    return open_archive(path, CHANGE, 0, out);
+    return OL_GIVE(out, archive);
 }
 
 ol_status ol_archive_open(const char *path, ol_archive **out)
 {
     *out = NULL;
     OL_TRY(ol_admit(path));
-    return ol_h5_open_to_read(path, out);
-}
-
-ol_status ol_h5_create(const char *path, size_t block, ol_archive **out)
-{
-    return open_archive(path, CREATE, block, out);
+    return ol_h5_open(path, OL_H5_READ, 0, out);
 }
 
 ol_status ol_archive_create(const char *path, ol_archive **out)
 {
-    return ol_h5_create(path, 0, out);
+    return ol_h5_open(path, OL_H5_CREATE, 0, out);
 }
 
 ol_status ol_archive_close(ol_archive *archive)
@@ -190,6 +172,17 @@ ol_status ol_archive_make(const char *path,
     status = fill(payload, file);
     closed = ol_archive_close(file);
     return ol_commit_aside(status == OL_OK ? closed : status, aside, path);
+}
+
+const char *ol_store_library(void)
+{
+    static char text[48];
+    unsigned major, minor, release;
+
+    if (H5get_libversion(&major, &minor, &release) < 0)
+        return "HDF5 of unknown version";
+    snprintf(text, sizeof text, "HDF5 %u.%u.%u", major, minor, release);
+    return text;
 }
 
 const char *ol_archive_path(const ol_archive *archive)

@@ -42,16 +42,15 @@ ol_status ol_admit(const char *path);
 /* Remember that this process itself has just written and closed the file. */
 void ol_admit_own(const char *path);
 
-/* Open an existing file to read without asking whether it may be (ol_admit): in a child that finds
-   that out. */
-ol_status ol_h5_open_to_read(const char *path, ol_archive **out);
+enum ol_h5_mode {
+    OL_H5_READ,   /* without asking whether it may be (ol_admit): in a child that finds that out  */
+    OL_H5_CHANGE, /* what is there: in a child only, for HDF5 does not survive a failed write     */
+    OL_H5_CREATE
+};
 
-/* Open an existing file to change it: in a child only, for HDF5 does not survive a failed write. */
-ol_status ol_h5_open_to_write(const char *path, ol_archive **out);
-
-/* Create a file that begins with `block` bytes of its owner's (512 or a power of two above; 0 for
-   none), which HDF5 leaves alone. */
-ol_status ol_h5_create(const char *path, size_t block, ol_archive **out);
+/* @param block  bytes at the beginning of a file that is made which are its owner's (512 or a power
+   of two above; 0 for none): HDF5 leaves them alone */
+ol_status ol_h5_open(const char *path, enum ol_h5_mode mode, size_t block, ol_archive **out);
 
 /* Make a file access property list write by way of disk.c; negative on failure. @param failed  set
    to the errno of the first call that fails; borrowed until the file is closed */

@@ -91,12 +91,7 @@ ol_status ol_line_format(const ol_table_spec *spec, const ol_cell *cells, ol_tex
     return append_body(row, whole, out);
 }
 
-/* Where each member of the first line is kept. */
-static const struct {
-    const char *name;
-    size_t offset;
-    bool text;
-} members[] = {
+const ol_record_member ol_record_members[] = {
     {"version", offsetof(ol_run_record, version), true},
     {"git_commit", offsetof(ol_run_record, git_commit), true},
     {"created", offsetof(ol_run_record, created), true},
@@ -110,22 +105,28 @@ static const struct {
     {"restart_count", offsetof(ol_run_record, restart_count), false},
     {"ranks", offsetof(ol_run_record, ranks), false},
     {"threads", offsetof(ol_run_record, threads), false},
+    {NULL, 0, false},
 };
-enum { MEMBERS = sizeof members / sizeof *members };
+
+const char **ol_record_text(const ol_run_record *record, const ol_record_member *member)
+{
+    return (const char **)((uintptr_t)record + member->offset);
+}
+
+int64_t *ol_record_number(const ol_run_record *record, const ol_record_member *member)
+{
+    return (int64_t *)((uintptr_t)record + member->offset);
+}
 
 ol_status ol_line_format_run(const ol_run_record *record, ol_text *out)
 {
     json_t *row = json_object();
     bool whole = row && json_object_set_new(row, "table", json_string("run")) == 0;
 
-    for (int i = 0; i < MEMBERS && whole; i++) {
-        const char *at = (const char *)record + members[i].offset;
-
-        whole = json_object_set_new(row, members[i].name,
-                                    members[i].text
-                                        ? text_as_json(*(const char *const *)(const void *)at, 0)
-                                        : json_integer(*(const int64_t *)(const void *)at)) == 0;
-    }
+    for (const ol_record_member *m = ol_record_members; m->name && whole; m++)
+        whole = json_object_set_new(row, m->name,
+                                    m->text ? text_as_json(*ol_record_text(record, m), 0)
+                                            : json_integer(*ol_record_number(record, m))) == 0;
     return append_body(row, whole, out);
 }
 
@@ -249,14 +250,13 @@ int64_t ol_line_index(const ol_line *line, const ol_table_spec *spec)
 ol_status ol_line_record(const ol_line *line, ol_run_record *record, json_t **json)
 {
     OL_TRY(parse_body(line, json));
-    for (int i = 0; i < MEMBERS; i++) {
-        const json_t *value = json_object_get(*json, members[i].name);
-        char *to = (char *)record + members[i].offset;
+    for (const ol_record_member *m = ol_record_members; m->name; m++) {
+        const json_t *value = json_object_get(*json, m->name);
 
-        if (members[i].text)
-            *(const char **)(void *)to = json_string_value(value);
+        if (m->text)
+            *ol_record_text(record, m) = json_string_value(value);
         else
-            *(int64_t *)(void *)to = json_integer_value(value);
+            *ol_record_number(record, m) = json_integer_value(value);
     }
     return OL_OK;
 }

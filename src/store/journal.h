@@ -43,6 +43,17 @@ typedef struct ol_lines {
     bool unsealed; /* of before there were sums */
 } ol_lines;
 
+/* Members of the first line and attributes of the root: a text, or a whole number. */
+typedef struct ol_record_member {
+    const char *name;
+    size_t offset;
+    bool text;
+} ol_record_member;
+
+extern const ol_record_member ol_record_members[]; /* ends in a name that is NULL */
+const char **ol_record_text(const ol_run_record *record, const ol_record_member *member);
+int64_t *ol_record_number(const ol_run_record *record, const ol_record_member *member);
+
 /* Append the body of a row, or of what the first line says. Texts are cut to the column's width,
    bytes that are not UTF-8 become U+FFFD. Errors: OL_ENOMEM. */
 ol_status ol_line_format(const ol_table_spec *spec, const ol_cell *cells, ol_text *out);

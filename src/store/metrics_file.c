@@ -53,14 +53,6 @@ static ol_status chain_read(const ol_archive *archive, const char *table, chain 
     return OL_OK;
 }
 
-static ol_status chain_write(ol_archive *archive, const char *table, const chain *c)
-{
-    char text[64];
-
-    snprintf(text, sizeof text, "%" PRId64 " %s", c->rows, c->digest);
-    return ol_archive_set_text(archive, table, rows_attribute, text);
-}
-
 static const char *or_empty(const char *text)
 {
     return text ? text : "";
@@ -80,27 +72,21 @@ static ol_status write_root(ol_archive *archive, const ol_run_record *record)
                         "else c)[...] for k, c in g.items()})"},
         {"creator", "outerloop"},
         {"schema", SCHEMA},
-        {"created", record->created},
-        {"run_id", record->run_id},
-        {"version", record->version},
-        {"git_commit", record->git_commit},
-        {"host", record->host},
-        {"slurm_job_id", record->slurm_job_id},
-        {"blas", record->blas},
-        {"mpi", record->mpi},
     };
     char digest[OL_SHA256_TEXT];
 
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        OL_TRY(ol_archive_set_text(archive, "/", texts[i].name, or_empty(texts[i].text)));
+        OL_TRY(ol_archive_set_text(archive, "/", texts[i].name, texts[i].text));
+    OL_TRY(ol_archive_set_i64(archive, "/", "schema_version", SCHEMA_VERSION));
+    for (const ol_record_member *m = ol_record_members; m->name; m++)
+        if (!m->text)
+            OL_TRY(ol_archive_set_i64(archive, "/", m->name, *ol_record_number(record, m)));
+        else if (strcmp(m->name, "job") != 0)
+            OL_TRY(
+                ol_archive_set_text(archive, "/", m->name, or_empty(*ol_record_text(record, m))));
     ol_digest_sha256(job, strlen(job), digest);
     OL_TRY(ol_archive_set_text(archive, "/", "job_sha256", digest));
-    OL_TRY(ol_archive_write_text(archive, "job", job));
-    OL_TRY(ol_archive_set_i64(archive, "/", "schema_version", SCHEMA_VERSION));
-    OL_TRY(ol_archive_set_i64(archive, "/", "seed", record->seed));
-    OL_TRY(ol_archive_set_i64(archive, "/", "restart_count", record->restart_count));
-    OL_TRY(ol_archive_set_i64(archive, "/", "ranks", record->ranks));
-    return ol_archive_set_i64(archive, "/", "threads", record->threads);
+    return ol_archive_write_text(archive, "job", job);
 }
 
 /* --- make ---------------------------------------------------------------------------------- */
@@ -149,6 +135,7 @@ static ol_status fill_table(ol_archive *archive, const ol_table_spec *spec, cons
     OL_AUTO_FREE ol_cell *cells = calloc(OL_BLOCK_ROWS * (size_t)spec->n, sizeof *cells);
     OL_AUTO_FREE json_t **json = calloc(OL_BLOCK_ROWS, sizeof *json);
     block b = {.spec = spec, .cells = cells, .json = json};
+    char said[64];
     int64_t rows = 0;
     chain c = chain_start;
 
@@ -159,7 +146,8 @@ static ol_status fill_table(ol_archive *archive, const ol_table_spec *spec, cons
     OL_CHECK(c.rows == rows, OL_EDATA, "%s: %s: has %" PRId64 " rows, and says %" PRId64,
              archive->path, spec->path, rows, c.rows);
     OL_TRY(write_lines(archive, lines, table, &b, &c));
-    return chain_write(archive, spec->path, &c);
+    snprintf(said, sizeof said, "%" PRId64 " %s", c.rows, c.digest);
+    return ol_archive_set_text(archive, spec->path, rows_attribute, said);
 }
 
 /* The file without rows. */
@@ -190,7 +178,7 @@ static ol_status copy(const ol_making *m, ol_archive **archive)
     OL_CHECK(n == 0 && close(out) == 0, OL_EIO, "%s: cannot copy to %s: %s", path, m->aside,
              strerror(errno));
     close(in);
-    return ol_h5_open_to_write(m->aside, archive);
+    return ol_h5_open(m->aside, OL_H5_CHANGE, 0, archive);
 }
 
 ol_status ol_metrics_make(void *making, void *answer)

@@ -65,6 +65,13 @@ static int compare_addresses(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Messages of object headers that describe a dataset, each at most once, by their numbers. */
+enum { SPACE = 0x01, TYPE = 0x03, LAYOUT = 0x08, PIPELINE = 0x0b };
+#define ONCE (1u << SPACE | 1u << TYPE | 1u << LAYOUT | 1u << PIPELINE)
+
+/* Nothing, a comment, times of two kinds, and how a group was to grow. */
+#define IGNORED (1u << 0x00 | 1u << 0x0d | 1u << 0x0e | 1u << 0x12 | 1u << 0x0a)
+
 /* Each object has one name, so that no walk goes in circles. */
 static ol_status meet(ol_profile *p, uint64_t address)
 {
@@ -87,7 +94,8 @@ static ol_status meet(ol_profile *p, uint64_t address)
 
 /* What the messages of an object header tell. */
 struct object {
-    bool has_type, has_space, has_pipeline, has_group, is_new;
+    uint32_t has; /* a bit for each number of a message that is there at most once */
+    bool has_group, is_new;
     ol_profile_type type;
     ol_profile_space space;
     ol_profile_pipeline pipeline;
@@ -98,6 +106,11 @@ struct object {
     ol_profile_bytes *links; /* [n_links] in the header itself, *owned* */
     size_t n_links;
 };
+
+static bool has(const struct object *o, int message)
+{
+    return o->has >> message & 1;
+}
 
 static ol_status read_attribute(ol_profile *p, ol_profile_bytes m)
 {
@@ -165,33 +178,21 @@ static ol_status read_new_group(const ol_profile *p, ol_profile_bytes m, struct 
     return OL_OK;
 }
 
-static ol_status keep_link(ol_profile_bytes m, struct object *o)
-{
-    OL_TRY(OL_GROW(o->links, o->n_links, "members of a group"));
-    o->links[o->n_links++] = m;
-    return OL_OK;
-}
-
 /* One message. Kinds that are not here belong to what is not read: shared and dense storage (15,
  * 21), drivers (20). */
 static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes m, struct object *o)
 {
-    switch (message) {
-    case 0x00: /* nothing */
-    case 0x0d: /* a comment */
-    case 0x0e: /* times */
-    case 0x12:
-    case 0x0a: /* how a group was to grow */
+    const uint32_t bit = message < 32 ? UINT32_C(1) << message : 0;
+
+    if (o->has & bit & ONCE)
+        return ol_profile_refuse(p, "has a header with a part that is unknown or there twice");
+    o->has |= bit;
+    if (bit & IGNORED)
         return OL_OK;
-    case 0x01:
-        if (o->has_space)
-            break;
-        o->has_space = true;
+    switch (message) {
+    case SPACE:
         return ol_profile_read_space(p, m, &o->space);
-    case 0x03:
-        if (o->has_type)
-            break;
-        o->has_type = true;
+    case TYPE:
         return ol_profile_read_type(p, m, false, &o->type);
     case 0x04:
     case 0x05:
@@ -199,27 +200,23 @@ static ol_status read_message(ol_profile *p, unsigned message, ol_profile_bytes 
     case 0x02:
         return read_new_group(p, m, o);
     case 0x06:
-        return keep_link(m, o);
+        OL_TRY(OL_GROW(o->links, o->n_links, "members of a group"));
+        o->links[o->n_links++] = m;
+        return OL_OK;
     case 0x07:
         return ol_profile_refuse(p, "keeps its values in other files, which is not read");
-    case 0x08:
-        if (o->layout.at)
-            break;
+    case LAYOUT:
         o->layout = m;
         return OL_OK;
-    case 0x0b:
-        if (o->has_pipeline)
-            break;
-        o->has_pipeline = true;
+    case PIPELINE:
         return ol_profile_read_pipeline(p, m, &o->pipeline);
     case 0x0c:
         return read_attribute(p, m);
     case 0x11:
         return read_group(p, m, o);
     default:
-        break;
+        return ol_profile_refuse(p, "has a header with a part that is unknown or there twice");
     }
-    return ol_profile_refuse(p, "has a header with a part that is unknown or there twice");
 }
 
 /* A piece of a header, and those that it continues in. */
@@ -366,12 +363,12 @@ static ol_status walk_dataset(ol_profile *p, const struct object *o)
 {
     static const ol_profile_pipeline none;
 
-    if (!o->has_type || !o->has_space || !o->layout.at)
+    if (!has(o, TYPE) || !has(o, SPACE) || !has(o, LAYOUT))
         return ol_profile_refuse(p, "is neither a group nor a dataset");
     if (o->fill != 0 && o->fill != o->type.size)
         return ol_profile_refuse(p, "has a fill value of another type");
     return ol_profile_check_layout(p, o->layout, &o->type, &o->space,
-                                   o->has_pipeline ? &o->pipeline : &none);
+                                   has(o, PIPELINE) ? &o->pipeline : &none);
 }
 
 /* A link message: of hard links, the name and an address. */
@@ -412,8 +409,7 @@ static ol_status walk_group(ol_profile *p, const struct object *o, int depth, co
     const bool cached = entry && NUMBER(entry + 16, 4) == 1;
     struct group g = {.depth = depth};
 
-    if (o->has_type || o->has_space || o->layout.at || o->has_pipeline ||
-        (!o->is_new && o->n_links > 0))
+    if (o->has & ONCE || (!o->is_new && o->n_links > 0))
         return ol_profile_refuse(p, "is two things at once");
     if (o->is_new) /* once of the first kind, as its entry may still say */
         return walk_new_group(p, o, depth);

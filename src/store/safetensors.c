@@ -169,29 +169,20 @@ static ol_status open_index(ol_safetensors *s, const char *folder, const char *p
     return open_shards(s, folder, path, json_object_get(index, "weight_map"));
 }
 
-static ol_status open_all(ol_safetensors *s, const char *folder, const char *name)
+ol_status ol_safetensors_open(const char *folder, const char *name, ol_safetensors **out)
 {
+    OL_AUTO(ol_safetensors_drop) ol_safetensors *s = calloc(1, sizeof *s);
     char path[PATH_MAX], index[PATH_MAX];
 
+    *out = NULL;
+    OL_CHECK(s, OL_ENOMEM, "no memory to open %s", folder);
     OL_TRY(ol_path_format(path, "%s/%s.safetensors", folder, name));
     OL_TRY(ol_path_format(index, "%s.index.json", path));
     OL_TRY(!ol_path_exists(path) && ol_path_exists(index) ? open_index(s, folder, index)
                                                           : open_file(s, path));
     OL_TRY(ol_tensor_list_sort(&s->tensors, folder));
     s->list = (ol_stored_list){s->tensors.items, s->tensors.n};
-    return OL_OK;
-}
-
-ol_status ol_safetensors_open(const char *folder, const char *name, ol_safetensors **out)
-{
-    OL_AUTO(ol_safetensors_drop) ol_safetensors *s = calloc(1, sizeof *s);
-
-    *out = NULL;
-    OL_CHECK(s, OL_ENOMEM, "no memory to open %s", folder);
-    OL_TRY(open_all(s, folder, name));
-    *out = s;
-    s = NULL;
-    return OL_OK;
+    return OL_GIVE(out, s);
 }
 
 void ol_safetensors_close(ol_safetensors *s)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "outerloop/base/file.h"
+#include "outerloop/store/checkpoint.h" /* ol_checkpoint_is_one */
 
 #define FIRST_LINE "outerloop checkpoint "
 enum { VERSION = 1 };
@@ -78,7 +79,7 @@ static ol_status read_block(const char *path, char block[OL_SEAL_BYTES + 1], uin
     return OL_OK;
 }
 
-bool ol_seal_is_there(const char *path)
+bool ol_checkpoint_is_one(const char *path)
 {
     char block[OL_SEAL_BYTES + 1] = "";
     uint64_t size = 0;

@@ -35,9 +35,6 @@ typedef struct ol_seal {
 /* Write the seal of a closed file. Errors: OL_EIO, OL_EUSAGE (run_id too long, or not one line). */
 ol_status ol_seal_write(const char *path, int64_t step, const char *run_id);
 
-/* True when the file begins with a seal, be it one that holds or not. */
-bool ol_seal_is_there(const char *path);
-
 /* Read the seal and check that it holds and that the file has its length. Errors: OL_EDATA. */
 ol_status ol_seal_read(const char *path, ol_seal *seal);
 

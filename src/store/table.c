@@ -286,9 +286,7 @@ ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, in
     log_lines(&report.notes);
     OL_TRY(status);
     ol_tables_flush(t);
-    *out = t;
-    t = NULL;
-    return OL_OK;
+    return OL_GIVE(out, t);
 }
 
 ol_status ol_tables_create(const char *path, const ol_table_spec *const *specs, int n,
@@ -305,9 +303,7 @@ ol_status ol_tables_create(const char *path, const ol_table_spec *const *specs, 
         m.record.created = m.now;
     OL_TRY(write_anew(t, &m));
     ol_tables_flush(t);
-    *out = t;
-    t = NULL;
-    return OL_OK;
+    return OL_GIVE(out, t);
 }
 
 int64_t ol_tables_rows(const ol_tables *t, int table)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "outerloop/base/size.h" /* OL_GROW */
+#include "outerloop/base/text.h" /* ol_text_space */
 
 ol_status added_append(added_set *set, const char *content, size_t n, added_token token)
 {
@@ -69,35 +70,13 @@ static const added_token *longest(const added_set *set, const char *bytes, size_
     return best;
 }
 
-/* Bytes of the white space (Unicode's White_Space) that bytes[0..n-1] begin with, 0 without. */
-static size_t space_at(const char *bytes, size_t n)
-{
-    static const char *const wide[] = {"\xC2\x85",     "\xC2\xA0",     "\xE1\x9A\x80",
-                                       "\xE2\x80\xA8", "\xE2\x80\xA9", "\xE2\x80\xAF",
-                                       "\xE2\x81\x9F", "\xE3\x80\x80"};
-
-    if (n > 0 && (bytes[0] == ' ' || (bytes[0] >= '\t' && bytes[0] <= '\r')))
-        return 1;
-    for (size_t i = 0; i < sizeof wide / sizeof wide[0]; i++) {
-        const size_t length = strlen(wide[i]);
-
-        if (n >= length && memcmp(bytes, wide[i], length) == 0)
-            return length;
-    }
-    return n >= 3 && memcmp(bytes, "\xE2\x80", 2) == 0 && (uint8_t)bytes[2] >= 0x80 &&
-                   (uint8_t)bytes[2] <= 0x8A
-               ? 3
-               : 0;
-}
-
 /* Where the white space that ends at `end` begins, not before `least`. */
 static size_t spaces_before(const char *bytes, size_t least, size_t end)
 {
-    for (size_t width = 1; width <= 3 && width <= end - least; width++)
-        if (space_at(bytes + end - width, width) == width) {
-            end -= width;
-            width = 0;
-        }
+    size_t width;
+
+    while ((width = ol_text_space(bytes + least, end - least, true)) > 0)
+        end -= width;
     return end;
 }
 
@@ -105,7 +84,7 @@ static size_t spaces_after(const char *bytes, size_t at, size_t n)
 {
     size_t width;
 
-    while ((width = space_at(bytes + at, n - at)) > 0)
+    while ((width = ol_text_space(bytes + at, n - at, false)) > 0)
         at += width;
     return at;
 }

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include "outerloop/text/bpe_train.h"
 
+#include <search.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <jansson.h>
 
 #include "bytes.h"
 #include "outerloop/base/file.h"  /* ol_write_file */
+#include "outerloop/base/size.h"  /* OL_ALLOCATE   */
 #include "outerloop/base/text.h"  /* ol_text       */
 #include "outerloop/text/split.h" /* ol_splitter   */
 
@@ -25,10 +28,9 @@ typedef struct pair {
 } pair;
 
 typedef struct trainer {
-    word *words; /* [n_words] */
-    size_t n_words, room;
-    uint32_t *index; /* [index_slots] word number + 1, by its bytes; 0: free */
-    size_t index_slots;
+    void *seen;   /* the words by their bytes: a tree of tsearch, which owns them */
+    word **words; /* [n_words] */
+    size_t n_words;
     int32_t *symbols;
     pair *pairs; /* [pair_slots], at most half full */
     size_t pair_slots, n_pairs;
@@ -36,44 +38,29 @@ typedef struct trainer {
     int n_chosen;
 } trainer;
 
-static uint64_t hash_bytes(const char *bytes, size_t n)
+static int by_bytes(const void *a, const void *b)
 {
-    uint64_t hash = 0xCBF29CE484222325u;
+    const word *x = a, *y = b;
 
-    for (size_t i = 0; i < n; i++)
-        hash = (hash ^ (uint8_t)bytes[i]) * 0x100000001B3u;
-    return hash ^ hash >> 29;
+    return x->n_bytes != y->n_bytes ? (x->n_bytes > y->n_bytes) - (x->n_bytes < y->n_bytes)
+                                    : memcmp(x->bytes, y->bytes, x->n_bytes);
 }
 
-static uint32_t *find_word(const trainer *t, const char *bytes, size_t n)
+/* Count a piece once more, or for the first time. */
+static ol_status count_word(trainer *t, const char *bytes, size_t n)
 {
-    size_t slot = (size_t)hash_bytes(bytes, n) & (t->index_slots - 1);
+    word key = {.bytes = bytes, .n_bytes = (uint32_t)n};
+    word **found = tsearch(&key, &t->seen, by_bytes);
 
-    for (; t->index[slot]; slot = (slot + 1) & (t->index_slots - 1)) {
-        const word *w = &t->words[t->index[slot] - 1];
-
-        if (w->n_bytes == n && memcmp(w->bytes, bytes, n) == 0)
-            break;
+    OL_CHECK(found, OL_ENOMEM, "no memory for the pieces of a training text");
+    if (*found == &key) {
+        *found = NULL; /* where memory ends here, the tree keeps no address of this call */
+        OL_TRY(OL_GROW(t->words, t->n_words, "pieces of training text"));
+        OL_TRY(OL_ALLOCATE(*found, 1, "pieces of training text"));
+        **found = key;
+        t->words[t->n_words++] = *found;
     }
-    return &t->index[slot];
-}
-
-static ol_status grow_words(trainer *t)
-{
-    const size_t room = 2 * t->room + 4096;
-    word *words = realloc(t->words, room * sizeof *words);
-
-    OL_CHECK(words, OL_ENOMEM, "no memory for %zu pieces of training text", room);
-    t->words = words;
-    t->room = room;
-    free(t->index);
-    t->index_slots = 2;
-    while (t->index_slots < 2 * room)
-        t->index_slots *= 2;
-    t->index = calloc(t->index_slots, sizeof *t->index);
-    OL_CHECK(t->index, OL_ENOMEM, "no memory for %zu pieces of training text", room);
-    for (size_t i = 0; i < t->n_words; i++)
-        *find_word(t, words[i].bytes, words[i].n_bytes) = (uint32_t)(i + 1);
+    (*found)->count++;
     return OL_OK;
 }
 
@@ -83,19 +70,10 @@ static ol_status count_words(trainer *t, ol_splitter *splitter, const char *byte
 
     ol_splitter_start(splitter, bytes, n);
     for (const char *at = bytes;; at += length) {
-        uint32_t *found;
-
         OL_TRY(ol_splitter_next(splitter, &length));
         if (length == 0)
             return OL_OK;
-        if (t->n_words == t->room)
-            OL_TRY(grow_words(t));
-        found = find_word(t, at, length);
-        if (*found == 0) {
-            t->words[t->n_words] = (word){.bytes = at, .n_bytes = (uint32_t)length};
-            *found = (uint32_t)++t->n_words;
-        }
-        t->words[*found - 1].count++;
+        OL_TRY(count_word(t, at, length));
     }
 }
 
@@ -109,12 +87,12 @@ static ol_status spell_words(trainer *t)
     for (int id = 0; id < BYTES; id++)
         id_of[order[id]] = id;
     for (size_t i = 0; i < t->n_words; i++)
-        total += t->words[i].n_bytes;
+        total += t->words[i]->n_bytes;
     t->symbols = malloc((total + 1) * sizeof *t->symbols);
     OL_CHECK(t->symbols, OL_ENOMEM, "no memory for %zu bytes of training text", total);
     total = 0;
     for (size_t i = 0; i < t->n_words; i++) {
-        word *w = &t->words[i];
+        word *w = t->words[i];
 
         w->at = total;
         w->n = w->n_bytes;
@@ -201,7 +179,7 @@ static bool has_pair(const int32_t *s, uint32_t n, int32_t left, int32_t right)
 static ol_status apply_merge(trainer *t, int32_t left, int32_t right, int32_t result)
 {
     for (size_t i = 0; i < t->n_words; i++) {
-        word *w = &t->words[i];
+        word *w = t->words[i];
         int32_t *s = t->symbols + w->at;
         uint32_t kept = 0;
 
@@ -226,7 +204,7 @@ static ol_status choose_merges(trainer *t, size_t n, int vocab)
     OL_CHECK(t->chosen, OL_ENOMEM, "no memory for a vocabulary of %d", vocab);
     OL_TRY(grow_pairs(t));
     for (size_t i = 0; i < t->n_words; i++)
-        OL_TRY(count_pairs(t, &t->words[i], 1));
+        OL_TRY(count_pairs(t, t->words[i], 1));
     while (t->n_chosen < vocab - BYTES) {
         const pair *best = most_frequent(t);
 
@@ -244,15 +222,11 @@ static ol_status choose_merges(trainer *t, size_t n, int vocab)
 
 static ol_status train(trainer *t, const char *bytes, size_t n, int vocab)
 {
-    ol_splitter *splitter;
-    ol_status status;
+    OL_AUTO(ol_splitter_drop) ol_splitter *splitter = NULL;
 
     OL_TRY(ol_splitter_create(&splitter));
-    status = ol_splitter_add(splitter, "GPT-2", OL_GPT2_PATTERN);
-    if (status == OL_OK)
-        status = count_words(t, splitter, bytes, n);
-    ol_splitter_destroy(splitter);
-    OL_TRY(status);
+    OL_TRY(ol_splitter_add(splitter, "GPT-2", OL_GPT2_PATTERN));
+    OL_TRY(count_words(t, splitter, bytes, n));
     OL_TRY(spell_words(t));
     return choose_merges(t, n, vocab);
 }
@@ -268,24 +242,19 @@ static ol_status spell_token(const trainer *t, int32_t id, const uint8_t order[B
 
 static ol_status write_vocab(const trainer *t, const uint8_t order[BYTES], ol_text *json)
 {
-    ol_text token = {0};
-    ol_status status = ol_text_append(json, "{", 1);
+    json_auto_t *vocab = json_object();
+    OL_AUTO_FREE char *dump = NULL;
+    OL_AUTO_TEXT token = {0};
 
-    for (int id = 0; id < BYTES + t->n_chosen && status == OL_OK; id++) {
+    for (int id = 0; id < BYTES + t->n_chosen; id++) {
         token.size = 0;
-        status = spell_token(t, id, order, &token);
-        if (status == OL_OK)
-            status = ol_text_append(json, id > 0 ? ", \"" : "\"", id > 0 ? 3 : 1);
-        for (size_t i = 0; i < token.size && status == OL_OK; i++) {
-            const bool escaped = token.data[i] == '"' || token.data[i] == '\\';
-
-            status = ol_text_format(json, escaped ? "\\%c" : "%c", token.data[i]);
-        }
-        if (status == OL_OK)
-            status = ol_text_format(json, "\": %d", id);
+        OL_TRY(spell_token(t, id, order, &token));
+        OL_CHECK(json_object_set_new(vocab, token.data, json_integer(id)) == 0, OL_ENOMEM,
+                 "no memory for a vocabulary");
     }
-    ol_text_finish(&token);
-    return status == OL_OK ? ol_text_append(json, "}\n", 2) : status;
+    dump = json_dumps(vocab, JSON_PRESERVE_ORDER);
+    OL_CHECK(dump, OL_ENOMEM, "no memory for a vocabulary");
+    return ol_text_format(json, "%s\n", dump);
 }
 
 static ol_status write_merges(const trainer *t, const uint8_t order[BYTES], ol_text *merges)
@@ -304,43 +273,34 @@ static ol_status write_folder(const trainer *t, const char *folder)
 {
     char path[PATH_MAX];
     uint8_t order[BYTES];
-    ol_text json = {0}, merges = {0};
-    ol_status status;
+    OL_AUTO_TEXT json = {0}, merges = {0};
 
     bytes_in_id_order(order);
-    status = write_vocab(t, order, &json);
-    if (status == OL_OK)
-        status = write_merges(t, order, &merges);
-    if (status == OL_OK)
-        status = ol_make_folders(folder);
-    if (status == OL_OK)
-        status = ol_path_format(path, "%s/vocab.json", folder);
-    if (status == OL_OK)
-        status = ol_write_file(path, json.data, json.size);
-    if (status == OL_OK)
-        status = ol_path_format(path, "%s/merges.txt", folder);
-    if (status == OL_OK)
-        status = ol_write_file(path, merges.data, merges.size);
-    ol_text_finish(&json);
-    ol_text_finish(&merges);
-    return status;
+    OL_TRY(write_vocab(t, order, &json));
+    OL_TRY(write_merges(t, order, &merges));
+    OL_TRY(ol_make_folders(folder));
+    OL_TRY(ol_path_format(path, "%s/vocab.json", folder));
+    OL_TRY(ol_write_file(path, json.data, json.size));
+    OL_TRY(ol_path_format(path, "%s/merges.txt", folder));
+    return ol_write_file(path, merges.data, merges.size);
+}
+
+static void finish(trainer *t)
+{
+    tdestroy(t->seen, free);
+    free(t->words);
+    free(t->symbols);
+    free(t->pairs);
+    free(t->chosen);
 }
 
 ol_status ol_tokenizer_train(const char *bytes, size_t n, int vocab, const char *folder)
 {
-    trainer t = {0};
-    ol_status status;
+    OL_AUTO(finish) trainer t = {0};
 
     OL_CHECK(vocab >= BYTES, OL_EUSAGE,
              "a byte-level vocabulary has at least %d tokens, one a byte; %d is too few", BYTES,
              vocab);
-    status = train(&t, bytes, n, vocab);
-    if (status == OL_OK)
-        status = write_folder(&t, folder);
-    free(t.words);
-    free(t.index);
-    free(t.symbols);
-    free(t.pairs);
-    free(t.chosen);
-    return status;
+    OL_TRY(train(&t, bytes, n, vocab));
+    return write_folder(&t, folder);
 }

@@ -45,53 +45,35 @@ static ol_status append_readable(const char *bytes, size_t n, ol_text *out)
 
 static ol_status append_line(const ol_tokens *ids, const ol_text *decoded, ol_text *out)
 {
-    json_t *text = json_stringn(decoded->data ? decoded->data : "", decoded->size);
-    char *quoted = text ? json_dumps(text, JSON_ENCODE_ANY) : NULL;
-    ol_status status = ol_text_format(out, "{\"ids\": [");
+    json_auto_t *text = json_stringn(decoded->data ? decoded->data : "", decoded->size);
+    OL_AUTO_FREE char *quoted = text ? json_dumps(text, JSON_ENCODE_ANY) : NULL;
 
-    for (size_t i = 0; i < ids->n && status == OL_OK; i++)
-        status = ol_text_format(out, "%s%d", i > 0 ? ", " : "", (int)ids->ids[i]);
-    if (status == OL_OK && !quoted)
-        status = ol_fail(OL_ENOMEM, "no memory for a text of %zu bytes", decoded->size);
-    if (status == OL_OK)
-        status = ol_text_format(out, "], \"decoded\": %s}\n", quoted);
-    free(quoted);
-    json_decref(text);
-    return status;
+    OL_CHECK(quoted, OL_ENOMEM, "no memory for a text of %zu bytes", decoded->size);
+    OL_TRY(ol_text_format(out, "{\"ids\": ["));
+    for (size_t i = 0; i < ids->n; i++)
+        OL_TRY(ol_text_format(out, "%s%d", i > 0 ? ", " : "", (int)ids->ids[i]));
+    return ol_text_format(out, "], \"decoded\": %s}\n", quoted);
 }
 
 static ol_status encode_line(ol_tokenizer *tokenizer, const json_t *text, ol_text *out)
 {
-    ol_tokens ids = {0};
-    ol_text bytes = {0}, decoded = {0};
-    ol_status status;
+    OL_AUTO_TOKENS ids = {0};
+    OL_AUTO_TEXT bytes = {0}, decoded = {0};
 
-    status =
-        ol_tokenizer_encode(tokenizer, json_string_value(text), json_string_length(text), &ids);
-    if (status == OL_OK)
-        status = ol_tokenizer_decode(tokenizer, ids.ids, ids.n, &bytes);
-    if (status == OL_OK)
-        status = append_readable(bytes.data, bytes.size, &decoded);
-    if (status == OL_OK)
-        status = append_line(&ids, &decoded, out);
-    ol_tokens_finish(&ids);
-    ol_text_finish(&bytes);
-    ol_text_finish(&decoded);
-    return status;
+    OL_TRY(ol_tokenizer_encode(tokenizer, json_string_value(text), json_string_length(text), &ids));
+    OL_TRY(ol_tokenizer_decode(tokenizer, ids.ids, ids.n, &bytes));
+    OL_TRY(append_readable(bytes.data, bytes.size, &decoded));
+    return append_line(&ids, &decoded, out);
 }
 
 ol_status ol_jsonl_tokens(ol_tokenizer *tokenizer, const char *line, size_t n, ol_text *out)
 {
     json_error_t error;
-    json_t *root = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
+    json_auto_t *root = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     const json_t *text = json_object_get(root, "text");
-    ol_status status;
 
     OL_CHECK(root, OL_EDATA, "not JSON: %s", error.text);
-    if (json_is_string(text))
-        status = encode_line(tokenizer, text, out);
-    else
-        status = ol_fail(OL_EDATA, "has no \"text\"; a line is an object, {\"text\": \"...\"}");
-    json_decref(root);
-    return status;
+    OL_CHECK(json_is_string(text), OL_EDATA,
+             "has no \"text\"; a line is an object, {\"text\": \"...\"}");
+    return encode_line(tokenizer, text, out);
 }

@@ -53,6 +53,11 @@ typedef struct characters {
     size_t n, room;
 } characters;
 
+static void finish(characters *text)
+{
+    free(text->at);
+}
+
 static ol_status decompose(const char *bytes, size_t n, characters *out)
 {
     utf8proc_int32_t c;
@@ -100,7 +105,7 @@ static void order_marks(utf8proc_int32_t *marks, size_t n, utf8proc_int32_t *sor
 
 static ol_status order_all(characters *text)
 {
-    utf8proc_int32_t *sorted = NULL;
+    OL_AUTO_FREE utf8proc_int32_t *sorted = NULL;
 
     for (size_t i = 0, n; i < text->n; i += n + 1) {
         n = 0;
@@ -113,26 +118,20 @@ static ol_status order_all(characters *text)
         OL_CHECK(sorted, OL_ENOMEM, "no memory for the normal form of a text");
         order_marks(text->at + i, n, sorted);
     }
-    free(sorted);
     return OL_OK;
 }
 
 /* What utf8proc_map does, whose way of ordering marks takes time as the square of their number. */
 static ol_status append_high(const char *bytes, size_t n, ol_text *out)
 {
-    characters text = {0};
-    ol_status status = decompose(bytes, n, &text);
+    OL_AUTO(finish) characters text = {0};
+    utf8proc_ssize_t size;
 
-    if (status == OL_OK)
-        status = order_all(&text);
-    if (status == OL_OK) { /* in place, where there is room for its NUL too */
-        const utf8proc_ssize_t size = utf8proc_reencode(text.at, (utf8proc_ssize_t)text.n,
-                                                        UTF8PROC_STABLE | UTF8PROC_COMPOSE);
-
-        status = ol_text_append(out, (const char *)text.at, (size_t)size);
-    }
-    free(text.at);
-    return status;
+    OL_TRY(decompose(bytes, n, &text));
+    OL_TRY(order_all(&text));
+    size = utf8proc_reencode(text.at, (utf8proc_ssize_t)text.n, /* in place, with room for a NUL */
+                             UTF8PROC_STABLE | UTF8PROC_COMPOSE);
+    return ol_text_append(out, (const char *)text.at, (size_t)size);
 }
 
 static ol_status append_valid(const char *bytes, size_t n, ol_text *out)

@@ -31,18 +31,12 @@ static ol_status encode(ol_tokenizer *tokenizer, const char *head, const char *t
                         ol_tokens *pool, uint32_t *n)
 {
     const size_t before = pool->n;
-    ol_text joined = {0};
-    ol_status status;
+    OL_AUTO_TEXT joined = {0};
 
-    *n = 0;
-    status = ol_text_append(&joined, head, strlen(head));
-    if (status == OL_OK)
-        status = ol_text_append(&joined, text, strlen(text));
-    if (status == OL_OK)
-        status = ol_tokenizer_encode(tokenizer, joined.data, joined.size, pool);
-    ol_text_finish(&joined);
+    OL_TRY(ol_text_format(&joined, "%s%s", head, text));
+    OL_TRY(ol_tokenizer_encode(tokenizer, joined.data, joined.size, pool));
     *n = (uint32_t)(pool->n - before);
-    return status;
+    return OL_OK;
 }
 
 /* Both forms of a lead: at `at` with the newlines of a later example, at `first_at` without.
@@ -111,8 +105,7 @@ ol_status ol_prompt_append(const ol_prompt_spec *spec, const ol_example_view *de
                            const ol_example_view *target, ol_tokens *scratch, ol_batch *out)
 {
     const size_t limit = (size_t)ol_prompt_limit(spec);
-    uint8_t *mask;
-    ol_status status;
+    OL_AUTO_FREE uint8_t *mask = NULL;
 
     OL_CHECK(target->n_tail > 0, OL_EDATA, "the scored piece of a prompt is empty");
     OL_CHECK(target->n_tail <= limit, OL_EDATA,
@@ -133,7 +126,5 @@ ol_status ol_prompt_append(const ol_prompt_spec *spec, const ol_example_view *de
     mask = calloc(n, 1);
     OL_CHECK(mask, OL_ENOMEM, "no memory for a prompt of %zu tokens", n);
     memset(mask + n - target->n_tail, 1, target->n_tail);
-    status = ol_batch_append(out, (int64_t)n, scratch->ids + cut, mask);
-    free(mask);
-    return status;
+    return ol_batch_append(out, (int64_t)n, scratch->ids + cut, mask);
 }

@@ -45,22 +45,18 @@ struct ol_splitter {
 
 ol_status ol_splitter_create(ol_splitter **out)
 {
-    ol_splitter *s = calloc(1, sizeof *s);
+    OL_AUTO(ol_splitter_drop) ol_splitter *s = calloc(1, sizeof *s);
 
     *out = NULL;
     OL_CHECK(s, OL_ENOMEM, "no memory for the text splitter");
     s->match = pcre2_match_data_create(1, NULL);
     s->limits = pcre2_match_context_create(NULL);
     s->stack = pcre2_jit_stack_create(JIT_STACK / 128, JIT_STACK, NULL);
-    if (!s->match || !s->limits) {
-        ol_splitter_destroy(s);
-        return ol_fail(OL_ENOMEM, "no memory for the text splitter");
-    }
+    OL_CHECK(s->match && s->limits, OL_ENOMEM, "no memory for the text splitter");
     pcre2_set_heap_limit(s->limits, HEAP_KIB);
     if (s->stack)
         pcre2_jit_stack_assign(s->limits, NULL, s->stack);
-    *out = s;
-    return OL_OK;
+    return OL_GIVE(out, s);
 }
 
 void ol_splitter_destroy(ol_splitter *splitter)
@@ -108,16 +104,12 @@ static ol_status compile(const char *where, const char *pattern, const ol_text *
 ol_status ol_splitter_add(ol_splitter *splitter, const char *where, const char *pattern)
 {
     stage *next = &splitter->stages[splitter->n_stages];
-    ol_text translated = {0};
-    ol_status status;
+    OL_AUTO_TEXT translated = {0};
 
     OL_CHECK(splitter->n_stages < OL_MOST_PATTERNS, OL_EDATA, "%s: more than %d steps", where,
              OL_MOST_PATTERNS);
-    status = pattern_translate(where, pattern, &translated);
-    if (status == OL_OK)
-        status = compile(where, pattern, &translated, &next->code);
-    ol_text_finish(&translated);
-    OL_TRY(status);
+    OL_TRY(pattern_translate(where, pattern, &translated));
+    OL_TRY(compile(where, pattern, &translated, &next->code));
     splitter->n_stages++;
     next->where = strdup(where);
     OL_CHECK(next->where, OL_ENOMEM, "%s: no memory for a pattern", where);

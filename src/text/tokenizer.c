@@ -6,6 +6,7 @@
 
 #include "normal.h"               /* normal_append       */
 #include "outerloop/base/file.h"  /* ol_path_format      */
+#include "outerloop/base/size.h"  /* OL_ALLOCATE         */
 #include "outerloop/text/split.h" /* ol_splitter         */
 #include "tokenizer_json.h"       /* tokenizer_json_read */
 
@@ -20,7 +21,8 @@ typedef struct cached {
 
 _Static_assert(sizeof(cached) == 64, "a cached piece fills one cache line");
 
-/* Tokens of one piece while neighbours merge: a list in arrays, in the order of the text. */
+/* Tokens of one piece while neighbours merge: a list in arrays of one block, in the order of the
+ * text. */
 typedef struct symbols {
     int32_t *id;
     int32_t *rank;         /* of the merge with the next one; NO_RANK without */
@@ -29,9 +31,6 @@ typedef struct symbols {
     size_t capacity;
     size_t heap_n;
 } symbols;
-
-/* Up to here looking at all neighbours beats keeping a heap. */
-enum { SHORT_PIECE = 24 };
 
 struct ol_tokenizer {
     tokenizer_parts parts;
@@ -72,89 +71,75 @@ void ol_tokens_finish(ol_tokens *tokens)
     *tokens = (ol_tokens){0};
 }
 
-static ol_status split_gpt2(tokenizer_parts *parts, const char *name)
+/* A tokenizer of these parts, which it takes over. */
+static ol_status make_tokenizer(tokenizer_parts *parts, const char *name, ol_tokenizer **out)
 {
-    OL_TRY(ol_splitter_create(&parts->splitter));
-    return ol_splitter_add(parts->splitter, name, OL_GPT2_PATTERN);
-}
+    OL_AUTO(ol_tokenizer_drop) ol_tokenizer *t = NULL;
 
-/* A folder of GPT-2's vocab.json and merges.txt. */
-static ol_status read_gpt2(tokenizer_parts *parts, const char *folder)
-{
-    OL_TRY(vocabulary_read(&parts->vocabulary, folder));
-    return split_gpt2(parts, folder);
-}
-
-static ol_status read_json(tokenizer_parts *parts, const char *path)
-{
-    json_t *root;
-    ol_status status;
-
-    OL_TRY(vocabulary_read_json(path, &root));
-    status = tokenizer_json_read(parts, path, root);
-    json_decref(root);
-    return status;
-}
-
-/* A tokenizer of these parts, which it owns from here on, also when there is none. */
-static ol_status make_tokenizer(ol_status status, tokenizer_parts *parts, const char *name,
-                                ol_tokenizer **out)
-{
-    ol_tokenizer *t = status == OL_OK ? calloc(1, sizeof *t) : NULL;
-
-    *out = NULL;
-    if (t)
-        t->cache = calloc(CACHE_SLOTS, sizeof *t->cache);
-    if (!t || !t->cache) {
-        free(t);
-        tokenizer_parts_finish(parts);
-        return status != OL_OK ? status : ol_fail(OL_ENOMEM, "%s: no memory for a tokenizer", name);
-    }
+    OL_TRY(OL_ALLOCATE(t, 1, name));
+    OL_TRY(OL_ALLOCATE(t->cache, CACHE_SLOTS, name));
     t->parts = *parts;
-    *out = t;
-    return OL_OK;
+    *parts = (tokenizer_parts){0};
+    return OL_GIVE(out, t);
+}
+
+/* Of GPT-2's vocab.json and merges.txt, called by those names in messages. */
+static ol_status make_of_pair(const char *name, const char *vocab_name, const char *vocab,
+                              size_t vocab_size, const char *merges_name, char *merges,
+                              size_t merges_size, ol_tokenizer **out)
+{
+    AUTO_PARTS parts = {0};
+
+    OL_TRY(vocabulary_parse(&parts.vocabulary, vocab_name, vocab, vocab_size, merges_name, merges,
+                            merges_size));
+    OL_TRY(ol_splitter_create(&parts.splitter));
+    OL_TRY(ol_splitter_add(parts.splitter, name, OL_GPT2_PATTERN));
+    return make_tokenizer(&parts, name, out);
 }
 
 ol_status ol_tokenizer_load(const char *folder, ol_tokenizer **out)
 {
-    tokenizer_parts parts = {0};
-    char path[PATH_MAX];
-    ol_status status;
+    char path[PATH_MAX], second[PATH_MAX];
+    OL_AUTO_FREE char *text = NULL, *merges = NULL;
+    size_t size, merges_size;
 
     *out = NULL;
     OL_TRY(ol_path_format(path, "%s/tokenizer.json", folder));
-    status = ol_path_exists(path) ? read_json(&parts, path) : read_gpt2(&parts, folder);
-    return make_tokenizer(status, &parts, folder, out);
+    if (ol_path_exists(path)) {
+        OL_TRY(ol_read_file_within(path, VOCABULARY_BYTES, &text, &size));
+        return ol_tokenizer_parse(path, text, size, out);
+    }
+    OL_TRY(ol_path_format(path, "%s/vocab.json", folder));
+    OL_TRY(ol_path_format(second, "%s/merges.txt", folder));
+    OL_CHECK(ol_path_exists(path) && ol_path_exists(second), OL_EDATA,
+             "%s: has no tokenizer.json and no %s; a tokenizer is a folder with Hugging Face's "
+             "tokenizer.json, or with GPT-2's vocab.json and merges.txt",
+             folder, ol_path_exists(path) ? "merges.txt" : "vocab.json");
+    OL_TRY(ol_read_file_within(path, VOCABULARY_BYTES, &text, &size));
+    OL_TRY(ol_read_file_within(second, VOCABULARY_BYTES, &merges, &merges_size));
+    return make_of_pair(folder, path, text, size, second, merges, merges_size, out);
 }
 
 ol_status ol_tokenizer_parse(const char *name, const char *text, size_t size, ol_tokenizer **out)
 {
-    tokenizer_parts parts = {0};
-    json_t *root;
-    ol_status status;
+    AUTO_PARTS parts = {0};
+    json_auto_t *root = NULL;
 
     *out = NULL;
     OL_TRY(vocabulary_parse_json(name, text, size, &root));
-    status = tokenizer_json_read(&parts, name, root);
-    json_decref(root);
-    return make_tokenizer(status, &parts, name, out);
+    OL_TRY(tokenizer_json_read(&parts, name, root));
+    return make_tokenizer(&parts, name, out);
 }
 
 ol_status ol_tokenizer_parse_pair(const char *name, const char *vocab, size_t vocab_size,
                                   char *merges, size_t merges_size, ol_tokenizer **out)
 {
-    tokenizer_parts parts = {0};
     char vocab_name[PATH_MAX], merges_name[PATH_MAX];
-    ol_status status;
 
     *out = NULL;
     OL_TRY(ol_path_format(vocab_name, "%s: vocab.json", name));
     OL_TRY(ol_path_format(merges_name, "%s: merges.txt", name));
-    status = vocabulary_parse(&parts.vocabulary, vocab_name, vocab, vocab_size, merges_name, merges,
-                              merges_size);
-    if (status == OL_OK)
-        status = split_gpt2(&parts, name);
-    return make_tokenizer(status, &parts, name, out);
+    return make_of_pair(name, vocab_name, vocab, vocab_size, merges_name, merges, merges_size, out);
 }
 
 void ol_tokenizer_destroy(ol_tokenizer *tokenizer)
@@ -164,10 +149,6 @@ void ol_tokenizer_destroy(ol_tokenizer *tokenizer)
     tokenizer_parts_finish(&tokenizer->parts);
     ol_text_finish(&tokenizer->normalized);
     free(tokenizer->cache);
-    free(tokenizer->work.id);
-    free(tokenizer->work.rank);
-    free(tokenizer->work.next);
-    free(tokenizer->work.prev);
     free(tokenizer->work.heap);
     free(tokenizer);
 }
@@ -177,29 +158,22 @@ int ol_tokenizer_size(const ol_tokenizer *tokenizer)
     return tokenizer->parts.vocabulary.V;
 }
 
-static bool grow_array(void **array, size_t bytes)
+/* Room for n symbols, whatever they are: one block, the heap first. */
+static ol_status reserve_symbols(symbols *w, size_t n)
 {
-    void *grown = realloc(*array, bytes);
+    /* n - 1 pairs at first, and each of at most n - 1 merges adds two */
+    const size_t capacity = 2 * n, heap = 3 * capacity;
 
-    if (grown)
-        *array = grown;
-    return grown != NULL;
-}
-
-static ol_status grow_symbols(symbols *w, size_t n)
-{
     if (n <= w->capacity)
         return OL_OK;
-    const size_t capacity = 2 * n;
-    const bool grown = grow_array((void **)&w->id, capacity * sizeof *w->id) &&
-                       grow_array((void **)&w->rank, capacity * sizeof *w->rank) &&
-                       grow_array((void **)&w->next, capacity * sizeof *w->next) &&
-                       grow_array((void **)&w->prev, capacity * sizeof *w->prev) &&
-                       /* n - 1 pairs at first, and each of at most n - 1 merges adds two */
-                       grow_array((void **)&w->heap, 3 * capacity * sizeof *w->heap);
-
-    OL_CHECK(grown, OL_ENOMEM, "no memory to tokenize a piece of %zu bytes", n);
+    free(w->heap);
+    *w = (symbols){.heap = malloc(heap * sizeof *w->heap + 4 * capacity * sizeof *w->id)};
+    OL_CHECK(w->heap, OL_ENOMEM, "no memory to tokenize a piece of %zu bytes", n);
     w->capacity = capacity;
+    w->id = (int32_t *)(w->heap + heap);
+    w->rank = w->id + capacity;
+    w->next = (uint32_t *)(w->rank + capacity);
+    w->prev = w->next + capacity;
     return OL_OK;
 }
 
@@ -208,33 +182,6 @@ static int32_t rank_of(const vocabulary *v, int32_t left, int32_t right)
     const merge *found = merge_find(v, left, right);
 
     return found->left >= 0 ? found->rank : NO_RANK;
-}
-
-/* Tokens of a short piece, in place in w->id; returns how many are left. */
-static size_t merge_short(const vocabulary *v, symbols *w, size_t n)
-{
-    for (size_t i = 0; i + 1 < n; i++)
-        w->rank[i] = rank_of(v, w->id[i], w->id[i + 1]);
-    while (n > 1) {
-        size_t best = 0;
-
-        for (size_t i = 1; i + 1 < n; i++)
-            if (w->rank[i] < w->rank[best])
-                best = i;
-        if (w->rank[best] == NO_RANK)
-            break;
-        w->id[best] = merge_find(v, w->id[best], w->id[best + 1])->result;
-        n--;
-        for (size_t i = best + 1; i < n; i++) {
-            w->id[i] = w->id[i + 1];
-            w->rank[i] = w->rank[i + 1];
-        }
-        if (best > 0)
-            w->rank[best - 1] = rank_of(v, w->id[best - 1], w->id[best]);
-        if (best + 1 < n)
-            w->rank[best] = rank_of(v, w->id[best], w->id[best + 1]);
-    }
-    return n;
 }
 
 static void heap_push(symbols *w, size_t position)
@@ -280,9 +227,9 @@ static void queue_pair(const vocabulary *v, symbols *w, size_t n, size_t positio
         heap_push(w, position);
 }
 
-/* As merge_short in O(n log n): a queue entry whose rank is no longer that of its position is
- * stale and skipped. */
-static size_t merge_long(const vocabulary *v, symbols *w, size_t n)
+/* Tokens of a piece, in place in w->id; returns how many are left. O(n log n): of the pairs that wait
+ * in the heap one whose rank is no longer that of its position is stale and skipped. */
+static size_t merge_all(const vocabulary *v, symbols *w, size_t n)
 {
     size_t kept = 0;
 
@@ -321,7 +268,7 @@ static ol_status encode_piece(ol_tokenizer *t, const char *bytes, size_t n, size
     size_t kept = 0;
 
     OL_CHECK(n < UINT32_MAX / 2, OL_EDATA, "a piece of text has %zu bytes without a break", n);
-    OL_TRY(grow_symbols(w, n));
+    OL_TRY(reserve_symbols(w, n));
     if (whole >= 0) {
         w->id[0] = whole;
         *n_ids = 1;
@@ -335,7 +282,7 @@ static ol_status encode_piece(ol_tokenizer *t, const char *bytes, size_t n, size
         w->id[kept] = v->byte_id[byte];
         kept += w->id[kept] >= 0;
     }
-    *n_ids = kept <= SHORT_PIECE ? merge_short(v, w, kept) : merge_long(v, w, kept);
+    *n_ids = merge_all(v, w, kept);
     return OL_OK;
 }
 

@@ -118,17 +118,15 @@ static ol_status read_merge(vocabulary *v, merge_place place, const json_t *json
 
 static ol_status read_merges(vocabulary *v, const char *path, const json_t *merges, json_t *vocab)
 {
-    ol_text joined = {0};
-    ol_status status = OL_OK;
+    OL_AUTO_TEXT joined = {0};
 
     OL_CHECK(json_is_array(merges) && json_array_size(merges) < INT32_MAX, OL_EDATA,
              "%s: model.merges is no list", path);
     OL_TRY(vocabulary_start_merges(v, path, json_array_size(merges)));
-    for (size_t i = 0; i < json_array_size(merges) && status == OL_OK; i++)
-        status = read_merge(v, (merge_place){.path = path, .number = (int)i, .in_json = true},
-                            json_array_get(merges, i), vocab, &joined);
-    ol_text_finish(&joined);
-    return status;
+    for (size_t i = 0; i < json_array_size(merges); i++)
+        OL_TRY(read_merge(v, (merge_place){.path = path, .number = (int)i, .in_json = true},
+                          json_array_get(merges, i), vocab, &joined));
+    return OL_OK;
 }
 
 /* byte_fallback writes a character without a token as "<0xC4><0xA0>", where there are such tokens;
@@ -170,19 +168,10 @@ static ol_status check_bytes(vocabulary *v, const part *p, json_t *vocab)
     return OL_OK;
 }
 
-static ol_status check_dropout(const part *p)
-{
-    const json_t *dropout = json_object_get(p->json, "dropout");
-
-    OL_CHECK(!dropout || json_is_null(dropout) ||
-                 (json_is_number(dropout) && json_number_value(dropout) == 0),
-             OL_EDATA, "%s: \"dropout\" is not supported", p->where);
-    return OL_OK;
-}
-
 static ol_status read_model(tokenizer_parts *parts, const char *path, const json_t *root)
 {
     part p = {.json = json_object_get(root, "model")};
+    const json_t *dropout = json_object_get(p.json, "dropout");
     json_t *vocab = json_object_get(p.json, "vocab");
     vocabulary *v = &parts->vocabulary;
     bool whole = false;
@@ -195,7 +184,9 @@ static ol_status read_model(tokenizer_parts *parts, const char *path, const json
     OL_TRY(CHECK_MEMBERS(&p, "type", "dropout", "unk_token", "continuing_subword_prefix",
                          "end_of_word_suffix", "fuse_unk", "byte_fallback", "ignore_merges",
                          "vocab", "merges"));
-    OL_TRY(check_dropout(&p));
+    OL_CHECK(!dropout || json_is_null(dropout) ||
+                 (json_is_number(dropout) && json_number_value(dropout) == 0),
+             OL_EDATA, "%s: \"dropout\" is not supported", p.where);
     OL_TRY(refuse_text(&p, "continuing_subword_prefix"));
     OL_TRY(refuse_text(&p, "end_of_word_suffix"));
     OL_TRY(read_flag(&p, "ignore_merges", false, &whole));
@@ -351,8 +342,7 @@ static ol_status read_added_token(tokenizer_parts *parts, const part *p, json_t 
     const char *content = json_string_value(json_object_get(p->json, "content"));
     bool normalized = false, special = false;
     added_token token = {0};
-    ol_text normal = {0};
-    ol_status status;
+    OL_AUTO_TEXT normal = {0};
 
     OL_CHECK(content && *content && json_is_integer(json_object_get(p->json, "id")), OL_EDATA,
              "%s: has no \"id\" and \"content\"", p->where);
@@ -363,9 +353,7 @@ static ol_status read_added_token(tokenizer_parts *parts, const part *p, json_t 
     OL_TRY(read_flag(p, "normalized", !special, &normalized));
     OL_TRY(read_flag(p, "lstrip", false, &token.lstrip));
     OL_TRY(read_flag(p, "rstrip", false, &token.rstrip));
-    status = keep_added(parts, p, vocab, normalized, token, &normal);
-    ol_text_finish(&normal);
-    return status;
+    return keep_added(parts, p, vocab, normalized, token, &normal);
 }
 
 static ol_status read_added(tokenizer_parts *parts, const char *path, const json_t *root)

@@ -30,5 +30,6 @@ ol_status tokenizer_json_read(tokenizer_parts *parts, const char *path, const js
 
 /** Accepts zero parts. */
 void tokenizer_parts_finish(tokenizer_parts *parts);
+#define AUTO_PARTS OL_AUTO(tokenizer_parts_finish) tokenizer_parts
 
 #endif

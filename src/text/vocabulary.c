@@ -8,23 +8,7 @@
 
 #include "outerloop/base/file.h" /* ol_read_file */
 
-enum {
-    MOST_IDS = 1 << 21,          /* a damaged id must not cost all memory */
-    VOCABULARY_BYTES = 256 << 20 /* of a tokenizer's file                */
-};
-
-static ol_status check_there(const char *folder, const char *vocab, const char *merges)
-{
-    const char *lacking = !ol_path_exists(vocab)    ? "vocab.json"
-                          : !ol_path_exists(merges) ? "merges.txt"
-                                                    : NULL;
-
-    OL_CHECK(!lacking, OL_EDATA,
-             "%s: has no tokenizer.json and no %s; a tokenizer is a folder with Hugging Face's "
-             "tokenizer.json, or with GPT-2's vocab.json and merges.txt",
-             folder, lacking);
-    return OL_OK;
-}
+enum { MOST_IDS = 1 << 21 /* a damaged id must not cost all memory */ };
 
 ol_status vocabulary_parse_json(const char *path, const char *text, size_t size, json_t **out)
 {
@@ -34,18 +18,6 @@ ol_status vocabulary_parse_json(const char *path, const char *text, size_t size,
     OL_CHECK(*out, OL_EDATA, "%s:%d: not JSON: %s; copy the tokenizer's file again", path,
              error.line, error.text);
     return OL_OK;
-}
-
-ol_status vocabulary_read_json(const char *path, json_t **out)
-{
-    char *text;
-    size_t size;
-    ol_status status;
-
-    OL_TRY(ol_read_file_within(path, VOCABULARY_BYTES, &text, &size));
-    status = vocabulary_parse_json(path, text, size, out);
-    free(text);
-    return status;
 }
 
 static ol_status check_ids(const char *path, json_t *vocab, int *V)
@@ -223,22 +195,16 @@ static ol_status place_merge(vocabulary *v, const char *path, int line, char *te
                             joined);
 }
 
-static size_t count_lines(const char *text, size_t size)
-{
-    size_t lines = 1;
-
-    for (size_t i = 0; i < size; i++)
-        lines += text[i] == '\n';
-    return lines;
-}
-
 static ol_status place_merges(vocabulary *v, const char *path, char *text, size_t size,
                               json_t *vocab, ol_text *joined)
 {
     const size_t valid = ol_utf8_valid(text, size);
+    size_t lines = 1;
     int line = 1;
 
-    OL_TRY(vocabulary_start_merges(v, path, count_lines(text, size)));
+    for (size_t i = 0; i < size; i++)
+        lines += text[i] == '\n';
+    OL_TRY(vocabulary_start_merges(v, path, lines));
     for (char *at = text; at < text + size; line++) {
         char *end = memchr(at, '\n', (size_t)(text + size - at));
 
@@ -260,41 +226,15 @@ ol_status vocabulary_parse(vocabulary *v, const char *vocab_path, const char *vo
                            size_t vocab_size, const char *merges_path, char *merges_text,
                            size_t merges_size)
 {
-    ol_text joined = {0};
-    json_t *vocab;
-    ol_status status;
+    OL_AUTO_TEXT joined = {0};
+    json_auto_t *vocab = NULL;
 
     OL_TRY(vocabulary_parse_json(vocab_path, vocab_text, vocab_size, &vocab));
-    status = vocabulary_place(v, vocab_path, vocab);
-    if (status == OL_OK && vocabulary_lacks(v) < BYTES)
-        status = ol_fail(OL_EDATA,
-                         "%s: has no token for byte 0x%02X; a byte-level vocabulary needs all 256",
-                         vocab_path, (unsigned)vocabulary_lacks(v));
-    if (status == OL_OK)
-        status = place_merges(v, merges_path, merges_text, merges_size, vocab, &joined);
-    ol_text_finish(&joined);
-    json_decref(vocab);
-    return status;
-}
-
-ol_status vocabulary_read(vocabulary *v, const char *folder)
-{
-    char vocab_path[PATH_MAX], merges_path[PATH_MAX], *vocab = NULL, *merges = NULL;
-    size_t vocab_size = 0, merges_size = 0;
-    ol_status status;
-
-    OL_TRY(ol_path_format(vocab_path, "%s/vocab.json", folder));
-    OL_TRY(ol_path_format(merges_path, "%s/merges.txt", folder));
-    OL_TRY(check_there(folder, vocab_path, merges_path));
-    status = ol_read_file_within(vocab_path, VOCABULARY_BYTES, &vocab, &vocab_size);
-    if (status == OL_OK)
-        status = ol_read_file_within(merges_path, VOCABULARY_BYTES, &merges, &merges_size);
-    if (status == OL_OK)
-        status =
-            vocabulary_parse(v, vocab_path, vocab, vocab_size, merges_path, merges, merges_size);
-    free(vocab);
-    free(merges);
-    return status;
+    OL_TRY(vocabulary_place(v, vocab_path, vocab));
+    OL_CHECK(vocabulary_lacks(v) == BYTES, OL_EDATA,
+             "%s: has no token for byte 0x%02X; a byte-level vocabulary needs all 256", vocab_path,
+             (unsigned)vocabulary_lacks(v));
+    return place_merges(v, merges_path, merges_text, merges_size, vocab, &joined);
 }
 
 static size_t whole_slot(const vocabulary *v, const char *bytes, size_t n)
@@ -324,9 +264,8 @@ ol_status vocabulary_index(vocabulary *v, const char *path, json_t *vocab)
 {
     const char *token;
     json_t *value;
-    ol_text bytes = {0};
+    OL_AUTO_TEXT bytes = {0};
     bool spelt = true;
-    ol_status status = OL_OK;
 
     v->whole_slots = 64;
     while (v->whole_slots < 2 * json_object_size(vocab))
@@ -337,15 +276,13 @@ ol_status vocabulary_index(vocabulary *v, const char *path, json_t *vocab)
     json_object_foreach(vocab, token, value)
     {
         bytes.size = 0;
-        if (status == OL_OK)
-            status = bytes_read(token, strlen(token), &bytes, &spelt);
-        if (status != OL_OK || !spelt || bytes.size == 0)
+        OL_TRY(bytes_read(token, strlen(token), &bytes, &spelt));
+        if (!spelt || bytes.size == 0)
             continue;
         *whole_find(v, bytes.data, bytes.size) = (int32_t)json_integer_value(value);
         v->longest = bytes.size > v->longest ? bytes.size : v->longest;
     }
-    ol_text_finish(&bytes);
-    return status;
+    return OL_OK;
 }
 
 int32_t vocabulary_whole(const vocabulary *v, const char *bytes, size_t n)

@@ -15,7 +15,10 @@
 #include "bytes.h"               /* BYTES   */
 #include "outerloop/base/text.h" /* ol_text */
 
-enum { NO_RANK = INT32_MAX };
+enum {
+    NO_RANK = INT32_MAX,
+    VOCABULARY_BYTES = 256 << 20 /* of a tokenizer's file */
+};
 
 /** One merge, a slot of a hash table. */
 typedef struct merge {
@@ -44,18 +47,13 @@ typedef struct merge_place {
     bool in_json; /**< of tokenizer.json                                        */
 } merge_place;
 
-/** Read a whole JSON file. @param out owned by the caller. Errors: OL_EDATA, OL_ENOMEM. */
-ol_status vocabulary_read_json(const char *path, json_t **out);
-
-/** The same of text in memory, called `path` in messages. */
+/** Parse the text of a JSON file, called `path` in messages. @param out owned by the caller.
+ *  Errors: OL_EDATA. */
 ol_status vocabulary_parse_json(const char *path, const char *text, size_t size, json_t **out);
 
-/** Read and check folder/vocab.json and folder/merges.txt. `v` is zero at first; finish it also
- *  after an error. Errors: as ol_tokenizer_load. */
-ol_status vocabulary_read(vocabulary *v, const char *folder);
-
-/** The same of texts in memory, called by those paths in messages. @param merges_text  cut into
- *  lines in place; ends in a NUL that its size does not count */
+/** Read and check the texts of vocab.json and merges.txt, called by those paths in messages. `v` is
+ *  zero at first; finish it also after an error. Errors: as ol_tokenizer_load.
+ *  @param merges_text  cut into lines in place; ends in a NUL that its size does not count */
 ol_status vocabulary_parse(vocabulary *v, const char *vocab_path, const char *vocab_text,
                            size_t vocab_size, const char *merges_path, char *merges_text,
                            size_t merges_size);

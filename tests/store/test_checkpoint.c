@@ -61,15 +61,52 @@ static ol_checkpoint_spec spec_of(int64_t step)
                                 .n_notes = 1};
 }
 
-static void write_step(int64_t step, const char *run_id, ol_checkpoint_fault fault)
+static void write_step(int64_t step, const char *run_id)
 {
     ol_checkpoint_spec spec = spec_of(step);
     char path[PATH_MAX];
 
     spec.run_id = run_id;
-    spec.fault = fault;
     if (ol_checkpoint_write(folder, &spec, path) != OL_OK)
         fail_msg("%s", ol_status_message());
+}
+
+static void cut(const char *path)
+{
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(truncate(path, st.st_size / 2), 0);
+}
+
+/* One bit of the first tensor's data, found by its bytes. */
+static void flip(const char *path)
+{
+    char *bytes, *at;
+    size_t size;
+
+    assert_int_equal(ol_read_file(path, &bytes, &size), OL_OK);
+    at = memmem(bytes, size, tensors[0].param, 64);
+    assert_non_null(at);
+    *at = (char)(*at ^ 0x10);
+    assert_int_equal(ol_write_file(path, bytes, size), OL_OK);
+    free(bytes);
+}
+
+static void die(const char *path)
+{
+    (void)path;
+    _exit(0);
+}
+
+/* One that a disk renamed and has not. */
+static void write_torn_step(int64_t step)
+{
+    char path[PATH_MAX];
+
+    write_step(step, "run-a");
+    snprintf(path, sizeof path, "%s/step-%06lld.h5", folder, (long long)step);
+    cut(path);
 }
 
 static const char *step_path(int step)
@@ -124,7 +161,7 @@ static void test_all_comes_back(void **state)
     size_t size;
 
     (void)state;
-    write_step(12, "run-a", OL_CHECKPOINT_NO_FAULT);
+    write_step(12, "run-a");
     assert_int_equal(ol_checkpoint_verify(step_path(12)), OL_OK);
     assert_true(ol_checkpoint_is_one(step_path(12)));
     assert_int_equal(ol_checkpoint_open(step_path(12), &c), OL_OK);
@@ -165,18 +202,24 @@ static void test_all_comes_back(void **state)
 /* A failed save leaves what was there, and nothing else. */
 static void test_failed_writes_harm_nothing(void **state)
 {
-    static const ol_checkpoint_fault faults[] = {OL_CHECKPOINT_NO_SPACE, OL_CHECKPOINT_CUT,
-                                                 OL_CHECKPOINT_FLIP};
+    static void (*const faults[])(const char *) = {NULL, cut, flip};
     static const char *const words[] = {"make room", "not what was written: ", "was altered"};
+    ol_checkpoint_tensor huge;
     char path[PATH_MAX];
     int64_t step;
 
     (void)state;
-    write_step(5, "run-a", OL_CHECKPOINT_NO_FAULT);
+    write_step(5, "run-a");
     for (int i = 0; i < 3; i++) {
         ol_checkpoint_spec spec = spec_of(6);
 
-        spec.fault = faults[i];
+        spec.tamper = faults[i];
+        huge = tensors[0];
+        huge.dims[0] = INT64_C(1) << 50;
+        if (i == 0) {
+            spec.tensors = &huge;
+            spec.n_tensors = 1;
+        }
         assert_int_equal(ol_checkpoint_write(folder, &spec, path), OL_EIO);
         assert_says(words[i]);
         assert_int_equal(count_files("step-"), 1);
@@ -194,7 +237,7 @@ static void test_full_disk(void **state)
     struct rlimit limit;
 
     (void)state;
-    write_step(7, "run-a", OL_CHECKPOINT_NO_FAULT);
+    write_step(7, "run-a");
     signal(SIGXFSZ, SIG_IGN);
     getrlimit(RLIMIT_FSIZE, &limit);
     for (rlim_t bytes = 0; bytes < 40000; bytes += 3777) {
@@ -213,11 +256,19 @@ static void test_killed_writer_does_no_harm(void **state)
     ol_checkpoint_spec spec = spec_of(6);
     char path[PATH_MAX];
     int64_t step;
+    pid_t child;
+    int status;
 
     (void)state;
-    write_step(5, "run-a", OL_CHECKPOINT_NO_FAULT);
-    spec.fault = OL_CHECKPOINT_KILLED;
-    assert_int_equal(ol_checkpoint_write(folder, &spec, path), OL_EIO);
+    write_step(5, "run-a");
+    spec.tamper = die;
+    child = fork();
+    if (child == 0) {
+        ol_checkpoint_write(folder, &spec, path);
+        _exit(1);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
     assert_int_equal(count_files(".tmp-run-a"), 1);
     assert_int_equal(ol_checkpoint_newest(folder, NULL, NULL, path, &step), OL_OK);
     assert_int_equal(step, 5);
@@ -231,9 +282,9 @@ static void test_torn_newest_is_passed_over(void **state)
     (void)state;
     assert_int_equal(ol_checkpoint_newest(folder, NULL, NULL, path, &step), OL_OK);
     assert_string_equal(path, ""); /* no folder, no checkpoint, no error */
-    write_step(5, "run-a", OL_CHECKPOINT_NO_FAULT);
-    write_step(10, "run-a", OL_CHECKPOINT_NO_FAULT);
-    write_step(15, "run-a", OL_CHECKPOINT_TORN);
+    write_step(5, "run-a");
+    write_step(10, "run-a");
+    write_torn_step(15);
     assert_int_equal(ol_checkpoint_verify(step_path(15)), OL_EDATA);
     assert_says(step_path(15));
     assert_int_equal(ol_checkpoint_newest(folder, NULL, NULL, path, &step), OL_OK);
@@ -257,7 +308,7 @@ static void test_every_flip_is_found(void **state)
     int tried = 0;
 
     (void)state;
-    write_step(3, "run-a", OL_CHECKPOINT_NO_FAULT);
+    write_step(3, "run-a");
     assert_int_equal(ol_read_file(step_path(3), &bytes, &size), OL_OK);
     for (size_t at = 0; at < size; at += 97, tried++) {
         const char bit = (char)(1 << (tried % 8));
@@ -305,8 +356,8 @@ static void test_prune_keeps_what_it_must(void **state)
 
     (void)state;
     for (int step = 10; step <= 60; step += 10)
-        write_step(step, step == 20 ? "run-b" : "run-a", OL_CHECKPOINT_NO_FAULT);
-    write_step(5, "run-a", OL_CHECKPOINT_TORN);
+        write_step(step, step == 20 ? "run-b" : "run-a");
+    write_torn_step(5);
     /* 60 belongs to a later part of the run that was rolled back: 50 is the newest */
     assert_int_equal(
         ol_checkpoint_prune(folder, step_path(50), (ol_checkpoint_keep){2, 30}, &removed), OL_OK);
@@ -318,7 +369,7 @@ static void test_prune_keeps_what_it_must(void **state)
     assert_int_equal(removed, 2);
     assert_true(there(50) && there(60) && there(20));
     /* without a whole newest one nothing is deleted */
-    write_step(70, "run-a", OL_CHECKPOINT_TORN);
+    write_torn_step(70);
     assert_int_equal(
         ol_checkpoint_prune(folder, step_path(70), (ol_checkpoint_keep){1, 0}, &removed), OL_EDATA);
     assert_int_equal(removed, 0);
@@ -331,8 +382,8 @@ static void test_prune_goes_by_step_not_name(void **state)
     int removed;
 
     (void)state;
-    write_step(999999, "run-a", OL_CHECKPOINT_NO_FAULT);
-    write_step(1000000, "run-a", OL_CHECKPOINT_NO_FAULT);
+    write_step(999999, "run-a");
+    write_step(1000000, "run-a");
     assert_int_equal(
         ol_checkpoint_prune(folder, step_path(1000000), (ol_checkpoint_keep){1, 0}, &removed),
         OL_OK);

@@ -81,4 +81,7 @@ static inline void ol_status_free(void *pointer)
         destroy(*at);                                                                              \
     }
 
+/** Give the caller what an OL_AUTO variable holds, which is zero then: `return OL_GIVE(out, made);` */
+#define OL_GIVE(out, made) (*(out) = (made), memset(&(made), 0, sizeof(made)), OL_OK)
+
 #endif

@@ -137,6 +137,7 @@ ol_status ol_conf_copy(ol_conf_table table, const void *from, void *to);
 
 /** Accepts NULL. */
 void ol_conf_destroy(ol_conf *conf);
+OL_DROPS(ol_conf, ol_conf_destroy)
 
 /** Make a list of strings of a value struct these n, copied; what it held is freed.
  *  Errors: OL_ENOMEM. */
@@ -217,8 +218,9 @@ typedef struct ol_conf_mistakes {
     ol_text text;
 } ol_conf_mistakes;
 
-/** Add one: "PLACE: what is wrong and what to do". Those past OL_CONF_REPORTED are only counted. */
-void ol_conf_mistake(ol_conf_mistakes *mistakes, const char *place, const char *format, ...)
+/** Add one: "PLACE: what is wrong and what to do". Those past OL_CONF_REPORTED are only counted.
+ *  @return OL_OK: the reading goes on, to find the others */
+ol_status ol_conf_mistake(ol_conf_mistakes *mistakes, const char *place, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
 /** OL_OK when there are none; else OL_EUSAGE with all of them in one message, headed by `name`

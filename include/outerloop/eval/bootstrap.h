@@ -57,6 +57,9 @@ typedef struct ol_interval {
  */
 ol_status ol_bootstrap(const ol_cells *cells, ol_interval *interval);
 
+/** (1) of cell number `cell`. */
+double ol_cell_mean(const ol_cells *cells, int cell);
+
 /** p of (4) for n values; 0.025 in the limit. n at least 2. */
 double ol_bootstrap_tail(int n);
 

@@ -15,6 +15,7 @@
 #ifndef OUTERLOOP_EVAL_SUMMARY_H
 #define OUTERLOOP_EVAL_SUMMARY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,9 @@ typedef struct ol_eval_score {
     double score;            /**< 0..1                                                        */
     double chance, majority; /**< what guessing, and always the commonest answer, score; or NaN */
 } ol_eval_score;
+
+/** Is it of a target of that group? Of any, where that is NULL. */
+bool ol_eval_is_in(const ol_eval_score *score, const char *group);
 
 /** All scores of a learner: one row of the table. Borrowed. */
 typedef struct ol_eval_learner {

@@ -64,6 +64,9 @@ typedef struct ol_strings {
 void ol_strings_finish(ol_strings *strings);
 #define OL_AUTO_STRINGS OL_AUTO(ol_strings_finish) ol_strings
 
+/** "HDF5 1.10.8": the library loaded, which may be newer than the headers. Borrowed. */
+const char *ol_store_library(void);
+
 /* Life of a file. */
 
 /** Open an existing file to read, when it passes what is told above. @param out *owned by the caller* (ol_archive_close). */

@@ -67,16 +67,6 @@ typedef struct ol_checkpoint_file {
     size_t size;
 } ol_checkpoint_file;
 
-/** Where a write is made to go wrong, for tests. */
-typedef enum ol_checkpoint_fault {
-    OL_CHECKPOINT_NO_FAULT = 0,
-    OL_CHECKPOINT_NO_SPACE, /**< the space check finds too little                               */
-    OL_CHECKPOINT_CUT,      /**< the aside file loses its second half: found by re-reading      */
-    OL_CHECKPOINT_FLIP,     /**< one byte of the aside file changes: found by re-reading        */
-    OL_CHECKPOINT_KILLED,   /**< stops after the aside file is written, leaving it (OL_EIO)     */
-    OL_CHECKPOINT_TORN,     /**< as CUT, but renamed all the same, as a lying disk would do it  */
-} ol_checkpoint_fault;
-
 /** What is saved. Everything is borrowed for the call. */
 typedef struct ol_checkpoint_spec {
     int64_t step;         /**< meta-steps done                                      */
@@ -94,7 +84,8 @@ typedef struct ol_checkpoint_spec {
     int n_notes;
     const ol_checkpoint_file *files;
     int n_files;
-    ol_checkpoint_fault fault; /**< OL_CHECKPOINT_NO_FAULT                          */
+    void (*tamper)(const char *aside); /**< for tests: what a bad disk does to the file before it
+                                            is read back; NULL: nothing             */
 } ol_checkpoint_spec;
 
 /**

@@ -46,6 +46,7 @@ ol_status ol_splitter_add(ol_splitter *splitter, const char *where, const char *
 
 /** Free it. Accepts NULL. */
 void ol_splitter_destroy(ol_splitter *splitter);
+OL_DROPS(ol_splitter, ol_splitter_destroy)
 
 /** Begin at bytes[0]; the bytes are borrowed until the last ol_splitter_next. */
 void ol_splitter_start(ol_splitter *splitter, const char *bytes, size_t n);

@@ -63,6 +63,7 @@ ol_status ol_tokens_append(ol_tokens *tokens, const int32_t *ids, size_t n);
 
 /** Free the ids. Accepts NULL and a zero struct. */
 void ol_tokens_finish(ol_tokens *tokens);
+#define OL_AUTO_TOKENS OL_AUTO(ol_tokens_finish) ol_tokens
 
 /**
  * Read `folder`/tokenizer.json where it stands, else `folder`/vocab.json and merges.txt, and check
@@ -85,6 +86,7 @@ ol_status ol_tokenizer_parse_pair(const char *name, const char *vocab, size_t vo
 
 /** Free it. Accepts NULL. */
 void ol_tokenizer_destroy(ol_tokenizer *tokenizer);
+OL_DROPS(ol_tokenizer, ol_tokenizer_destroy)
 
 /** V: the largest id plus one, the rows a model needs in its embedding. */
 int ol_tokenizer_size(const ol_tokenizer *tokenizer);
