@@ -151,6 +151,8 @@ static ol_status syntax_mistake(struct reader *reader, const config_t *config)
 
     if (dot && isalpha((unsigned char)said[0]))
         why = "dotted keys are for --set; in a file write group = { key = value; }";
+    if (strncmp(said, "@include", strlen("@include")) == 0)
+        why = "@include \"FILE\" stands by itself on a line";
     ol_conf_source_place(reader->source, line, place);
     return ol_conf_mistake(reader->mistakes, place, "%s, near: %.*s", why, n, said);
 }

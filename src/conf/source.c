@@ -80,9 +80,20 @@ static ol_status append_word(ol_text *out, const char *word, size_t n)
     return OL_OK;
 }
 
-/* Append text up to the end of the line (or of the text), and move *at and *state past it. */
+static const char *past_blanks(const char *at, const char *end)
+{
+    while (at < end && (*at == ' ' || *at == '\t'))
+        at++;
+    return at;
+}
+
+/* Append text up to the end of the line (or of the text), and move *at and *state past it. No line that
+ * begins with @include is left as one: libconfig would open what it names, and a folder there ends the
+ * process. Behind a form feed it is a mistake of syntax. */
 static ol_status append_line(ol_text *out, const char **at, const char *end, enum state *state)
 {
+    if (*state == OUTSIDE && starts(past_blanks(*at, end), end, "@include"))
+        OL_TRY(ol_text_append(out, "\f", 1));
     while (*at < end) {
         size_t n = *state == OUTSIDE ? word_size(*at, end) : 0;
         const bool last = **at == '\n';
@@ -116,13 +127,10 @@ static const char *include_name(const char *at, const char *end, size_t *n, cons
 {
     const char *name;
 
-    while (at < end && (*at == ' ' || *at == '\t'))
-        at++;
+    at = past_blanks(at, end);
     if (!starts(at, end, "@include"))
         return NULL;
-    at += strlen("@include");
-    while (at < end && (*at == ' ' || *at == '\t'))
-        at++;
+    at = past_blanks(at + strlen("@include"), end);
     if (at == end || *at != '"')
         return NULL;
     name = ++at;
@@ -259,8 +267,7 @@ const char *ol_conf_source_line(const struct source *source, unsigned line, int 
     }
     if (!at)
         at = "";
-    while (*at == ' ' || *at == '\t')
-        at++;
+    at += strspn(at, " \t\f");
     size = strcspn(at, "\r\n");
     *n = size > 60 ? 60 : (int)size;
     return at;
