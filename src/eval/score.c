@@ -7,11 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *ol_metric_name(ol_metric metric)
-{
-    return metric == OL_MACRO_F1 ? "macro_f1" : "accuracy";
-}
-
 void ol_steps_name(int steps, char text[OL_STEPS_TEXT])
 {
     if (steps <= 0)

@@ -118,9 +118,9 @@ static const ol_arm *first_alike(const ol_setup *s, int i)
 {
     const ol_arm *arm = &s->arms[i], *a = s->arms;
 
-    while (a < arm && !(a->sampler == arm->sampler &&
-                        a->job->train.steps == arm->job->train.steps &&
-                        a->job->learner.episodes == arm->job->learner.episodes))
+    while (a < arm &&
+           !(a->sampler == arm->sampler && a->job->train.steps == arm->job->train.steps &&
+             a->job->learner.episodes == arm->job->learner.episodes))
         a++;
     return a;
 }

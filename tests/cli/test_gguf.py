@@ -4,7 +4,6 @@
 usage: test_gguf.py PROGRAM
 """
 import json
-import os
 import struct
 import subprocess
 import sys
@@ -13,8 +12,9 @@ from pathlib import Path
 import h5py
 import numpy as np
 
+from cases import Skipped, check, main
 from gguf_files import ARRAY, BLOCK, STRING, U32, build, decode, encode, random_blocks, text
-from test_score import (PROGRAM, REFERENCE, Skipped, check, compare, losses, main, make_prompts, score)
+from test_score import PROGRAM, REFERENCE, losses, make_prompts, score
 
 LAYERS, V, CONTEXT = 2, 96, 64
 FTYPES = ("F32", "F16", "BF16")

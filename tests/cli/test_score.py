@@ -10,26 +10,18 @@ import shutil
 import struct
 import subprocess
 import sys
-import tempfile
-import traceback
 from pathlib import Path
 
 import h5py
 import numpy
+
+from cases import Skipped, check, main
 
 PROGRAM = sys.argv[1]
 REFERENCE = os.environ.get("OUTERLOOP_REFERENCE")
 SHAPE = {"model_type": "llama", "num_hidden_layers": 2, "hidden_size": 16, "num_attention_heads": 4,
          "num_key_value_heads": 2, "intermediate_size": 24, "vocab_size": 30, "rms_norm_eps": 1e-5,
          "max_position_embeddings": 40, "tie_word_embeddings": False, "hidden_act": "silu"}
-
-
-class Skipped(Exception):
-    """A test that cannot run here."""
-
-
-def check(holds, text):
-    assert holds, text
 
 
 def score(folder, prompts, out, *more, code=0):
@@ -260,25 +252,6 @@ def test_files_that_lie(folder):
     path.unlink()
     (model / "model.safetensors.index.json").write_text('{"weight_map": {"a": "../plain/model.safetensors"}}')
     check("weight_map" in score(model, prompts, folder / "out.h5", code=2), "a shard outside of the folder")
-
-
-def main(tests):
-    failed = 0
-    print(f"1..{len(tests)}", flush=True)
-    for number, test in enumerate(tests, 1):
-        folder = Path(tempfile.mkdtemp(prefix="outerloop-score-"))
-        try:
-            test(folder)
-            print(f"ok {number} - {test.__name__}", flush=True)
-        except Skipped as reason:
-            print(f"ok {number} - {test.__name__} # SKIP {reason}", flush=True)
-        except Exception:
-            failed += 1
-            for line in traceback.format_exc().splitlines():
-                print(f"# {line}")
-            print(f"not ok {number} - {test.__name__}", flush=True)
-        shutil.rmtree(folder, ignore_errors=True)
-    return failed > 0
 
 
 if __name__ == "__main__":

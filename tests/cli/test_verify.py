@@ -9,7 +9,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 try:
@@ -19,22 +18,11 @@ except ImportError:
     print("1..0 # SKIP needs python3-h5py")
     sys.exit(0)
 
+from cases import Failed, Skipped, check, main  # noqa: E402
+
 PROGRAM = str(Path(sys.argv[1]).resolve())
 REFERENCE = os.environ.get("OUTERLOOP_REFERENCE", "")
 QUANTITIES = 8  # of a file, besides a meta-gradient for each task
-
-
-class Failed(Exception):
-    """A check that did not hold."""
-
-
-class Skipped(Exception):
-    """A test that cannot run here."""
-
-
-def check(holds, text):
-    if not holds:
-        raise Failed(text)
 
 
 def verify(ranks, *words):
@@ -329,23 +317,4 @@ def test_usage(folder):
             check(done.stderr.count(said) == 1, f"not said once: {done.stderr}")
 
 
-def main():
-    tests = [item for name, item in globals().items() if name.startswith("test_")]
-    failed = 0
-    print(f"1..{len(tests)}", flush=True)
-    for number, test in enumerate(tests, 1):
-        with tempfile.TemporaryDirectory(prefix="outerloop-verify-") as folder:
-            try:
-                test(Path(folder))
-                print(f"ok {number} - {test.__name__}", flush=True)
-            except Skipped as reason:
-                print(f"ok {number} - {test.__name__} # SKIP {reason}", flush=True)
-            except (Failed, subprocess.TimeoutExpired) as failure:
-                failed += 1
-                for line in str(failure).splitlines():
-                    print("#", line)
-                print(f"not ok {number} - {test.__name__}", flush=True)
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(main([item for name, item in list(globals().items()) if name.startswith("test_")]))

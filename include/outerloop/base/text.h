@@ -34,6 +34,17 @@ ol_status ol_text_real(ol_text *text, double x);
  *  Latin-1 as UTF-8) become '?'. What files say can then not move the cursor, set titles or lie. */
 void ol_text_plain(char *text, size_t n);
 
+/**
+ * The lines of a text that ends in a NUL, one a call:
+ *
+ *     for (const char *at = text, *line; (line = ol_text_line(&at, &n));)
+ *
+ * @param at  where the next line begins; may be NULL, which has none
+ * @param n   bytes of the line, its end left out
+ * @return the line, borrowed; NULL behind the last
+ */
+const char *ol_text_line(const char **at, size_t *n);
+
 /** Columns that a text takes. */
 int ol_text_columns(const char *text);
 
