@@ -70,10 +70,10 @@ static ol_status read_sides(const ol_bench_spec *spec, ol_episode *episode)
 /* What the timed episodes work on. */
 typedef struct workload {
     ol_model *model;
-    void *frozen;
     ol_learner_spec learner;
     ol_episode episode;
-    ol_arena arena; /* state and contribution */
+    ol_arena frozen; /* weights that are not trained */
+    ol_arena arena;  /* state and contribution */
     ol_arena scratch;
     ol_state state;
     ol_contribution out;
@@ -91,7 +91,7 @@ static void place(ol_arena *arena, workload *w)
 /* θ and moments as some steps of training leave them. */
 static void random_state(workload *w, ol_rng *rng)
 {
-    ol_model_random(w->model, SEED, w->state.theta, w->frozen);
+    ol_model_random(w->model, SEED, w->state.theta, w->frozen.base);
     for (size_t i = 0; i < w->model->P; i++) {
         if (w->model->lora)
             w->state.theta[i] += (ol_real)(0.01 * ol_rng_normal(rng));
@@ -117,10 +117,8 @@ static ol_status make_model(const ol_bench_spec *spec, int64_t context, workload
         trained.alpha = spec->lora;
     }
     OL_TRY(ol_model_create(&shape, &trained, &w->model));
-    w->frozen = malloc(w->model->frozen_bytes + 1);
-    OL_CHECK(w->frozen, OL_ENOMEM, "no memory for %zu bytes of frozen weights",
-             w->model->frozen_bytes);
-    w->model->block = w->frozen;
+    OL_TRY(ol_arena_init(&w->frozen, "frozen weights", w->model->frozen_bytes));
+    w->model->block = ol_arena_take(&w->frozen, w->model->frozen_bytes);
     return OL_OK;
 }
 
@@ -250,6 +248,7 @@ static ol_status measure(const ol_bench_spec *spec, workload *w, ol_bench_report
     status = time_episodes(spec, w, &episode, report);
     ol_phase_stop();
     OL_TRY(status);
+    report->peak_bytes = ol_clock_peak_bytes();
     report->passes = report->flop / forward_flops(w);
     report->query_loss = episode.query_after;
     report->grad_norm = episode.grad_norm;
@@ -263,7 +262,7 @@ static void drop(workload *w)
     ol_arena_finish(&w->arena);
     ol_arena_finish(&w->scratch);
     ol_model_destroy(w->model);
-    free(w->frozen);
+    ol_arena_finish(&w->frozen);
 }
 
 ol_status ol_bench(const ol_bench_spec *spec, ol_bench_report *report)
@@ -291,7 +290,7 @@ static ol_status prepare_scoring(const ol_bench_spec *spec, const ol_prompts_fil
         for (int i = 0; i < 2; i++)
             losses[i] = ol_arena_take(arena, (size_t)batch->B * sizeof *losses[i]);
     }
-    ol_model_random(w->model, SEED, w->state.theta, w->frozen);
+    ol_model_random(w->model, SEED, w->state.theta, w->frozen.base);
     return ol_arena_init(&w->scratch, "activations of scoring",
                          ol_objective_bytes(w->model, ol_batch_extent(batch), OL_LOSSES, false));
 }

@@ -53,7 +53,7 @@ static void print_foretold(const ol_bench_report *r)
 {
     const double seconds = r->foretold_flop / (1e9 * OL_RATE_REACHED * r->product_gflops);
     const double mib = (double)r->foretold_bytes / (1 << 20);
-    const double peak = (double)ol_clock_peak_bytes() / (1 << 20);
+    const double peak = (double)r->peak_bytes / (1 << 20);
 
     printf("foretold / measured: %.2f / %.2f Gflop (%.2f), %.3f / %.3f s (%.2f), %.0f / %.0f MiB "
            "(%.2f)\n",
@@ -84,8 +84,8 @@ static void print(const struct options *o, const ol_bench_report *r)
         "best_s=%.4f gflops=%.1f sgemm_share=%.3f peak_rss_mib=%.0f sgemm_gflops=%.1f params=%zu "
         "passes=%.2f threads=%d bf16_share=%.3f delta_error=%.1e tokens=%lld\n",
         r->best_seconds, r->gflops, r->gflops / r->product_gflops,
-        (double)ol_clock_peak_bytes() / (1 << 20), r->product_gflops, r->params, r->passes,
-        o->threads, r->bf16_share, r->delta_error, (long long)r->tokens);
+        (double)r->peak_bytes / (1 << 20), r->product_gflops, r->params, r->passes, o->threads,
+        r->bf16_share, r->delta_error, (long long)r->tokens);
 }
 
 static ol_status time_episode(const struct options *o)

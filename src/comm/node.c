@@ -220,13 +220,16 @@ static size_t taken(const ol_node_block *block, int i, size_t *start)
 {
     const size_t pages = (block->starts[i + 1] - block->starts[i]) / block->page;
     const size_t rank = (size_t)block->rank, size = (size_t)block->size;
-    const size_t from = pages * rank / size, to = pages * (rank + 1) / size;
-    const int owner = block->writers == OWNERS ? i : 0;
+    size_t from = 0, to = pages;
 
-    *start = block->starts[i] + (block->writers == SLICERS ? from * block->page : 0);
-    if (block->writers == SLICERS)
-        return (to - from) * block->page;
-    return block->rank == owner ? pages * block->page : 0;
+    if (block->writers == SLICERS) {
+        from = pages * rank / size;
+        to = pages * (rank + 1) / size;
+    } else if (block->rank != (block->writers == OWNERS ? i : 0)) {
+        to = 0;
+    }
+    *start = block->starts[i] + from * block->page;
+    return (to - from) * block->page;
 }
 
 /* Have the kernel give own pages now, where it can: that fails, where a write would kill. */
@@ -257,26 +260,36 @@ static ol_status take_pages(const ol_node_block *block, const char *what)
     return OL_OK;
 }
 
-/* The block itself: a process's own pages, or a window. */
-static ol_status place(ol_node_block *block, const char *what)
+/* A process's own pages. */
+static ol_status place_own(ol_node_block *block, const char *what)
+{
+    void *base =
+        mmap(NULL, block->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    OL_CHECK(base != MAP_FAILED, OL_ENOMEM, "no memory for the %s: %zu bytes (%.2f GiB) asked for",
+             what, block->bytes, gib(block->bytes));
+    block->at = base;
+    return OL_OK;
+}
+
+static ol_status place_window(ol_node_block *block)
 {
     char *base;
 
-    if (block->size == 1) {
-        base = mmap(NULL, block->bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-        OL_CHECK(base != MAP_FAILED, OL_ENOMEM,
-                 "no memory for the %s: %zu bytes (%.2f GiB) asked for", what, block->bytes,
-                 gib(block->bytes));
-#ifdef MADV_HUGEPAGE
-        (void)madvise(base, block->bytes, MADV_HUGEPAGE); /* as arena.c does */
-#endif
-        block->at = base;
-        return OL_OK;
-    }
     OL_TRY(open_window(block, window_bytes(block), &base));
     /* mappings start on page boundaries, so this is the same byte on every rank */
     block->at = base + (block->page - (uintptr_t)base % block->page) % block->page;
-    return take_pages(block, what);
+    return OL_OK;
+}
+
+static ol_status place(ol_node_block *block, const char *what)
+{
+    OL_TRY(block->size == 1 ? place_own(block, what) : place_window(block));
+#ifdef MADV_HUGEPAGE
+    (void)madvise(block->at, block->bytes,
+                  MADV_HUGEPAGE); /* as in arena.c, where the system has them */
+#endif
+    return block->size == 1 ? OL_OK : take_pages(block, what);
 }
 
 static ol_status build(ol_node_block *block, const char *what, const size_t *bytes)

@@ -301,22 +301,21 @@ void ol_direct_multiply(const ol_direct_factors *f, int m, int n, int k, ol_real
         multiply(&rest, m, n - squares, k, alpha, beta, (ol_mat_out){c.at + squares, c.ld});
 }
 
-/* Measured beside OpenBLAS 0.3.21, in multiplications and additions: up to a million it has kernels
- * without copies, as fast for factors that stand as vectors; its copies are worth it where no side is
- * short. Only small products are not worth several threads. */
-static const double FEW_TERMS = 1e6, SMALL = 4e6, MANY_TERMS = 5e7;
-enum { SHORT = 128, TALL = 1024 /* columns further apart fall on each other in the cache */ };
+/* Measured beside OpenBLAS 0.3.21, in memory of huge pages: its copies pay where a is read once more for
+ * every panel of b and stands too far away for that, or crosswise; and up to a million multiplications
+ * and additions it has kernels without copies, as fast for factors that stand as vectors. Only small
+ * products are not worth several threads. */
+static const double FEW_TERMS = 1e6, SMALL = 4e6, NEAR = 2e6;
+enum { TALL = 512 /* columns further apart fall on each other in the cache */ };
 
 bool ol_direct_gains(const ol_direct_factors *f, int threads, int m, int n, int k)
 {
     const double terms = (double)m * n * k;
-    const bool is_short = m <= SHORT || n <= SHORT || k <= SHORT;
     const bool vectors = f->b_turned || (n >= WIDE && terms > FEW_TERMS);
 
-    if (m < 1 || n < 1 || k < LANES || !vectors || (threads > 1 && terms > SMALL) ||
-        (f->a_turned && m > TALL))
+    if (m < 1 || n < 1 || k < LANES || !vectors || (threads > 1 && terms > SMALL))
         return false;
-    return (m <= FLAT && !f->a_turned) || (is_short && terms <= MANY_TERMS);
+    return f->a_turned ? m <= TALL : m <= FLAT || (double)m * k <= NEAR;
 }
 
 #else

@@ -3,13 +3,15 @@
 
 #include <assert.h>
 
-#include "outerloop/base/phase.h"    /* ol_phase_enter */
-#include "outerloop/kernel/rotary.h" /* ol_rotary_angles */
-#include "outerloop/kernel/vector.h" /* ol_vector_zero */
+#include "outerloop/base/phase.h"      /* ol_phase_enter */
+#include "outerloop/kernel/products.h" /* ol_products_used */
+#include "outerloop/kernel/rotary.h"   /* ol_rotary_angles */
+#include "outerloop/kernel/vector.h"   /* ol_vector_zero */
 #include "walk.h"
 
 /* Reals of a row times rows that go through the model at one time: enough for the products to run
- * near their best rate; more would only cost memory. And its bounds, in rows. */
+ * near their best rate; more would only cost memory. And its bounds, in rows. They are twice as many where
+ * products round their factors to bfloat16 and most weights, being trained, are rounded each time. */
 enum { CHUNK_REALS = 1 << 17, LEAST_ROWS = 256, MOST_ROWS = 1024 };
 
 struct ol_tape {
@@ -19,9 +21,11 @@ struct ol_tape {
 
 static int64_t chunk_rows(const ol_model *model)
 {
-    const int64_t rows = CHUNK_REALS / model->spec.width;
+    const bool rounds =
+        ol_products_used() != OL_PRODUCTS_F32 && model->P * sizeof(ol_real) > model->frozen_bytes;
+    const int64_t fit = CHUNK_REALS / model->spec.width, rows = fit < LEAST_ROWS ? LEAST_ROWS : fit;
 
-    return rows < LEAST_ROWS ? LEAST_ROWS : rows > MOST_ROWS ? MOST_ROWS : rows;
+    return rows * (rounds ? 2 : 1) > MOST_ROWS ? MOST_ROWS : rows * (rounds ? 2 : 1);
 }
 
 /* Bounds of one chunk. Of losses, whose prompts share rows, at least half are not the start that

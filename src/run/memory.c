@@ -30,6 +30,15 @@ static int sharing(const ol_setup *s, int ranks)
     return fit < 1 ? 1 : fit < ranks ? fit : ranks;
 }
 
+/* Whether they read each other's memory: where a state of theirs found no room for that, sums find none. */
+static bool reads(const ol_setup *s, int ranks, int sharing)
+{
+    int own;
+
+    return sharing > 1 &&
+           (ranks != ol_comm_size(s->comm) || ol_shared_state_ranks(s->shared, &own) > 1);
+}
+
 /* What products in bfloat16 keep: of the widest layer, for all rows, and of the head, for scored ones. */
 static size_t narrow(const ol_job *job, const ol_model *model, ol_extent batch)
 {
@@ -42,7 +51,7 @@ static size_t narrow(const ol_job *job, const ol_model *model, ol_extent batch)
                   ol_products_bytes(scored, spec->vocab, spec->width, bf16));
 }
 
-static void plan_training(const ol_arm *arm, int shared, int nodes, ol_memory *m)
+static void plan_training(const ol_arm *arm, int shared, int nodes, bool reads, ol_memory *m)
 {
     const ol_learner_spec spec = ol_job_learner_spec(arm->job);
     ol_arena dry = ol_arena_dry("gradients");
@@ -54,7 +63,7 @@ static void plan_training(const ol_arm *arm, int shared, int nodes, ol_memory *m
         lengths[p] = out.parts[p].size;
     m->narrow = larger(m->narrow, narrow(arm->job, arm->model, arm->support));
     m->narrow = larger(m->narrow, narrow(arm->job, arm->model, arm->query));
-    mapped = ol_exact_sum_mapped((ol_sum_type)sizeof(ol_real), out.n, lengths, shared);
+    mapped = reads ? ol_exact_sum_mapped((ol_sum_type)sizeof(ol_real), out.n, lengths, shared) : 0;
     sums = mapped + ol_exact_sum_bytes((ol_sum_type)sizeof(ol_real), out.n, lengths, shared, nodes);
     if (dry.peak + sums + episode <= m->gradients + m->sums + m->episode)
         return;
@@ -112,15 +121,15 @@ size_t ol_memory_own(const ol_memory *m)
 
 size_t ol_memory_node(const ol_memory *m)
 {
-    const size_t once = m->parameters + m->moments + m->frozen;
-
-    return once + (size_t)m->sharing * (ol_memory_own(m) - once);
+    return m->once + (size_t)m->sharing * (ol_memory_own(m) - m->once);
 }
 
 ol_status ol_memory_plan(const ol_setup *s, int ranks, ol_memory *out)
 {
     const bool trains = (s->job->stages & OL_STAGE_TRAIN) != 0;
-    const int shared = sharing(s, ranks), nodes = (ranks + shared - 1) / shared;
+    const int shared = sharing(s, ranks);
+    const bool reading = reads(s, ranks, shared);
+    const int nodes = (ranks + shared - 1) / shared;
     ol_memory m = {.libraries = s->resident_start,
                    .data = s->resident_read - s->resident_start,
                    .frozen = s->model->frozen_bytes,
@@ -131,9 +140,10 @@ ol_status ol_memory_plan(const ol_setup *s, int ranks, ol_memory *out)
     m.parameters = (s->model->P + s->O) * sizeof(ol_real); /* θ0, θ */
     m.moments = 2 * s->O * sizeof(ol_real);
     m.sharing = shared;
+    m.once = m.frozen + (reading ? m.parameters + m.moments : 0);
     for (int i = 0; i < s->n_arms; i++) {
         if (trains)
-            plan_training(&s->arms[i], shared, nodes, &m);
+            plan_training(&s->arms[i], shared, nodes, reading, &m);
         if (s->scored && (i == 0 || s->arms[i].targets != s->arms[i - 1].targets))
             OL_TRY(plan_scoring(&s->arms[i], &m));
     }

@@ -55,6 +55,7 @@ typedef struct ol_bench_report {
     double bf16_share; /**< of it, in bfloat16                                            */
     double foretold_flop;  /**< the same by ol_learner_flop                                  */
     size_t foretold_bytes; /**< resident at the beginning, and all that was laid out since   */
+    size_t peak_bytes;     /**< most that was resident, the timed episodes included          */
     double best_seconds;   /**< of one episode                                               */
     double gflops;         /**< matrix products done, per second, 10⁹ flop/s                 */
     double product_gflops; /**< rate of one large square product on this core, in this run   */

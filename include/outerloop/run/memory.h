@@ -21,8 +21,8 @@ typedef struct ol_memory {
     size_t data;       /**< tokenizer, tasks, prompts                                    */
     size_t parameters; /**< the start, and what is trained from it                       */
     size_t moments;    /**< m and v                                                      */
-    size_t frozen;     /**< what is not trained: these three once a node, though each
-                            rank maps them                                               */
+    size_t frozen;     /**< what is not trained; these three are once a node, where there
+                            is room to share them, though each rank maps them            */
     size_t gradients;  /**< what an episode leaves behind                                */
     size_t sums;       /**< of it, over the ranks                                        */
     size_t mapped;     /**< of the sums: memory of the node's other ranks, which this one
@@ -34,7 +34,8 @@ typedef struct ol_memory {
     size_t files;      /**< rows on their way into the metrics                           */
     size_t setup;      /**< the most until now: a model is read tensor by tensor         */
     size_t peak;       /**< (1) */
-    int sharing;       /**< ranks to a node */
+    int sharing;       /**< ranks to a node                                              */
+    size_t once;       /**< of all this, what a node has once                            */
 } ol_memory;
 
 /** (1) of the other fields. */
