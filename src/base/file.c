@@ -41,55 +41,39 @@ bool ol_path_is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-ol_status ol_make_folders(const char *path)
+/* Make the folders on the way to a path, and itself; or only try, and the first one that could be made
+   goes at once: permissions say nothing to root, or on file systems of the kernel's. */
+static ol_status make_folders(const char *path, bool tries)
 {
     char part[PATH_MAX];
 
     OL_TRY(ol_path_format(part, "%s", path));
     for (char *slash = part + 1;; slash++) {
         const char held = *slash;
+        bool made;
 
         if (held != '/' && held != '\0')
             continue;
         *slash = '\0';
-        OL_CHECK(mkdir(part, 0777) == 0 || ol_path_is_folder(part), OL_EIO,
-                 "%s: cannot make the folder: %s", part, strerror(errno));
+        made = mkdir(part, 0777) == 0;
+        OL_CHECK(made || ol_path_is_folder(part), OL_EIO, "%s: cannot make the folder: %s", part,
+                 strerror(errno));
+        if (made && tries)
+            rmdir(part); /* what is below it can then be made too */
         *slash = held;
-        if (held == '\0')
+        if (held == '\0' || (made && tries))
             return OL_OK;
     }
 }
 
-/* Only trying tells: permissions say nothing to root, or on file systems of the kernel's. */
-static ol_status try_folder(const char *part)
+ol_status ol_make_folders(const char *path)
 {
-    if (mkdir(part, 0777) == 0)
-        rmdir(part);
-    else
-        OL_CHECK(ol_path_is_folder(part), OL_EIO, "%s: cannot make the folder: %s", part,
-                 strerror(errno));
-    return OL_OK;
+    return make_folders(path, false);
 }
 
 ol_status ol_check_folders(const char *path)
 {
-    char part[PATH_MAX];
-
-    OL_TRY(ol_path_format(part, "%s", path));
-    for (char *slash = part + 1;; slash++) {
-        const char held = *slash;
-
-        if (held != '/' && held != '\0')
-            continue;
-        *slash = '\0';
-        if (!ol_path_exists(part))
-            return try_folder(part); /* what is below it can then be made too */
-        OL_CHECK(ol_path_is_folder(part), OL_EIO, "%s: cannot make the folder: %s", part,
-                 strerror(EEXIST));
-        *slash = held;
-        if (held == '\0')
-            return OL_OK;
-    }
+    return make_folders(path, true);
 }
 
 ol_status ol_each_file(const char *folder, const char *pattern,

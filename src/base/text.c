@@ -93,6 +93,17 @@ void ol_text_plain(char *text, size_t n)
     }
 }
 
+const char *ol_text_line(const char **at, size_t *n)
+{
+    const char *line = *at;
+
+    if (!line || !*line)
+        return NULL;
+    *n = strcspn(line, "\n");
+    *at = line + *n + (line[*n] == '\n');
+    return line;
+}
+
 int ol_text_columns(const char *text)
 {
     int columns = 0;

@@ -17,8 +17,9 @@ ol_status ol_bench_scoring_f64(const ol_bench_spec *spec, ol_scoring_report *rep
 
 struct options {
     ol_bench_spec spec;
+    unsigned order, frozen, family; /* choices: the first is 0 */
     int threads;
-    bool f64, scoring;
+    bool f64, scoring, untied;
     ol_cli_words prompts;
     ol_products products; /* of f32 */
 };
@@ -122,85 +123,94 @@ static void check_options(struct argp_state *state, void *at)
                    "--scoring wants one --prompts FILE.h5, as `outerloop prompts` writes it");
 }
 
+/* What the command line asks for; options write into it. */
+static struct options given = {.spec = OL_BENCH_SPEC_INIT, .order = 1, .threads = 1};
+
+static const ol_cli_option options[] = {
+    {"layers", 0, "N", "blocks of the model (4)", .count = &given.spec.model.layers, .least = 1},
+    {"width", 0, "N", "width (256)", .count = &given.spec.model.width, .least = 1},
+    {"heads", 0, "N", "attention heads (8)", .count = &given.spec.model.heads, .least = 1},
+    {"arch", .help = "family of the model (gpt2)", .choice = &given.family,
+     .names = ol_model_families},
+    {"kv-heads", 0, "N", "groups of keys and values (as many as heads)",
+     .count = &given.spec.model.kv_heads, .least = 1},
+    {"head-dim", 0, "N", "size of a head (width/heads)", .count = &given.spec.model.head_dim,
+     .least = 1},
+    {"hidden", 0, "N", "width of the network (gpt2: 4 width, else 8/3 width)",
+     .count = &given.spec.model.hidden, .least = 1},
+    {"untied", .help = "a head of its own rather than the embedding", .flag = &given.untied},
+    {"lora", 0, "RANK", "train an adapter of that rank on q and v, the rest being frozen",
+     .count = &given.spec.lora, .least = 1},
+    {"frozen", 0, "f32|bf16", "how frozen weights are stored (f32)", .choice = &given.frozen},
+    {"vocab", 0, "N", "vocabulary (8192)", .count = &given.spec.model.vocab, .least = 1},
+    {"prompts", 0, "FILE.h5",
+     "prompts as `outerloop prompts` writes them, the first of each row; of several files in "
+     "turn (random ones)",
+     .words = &given.prompts},
+    {"scoring", .help = "time the scoring of all of them, together and each on its own, instead",
+     .flag = &given.scoring},
+    {"seq", 0, "N", "tokens of input of a random prompt (256)", .count = &given.spec.seq,
+     .least = 1},
+    {"batch", 0, "N", "prompts of the support and of the query batch (4)",
+     .count = &given.spec.batch, .least = 1},
+    {"labels", 0, "N", "scored tokens of a random prompt (8)", .count = &given.spec.labels,
+     .least = 1},
+    {"steps", 0, "N", "inner steps K (1)", .count = &given.spec.steps, .least = 1},
+    {"inner", .help = "inner optimizer (adamw)", .choice = &given.spec.inner,
+     .names = ol_optimizer_names},
+    {"order", 0, "1|2", "1 first-order, 2 exact (2)", .choice = &given.order},
+    {"storage",
+     .help = "inner steps whose activations are kept: the last and what --storage-mib holds, "
+             "the last, none (auto)",
+     .choice = &given.spec.storage, .names = ol_storage_names},
+    {"storage-mib", 0, "N", "memory for those before the last (512)",
+     .count = &given.spec.storage_mib, .least = 1},
+    {"reps", 0, "N", "episodes timed; the best counts (3)", .count = &given.spec.reps, .least = 1},
+    {"precision", 0, "KIND",
+     "f32 or f64 for all of the computation; bf16, bf16x3 or auto for products of f32 (f32)",
+     .read = read_precision, .at = &given},
+    {"threads", 0, "N", "BLAS threads (1)", .count = &given.threads, .least = 1},
+    {"timers", .help = "also say where the seconds of the best episode went",
+     .flag = &given.spec.timers},
+    {0},
+};
+
+static const ol_cli_syntax syntax = {
+    .options = options,
+    .check = check_options,
+    .at = &given,
+    .doc = "Time one episode's meta-gradient, in this process.\v"
+           "tools/bench-suite has a table of several shapes, with PyTorch beside. The last "
+           "line holds pairs: best_s (seconds), gflops (of matrix products), "
+           "sgemm_share (of this core's rate for one large product, measured in the same run), "
+           "peak_rss_mib (peak memory), bf16_share (of the flop of products, made in "
+           "bfloat16), delta_error (of the meta-gradient, against products in "
+           "f32), tokens (of input, of all prompts).",
+};
+
+/* Words of the command line that are other than what they stand for. */
+static void translate(struct options *o)
+{
+    ol_bench_spec *s = &o->spec;
+
+    s->order = (int)o->order + 1;
+    s->prompts = o->prompts.items;
+    s->n_prompts = (int)o->prompts.n;
+    s->frozen_bf16 = o->frozen == 1;
+    s->model.family = (int)o->family;
+    s->model.tied = !o->untied;
+}
+
 int ol_cmd_bench(int argc, char **argv)
 {
-    struct options o = {.spec = OL_BENCH_SPEC_INIT, .threads = 1};
-    ol_bench_spec *const s = &o.spec;
-    ol_model_spec *const m = &s->model;
-    unsigned order = (unsigned)s->order - 1;
-    unsigned frozen = 0, family = (unsigned)m->family;
-    bool untied = false;
-    const ol_cli_option options[] = {
-        {"layers", 0, "N", "blocks of the model (4)", .count = &m->layers, .least = 1},
-        {"width", 0, "N", "width (256)", .count = &m->width, .least = 1},
-        {"heads", 0, "N", "attention heads (8)", .count = &m->heads, .least = 1},
-        {"arch", .help = "family of the model (gpt2)", .choice = &family,
-         .names = ol_model_families},
-        {"kv-heads", 0, "N", "groups of keys and values (as many as heads)", .count = &m->kv_heads,
-         .least = 1},
-        {"head-dim", 0, "N", "size of a head (width/heads)", .count = &m->head_dim, .least = 1},
-        {"hidden", 0, "N", "width of the network (gpt2: 4 width, else 8/3 width)",
-         .count = &m->hidden, .least = 1},
-        {"untied", .help = "a head of its own rather than the embedding", .flag = &untied},
-        {"lora", 0, "RANK", "train an adapter of that rank on q and v, the rest being frozen",
-         .count = &s->lora, .least = 1},
-        {"frozen", 0, "f32|bf16", "how frozen weights are stored (f32)", .choice = &frozen},
-        {"vocab", 0, "N", "vocabulary (8192)", .count = &m->vocab, .least = 1},
-        {"prompts", 0, "FILE.h5",
-         "prompts as `outerloop prompts` writes them, the first of each row; of several files in "
-         "turn (random ones)",
-         .words = &o.prompts},
-        {"scoring",
-         .help = "time the scoring of all of them, together and each on its own, instead",
-         .flag = &o.scoring},
-        {"seq", 0, "N", "tokens of input of a random prompt (256)", .count = &s->seq, .least = 1},
-        {"batch", 0, "N", "prompts of the support and of the query batch (4)", .count = &s->batch,
-         .least = 1},
-        {"labels", 0, "N", "scored tokens of a random prompt (8)", .count = &s->labels, .least = 1},
-        {"steps", 0, "N", "inner steps K (1)", .count = &s->steps, .least = 1},
-        {"inner", .help = "inner optimizer (adamw)", .choice = &s->inner,
-         .names = ol_optimizer_names},
-        {"order", 0, "1|2", "1 first-order, 2 exact (2)", .choice = &order},
-        {"storage",
-         .help = "inner steps whose activations are kept: the last and what --storage-mib holds, "
-                 "the last, none (auto)",
-         .choice = &s->storage, .names = ol_storage_names},
-        {"storage-mib", 0, "N", "memory for those before the last (512)", .count = &s->storage_mib,
-         .least = 1},
-        {"reps", 0, "N", "episodes timed; the best counts (3)", .count = &s->reps, .least = 1},
-        {"precision", 0, "KIND",
-         "f32 or f64 for all of the computation; bf16, bf16x3 or auto for products of f32 (f32)",
-         .read = read_precision, .at = &o},
-        {"threads", 0, "N", "BLAS threads (1)", .count = &o.threads, .least = 1},
-        {"timers", .help = "also say where the seconds of the best episode went",
-         .flag = &s->timers},
-        {0},
-    };
-    const ol_cli_syntax syntax = {
-        .options = options,
-        .check = check_options,
-        .at = &o,
-        .doc = "Time one episode's meta-gradient, in this process.\v"
-               "tools/bench-suite has a table of several shapes, with PyTorch beside. The last "
-               "line holds pairs: best_s (seconds), gflops (of matrix products), "
-               "sgemm_share (of this core's rate for one large product, measured in the same run), "
-               "peak_rss_mib (peak memory), bf16_share (of the flop of products, made in "
-               "bfloat16), delta_error (of the meta-gradient, against products in "
-               "f32), tokens (of input, of all prompts).",
-    };
     ol_status status;
 
     ol_cli_read(&syntax, argc, argv);
-    s->order = (int)order + 1;
-    s->prompts = o.prompts.items;
-    s->n_prompts = (int)o.prompts.n;
-    s->frozen_bf16 = frozen == 1;
-    m->family = (int)family;
-    m->tied = !untied;
-    ol_gemm_threads(o.threads);
-    status = ol_products_use(o.products);
+    translate(&given);
+    ol_gemm_threads(given.threads);
+    status = ol_products_use(given.products);
     if (status == OL_OK)
-        status = o.scoring ? time_scoring(&o) : time_episode(&o);
-    free(o.prompts.items);
+        status = given.scoring ? time_scoring(&given) : time_episode(&given);
+    free(given.prompts.items);
     return ol_cli_finish(status, false);
 }

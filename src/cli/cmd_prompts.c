@@ -32,6 +32,7 @@ static ol_status fill(const void *payload, ol_archive *file)
     const ol_batch *batch = c->batch;
     const int64_t tokens = ol_batch_tokens(batch), offsets = batch->B + 1,
                   rows = ol_target_rows(c->target);
+    const ol_metric metric = ol_target_metric(c->target);
 
     OL_TRY(ol_archive_write(file, "tokens", 1, &tokens, batch->tokens));
     OL_TRY(ol_archive_write(file, "offsets", 1, &offsets, batch->offsets));
@@ -44,9 +45,8 @@ static ol_status fill(const void *payload, ol_archive *file)
     OL_TRY(ol_archive_set_i64(file, "/", "k", spec->shots));
     OL_TRY(ol_archive_set_text(file, "/", "method", ol_variant_names[spec->variant]));
     OL_TRY(ol_archive_set_i64(file, "/", "rows", rows));
-    OL_TRY(
-        ol_archive_set_i64(file, "/", "is_classification", ol_target_is_classification(c->target)));
-    OL_TRY(ol_archive_set_text(file, "/", "metric", ol_target_metric(c->target)));
+    OL_TRY(ol_archive_set_i64(file, "/", "is_classification", metric == OL_MACRO_F1));
+    OL_TRY(ol_archive_set_text(file, "/", "metric", ol_metric_name(metric)));
     OL_TRY(ol_archive_set_i64(file, "/", "max_tokens", spec->max_tokens));
     return ol_archive_set_i64(file, "/", "max_tokens_per_example", spec->max_tokens_per_example);
 }

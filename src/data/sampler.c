@@ -241,18 +241,14 @@ void ol_sampler_destroy(ol_sampler *sampler)
     free(sampler);
 }
 
-/* Task of episode n: place n % tasks in the order that round n / tasks of the step has. */
-static ol_status draw_task(const ol_sampler *s, uint32_t step, int n, int *task)
+/* Tasks in the order that a round of a step has: episode n has place n % tasks of round n / tasks. */
+static void draw_order(const ol_sampler *s, uint32_t step, int round, int *order)
 {
-    ol_rng rng = ol_rng_stream(s->seed, OL_RNG_TASKS, step, (uint32_t)(n / s->n));
-    OL_AUTO_FREE int *order = NULL;
+    ol_rng rng = ol_rng_stream(s->seed, OL_RNG_TASKS, step, (uint32_t)round);
 
-    OL_TRY(OL_ALLOCATE(order, s->n, "tasks"));
     for (int i = 0; i < s->n; i++)
         order[i] = i;
     ol_rng_shuffle(&rng, order, s->n);
-    *task = order[n % s->n];
-    return OL_OK;
 }
 
 /* What a row is to an episode. */
@@ -290,19 +286,18 @@ static void draw_demos(const ol_sampler *s, const train_task *task, ol_rng *rng,
     }
 }
 
-ol_status ol_sampler_rows(const ol_sampler *s, uint32_t step, int N, int n, ol_episode_rows *out)
+/* The rows of an episode whose task is known. */
+static ol_status draw_rows(const ol_sampler *s, uint32_t step, int n, int task_index,
+                           ol_episode_rows *out)
 {
     const int prompts = prompts_of(s), shots = s->prompt.shots;
+    const train_task *task = &s->tasks[task_index];
     ol_rng rng = ol_rng_stream(s->seed, OL_RNG_EPISODE, step, (uint32_t)n);
-    OL_AUTO(ol_episode_rows_finish) ol_episode_rows rows = {.prompts = prompts, .shots = shots};
+    OL_AUTO(ol_episode_rows_finish)
+    ol_episode_rows rows = {.task = task_index, .prompts = prompts, .shots = shots};
     OL_AUTO_FREE uint32_t *use = NULL;
-    const train_task *task;
 
-    assert(0 <= n && n < N);
-    (void)N;
     *out = (ol_episode_rows){0};
-    OL_TRY(draw_task(s, step, n, &rows.task));
-    task = &s->tasks[rows.task];
     OL_TRY(OL_ALLOCATE(rows.targets, prompts, "rows of an episode"));
     OL_TRY(OL_ALLOCATE(rows.demos, (size_t)prompts * (size_t)shots, "rows of an episode"));
     OL_TRY(OL_ALLOCATE(use, 2 * (size_t)task->n, "rows of an episode"));
@@ -311,6 +306,18 @@ ol_status ol_sampler_rows(const ol_sampler *s, uint32_t step, int N, int n, ol_e
         draw_demos(s, task, &rng, use, i, rows.targets, rows.demos + (ptrdiff_t)i * shots,
                    use + task->n);
     return OL_GIVE(out, rows);
+}
+
+ol_status ol_sampler_rows(const ol_sampler *sampler, uint32_t step, int N, int n,
+                          ol_episode_rows *out)
+{
+    OL_AUTO_FREE int *order = NULL;
+
+    assert(0 <= n && n < N);
+    (void)N;
+    OL_TRY(OL_ALLOCATE(order, sampler->n, "tasks"));
+    draw_order(sampler, step, n / sampler->n, order);
+    return draw_rows(sampler, step, n, order[n % sampler->n], out);
 }
 
 void ol_episode_rows_finish(ol_episode_rows *rows)
@@ -365,22 +372,19 @@ ol_status ol_sampler_draw(const ol_sampler *s, uint32_t step, int N, int n, ol_e
     return OL_OK;
 }
 
-ol_status ol_sampler_cost(const ol_sampler *s, uint32_t step, int N, int n, ol_episode_cost *out)
+static void cost_of(const ol_sampler *s, const ol_episode_rows *rows, ol_episode_cost *out)
 {
-    OL_AUTO(ol_episode_rows_finish) ol_episode_rows rows = {0};
+    const train_task *task = &s->tasks[rows->task];
     const int shots = s->prompt.shots;
 
-    *out = (ol_episode_cost){0};
-    OL_TRY(ol_sampler_rows(s, step, N, n, &rows));
-    out->task = rows.task;
-    for (int i = 0; i < rows.prompts; i++) {
-        const train_task *task = &s->tasks[rows.task];
-        const ol_example_view target = view_of(s, task, rows.targets[i], shots == 0);
+    *out = (ol_episode_cost){.task = rows->task};
+    for (int i = 0; i < rows->prompts; i++) {
+        const ol_example_view target = view_of(s, task, rows->targets[i], shots == 0);
         size_t before = 0;
 
         for (int j = 0; j < shots; j++) {
             const ol_example_view demo =
-                view_of(s, task, rows.demos[(ptrdiff_t)i * shots + j], j == 0);
+                view_of(s, task, rows->demos[(ptrdiff_t)i * shots + j], j == 0);
 
             before += demo.n_lead + demo.n_tail;
         }
@@ -389,6 +393,22 @@ ol_status ol_sampler_cost(const ol_sampler *s, uint32_t step, int N, int n, ol_e
         ol_cut_prompt(&out->cut, before + target.n_lead + target.n_tail, (size_t)length);
         ol_prompts_size_add(i < s->support ? &out->support : &out->query, length,
                             (int64_t)target.n_tail);
+    }
+}
+
+ol_status ol_sampler_costs(const ol_sampler *sampler, uint32_t step, int N, ol_episode_cost *out)
+{
+    OL_AUTO_FREE int *order = NULL;
+
+    OL_TRY(OL_ALLOCATE(order, sampler->n, "tasks"));
+    for (int n = 0; n < N; n++) {
+        const int place = n % sampler->n;
+        OL_AUTO(ol_episode_rows_finish) ol_episode_rows rows = {0};
+
+        if (place == 0)
+            draw_order(sampler, step, n / sampler->n, order);
+        OL_TRY(draw_rows(sampler, step, n, order[place], &rows));
+        cost_of(sampler, &rows, &out[n]);
     }
     return OL_OK;
 }

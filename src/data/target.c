@@ -297,14 +297,14 @@ int ol_target_gold(const ol_target *target, int row)
     return gold; /* check_test_row found it among them */
 }
 
-bool ol_target_is_classification(const ol_target *target)
+const char *ol_metric_name(ol_metric metric)
 {
-    return target->config.is_classification;
+    return metric == OL_MACRO_F1 ? "macro_f1" : "accuracy";
 }
 
-const char *ol_target_metric(const ol_target *target)
+ol_metric ol_target_metric(const ol_target *target)
 {
-    return target->config.is_classification ? "macro_f1" : "accuracy";
+    return target->config.is_classification ? OL_MACRO_F1 : OL_ACCURACY;
 }
 
 /* Tokenize a test row with each of its options into row_pool; `longest` of their outputs. */

@@ -9,11 +9,6 @@
 
 #include "outerloop/base/text.h" /* ol_text_space */
 
-const char *ol_metric_name(ol_metric metric)
-{
-    return metric == OL_MACRO_F1 ? "macro_f1" : "accuracy";
-}
-
 void ol_steps_name(int steps, char text[OL_STEPS_TEXT])
 {
     if (steps <= 0)

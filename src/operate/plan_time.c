@@ -13,6 +13,7 @@
 #include <stdlib.h>
 
 #include "outerloop/base/clock.h"           /* ol_clock_seconds */
+#include "outerloop/base/size.h"            /* OL_ALLOCATE */
 #include "outerloop/collective/meta_step.h" /* ol_meta_stepper */
 #include "outerloop/comm/schedule.h"        /* ol_schedule */
 #include "outerloop/kernel/rate.h"          /* ol_gemm_rate */
@@ -75,15 +76,15 @@ static ol_status add_step(const ol_arm *arm, const ol_learner_spec *learner, int
 {
     const int N = arm->job->learner.episodes;
     double support = 0, query = 0;
+    OL_AUTO_FREE ol_episode_cost *sizes = NULL;
 
+    OL_TRY(OL_ALLOCATE(sizes, N, "episodes"));
+    OL_TRY(ol_sampler_costs(arm->sampler, (uint32_t)step, N, sizes));
     for (int n = 0; n < N; n++) {
-        ol_episode_cost cost;
-
-        OL_TRY(ol_sampler_cost(arm->sampler, (uint32_t)step, N, n, &cost));
-        costs[n] = ol_learner_flop(arm->model, learner, &cost.support, &cost.query);
+        costs[n] = ol_learner_flop(arm->model, learner, &sizes[n].support, &sizes[n].query);
         out->most = fmax(out->most, costs[n]);
-        support += (double)cost.support.tokens;
-        query += (double)cost.query.tokens;
+        support += (double)sizes[n].support.tokens;
+        query += (double)sizes[n].query.tokens;
     }
     ol_schedule_plan(schedule, costs);
     for (int p = 0; p < N; p += schedule->size)
@@ -117,10 +118,11 @@ static ol_status run_steps(plan_clock *clock, ol_setup *setup, const ol_arm *arm
                            const ol_learner_spec *learner, ol_meta_stepper *stepper, double *a,
                            double *b)
 {
-    const int size = ol_comm_size(clock->comm);
+    const int size = ol_comm_size(clock->comm), N = arm->job->learner.episodes;
     const double began = ol_clock_seconds();
     const ol_outer_spec outer = ol_job_outer_spec(arm->job, 0);
     double *equal = calloc((size_t)size, sizeof *equal), each = 0, slowest = 0, spent = 0;
+    OL_AUTO_FREE ol_episode_cost *sizes = NULL;
     ol_step_report report;
     ol_status status = equal ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %d episodes", size);
 
@@ -138,16 +140,17 @@ static ol_status run_steps(plan_clock *clock, ol_setup *setup, const ol_arm *arm
         if (status == OL_OK)
             spent = seconds.max.value;
     }
+    if (status == OL_OK)
+        status = OL_ALLOCATE(sizes, N, "episodes");
+    if (status == OL_OK)
+        status = ol_sampler_costs(arm->sampler, 0, N, sizes);
     for (int n = 0; n < size && status == OL_OK; n++) {
         const ol_episode_record *record = &ol_meta_stepper_records(stepper)[n];
-        const int N = arm->job->learner.episodes;
-        ol_episode_cost cost;
+        const ol_episode_cost *its = &sizes[n % N];
 
         slowest = fmax(slowest, record->seconds);
-        status = ol_sampler_cost(arm->sampler, 0, N, n % N, &cost);
-        if (status == OL_OK)
-            each = fmax(each, record->seconds /
-                                  ol_learner_flop(arm->model, learner, &cost.support, &cost.query));
+        each = fmax(each, record->seconds /
+                              ol_learner_flop(arm->model, learner, &its->support, &its->query));
     }
     free(equal);
     *a = each;

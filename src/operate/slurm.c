@@ -34,12 +34,10 @@ static ol_status quoted(const char *word, ol_text *out)
 
 static ol_status comment(const char *lines, ol_text *out)
 {
-    while (lines && *lines) {
-        const size_t n = strcspn(lines, "\n");
+    size_t n;
 
-        OL_TRY(ol_text_format(out, n > 0 ? "# %.*s\n" : "#\n", (int)n, lines));
-        lines += n + (lines[n] == '\n');
-    }
+    for (const char *line; (line = ol_text_line(&lines, &n));)
+        OL_TRY(ol_text_format(out, n > 0 ? "# %.*s\n" : "#\n", (int)n, line));
     return OL_OK;
 }
 

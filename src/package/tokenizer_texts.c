@@ -272,14 +272,12 @@ ol_status ol_gguf_token_ids(const ol_gguf *file, ol_text *out)
 static json_t *list_merges(const char *text)
 {
     json_t *merges = json_array();
+    size_t n;
 
-    for (const char *at = text; *at;) {
-        const size_t line = strcspn(at, "\n");
-        const size_t n = line > 0 && at[line - 1] == '\r' ? line - 1 : line;
-
-        if (n > 0 && !(at == text && strncmp(at, "#version", strlen("#version")) == 0))
-            json_array_append_new(merges, json_stringn(at, n));
-        at += line + (at[line] == '\n');
+    for (const char *at = text, *line; (line = ol_text_line(&at, &n));) {
+        n -= n > 0 && line[n - 1] == '\r';
+        if (n > 0 && !(line == text && strncmp(line, "#version", strlen("#version")) == 0))
+            json_array_append_new(merges, json_stringn(line, n));
     }
     return merges;
 }

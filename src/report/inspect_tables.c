@@ -38,12 +38,10 @@ static ol_status tables_of(const char *text, ol_metric_tables **tables)
 /* Each line of a text behind a word. */
 static ol_status add_lines(ol_text *out, const char *word, const ol_text *text)
 {
-    for (const char *at = text->data; at && *at;) {
-        const size_t n = strcspn(at, "\n");
+    size_t n;
 
-        OL_TRY(ol_text_format(out, "  %-7s %.*s\n", word, (int)n, at));
-        at += n + (at[n] == '\n');
-    }
+    for (const char *at = text->data, *line; (line = ol_text_line(&at, &n));)
+        OL_TRY(ol_text_format(out, "  %-7s %.*s\n", word, (int)n, line));
     return OL_OK;
 }
 

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
+
 enum {
     MOST_EPISODES = 4000000
 }; /* beyond it looking at each takes longer than a rough bound is worth */
@@ -26,20 +28,21 @@ static ol_extent extent_of(const ol_prompts_size *size)
                        .scored = size->scored};
 }
 
-/* Bounds of each side over this rank's share of all episodes, and what the caps cut of it. */
+/* Bounds of each side over this rank's share of all meta-steps, and what the caps cut of it. */
 static ol_status look(const ol_comm *comm, ol_arm *arm)
 {
     const int N = arm->job->learner.episodes, size = ol_comm_size(comm);
+    OL_AUTO_FREE ol_episode_cost *costs = NULL;
 
-    for (int step = ol_comm_rank(comm); step < arm->job->train.steps; step += size)
+    OL_TRY(OL_ALLOCATE(costs, N, "episodes"));
+    for (int step = ol_comm_rank(comm); step < arm->job->train.steps; step += size) {
+        OL_TRY(ol_sampler_costs(arm->sampler, (uint32_t)step, N, costs));
         for (int n = 0; n < N; n++) {
-            ol_episode_cost cost;
-
-            OL_TRY(ol_sampler_cost(arm->sampler, (uint32_t)step, N, n, &cost));
-            arm->support = ol_extent_max(arm->support, extent_of(&cost.support));
-            arm->query = ol_extent_max(arm->query, extent_of(&cost.query));
-            ol_cut_add(&arm->cuts[cost.task], &cost.cut);
+            arm->support = ol_extent_max(arm->support, extent_of(&costs[n].support));
+            arm->query = ol_extent_max(arm->query, extent_of(&costs[n].query));
+            ol_cut_add(&arm->cuts[costs[n].task], &costs[n].cut);
         }
+    }
     return OL_OK;
 }
 
@@ -72,15 +75,6 @@ static ol_extent rough_extent(const ol_job *job, int prompts, int64_t longest)
                        .scored = prompts * scored};
 }
 
-static ol_status start_cuts(ol_arm *arm)
-{
-    const int tasks = ol_sampler_tasks(arm->sampler);
-
-    arm->cuts = calloc((size_t)tasks, sizeof *arm->cuts);
-    OL_CHECK(arm->cuts, OL_ENOMEM, "no memory to count what is cut of %d tasks", tasks);
-    return OL_OK;
-}
-
 /* Bring the cuts of all ranks' prompts together, and those of examples, which all ranks know. */
 static ol_status finish_cuts(ol_comm *comm, ol_arm *arm)
 {
@@ -102,12 +96,11 @@ static ol_status finish_cuts(ol_comm *comm, ol_arm *arm)
     return OL_OK;
 }
 
-ol_status ol_setup_bound_episodes(ol_comm *comm, ol_arm *arm)
+static ol_status bound(ol_comm *comm, ol_arm *arm)
 {
     const ol_job_learner *learner = &arm->job->learner;
     const int64_t longest = longest_prompt(arm->sampler);
 
-    OL_TRY(ol_comm_agree(comm, start_cuts(arm)));
     if ((double)arm->job->train.steps * learner->episodes > MOST_EPISODES) {
         arm->support = rough_extent(arm->job, learner->support, longest);
         arm->query = rough_extent(arm->job, learner->query, longest);
@@ -118,4 +111,35 @@ ol_status ol_setup_bound_episodes(ol_comm *comm, ol_arm *arm)
     OL_TRY(widen(comm, &arm->support));
     OL_TRY(widen(comm, &arm->query));
     return finish_cuts(comm, arm);
+}
+
+/* The first arm that draws the episodes of arm i; itself, as a rule. */
+static const ol_arm *first_alike(const ol_setup *s, int i)
+{
+    const ol_arm *arm = &s->arms[i], *a = s->arms;
+
+    while (a < arm &&
+           !(a->sampler == arm->sampler && a->job->train.steps == arm->job->train.steps &&
+             a->job->learner.episodes == arm->job->learner.episodes))
+        a++;
+    return a;
+}
+
+ol_status ol_setup_bound_episodes(ol_setup *s)
+{
+    for (int i = 0; i < s->n_arms; i++) {
+        ol_arm *arm = &s->arms[i];
+        const ol_arm *alike = first_alike(s, i);
+        const int tasks = ol_sampler_tasks(arm->sampler);
+
+        OL_TRY(ol_comm_agree(s->comm, OL_ALLOCATE(arm->cuts, tasks, "tasks")));
+        if (alike == arm) {
+            OL_TRY(bound(s->comm, arm));
+            continue;
+        }
+        arm->support = alike->support;
+        arm->query = alike->query;
+        memcpy(arm->cuts, alike->cuts, (size_t)tasks * sizeof *arm->cuts);
+    }
+    return OL_OK;
 }

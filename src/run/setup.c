@@ -342,8 +342,7 @@ static ol_status prepare(ol_setup *s, bool resume)
     s->resident_read = ol_clock_resident_bytes();
     OL_TRY(make_start(s));
     if (s->job->stages & OL_STAGE_TRAIN)
-        for (int i = 0; i < s->n_arms; i++)
-            OL_TRY(ol_setup_bound_episodes(s->comm, &s->arms[i]));
+        OL_TRY(ol_setup_bound_episodes(s));
     OL_TRY(ol_comm_agree(s->comm, first ? make_folders(s) : OL_OK));
     return ol_comm_describe(s->comm, s->job->threads, &s->layout);
 }

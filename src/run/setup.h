@@ -5,9 +5,10 @@
 
 #include "outerloop/run/setup.h"
 
-/* Find the bounds of all episodes of an arm's training, so that memory is taken once: their exact
- * lengths are known from the random streams. Episodes are spread over the ranks. Collective. */
-ol_status ol_setup_bound_episodes(ol_comm *comm, ol_arm *arm);
+/* Find the bounds of all episodes of each arm's training, so that memory is taken once: their exact
+ * lengths are known from the random streams. Every rank looks at its share of the meta-steps, once for
+ * all arms that draw the same. Collective. */
+ol_status ol_setup_bound_episodes(ol_setup *setup);
 
 /* Names of rows: the start's, and what each arm scores. A job that only scores the start in context
  * keeps one arm, itself, for all would score the same. Rank 0 reads the start. Collective. */

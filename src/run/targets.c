@@ -106,7 +106,7 @@ static ol_status give_target(void *payload, int task, int seed, ol_eval_target *
     OL_TRY(list_options(t));
     *out = (ol_eval_target){
         .name = t->name,
-        .metric = ol_target_is_classification(t->target) ? OL_MACRO_F1 : OL_ACCURACY,
+        .metric = ol_target_metric(t->target),
         .rows = ol_target_rows(t->target),
         .options_per_row = t->options_per_row,
         .options = t->options,

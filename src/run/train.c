@@ -9,6 +9,7 @@
 #include "outerloop/base/clock.h"           /* ol_clock_seconds */
 #include "outerloop/base/digest.h"          /* ol_digest */
 #include "outerloop/base/log.h"             /* ol_log_warn */
+#include "outerloop/base/size.h"            /* OL_ALLOCATE */
 #include "outerloop/collective/meta_step.h" /* ol_meta_stepper */
 #include "outerloop/collective/phases.h"    /* ol_phases_gather */
 #include "outerloop/run/progress.h"         /* ol_progress */
@@ -45,13 +46,13 @@ static bool is_first(const trainer *t)
 static ol_status predict_costs(trainer *t, int64_t step)
 {
     const int N = t->arm->job->learner.episodes;
+    OL_AUTO_FREE ol_episode_cost *costs = NULL;
 
-    for (int n = 0; n < N; n++) {
-        ol_episode_cost cost;
-
-        OL_TRY(ol_sampler_cost(t->arm->sampler, (uint32_t)step, N, n, &cost));
-        t->costs[n] = ol_learner_flop(t->arm->model, &t->learner, &cost.support, &cost.query);
-    }
+    OL_TRY(OL_ALLOCATE(costs, N, "episodes"));
+    OL_TRY(ol_sampler_costs(t->arm->sampler, (uint32_t)step, N, costs));
+    for (int n = 0; n < N; n++)
+        t->costs[n] =
+            ol_learner_flop(t->arm->model, &t->learner, &costs[n].support, &costs[n].query);
     return OL_OK;
 }
 

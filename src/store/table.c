@@ -263,12 +263,10 @@ static ol_status begin(ol_tables *t, const ol_run_record *record, const int64_t 
 /* Lines of a text as so many log messages. */
 static void log_lines(const ol_text *text)
 {
-    for (const char *at = text->data; at && *at;) {
-        const size_t n = strcspn(at, "\n");
+    size_t n;
 
-        ol_log_warn("%.*s", (int)n, at);
-        at += n + (at[n] == '\n');
-    }
+    for (const char *at = text->data, *line; (line = ol_text_line(&at, &n));)
+        ol_log_warn("%.*s", (int)n, line);
 }
 
 ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, int n,

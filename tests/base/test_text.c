@@ -211,6 +211,24 @@ static ol_status outer(int value)
     return OL_OK;
 }
 
+static void test_lines(void **state)
+{
+    const char *at = "one\n\nlast", *none = NULL, *ended = "\n";
+    size_t n = 9;
+
+    (void)state;
+    assert_memory_equal(ol_text_line(&at, &n), "one", 3);
+    assert_int_equal(n, 3);
+    assert_non_null(ol_text_line(&at, &n));
+    assert_int_equal(n, 0);
+    assert_memory_equal(ol_text_line(&at, &n), "last", 4);
+    assert_int_equal(n, 4);
+    assert_null(ol_text_line(&at, &n));
+    assert_null(ol_text_line(&none, &n));
+    assert_non_null(ol_text_line(&ended, &n));
+    assert_null(ol_text_line(&ended, &n)); /* an end of line begins no other */
+}
+
 static void test_status(void **state)
 {
     char endless[6000];
@@ -233,7 +251,7 @@ int main(void)
         cmocka_unit_test(test_distance),     cmocka_unit_test(test_nearest),
         cmocka_unit_test(test_digest),       cmocka_unit_test(test_duration),
         cmocka_unit_test(test_status),       cmocka_unit_test(test_columns),
-        cmocka_unit_test(test_wrap),
+        cmocka_unit_test(test_wrap),         cmocka_unit_test(test_lines),
     };
 
     return cmocka_run_group_tests_name("text and status", tests, NULL, NULL);

@@ -8,25 +8,16 @@ import re
 import random
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
 import h5py
 import numpy
+
+from cases import check, main
 
 PROGRAM = sys.argv[1]
 SMALL = ("--layers", "2", "--width", "32", "--heads", "2", "--vocab", "100", "--seq", "16",
          "--batch", "2", "--labels", "2", "--reps", "2")
 PAIRS = ("best_s", "gflops", "sgemm_share", "peak_rss_mib")
-
-
-class Failed(Exception):
-    """A check that did not hold."""
-
-
-def check(holds, text):
-    if not holds:
-        raise Failed(text)
 
 
 def bench(*words):
@@ -129,30 +120,28 @@ def write_prompts(path, shared):
     return "--prompts", str(path)
 
 
-def test_prompts_of_files():
-    with tempfile.TemporaryDirectory() as folder:
-        a, b = (write_prompts(Path(folder, name), shared) for name, shared in (("a", True), ("b", False)))
-        both = result(*a, *b)
-        # The first of two options of rows 0 and 1 of both, of 33 + 2 p tokens each, p the prompt
-        check(both["tokens"] == 4 * 32 + 2 * 2 * (0 + 2), f"{both}")
-        check(result(*a)["tokens"] == 4 * 32 + 2 * (0 + 2 + 4 + 6), "not the first of each row")
-        check(both["gradient"] != result(*a)["gradient"], "the second file was not read")
-        few = bench(*a, "--batch", "3")
-        check(few.returncode == 2 and "has 5 rows" in few.stderr, f"{few.returncode}: {few.stderr}")
+def test_prompts_of_files(folder):
+    a, b = (write_prompts(folder / name, shared) for name, shared in (("a", True), ("b", False)))
+    both = result(*a, *b)
+    # The first of two options of rows 0 and 1 of both, of 33 + 2 p tokens each, p the prompt
+    check(both["tokens"] == 4 * 32 + 2 * 2 * (0 + 2), f"{both}")
+    check(result(*a)["tokens"] == 4 * 32 + 2 * (0 + 2 + 4 + 6), "not the first of each row")
+    check(both["gradient"] != result(*a)["gradient"], "the second file was not read")
+    few = bench(*a, "--batch", "3")
+    check(few.returncode == 2 and "has 5 rows" in few.stderr, f"{few.returncode}: {few.stderr}")
 
 
-def test_scoring_together_and_apart():
-    with tempfile.TemporaryDirectory() as folder:
-        words = write_prompts(Path(folder, "a"), True)
-        for precision, tolerance in (("f32", 1e-5), ("f64", 1e-12)):
-            done = bench("--scoring", *words, "--precision", precision)
-            check(done.returncode == 0, f"exit {done.returncode}: {done.stderr}")
-            found = dict(pair.split("=") for pair in done.stdout.splitlines()[-1].split())
-            check(found["prompts"] == "10" and found["tokens"] == str(10 * 32 + 2 * 45), f"{found}")
-            check(float(found["difference"]) < tolerance, f"losses differ: {found}")
-            check(float(found["best_s"]) > 0 and float(found["apart_s"]) > 0, f"{found}")
-        done = bench("--scoring")
-        check(done.returncode == 2 and "--prompts" in done.stderr, f"{done.returncode}: {done.stderr}")
+def test_scoring_together_and_apart(folder):
+    words = write_prompts(folder / "a", True)
+    for precision, tolerance in (("f32", 1e-5), ("f64", 1e-12)):
+        done = bench("--scoring", *words, "--precision", precision)
+        check(done.returncode == 0, f"exit {done.returncode}: {done.stderr}")
+        found = dict(pair.split("=") for pair in done.stdout.splitlines()[-1].split())
+        check(found["prompts"] == "10" and found["tokens"] == str(10 * 32 + 2 * 45), f"{found}")
+        check(float(found["difference"]) < tolerance, f"losses differ: {found}")
+        check(float(found["best_s"]) > 0 and float(found["apart_s"]) > 0, f"{found}")
+    done = bench("--scoring")
+    check(done.returncode == 2 and "--prompts" in done.stderr, f"{done.returncode}: {done.stderr}")
 
 
 def test_order_matters():
@@ -172,20 +161,4 @@ def test_impossible_shapes():
         check("best_s=" not in done.stdout, f"{words}: it ran")
 
 
-def main():
-    tests = [item for name, item in globals().items() if name.startswith("test_")]
-    failed = 0
-    print(f"1..{len(tests)}")
-    for number, test in enumerate(tests, 1):
-        try:
-            test()
-            print(f"ok {number} - {test.__name__}", flush=True)
-        except (Failed, subprocess.TimeoutExpired) as failure:
-            failed += 1
-            for line in str(failure).splitlines():
-                print("#", line)
-            print(f"not ok {number} - {test.__name__}", flush=True)
-    return 1 if failed else 0
-
-
-sys.exit(main())
+sys.exit(main([item for name, item in list(globals().items()) if name.startswith("test_")]))

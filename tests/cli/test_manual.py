@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cases import Skipped, main
+
 PROGRAM, PAGES = sys.argv[1], Path(sys.argv[2])
 
 
@@ -87,7 +89,7 @@ def test_job():
 
 def test_groff():
     if not shutil.which("groff"):
-        return "SKIP no groff here"
+        raise Skipped("no groff here")
     for path in sorted(PAGES.glob("outerloop*.[15]")):
         done = subprocess.run(["groff", "-man", "-Tutf8", "-wall", path], capture_output=True,
                               text=True, timeout=60)
@@ -96,16 +98,4 @@ def test_groff():
     return None
 
 
-FAILED = 0
-TESTS = [test_program, test_commands, test_job, test_groff]
-print(f"1..{len(TESTS)}")
-for number, test in enumerate(TESTS, 1):
-    why = test()
-    if why and not why.startswith("SKIP"):
-        FAILED = 1
-        print("not ok", number, "-", test.__name__)
-        for line in why.splitlines():
-            print("#", line)
-    else:
-        print("ok", number, "-", test.__name__, f"# {why}" if why else "")
-sys.exit(FAILED)
+sys.exit(main([test_program, test_commands, test_job, test_groff]))

@@ -193,11 +193,11 @@ def test_start_from_import(place):
     check(losses(file, place) == losses(folder, place), "the file scores otherwise than its folder")
     cfg, start = job(place), ["model.init=checkpoint", f"model.path={file}"]
     run(2, cfg, out, sets=start)
-    said = run(1, cfg, place.path / "no", sets=[*start, "model.width=32"], code=2).stderr
+    said = run(0, cfg, place.path / "no", sets=[*start, "model.width=32"], code=2).stderr
     check("width 16 and not 32" in said, said)
     torn = make(place, "llama")
     (torn / "model.safetensors").unlink()
-    said = run(1, cfg, place.path / "no", sets=["model.init=import", f"model.path={torn}", "data.root=nowhere"], code=2).stderr
+    said = run(0, cfg, place.path / "no", sets=["model.init=import", f"model.path={torn}", "data.root=nowhere"], code=2).stderr
     check("llama-F32/model.safetensors: cannot open" in said, f"data are read before the model's files are looked at: {said}")
     command("export", out, "--out", exported)
     for name in (*TOKENIZER_TEXTS, "generation_config.json"):
@@ -240,7 +240,7 @@ def test_adapters(place):
         base, out = make(place, family), place.path / f"run-{family}"
         start = ["model.init=import", f"model.path={base}"]
         cfg = job(place)
-        run(1, cfg, out, sets=[*start, *sets, 'stages=["train", "eval"]'])
+        run(0, cfg, out, sets=[*start, *sets, 'stages=["train", "eval"]'])
         adapter = place.path / f"adapter-{family}"
         command("export", out, "--out", adapter)
         settings = json.loads((adapter / "adapter_config.json").read_text())
@@ -269,13 +269,13 @@ def test_adapters(place):
         # the same adapter as the start of another run: step 0 of it is the end of the first
         again = place.path / f"again-{family}"
         begin = [*start, "model.trained=lora", f"model.lora.path={adapter}"]
-        run(1, cfg, again, sets=[*begin, "train.steps=1", "learner.outer.lr=0", "learner.outer.weight_decay=0", 'stages=["train"]'])
+        run(0, cfg, again, sets=[*begin, "train.steps=1", "learner.outer.lr=0", "learner.outer.weight_decay=0", 'stages=["train"]'])
         command("export", again, "--out", place.path / f"back-{family}")
         check(read_tensors(place.path / f"back-{family}") == low, f"{family}: the adapter did not begin where it was")
         check(json.loads((place.path / f"back-{family}" / "adapter_config.json").read_text()) == settings, "other settings")
     for key, value, word in (("rank", "4", "r = 3"), ("alpha", "6", "lora_alpha = 5"), ("rslora", "true", "use_rslora = false"),
                              ("targets", "[q_proj]", "target_modules = q_proj, down_proj")):
-        said = run(1, cfg, place.path / "no", code=2, sets=[
+        said = run(0, cfg, place.path / "no", code=2, sets=[
             "model.init=import", f"model.path={place.path}/llama-F32", "model.trained=lora",
             f"model.lora.path={place.path}/adapter-llama", f"model.lora.{key}={value}"]).stderr
         check(word in said and f"model.lora.{key}" in said, said)

@@ -13,7 +13,7 @@ from pathlib import Path
 import h5py
 import numpy
 
-from test_score import Skipped, main
+from cases import Skipped, main
 
 PROGRAM, MODEL = sys.argv[1:]
 TEXTS = json.loads(Path(__file__).with_name("smollm2.json").read_text(encoding="utf-8"))

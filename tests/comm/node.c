@@ -6,7 +6,7 @@
  * usage: node RANKS NODES          all that must hold anywhere
  *        node full FOLDER          blocks of 64 MiB are refused, naming the folder or "-"
  *        node killed               all ranks die while they have a block
- *        node late SECONDS         a rank comes two seconds late to MPI's opening of a block, where ranks
+ *        node late SECONDS         a rank comes a second late to MPI's opening of a block, where ranks
  *                                  are waited for so long
  *
  * Built with -DLYING_STATVFS, every folder seems to have room, so that only the kernel can refuse.
@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include <mpi.h>
 
+#include "check.h"
 #include "outerloop/comm/comm.h"
 #include "outerloop/comm/node.h"
 
@@ -29,15 +30,6 @@ enum { MIB = 1 << 20, BIG = 64 * MIB };
 
 static ol_comm *comm;
 static int nodes;
-
-#define CHECK(cond)                                                                                \
-    do {                                                                                           \
-        if (!(cond)) {                                                                             \
-            fprintf(stderr, "rank %d of %d: %s:%d: %s does not hold (%s)\n", ol_comm_rank(comm),   \
-                    ol_comm_size(comm), __FILE__, __LINE__, #cond, ol_status_message());           \
-            ol_comm_abort(comm, 1);                                                                \
-        }                                                                                          \
-    } while (0)
 
 #ifdef LYING_STATVFS
 int statvfs(const char *restrict path, struct statvfs *restrict fs)
@@ -342,7 +334,7 @@ static void wait_for_the_late(double seconds)
     ol_node_block *block;
 
     ol_comm_watch(comm, seconds);
-    late = 2;
+    late = 1;
     CHECK(ol_node_block_create(comm, "frozen weights", MIB, &block) == OL_OK);
     ol_node_block_destroy(block);
 }

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/statvfs.h>
 
+#include "check.h"
 #include "outerloop/base/digest.h"
 #include "outerloop/base/rng.h"
 #include "outerloop/comm/comm.h"
@@ -33,15 +34,6 @@ int statvfs(const char *restrict path, struct statvfs *restrict fs)
 #else
 static const bool room = true;
 #endif
-
-#define CHECK(cond)                                                                                \
-    do {                                                                                           \
-        if (!(cond)) {                                                                             \
-            fprintf(stderr, "rank %d of %d: %s:%d: %s does not hold (%s)\n", ol_comm_rank(comm),   \
-                    ol_comm_size(comm), __FILE__, __LINE__, #cond, ol_status_message());           \
-            ol_comm_abort(comm, 1);                                                                \
-        }                                                                                          \
-    } while (0)
 
 static void say(const char *what, const char *value)
 {

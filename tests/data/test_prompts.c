@@ -99,9 +99,9 @@ static void compare_rows(const ol_archive *file, const ol_target *target)
     assert_int_equal(ol_archive_read(file, "options_per_row", (size_t)rows, options), OL_OK);
     for (int row = 0; row < rows; row++)
         assert_int_equal(options[row], ol_target_options(target, row));
-    assert_int_equal(get_i64(file, "is_classification"), ol_target_is_classification(target));
+    assert_int_equal(get_i64(file, "is_classification"), ol_target_metric(target) == OL_MACRO_F1);
     assert_int_equal(ol_archive_get_text(file, "/", "metric", &metric), OL_OK);
-    assert_string_equal(metric, ol_target_metric(target));
+    assert_string_equal(metric, ol_metric_name(ol_target_metric(target)));
     free(options);
     free(metric);
 }

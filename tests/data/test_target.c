@@ -118,8 +118,7 @@ static void options(void **state)
     assert_int_equal(ol_target_gold(target, 0), 1);
     assert_string_equal(ol_target_option(target, 1, 1), "w");
     assert_int_equal(ol_target_gold(target, 1), 0);
-    assert_false(ol_target_is_classification(target));
-    assert_string_equal(ol_target_metric(target), "accuracy");
+    assert_int_equal(ol_target_metric(target), OL_ACCURACY);
     ol_target_destroy(target);
 }
 

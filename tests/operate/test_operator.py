@@ -62,7 +62,7 @@ def test_memory(place):
 def test_memory_with_bfloat16(place):
     """Operands as bfloat16, of the head too, and code for more shapes than are kept of them."""
     wide = ("model.width=384", "model.layers=2", "model.heads=4", "model.vocab=4000", "model.trained=lora")
-    short = ("train.steps=8", "learner.outer.warmup=0", "stages=[train]", "learner.support=8", "learner.query=8")
+    short = ("train.steps=4", "learner.outer.warmup=0", "stages=[train]", "learner.support=8", "learner.query=8")
     if not compare_memory(place, place.job(), "narrow", "precision=auto", *wide, *short,
                           needs="products of matrices in bf16"):
         print("# no bfloat16 here")

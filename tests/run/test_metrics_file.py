@@ -198,7 +198,7 @@ def test_overlap_is_found_and_recorded(place):
         for row in rows:
             file.write(json.dumps(row | {"task": "odd"}) + "\n")
     out = place.path / "out"
-    run(2, place.job(), out, sets=["train.steps=5", "eval.adapt_steps=[1]"])
+    run(0, place.job(), out, sets=["train.steps=5", "eval.adapt_steps=[1]"])
     # The two target tasks ask the same of the same words.
     check(column(out, "data/overlap/train_task") == ["odd", "odd"], "training task")
     check(column(out, "data/overlap/test_task") == ["third", "later"], "test task")
@@ -240,7 +240,7 @@ def test_pmi(place):
     """A column of its own, from stored losses that are differences; in context stays as it was."""
     job, out, without = place.job(), place.path / "out", place.path / "without"
     sets = ["train.steps=6", "learner.outer.warmup=0"]
-    said = run(2, job, out, sets=[*sets, "eval.pmi=true"]).stdout
+    said = run(0, job, out, sets=[*sets, "eval.pmi=true"]).stdout
     check("in context               PMI            1 step" in said, said)
     run(0, job, without, sets=sets)
     stages = column(out, "eval/score/stage")
@@ -282,7 +282,7 @@ def test_rows_that_cannot_be_scored(place):
 
 def test_job_as_resolved_runs_again(place):
     out, again = place.path / "out", place.path / "again"
-    run(2, place.job(more=ARMS), out, sets=["train.steps=6", "learner.outer.warmup=2", "eval.rows=4"])
+    run(0, place.job(more=ARMS), out, sets=["train.steps=6", "learner.outer.warmup=2", "eval.rows=4"])
     run(0, out / "first" / "job.cfg", again)
     check(column(again, "train/step/digest") == column(out / "first", "train/step/digest"),
           "an arm's job.cfg alone is another run")
@@ -310,7 +310,7 @@ def test_stages_alone(place):
     short = ("train.steps=5", "learner.outer.warmup=0")
     run(0, job, out, sets=['stages=["train"]', *short])
     check(len(column(out, "eval/score/score")) == 0, "scored without being asked")
-    said = run(2, job, out, "--resume", sets=['stages=["eval"]', *short]).stdout
+    said = run(0, job, out, "--resume", sets=['stages=["eval"]', *short]).stdout
     check("in context" in said and " steps" not in said, said)
     both = place.path / "both"
     run(0, job, both, sets=['stages=["train", "eval"]', *short])

@@ -115,7 +115,7 @@ def test_output_that_cannot_be_written(place):
 
 def test_output_with_a_run(place):
     job, out = place.job(), place.path / "out"
-    run(2, job, out, sets=SHORT)
+    run(0, job, out, sets=SHORT)
     refused(place, "--resume", "output", job=job, sets=SHORT)
     for key, value in (("seed", "9"), ("model.width", "32"), ("data.shots", "1"),
                        ("learner.inner.lr", "0.5")):
@@ -132,7 +132,7 @@ def test_output_with_a_run(place):
 
 def test_arm_of_another_job(place):
     job, out = place.job(more=ARMS), place.path / "out"
-    run(2, place.job("other"), out / "reptile", sets=[*SHORT, "seed=77"])
+    run(0, place.job("other"), out / "reptile", sets=[*SHORT, "seed=77"])
     refused(place, "reptile", job=job)
     refused(place, "seed", job=job, arguments=["--resume"])
 
@@ -145,8 +145,8 @@ def test_checkpoint_of_another_model(place):
     refused(place, "width 16 and not 32", job=job, output=second, sets=[*sets, "model.width=32"])
     refused(place, "none.h5", job=job, output=second,
             sets=[*SHORT, "model.init=checkpoint", f"model.path={first}/none.h5"])
-    run(2, job, second, sets=sets)
-    run(2, job, place.path / "third",
+    run(0, job, second, sets=sets)
+    run(0, job, place.path / "third",
         sets=[*SHORT, "model.init=checkpoint", f"model.path={first}"])
     check(column(second, "train/step/digest") == column(place.path / "third", "train/step/digest"),
           "the file and its run folder are not the same start")
@@ -195,7 +195,7 @@ def test_gradients_that_are_doubtful(place):
                sets=(*sets, f"{doubt}=0.0", "learner.inner.moments=separate",
                      "learner.inner.lr=0.05")).stderr
     check(said.count(doubt) == 1, said)
-    check(doubt not in run(2, job, place.path / "usual", sets=sets).stderr, "a false alarm")
+    check(doubt not in run(0, job, place.path / "usual", sets=sets).stderr, "a false alarm")
 
 
 def test_idle_ranks(place):

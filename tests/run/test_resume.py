@@ -24,10 +24,8 @@ SMALL = ("learner.outer.warmup=0", "eval.rows=4", "eval.adapt_steps=[1]")
 
 
 def test_ranks_do_not_change_bits(place):
-    job, sets = place.job(more=ARMS), ("train.steps=5", *SMALL)
-    out = {n: place.path / f"r{n}" for n in (0, 3, 4)}
-    for n in out:
-        run(n, job, out[n], sets=sets)
+    sets = ("train.steps=5", *SMALL)
+    out = {n: place.undisturbed(*sets, more=ARMS, ranks=n) for n in (0, 3, 4)}
     for arm in ARM_NAMES:
         check(len(digests(out[0] / arm)) >= 5, f"{arm}: too few meta-steps")
         for n in (3, 4):
@@ -142,7 +140,7 @@ def test_altered_byte(place):
 def test_checkpoints_that_cannot_be_written(place):
     """A limit on the size of files: below a checkpoint's and above all others."""
     job, out = place.job(), place.path / "broken"
-    sets = ("train.steps=24", "train.checkpoint_every=10", "model.width=96", 'stages=["train"]')
+    sets = ("train.steps=6", "train.checkpoint_every=2", "model.width=96", 'stages=["train"]')
 
     def limit():
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -153,10 +151,10 @@ def test_checkpoints_that_cannot_be_written(place):
     check(done.returncode == 1, f"exit code {done.returncode}, not 1:\n{done.stderr}")
     check(done.stderr.count("warning: no checkpoint at meta-step") == 1, done.stderr)
     check(done.stderr.count("outerloop: ") == 1, done.stderr)
-    check(len(digests(out)) == 24, "training did not go on")
+    check(len(digests(out)) == 6, "training did not go on")
     check(not list((out / "checkpoints").glob("step-*")), "something is there")
     run(2, job, out, "--resume", sets=sets)
-    check_whole(out, place.undisturbed(*sets), 24)
+    check_whole(out, place.undisturbed(*sets), 6)
 
 
 def test_lost_metrics_are_made_again(place):
@@ -173,11 +171,12 @@ def test_lost_metrics_are_made_again(place):
 
 
 def test_finished_run_prints_its_table_again(place):
-    job, out, sets = place.job(more=THREE_ARMS), place.path / "out", ("train.steps=6", *SMALL)
-    table = run(2, job, out, sets=sets).stdout
+    sets = ("train.steps=5", *SMALL)
+    finished, out = place.undisturbed(*sets, more=ARMS, ranks=3), place.path / "out"
+    shutil.copytree(finished, out)
     before = {path: path.read_bytes() for path in out.glob("*/checkpoints/*")}
-    again = run(3, job, out, "--resume", sets=sets).stdout
-    check("mean" in table and again == table, f"{table}\nbecame\n{again}")
+    table = run(2, place.job(more=ARMS), out, "--resume", sets=sets).stdout
+    check("mean" in table and table.strip("\n") in (finished / "log.txt").read_text(), f"not what was said first:\n{table}")
     check({path: path.read_bytes() for path in out.glob("*/checkpoints/*")} == before,
           "checkpoints changed")
     check(len(column(out / "maml", "eval/score/score")) == 8, "scores are there twice")

@@ -22,6 +22,18 @@ def ranks_of(process, ranks):
     return children(process, "outerloop")
 
 
+def computed(pid):
+    """Seconds of processors that a process has taken."""
+    times = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13]
+    return sum(map(int, times)) / os.sysconf("SC_CLK_TCK")
+
+
+def let_compute(pids, process, seconds=0.15):
+    """Until each of these has computed that much longer: it is in the middle of what it has begun."""
+    before = [computed(pid) for pid in pids]
+    wait_for(lambda: all(computed(pid) > b + seconds for pid, b in zip(pids, before)), process)
+
+
 def catches(pid, number):
     for line in open(f"/proc/{pid}/status"):
         if line.startswith("SigCgt:"):
@@ -55,8 +67,9 @@ def test_one_step_of_adaptation_is_the_most_that_a_signal_waits(place):
     job, out = place.job(), place.path / "out"
     sets = ("train.steps=2", "learner.outer.warmup=0")
     process = start(2, job, out, sets=(*sets, "eval.adapt_steps=[1, 100000]"))
+    pids = ranks_of(process, 2)
     wait_for(lambda: (out / "untrained" / "metrics.h5").exists(), process)
-    time.sleep(0.5)  # wherever it is then, its end is minutes away
+    let_compute(pids, process)  # wherever it is then, its end is minutes away
     process.send_signal(signal.SIGUSR1)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
@@ -118,7 +131,7 @@ def test_output_folders_in_one_another(place):
     process.kill()
     process.communicate()
     run(0, plain, out / "tune" / "x", sets=short)
-    run(2, arms, out, "--resume", sets=(*TRAIN, f"train.steps={len(journal_lines(out / 'a')) + 5}"))
+    run(0, arms, out, "--resume", sets=(*TRAIN, f"train.steps={len(journal_lines(out / 'a')) + 5}"))
 
 
 def test_the_folder_of_a_run_that_is_gone(place):
@@ -137,7 +150,7 @@ def test_the_folder_of_a_run_that_is_gone(place):
     check("pid 77 on elsewhere since then" in said and f"remove {file}" in said, said)
     check(file.exists(), "it was taken")
     ENV.update(SLURM_JOB_ID="9", SLURM_RESTART_COUNT="1")  # that job, requeued
-    run(2, job, out, "--resume", sets=sets)
+    run(0, job, out, "--resume", sets=sets)
     for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
         del ENV[name]
     run(0, job, out, "--resume", sets=(*sets, "model.width=32"), code=2)
@@ -173,20 +186,21 @@ def test_a_damaged_job_file(place):
 def test_a_rank_that_is_stopped_for_ever(place):
     """The others say for whom they wait and where it is, and end the run; what is saved is whole. A
     signal that is pending changes nothing."""
-    job, out = place.job(), place.path / "out"
-    for number in (None, signal.SIGUSR1):
-        process = start(3, job, out, "--resume", sets=(*TRAIN, FOREVER, "train.stall_minutes=0.1"))
+    job, runs = place.job(), []
+    for out, number in ((place.path / "out", None), (place.path / "told", signal.SIGUSR1)):  # they wait together
+        process = start(3, job, out, sets=(*TRAIN, FOREVER, "train.stall_minutes=0.1"))
+        runs.append((out, process))
         pids = ranks_of(process, 3)
-        had = len(journal_lines(out))
-        wait_for(lambda: len(journal_lines(out)) > had + 20, process)
+        wait_for(lambda: len(journal_lines(out)) > 20, process)
         os.kill(pids[1], signal.SIGSTOP)
         if number:
             process.send_signal(number)
+    for out, process in runs:
         said, _ = process.communicate(timeout=60)
         check(process.returncode == 1, f"exit code {process.returncode}, not 1:\n{said}")
         check(f"for rank 1 on {os.uname().nodename}, which does not answer" in said, said)
         check(said.count("outerloop: ") == 1, said)
-    go_on(place, out, 2, TRAIN)
+        go_on(place, out, 2, TRAIN)
 
 
 def slow_test_ranks_that_only_take_long_are_waited_for(place):
@@ -209,7 +223,7 @@ def test_one_rank_alone_is_told_to_stop(place):
     process = start(2, job, out, sets=("train.steps=2", "learner.outer.warmup=0", "eval.adapt_steps=[100000]"))
     pids = ranks_of(process, 2)
     wait_for(lambda: (out / "untrained" / "metrics.h5").exists(), process)
-    time.sleep(0.5)
+    let_compute(pids, process)
     os.kill(pids[1], signal.SIGUSR1)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
@@ -268,7 +282,7 @@ def test_checkpoints_that_are_not_this_runs(place):
     said = run(2, job, out, "--resume", sets=sets, code=1).stderr
     check("move this folder elsewhere, and --resume begins anew" in said, said)
     (out / "checkpoints").rename(place.path / "elsewhere")
-    run(2, job, out, "--resume", sets=sets)
+    run(0, job, out, "--resume", sets=sets)
     check(digests(out) == digests(unbroken), "the digests of θ differ")
 
 

@@ -83,38 +83,31 @@ def test_choice(place):
     check(set(column(seed / "maml", "eval/score/task")) == {"third", "later"}, "targets")
 
 
-def test_ranks_and_seeds(place):
-    one, two = place.path / "1", whole(place)
-    run(0, place.job(more=GRID), one, sets=(*SHORT, "train_seeds=[4, 7]"))
-    check((one / "tune/choice.txt").read_text() == (two / "tune/choice.txt").read_text(), "choices differ")
-    for seed in ("seed-4", "seed-7"):
-        check(scores(one / seed) == scores(two / seed), f"{seed}: scores differ")
-    with h5py.File(one / "tune/trained/maml.1/metrics.h5") as file:
-        check(file.attrs["seed"] == 4, "tuning is of the first seed")
-
-
-def test_stop_and_resume(place):
-    job = place.job(more=GRID)
-    sets = ("train.steps=6", *SHORT[1:])
-    process = start_held(job, place.path / "broken", sets=sets)
-    read_to(process, "\nmaml.2  3/6 ")
+def test_ranks_seeds_stop_and_resume(place):
+    """One process that is stopped while it tunes, and goes on, ends where two ranks do that nothing stops."""
+    job, sets, broken = place.job(more=GRID), (*SHORT, "train_seeds=[4, 7]"), place.path / "broken"
+    process = start_held(job, broken, sets=sets)
+    read_to(process, "\nmaml.2  1/3 ")
     process.send_signal(signal.SIGTERM)
     said, _ = process.communicate(timeout=60)
     check(process.returncode == 85, f"exit code {process.returncode}, not 85:\n{said}")
-    check(not (place.path / "broken/maml/checkpoints").exists(), "trained before it was tuned")
-    refused = run(0, job, place.path / "broken", sets=sets, code=2).stderr
+    check(not (broken / "seed-4/maml/checkpoints").exists(), "trained before it was tuned")
+    refused = run(0, job, broken, sets=sets, code=2).stderr
     check("--resume" in refused, refused)
-    run(0, job, place.path / "broken", "--resume", sets=sets)
-    said = run(0, job, place.path / "whole", sets=sets).stdout
-    check((place.path / "whole/tune/choice.txt").read_text() in said, said)
-    check((place.path / "broken/tune/choice.txt").read_text() ==
-          (place.path / "whole/tune/choice.txt").read_text(), "choices differ")
-    check(scores(place.path / "broken") == scores(place.path / "whole"), "scores differ")
+    said = run(0, job, broken, "--resume", sets=sets).stdout
+    choice = (broken / "tune/choice.txt").read_text()
+    check(choice in said, said)
+    check(choice == (whole(place) / "tune/choice.txt").read_text(), "choices differ")
+    for seed in ("seed-4", "seed-7"):
+        check(scores(broken / seed) == scores(whole(place) / seed), f"{seed}: scores differ")
+    with h5py.File(broken / "tune/trained/maml.1/metrics.h5") as file:
+        check(file.attrs["seed"] == 4, "tuning is of the first seed")
 
-    before = (place.path / "whole/tune/trained/maml.1/log.txt").stat().st_mtime_ns
-    said = run(0, job, place.path / "whole", "--resume", sets=sets).stderr
+    log = broken / "tune/trained/maml.1/log.txt"
+    before = log.stat().st_mtime_ns
+    said = run(0, job, broken, "--resume", sets=sets).stderr
     check("tuned before" in said, said)
-    check((place.path / "whole/tune/trained/maml.1/log.txt").stat().st_mtime_ns == before, "tuned again")
+    check(log.stat().st_mtime_ns == before, "tuned again")
 
 
 def test_refusals(place):
@@ -151,4 +144,4 @@ def test_holdout_reads_no_target(place):
     check("data.holdout" in said, said)
 
 
-main([test_choice, test_ranks_and_seeds, test_stop_and_resume, test_refusals, test_holdout_reads_no_target])
+main([test_choice, test_ranks_seeds_stop_and_resume, test_refusals, test_holdout_reads_no_target])

@@ -38,6 +38,17 @@ void ol_text_plain(char *text, size_t n);
  *  end in: of one character, 0 without. */
 size_t ol_text_space(const char *bytes, size_t n, bool end);
 
+/**
+ * The lines of a text that ends in a NUL, one a call:
+ *
+ *     for (const char *at = text, *line; (line = ol_text_line(&at, &n));)
+ *
+ * @param at  where the next line begins; may be NULL, which has none
+ * @param n   bytes of the line, its end left out
+ * @return the line, borrowed; NULL behind the last
+ */
+const char *ol_text_line(const char **at, size_t *n);
+
 /** Columns that a text takes. */
 int ol_text_columns(const char *text);
 

@@ -95,9 +95,9 @@ typedef struct ol_episode_cost {
     ol_cut cut; /**< what max_tokens takes of prompts */
 } ol_episode_cost;
 
-/** Exact lengths of an episode, from the rows alone; no tokens are copied. Errors: OL_ENOMEM. */
-ol_status ol_sampler_cost(const ol_sampler *sampler, uint32_t step, int N, int n,
-                          ol_episode_cost *out);
+/** Exact lengths of all N episodes of a meta-step, from the rows alone; no tokens are copied.
+ *  @param out  [N]. Errors: OL_ENOMEM. Cost: the random numbers, those of the tasks once a round. */
+ol_status ol_sampler_costs(const ol_sampler *sampler, uint32_t step, int N, ol_episode_cost *out);
 
 /** Training tasks. */
 int ol_sampler_tasks(const ol_sampler *sampler);
@@ -109,7 +109,7 @@ const char *ol_sampler_task(const ol_sampler *sampler, int task);
 int ol_sampler_task_rows(const ol_sampler *sampler, int task);
 
 /** What max_tokens_per_example takes from the kept rows of task i; prompts are counted by
- *  ol_sampler_cost, as they are drawn. Borrowed. */
+ *  ol_sampler_costs, as they are drawn. Borrowed. */
 const ol_cut *ol_sampler_cut(const ol_sampler *sampler, int task);
 
 /** Line of a kept row in its file, from 1. */

@@ -84,11 +84,14 @@ const char *ol_target_option(const ol_target *target, int row, int option);
 /** Index of the right option of a test row. */
 int ol_target_gold(const ol_target *target, int row);
 
-/** Scored by macro-F1 when true, by accuracy else. */
-bool ol_target_is_classification(const ol_target *target);
+/** How the predictions of a target are scored. */
+typedef enum ol_metric { OL_ACCURACY, OL_MACRO_F1 } ol_metric;
 
-/** "macro_f1" or "accuracy". */
-const char *ol_target_metric(const ol_target *target);
+/** Name of a metric as files write it: "accuracy", "macro_f1". Static text. */
+const char *ol_metric_name(ol_metric metric);
+
+/** Macro-F1 for classification, accuracy else. */
+ol_metric ol_target_metric(const ol_target *target);
 
 /** Append the prompts of a test row, one per option. Not const: tokenizing uses scratch memory.
  *  Errors: OL_EDATA naming file and line of a row whose scored piece is empty or too long,

@@ -37,11 +37,7 @@
 #include <stddef.h>
 
 #include "outerloop/base/status.h" /* ol_status */
-
-typedef enum ol_metric { OL_ACCURACY, OL_MACRO_F1 } ol_metric;
-
-/** Name of a metric as files write it: "accuracy", "macro_f1". Static text. */
-const char *ol_metric_name(ol_metric metric);
+#include "outerloop/data/target.h" /* ol_metric */
 
 /** What stands in the place of a count of adaptation steps where none were taken. */
 enum {
