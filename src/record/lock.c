@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "outerloop/base/clock.h"    /* ol_clock_utc */
@@ -19,7 +20,7 @@
 
 const char ol_run_lock_name[] = "run.lock";
 
-enum { VALUE = 128, MOST_TEXT = 1 << 17, TRIES = 10 };
+enum { VALUE = 128, MOST_TEXT = 1 << 17, TRIES = 10, PATIENCE = 100 /* naps of 10 ms */ };
 
 /* What the file says; "" for what it does not. */
 typedef struct holder {
@@ -216,6 +217,21 @@ refuse(const char *path, const holder *them, state held, const char *format, ...
                    held == THEIRS ? "" : " and start again");
 }
 
+/* What the file says. Its holder writes that right after locking it, which is waited for. */
+static ol_status read_words(int file, state held, holder *them)
+{
+    const struct timespec nap = {.tv_nsec = 10000000};
+
+    OL_TRY(read_holder(file, them));
+    for (int i = 0; held == THEIRS && !them->pid[0] && i < PATIENCE; i++) {
+        nanosleep(&nap, NULL);
+        holder_finish(them);
+        *them = (holder){0};
+        OL_TRY(read_holder(file, them));
+    }
+    return OL_OK;
+}
+
 /* With the file open: ours, or whose? `again` when it is not the file of that name any more. */
 static ol_status claim(const char *path, int file, bool made, const holder *self, bool *again)
 {
@@ -225,7 +241,7 @@ static ol_status claim(const char *path, int file, bool made, const holder *self
     *again = !still_there(path, file);
     if (*again)
         return OL_OK;
-    OL_TRY(read_holder(file, &them));
+    OL_TRY(read_words(file, held, &them));
     if (held == THEIRS || (!made && !is_stale(&them, self, held)))
         return refuse(path, &them, held, "%.*s: another run is at work here",
                       (int)(strlen(path) - strlen(ol_run_lock_name) - 1), path);
@@ -264,7 +280,7 @@ static ol_status read_claim(const char *path, const holder *self, holder *them, 
     if (lstat(path, &st) != 0 || ol_open_input(path, &file, &st) != OL_OK)
         return OL_OK;
     *held = probe_file(file);
-    const ol_status status = read_holder(file, them);
+    const ol_status status = read_words(file, *held, them);
     close(file);
     if (status == OL_OK && (*held == THEIRS || !is_stale(them, self, *held)))
         return OL_OK;
