@@ -276,6 +276,9 @@ static void test_include(void **state)
     write_file("top.cfg", "@include \"top.cfg\"\n");
     assert_int_equal(read_file("top.cfg", &v, &conf), OL_EUSAGE);
     SAID("include itself");
+    write_file("top.cfg", "size = 3;\n \t@include \t\"/\" size = 4;\n");
+    assert_int_equal(read_file("top.cfg", &v, &conf), OL_EUSAGE);
+    SAID("/top.cfg:2: @include \"FILE\" stands by itself on a line, near: @include");
 }
 
 static void test_missing_file(void **state)
