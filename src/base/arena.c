@@ -38,7 +38,8 @@ ol_status ol_arena_init(ol_arena *arena, const char *name, size_t bytes)
     const size_t align = bytes < HUGE_PAGE ? ALIGN : HUGE_PAGE;
 
     *arena = (ol_arena){.name = name};
-    arena->base = bytes > SIZE_MAX / 2 ? NULL : aligned_alloc(align, size);
+    arena->base =
+        bytes > SIZE_MAX / 2 ? NULL : aligned_alloc(align, (size + align - 1) / align * align);
     OL_CHECK(arena->base, OL_ENOMEM,
              "no memory for the %s: %zu bytes (%.1f GiB) asked for; use a smaller model or batch",
              name, bytes, (double)bytes / (1u << 30));
