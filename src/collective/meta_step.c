@@ -3,7 +3,6 @@
 
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "outerloop/base/clock.h"     /* ol_clock_seconds */
 #include "outerloop/base/phase.h"     /* ol_phase_enter */
@@ -35,8 +34,7 @@ struct ol_meta_stepper {
     ol_exact_sum *sum;          /* owns the vectors of out and mean      */
     ol_contribution out, mean;  /* of an episode; of those of all ranks  */
     ol_shared_state *shared;    /* that the state is in; NULL: own       */
-    ol_outer_share share;       /* of the state, that this rank steps    */
-    double *squares;            /* [OL_OUTER_SQUARES] of own ones        */
+    ol_span *spans;             /* [model->n_params] for outer steps     */
     double *rows;               /* [N, width]                            */
     ol_episode_record *records; /* [N]                                   */
     ol_episode episode;
@@ -49,11 +47,10 @@ static ol_status allocate(ol_meta_stepper *s, ol_extent support, ol_extent query
     OL_TRY(ol_arena_init(&s->scratch, "activations of an episode",
                          ol_learner_bytes(s->model, &s->learner, support, query)));
     OL_TRY(ol_schedule_init(&s->schedule, s->N, ol_comm_size(s->comm)));
-    s->share.spans = calloc((size_t)s->model->n_params + 1, sizeof *s->share.spans);
-    s->squares = calloc(OL_OUTER_SQUARES, sizeof *s->squares);
+    s->spans = calloc((size_t)s->model->n_params + 1, sizeof *s->spans);
     s->rows = calloc((size_t)s->N * (size_t)s->width, sizeof *s->rows);
     s->records = calloc((size_t)s->N, sizeof *s->records);
-    OL_CHECK(s->share.spans && s->squares && s->rows && s->records, OL_ENOMEM,
+    OL_CHECK(s->spans && s->rows && s->records, OL_ENOMEM,
              "no memory for the records of %d episodes", s->N);
     return OL_OK;
 }
@@ -115,8 +112,7 @@ void ol_meta_stepper_destroy(ol_meta_stepper *s)
     ol_arena_finish(&s->scratch);
     ol_batch_finish(&s->episode.support);
     ol_batch_finish(&s->episode.query);
-    free(s->share.spans);
-    free(s->squares);
+    free(s->spans);
     free(s->rows);
     free(s->records);
     free(s);
@@ -212,30 +208,36 @@ static ol_status finish_sum(ol_meta_stepper *s, int kept)
 }
 
 /* All that keep the state have come this far. */
-static ol_status meet(const ol_meta_stepper *s)
+static ol_status meet(const ol_shared_state *shared)
 {
     const ol_phase was = ol_phase_enter(OL_PHASE_WAIT);
-    const ol_status status = s->shared ? ol_shared_state_meet(s->shared) : OL_OK;
+    const ol_status status = ol_shared_state_meet(shared);
 
     ol_phase_leave(was);
     return status;
 }
 
-/* The outer step on this rank's share of the state: on all of it, where the state is its own. */
+/* The outer step on this rank's share of the state; on all of it, where the state is its own. */
 static ol_status step_state(ol_meta_stepper *s, const ol_outer_spec *outer, ol_state *state,
-                            ol_step_report *report)
+                            double *norm)
 {
-    double *squares = s->shared ? ol_shared_state_squares(s->shared) : s->squares;
-    int own = 0;
-    const int ranks = s->shared ? ol_shared_state_ranks(s->shared, &own) : 1;
+    ol_outer_share share = {.spans = s->spans};
+    double *squares;
+    int own, ranks;
 
+    if (!s->shared) {
+        *norm = ol_outer_alone(s->model, &s->learner, outer, s->spans, &s->mean, state);
+        return OL_OK;
+    }
+    squares = ol_shared_state_squares(s->shared);
+    ranks = ol_shared_state_ranks(s->shared, &own);
     ol_outer_squares(s->model, &s->learner, &s->mean, own, ranks, squares);
-    OL_TRY(meet(s));
-    ol_outer_divide(s->model, &s->learner, own, ranks, &s->share);
-    ol_outer_norms(squares, &s->share);
-    s->learner.learner->outer(&s->learner, outer, &s->share, &s->mean, state);
-    report->grad_norm = s->share.norm;
-    return meet(s);
+    OL_TRY(meet(s->shared));
+    ol_outer_divide(s->model, &s->learner, own, ranks, &share);
+    ol_outer_norms(squares, &share);
+    s->learner.learner->outer(&s->learner, outer, &share, &s->mean, state);
+    *norm = share.norm;
+    return meet(s->shared);
 }
 
 /* Records and means by episode number, from the gathered rows. */
@@ -297,7 +299,7 @@ ol_status ol_meta_step(ol_meta_stepper *s, const ol_outer_spec *outer, int64_t s
     comm_seconds += ol_clock_seconds() - begin;
     ol_phase_enter(OL_PHASE_OUTER);
     if (report->dropped < s->N)
-        OL_TRY(step_state(s, outer, state, report));
+        OL_TRY(step_state(s, outer, state, &report->grad_norm));
     ol_phase_leave(OL_PHASE_OTHER);
     report->comm_seconds = comm_seconds;
     return OL_OK;

@@ -5,9 +5,9 @@
  *
  *   (1) c = α a b + β c        with a [m,k], b [k,n], each as it is or turned
  *
- * A BLAS library copies both factors into an order of its own first. That pays where each element is
- * then used often; small matrices, and flat ones (a few rows against a vocabulary), lose more to the
- * copies and the call than to the arithmetic. Here a tile of c is summed in registers, elements of a
+ * A BLAS library copies both factors into an order of its own first. That pays where the left one is too
+ * long to stay near while the panels of b pass, or stands crosswise; small matrices, and flat ones (a few
+ * rows against a vocabulary), lose most to the copies and the call. Here a tile of c is summed in registers, elements of a
  * broadcast against whole vectors of b. Only what does not stand in vectors is copied: a turned b, and
  * the last columns where they fill none.
  *
