@@ -7,13 +7,12 @@ import json
 import os
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "run"))
-from harness import ENV, PROGRAM, check, main, run
+from cases import check
+from harness import ENV, PROGRAM, main, run
 from gguf_files import decode, encode
 
 REFERENCE = os.environ.get("OUTERLOOP_REFERENCE")
@@ -285,7 +284,7 @@ def test_adapters(place):
 
 def test_prefixes_and_buffers(place):
     """GPT-2 with and without "transformer.", with the buffers of old libraries; all others are named."""
-    folder, rng = make(place, "gpt2"), np.random.default_rng(1)
+    folder = make(place, "gpt2")
     whole, before = read_tensors(folder), losses(folder, place)
     old = {name.removeprefix("transformer."): t for name, t in whole.items()}
     old |= {"h.0.attn.bias": ("F32", [1, 1, 4, 4], b"\0" * 64), "h.0.attn.masked_bias": ("F32", [], b"\0" * 4)}

@@ -255,5 +255,5 @@ def test_files_that_lie(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(main([test_reference_losses, test_one_model_in_many_files, test_what_is_missing_or_too_many,
-                   test_prompts_that_cannot_be_scored, test_files_that_lie]))
+    main([test_reference_losses, test_one_model_in_many_files, test_what_is_missing_or_too_many,
+                   test_prompts_that_cannot_be_scored, test_files_that_lie])
