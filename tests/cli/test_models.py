@@ -291,6 +291,13 @@ def test_prefixes_and_buffers(place):
     old |= {"lm_head.weight": whole["transformer.wte.weight"]}
     write_tensors(folder / "model.safetensors", old)
     check(losses(folder, place) == before, "other losses without the prefix")
+    for kind in ("BOOL", "U8"):  # as torch keeps masks
+        write_tensors(folder / "model.safetensors", old | {"h.0.attn.bias": (kind, [1, 1, 4, 4], b"\1" * 16)})
+        check(losses(folder, place) == before, f"a mask of type {kind} is not passed over")
+    name, (_, shape, raw) = next((n, t) for n, t in old.items() if n.startswith("h.0.attn.c"))
+    write_tensors(folder / "model.safetensors", old | {name: ("I32", shape, raw)})
+    said = command("score", folder, "--prompts", place.path / "prompts.h5", "--out", place.path / "o.h5", code=2)
+    check("dtype I32" in said and "c_attn" in said, said)
     write_tensors(folder / "model.safetensors", old | {f"h.0.extra.{i}": ("F32", [1], b"\0" * 4) for i in range(14)})
     said = command("score", folder, "--prompts", place.path / "prompts.h5", "--out", place.path / "o.h5", code=2)
     check("14 tensors" in said and "h.0.extra.0" in said and said.count("h.0.extra.") == 12 and "..." in said, said)

@@ -229,7 +229,7 @@ def test_files_that_lie(folder):
         "a shape that overflows": (entry(shape=[2**62, 2**62]), data),
         "a negative shape": (entry(shape=[-16]), data),
         "a shape of text": (entry(shape=["16"]), data),
-        "a type of its own": (entry(dtype="I64"), data),
+        "a type of its own": (entry(dtype="I63"), data),
         "overlapping": (entry(data_offsets=[0, 64]), data),
         "a byte too many": (header, data + b"x"),
         "cut short": (header, data[:-10]),
