@@ -139,7 +139,7 @@ def test_what_import_refuses(place):
     folder = make(place, "llama")
     said = command("import", place.path / "tasks", "--out", place.path / "m.h5", code=2)
     check("is no model" in said, said)
-    said = command("import", folder, "--out", place.path / "none" / "m.h5", code=1)
+    said = command("import", folder, "--out", place.path / "none" / "m.h5", code=2)
     check("none" in said, said)
     check(not list(place.path.glob("m.h5*")), "a file is left")
     (folder / "config.json").write_text(json.dumps(config("llama") | {"num_attention_heads": 2000, "head_dim": 2}))

@@ -90,8 +90,8 @@ def test_refusals(folder):
             wrong.append("a file was written")
         yield "refused: " + name, wrong
     done = run(*options(f"{folder}/nowhere/out.h5"))
-    yield "a folder that is not there: exit 1", (
-        [] if done.returncode == 1 and "nowhere/out.h5" in done.stderr
+    yield "a folder that is not there: exit 2", (
+        [] if done.returncode == 2 and "nowhere/out.h5" in done.stderr
         else [f"exit {done.returncode}: {done.stderr}"])
 
 

@@ -17,11 +17,15 @@ def suite(*arguments):
 
 def test_suite(folder):
     root = str(folder / "tasks")
+    (folder / "empty").mkdir()
+    (folder / "file").write_text("")
     for name, words, code, said in (
             ("help", ("--help",), 0, "MetaICL's layout"),
             ("no --out", (), 2, "--out is missing"),
             ("a seed that is no number", ("--out", root, "--seed", "x"), 2, "whole number"),
             ("a seed too large", ("--out", root, "--seed", str(2**64)), 2, "below 2^64"),
+            ("nothing to write into", ("--out", str(folder / "file" / "x")), 2, "cannot make the folder"),
+            ("an empty folder, with a slash", ("--out", str(folder / "empty") + "/"), 0, "seed 1, version"),
             ("a stray word", ("--out", root, "more"), 2, 'unexpected "more"'),
             ("writes", ("--out", root), 0, "seed 1, version"),
             ("is content with what is there", ("--out", root, "--seed", "1"), 0, "seed 1"),

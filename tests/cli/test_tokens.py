@@ -153,7 +153,7 @@ def test_refusals(made):
         ("a tokenizer of another kind", good, ("--tokenizer", f"{made}/broken"),
          "broken/tokenizer.json: pre_tokenizer"),
         ("not JSON", good + "{\n", smol, "line 2: not JSON"),
-        ("an empty line", good + good + "\n" + good, smol, "line 3: not JSON"),
+        ("an empty line", good + good + "\n" + good, smol, "line 3: the line is empty"),
         ("no text", '{"txt": "a"}\n', smol, 'line 1: has no "text"'),
         ("a text that is a number", good + '{"text": 1}\n', smol, 'line 2: has no "text"'),
         ("a line without end", good + "x" * (17 << 20), smol, "line 2: is longer than 16 MiB"),
