@@ -182,7 +182,7 @@ static void files_of_numbers(void **state)
     ol_target_destroy(target);
     ol_batch_finish(&batch);
     check_adaptation(
-        spec, "d\np\n\n\ne\np\n\n\nc<\np|e\np\n\n\nc\np\n\n\nd<\np|c\np\n\n\nd\np\n\n\ne<\np|");
+        spec, "d\np\n\n\ne\np\n\n\nc<\np|c\np\n\n\ne\np\n\n\nd<\np|c\np\n\n\nd\np\n\n\ne<\np|");
 #undef ROW
 }
 
