@@ -46,6 +46,8 @@ def describes_itself(f):
         assert name in root, f"the root has no {name}"
     assert text(f["job"][()]) == 'name = "θ";\n'
     for table in (f["train/step"], f["eval/prediction"]):
+        for group in (table, table.parent):
+            assert text(group.attrs["title"]) and text(group.attrs["description"]), f"{group.name} does not say what it is"
         for name, column in table.items():
             assert column.ndim == 1 and column.maxshape == (None,) and column.chunks
             for attribute in ("units", "long_name", "description"):
