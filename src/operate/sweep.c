@@ -125,8 +125,8 @@ void ol_sweep_finish(ol_sweep *sweep)
 
 const char *const *ol_sweep_sets(const ol_sweep *sweep, int i, size_t *n)
 {
-    *n = (size_t)sweep->conf.elements[i].n;
-    return (const char *const *)sweep->conf.elements[i].sets;
+    *n = sweep->conf.elements[i].n;
+    return (const char *const *)sweep->conf.elements[i].items;
 }
 
 /* Numbers of one width, so that the N-th by name is element N. */
