@@ -145,8 +145,8 @@ ol_status ol_gradcheck_job(ol_comm *comm, const char *path, const char *const *s
 {
     char folder[] = "/tmp/outerloop-gradcheck-XXXXXX", output[64];
     OL_AUTO_FREE const char **all = calloc(n_sets + 2, sizeof *all);
+    OL_AUTO_JOB *job = NULL;
     ol_setup *setup = NULL;
-    ol_job *job = NULL;
     ol_status status;
 
     OL_CHECK(all, OL_ENOMEM, "no memory for %zu settings", n_sets);

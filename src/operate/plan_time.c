@@ -131,7 +131,7 @@ static ol_status run_steps(plan_clock *clock, ol_setup *setup, const ol_arm *arm
         const double begin = ol_clock_seconds();
         ol_comm_stats seconds;
 
-        status = ol_setup_start(setup, arm->job, arm->model);
+        status = ol_setup_begin(setup, arm);
         if (status == OL_OK)
             status = ol_meta_step(stepper, &outer, 0, equal, draw, (void *)(uintptr_t)arm,
                                   &setup->state, &report);
@@ -252,10 +252,10 @@ static ol_status score_item(ol_setup *setup, const ol_model *model, const ol_eva
     return OL_OK;
 }
 
-ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *job,
-                            const ol_model *model, ol_targets *targets, int ranks, double *seconds)
+ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_arm *arm, int ranks,
+                            double *seconds)
 {
-    const ol_evaluation_spec spec = ol_scores_spec(job, targets);
+    const ol_evaluation_spec spec = ol_scores_spec(arm);
     const int n = spec.n_tasks * spec.n_seeds, item = median_item(&spec);
     double sum = 0, most = 0, one;
     ol_eval_target target;
@@ -267,11 +267,11 @@ ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *jo
     }
     OL_TRY(ol_comm_agree(
         clock->comm, spec.source(spec.payload, item / spec.n_seeds, item % spec.n_seeds, &target)));
-    one = item_flop(model, &spec, &target) / (OL_RATE_REACHED * 1e9 * clock->gflops);
+    one = item_flop(arm->model, &spec, &target) / (OL_RATE_REACHED * 1e9 * clock->gflops);
     OL_TRY(affordable(clock, one, &can));
     if (can) {
-        OL_TRY(ol_setup_start(setup, job, model));
-        OL_TRY(ol_comm_agree(clock->comm, score_item(setup, model, &spec, &target, &one)));
+        OL_TRY(ol_setup_begin(setup, arm));
+        OL_TRY(ol_comm_agree(clock->comm, score_item(setup, arm->model, &spec, &target, &one)));
         spend(clock, one);
     }
     *seconds = one / spec.costs[item] * fmax(sum / ranks, most);

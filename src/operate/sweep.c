@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "outerloop/operate/slurm.h" /* ol_slurm_script */
-#include "outerloop/run/run.h"       /* ol_run_look */
-#include "outerloop/run/setup.h"     /* ol_setup */
+#include "outerloop/run/run.h"       /* ol_run_look_at */
 
 /* The job beside the file, else as it is named. */
 static ol_status find_job(const char *path, ol_sweep *s)
@@ -61,15 +60,14 @@ static ol_status check_element(ol_comm *comm, int i, int ranks, ol_sweep *s, dou
 {
     size_t n;
     const char *const *sets = ol_sweep_sets(s, i, &n);
-    OL_AUTO_SETUP *setup = NULL;
-    OL_AUTO_JOB *job = NULL;
+    OL_AUTO_RUN_LOOK look = {0};
     ol_memory memory;
 
-    OL_TRY(ol_run_look(comm, s->job, sets, n, true, &job, &setup));
-    OL_TRY(ol_comm_agree(comm, ol_memory_plan(setup, ranks, &memory)));
+    OL_TRY(ol_run_look_at(comm, s->job, sets, n, true, &look));
+    OL_TRY(ol_comm_agree(comm, ol_memory_plan(look.setup, ranks, &memory)));
     s->bytes = memory.peak > s->bytes ? memory.peak : s->bytes;
-    if (work_of(job) > *most) {
-        *most = work_of(job);
+    if (work_of(look.job) > *most) {
+        *most = work_of(look.job);
         s->dearest = i;
     }
     return OL_OK;

@@ -65,7 +65,7 @@ static ol_status store_prediction(const place *p, int row, ol_row_sink *sink, vo
 
 static place place_of(const ol_evaluation *evaluation, const ol_evaluation_spec *spec, int item)
 {
-    const int task = item / spec->n_seeds;
+    const int task = spec->first + item / spec->n_seeds;
 
     return (place){.task = spec->tasks[task],
                    .unseen = spec->unseen && spec->unseen[task],

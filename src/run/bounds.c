@@ -40,7 +40,7 @@ static ol_status look(const ol_comm *comm, ol_arm *arm)
         for (int n = 0; n < N; n++) {
             arm->support = ol_extent_max(arm->support, extent_of(&costs[n].support));
             arm->query = ol_extent_max(arm->query, extent_of(&costs[n].query));
-            ol_cut_add(&arm->cuts[costs[n].task], &costs[n].cut);
+            ol_cut_add(&arm->cuts[costs[n].task].cut, &costs[n].cut);
         }
     }
     return OL_OK;
@@ -85,14 +85,16 @@ static ol_status finish_cuts(ol_comm *comm, ol_arm *arm)
     OL_TRY(ol_comm_gather(comm, arm->cuts, bytes, &all));
     for (int r = 1; all.bytes && r < ol_comm_size(comm); r++)
         for (int i = 0; i < tasks; i++) {
-            ol_cut part;
+            ol_task_cut part;
 
             memcpy(&part, all.bytes + all.offsets[r] + (size_t)i * sizeof part, sizeof part);
-            ol_cut_add(&arm->cuts[i], &part);
+            ol_cut_add(&arm->cuts[i].cut, &part.cut);
         }
     ol_gathered_finish(&all);
-    for (int i = 0; i < tasks; i++)
-        ol_cut_add(&arm->cuts[i], ol_sampler_cut(arm->sampler, i));
+    for (int i = 0; i < tasks; i++) {
+        arm->cuts[i].task = ol_sampler_task(arm->sampler, i);
+        ol_cut_add(&arm->cuts[i].cut, ol_sampler_cut(arm->sampler, i));
+    }
     return OL_OK;
 }
 

@@ -5,34 +5,22 @@
 
 #include "outerloop/comm/comm.h" /* ol_comm */
 #include "outerloop/job/job.h"   /* ol_job */
+#include "outerloop/record/folder.h" /* ol_run_folder */
 #include "outerloop/record/score_book.h"
 
-/* All stages of a job with its own seed and settings. Collective.
- * job: the same on all ranks; taken, whatever comes of it.
+/* All stages of a job, the same on all ranks, with its own seed and settings. Collective.
  * book: what was scored is added on rank 0, that of earlier starts too.
  * Errors: as ol_run_job. */
-ol_status ol_run_once(ol_comm *comm, ol_job *job, bool resume, bool *work_started,
+ol_status ol_run_once(ol_comm *comm, const ol_job *job, bool resume, bool *work_started,
                       ol_score_book *book);
 
-/* Settings of a job, "path=value" each, as ol_job_read takes them. Start from a zero struct. */
-typedef struct set_list {
-    char **items; /* [n] */
-    size_t n;
-} set_list;
-
-/* Add one, copied. Errors: OL_ENOMEM. */
-ol_status ol_set_list_add(set_list *list, const char *set);
-
-/* "output=PATH", quoted, for a path may look like another value. */
-ol_status ol_set_list_add_output(set_list *list, const char *path);
-
-void ol_set_list_finish(set_list *list);
-#define AUTO_SETS OL_AUTO(ol_set_list_finish) set_list
+/* True when the job or an arm has a grid to choose from. */
+bool ol_tune_wanted(const ol_job *job);
 
 /* Choose from the grids of a job, by training on fewer tasks and scoring the others, and add the
  * settings that make it the job with the choice, which has no grids left. See src/run/tune.c.
- * Collective. Errors: as ol_run_job. */
-ol_status ol_tune(ol_comm *comm, const ol_job *job, bool resume, bool *work_started,
-                  set_list *choice);
+ * folder: rank 0's, of the job, whose log is open now and then. Collective. Errors: as ol_run_job. */
+ol_status ol_tune(ol_comm *comm, const ol_job *job, const ol_run_folder *folder, bool resume,
+                  bool *work_started, ol_conf_sets *choice);
 
 #endif

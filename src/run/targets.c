@@ -8,15 +8,14 @@
 #include "outerloop/data/task.h" /* ol_setting_read */
 
 struct ol_targets {
-    ol_targets_spec spec; /* root, setting and seeds point to the copies below */
-    char *root, *setting_name;
-    int *seeds;
+    ol_targets_spec spec;
     ol_setting setting;
     ol_tokenizer *tokenizer; /* borrowed */
     const char **tasks;      /* [n_tasks] names, of `setting` */
     bool *unseen;            /* [n_tasks] */
     const char **groups;     /* [n_tasks] names, of `setting`; "" for none */
     double *costs;           /* [n_tasks, n_seeds] tokens of all prompts */
+    ol_task_cut *cuts;       /* [n_tasks] */
     ol_target_note *notes;   /* [n_tasks] */
 
     ol_target *target; /* the item at hand, and what eval borrows of it */
@@ -119,20 +118,6 @@ static ol_status give_target(void *payload, int task, int seed, ol_eval_target *
     return OL_OK;
 }
 
-static ol_status copy_spec(ol_targets *t, const ol_targets_spec *spec)
-{
-    t->spec = *spec;
-    t->root = strdup(spec->root);
-    t->setting_name = strdup(spec->setting);
-    t->seeds = calloc((size_t)spec->n_seeds + 1, sizeof *t->seeds);
-    OL_CHECK(t->root && t->setting_name && t->seeds, OL_ENOMEM, "no memory for targets");
-    memcpy(t->seeds, spec->seeds, (size_t)spec->n_seeds * sizeof *t->seeds);
-    t->spec.root = t->root;
-    t->spec.setting = t->setting_name;
-    t->spec.seeds = t->seeds;
-    return OL_OK;
-}
-
 static ol_status read_setting(ol_targets *t)
 {
     size_t n;
@@ -146,11 +131,12 @@ static ol_status read_setting(ol_targets *t)
     t->unseen = calloc(n, sizeof *t->unseen);
     t->costs = calloc(n * (size_t)t->spec.n_seeds, sizeof *t->costs);
     t->groups = calloc(n, sizeof *t->groups);
+    t->cuts = calloc(n, sizeof *t->cuts);
     t->notes = calloc(n, sizeof *t->notes);
-    OL_CHECK(t->tasks && t->unseen && t->groups && t->costs && t->notes, OL_ENOMEM,
+    OL_CHECK(t->tasks && t->unseen && t->groups && t->costs && t->cuts && t->notes, OL_ENOMEM,
              "no memory for %zu targets", n);
     for (size_t i = 0; i < n; i++) {
-        t->tasks[i] = t->setting.test.names[i];
+        t->tasks[i] = t->cuts[i].task = t->setting.test.names[i];
         t->unseen[i] = ol_names_have(&t->setting.unseen_domain_test, t->tasks[i]);
         t->groups[i] = ol_setting_group(&t->setting, t->tasks[i]);
     }
@@ -158,13 +144,14 @@ static ol_status read_setting(ol_targets *t)
 }
 
 /* What reading the item at hand has shown of its task. */
-static ol_status take_note(const ol_targets *t, ol_target_note *note)
+static ol_status take_note(ol_targets *t, int task)
 {
+    ol_target_note *note = &t->notes[task];
     const char *first;
 
     note->skipped += ol_target_skipped(t->target, &first);
     note->scored += ol_target_rows(t->target);
-    ol_cut_add(&note->cut, ol_target_cut(t->target));
+    ol_cut_add(&t->cuts[task].cut, ol_target_cut(t->target));
     if (!first || note->first_skipped)
         return OL_OK;
     note->first_skipped = strdup(first);
@@ -186,31 +173,25 @@ static ol_status check_all(ol_targets *t)
             tokens = ol_batch_tokens(&t->prompts) + ol_batch_tokens(&t->support) +
                      ol_batch_tokens(&t->nulls);
             t->costs[task * t->spec.n_seeds + seed] = (double)tokens;
-            OL_TRY(take_note(t, &t->notes[task]));
+            OL_TRY(take_note(t, task));
         }
     put_away(t);
     return OL_OK;
 }
 
+OL_DROPS(ol_targets, ol_targets_close)
+
 ol_status ol_targets_open(const ol_targets_spec *spec, ol_tokenizer *tokenizer, ol_targets **out)
 {
-    ol_targets *t = calloc(1, sizeof *t);
-    ol_status status;
+    OL_AUTO(ol_targets_drop) ol_targets *t = calloc(1, sizeof *t);
 
     *out = NULL;
     OL_CHECK(t, OL_ENOMEM, "no memory for targets");
     t->tokenizer = tokenizer;
-    status = copy_spec(t, spec);
-    if (status == OL_OK)
-        status = read_setting(t);
-    if (status == OL_OK)
-        status = check_all(t);
-    if (status != OL_OK) {
-        ol_targets_close(t);
-        return status;
-    }
-    *out = t;
-    return OL_OK;
+    t->spec = *spec;
+    OL_TRY(read_setting(t));
+    OL_TRY(check_all(t));
+    return OL_GIVE(out, t);
 }
 
 void ol_targets_close(ol_targets *t)
@@ -228,10 +209,8 @@ void ol_targets_close(ol_targets *t)
     for (int i = 0; t->notes && i < t->setting.test.n; i++)
         free(t->notes[i].first_skipped);
     free(t->notes);
+    free(t->cuts);
     ol_setting_finish(&t->setting);
-    free(t->root);
-    free(t->setting_name);
-    free(t->seeds);
     free(t);
 }
 
@@ -240,9 +219,9 @@ int ol_targets_tasks(const ol_targets *t)
     return t->setting.test.n;
 }
 
-const char *ol_targets_task(const ol_targets *t, int task)
+const ol_task_cut *ol_targets_cuts(const ol_targets *t)
 {
-    return t->tasks[task];
+    return t->cuts;
 }
 
 const ol_target_note *ol_targets_note(const ol_targets *t, int task)
@@ -256,7 +235,7 @@ ol_evaluation_spec ol_targets_evaluation(ol_targets *t)
                                 .n_tasks = t->setting.test.n,
                                 .unseen = t->unseen,
                                 .groups = t->groups,
-                                .seeds = t->seeds,
+                                .seeds = t->spec.seeds,
                                 .n_seeds = t->spec.n_seeds,
                                 .costs = t->costs,
                                 .source = give_target,

@@ -44,7 +44,6 @@ static void search_finish(tune_search *s)
     free(s->known);
     free(s->output);
     ol_text_finish(&s->arms);
-    ol_text_finish(&s->text);
     ol_job_destroy(s->job);
     free(s->scores);
 }
@@ -134,12 +133,13 @@ static ol_status make_job(tune_search *s, const ol_job *job)
 {
     ol_job values = *job; /* borrowed: only to be written */
     char none[] = "()";
+    OL_AUTO_TEXT text = {0};
 
     set_values(s, job, &values);
     values.tune.grid = none;
-    OL_TRY(ol_conf_write(ol_job_keys, &values, NULL, &s->text));
-    OL_TRY(ol_text_format(&s->text, "arms = (%s\n);\n", s->arms.data));
-    return ol_job_read_text(job->name, s->text.data, s->text.size, &s->job);
+    OL_TRY(ol_conf_write(ol_job_keys, &values, NULL, &text));
+    OL_TRY(ol_text_format(&text, "arms = (%s\n);\n", s->arms.data));
+    return ol_job_read_text(job->name, text.data, text.size, &s->job);
 }
 
 /* The arms with grids; without any arms, the job. Or the start, where it is scored beside them. */
@@ -217,7 +217,6 @@ static ol_status read_arm(const tune_search *s, int i, double *means, bool *whol
 {
     const ol_job *arm = ol_job_arm(s->job, i);
     ol_run_folder folder;
-    ol_run_claim claim;
     OL_AUTO_ARCHIVE *metrics = NULL;
     OL_AUTO(ol_score_book_finish) ol_score_book book = {0};
 
@@ -225,8 +224,8 @@ static ol_status read_arm(const tune_search *s, int i, double *means, bool *whol
     *whole = *whole && ol_path_exists(folder.metrics);
     if (!*whole)
         return OL_OK;
-    OL_TRY(ol_run_folder_claim(&folder, arm, true, &claim));
-    *whole = claim.finished;
+    OL_TRY(ol_run_folder_claim(&folder, arm, true));
+    *whole = folder.claim.finished;
     if (!*whole)
         return OL_OK;
     OL_TRY(ol_archive_open(folder.metrics, &metrics));
@@ -251,7 +250,7 @@ static ol_status share_scores(ol_comm *comm, tune_search *s, bool *whole)
     const size_t bytes = (size_t)s->n * (size_t)(s->counts + 1) * sizeof *s->scores;
 
     *whole = true;
-    OL_TRY(ol_comm_agree(comm, ol_comm_rank(comm) == 0 ? read_scores(s, whole) : OL_OK));
+    OL_TRY(OL_ON_FIRST(comm, read_scores(s, whole)));
     OL_TRY(ol_comm_broadcast(comm, whole, sizeof *whole, 0));
     return ol_comm_broadcast(comm, s->scores, bytes, 0);
 }
@@ -277,7 +276,6 @@ static ol_status run_search(ol_comm *comm, tune_search *s, bool resume, bool *wo
                             bool *fresh)
 {
     OL_AUTO(ol_score_book_finish) ol_score_book book = {0};
-    ol_job *job = NULL;
     bool whole = false;
 
     if (resume)
@@ -287,9 +285,7 @@ static ol_status run_search(ol_comm *comm, tune_search *s, bool resume, bool *wo
         ol_log_info("tuning%s: %d cells on %d held-out training tasks, in %s",
                     s->trained ? "" : " the adaptation of the start", s->n, s->job->data.holdout,
                     s->output);
-        OL_TRY(
-            ol_comm_agree(comm, ol_job_read_text(s->job->name, s->text.data, s->text.size, &job)));
-        OL_TRY(ol_run_once(comm, job, resume, work_started, &book));
+        OL_TRY(ol_run_once(comm, s->job, resume, work_started, &book));
         OL_TRY(share_scores(comm, s, &whole));
         OL_CHECK(whole, OL_EIO,
                  "%s: not all scores of the grid are stored; start again with --resume", s->output);
@@ -299,21 +295,17 @@ static ol_status run_search(ol_comm *comm, tune_search *s, bool resume, bool *wo
 }
 
 /* Rank 0: the table to the screen, to the log of the job, and as a file. */
-static ol_status show_table(const tune_search *start, const tune_search *trained, const ol_job *job,
-                            bool fresh)
+static ol_status show_table(const tune_search *searches, const ol_job *job, bool fresh)
 {
     char path[PATH_MAX];
-    ol_run_folder folder;
     OL_AUTO_TEXT table = {0};
 
-    OL_TRY(ol_run_folder_name(job->output, &folder));
-    OL_TRY(ol_log_open(folder.log));
     OL_TRY(ol_path_format(path, "%s/tune/choice.txt", job->output));
     if (!fresh) {
         ol_log_info("tuned before, the choice is in %s", path);
         return OL_OK;
     }
-    OL_TRY(tune_table(start, trained, job, &table));
+    OL_TRY(tune_table(searches, job, &table));
     OL_TRY(ol_write_file(path, table.data, table.size));
     ol_log_result(table.data, table.size, table.data);
     return OL_OK;
@@ -321,14 +313,13 @@ static ol_status show_table(const tune_search *start, const tune_search *trained
 
 /* "PREFIXlearner.inner.lr=0.1 # ORIGIN": the comment is what job.cfg tells of it. */
 static ol_status add_set(const char *prefix, size_t key, const ol_job *values, const char *origin,
-                         set_list *sets)
+                         ol_conf_sets *sets)
 {
-    OL_AUTO_TEXT set = {0};
+    OL_AUTO_TEXT value = {0};
 
-    OL_TRY(ol_text_format(&set, "%s%s=", prefix, ol_job_keys.keys[key].path));
-    OL_TRY(ol_conf_value(ol_job_keys, key, values, &set));
-    OL_TRY(ol_text_format(&set, " # %s", origin));
-    return ol_set_list_add(sets, set.data);
+    OL_TRY(ol_conf_value(ol_job_keys, key, values, &value));
+    return ol_conf_sets_add(sets, "%s%s=%s # %s", prefix, ol_job_keys.keys[key].path, value.data,
+                            origin);
 }
 
 static const tune_subject *subject_of(const tune_search *s, const ol_job *job)
@@ -343,7 +334,7 @@ static const tune_subject *subject_of(const tune_search *s, const ol_job *job)
  * `of_start`, and as `job` has them: those that the start's choice would change for it too. Marks its
  * own in said[]. */
 static ol_status set_choice(const tune_search *s, const ol_job *job, const ol_job *arm,
-                            const char *prefix, const bool *of_start, bool *said, set_list *sets)
+                            const char *prefix, const bool *of_start, bool *said, ol_conf_sets *sets)
 {
     const tune_subject *of = subject_of(s, arm);
     OL_AUTO_JOB *alone = NULL, *cell = NULL;
@@ -364,22 +355,21 @@ static ol_status set_choice(const tune_search *s, const ol_job *job, const ol_jo
 
 /* All settings that the choice comes to. */
 static ol_status list_choice(const tune_search *start, const tune_search *trained,
-                             const ol_job *job, set_list *sets)
+                             const ol_job *job, ol_conf_sets *sets)
 {
     bool nothing[OL_CONF_KEYS] = {false}, of_start[OL_CONF_KEYS], said[OL_CONF_KEYS];
 
-    OL_TRY(ol_set_list_add(sets, "tune.grid=() # tuned"));
+    OL_TRY(ol_conf_sets_add(sets, "tune.grid=() # %s", tuned));
     OL_TRY(set_choice(start, job, job, "", nothing, of_start, sets));
     for (int i = 0; i < ol_job_arms(job); i++) {
         const ol_job *arm = ol_job_arm(job, i);
-        char prefix[NAME + 16] = "", none[NAME + 32];
+        char prefix[NAME + 16] = "";
 
         if (job->n_arms > 0)
             snprintf(prefix, sizeof prefix, "arms.%s.", arm->name);
         OL_TRY(set_choice(trained, job, arm, prefix, of_start, said, sets));
-        snprintf(none, sizeof none, "%stune.grid=() # %s", prefix, tuned);
         if (job->n_arms > 0 && subject_of(trained, arm))
-            OL_TRY(ol_set_list_add(sets, none));
+            OL_TRY(ol_conf_sets_add(sets, "%stune.grid=() # %s", prefix, tuned));
     }
     return OL_OK;
 }
@@ -399,26 +389,30 @@ ol_status ol_tune_job(const ol_job *job, bool trained, ol_job **out)
 
     *out = NULL;
     OL_TRY(search_init(&search, job, trained));
-    *out = search.job;
-    search.job = NULL;
-    return OL_OK;
+    return OL_GIVE(out, search.job);
 }
 
-ol_status ol_tune(ol_comm *comm, const ol_job *job, bool resume, bool *work_started,
-                  set_list *choice)
+static void searches_finish(tune_search (*searches)[2])
 {
-    OL_AUTO(search_finish) tune_search start = {0}, trained = {0};
-    tune_search *const searches[] = {&start, &trained};
-    const bool first = ol_comm_rank(comm) == 0;
+    search_finish(&(*searches)[0]);
+    search_finish(&(*searches)[1]);
+}
+
+ol_status ol_tune(ol_comm *comm, const ol_job *job, const ol_run_folder *folder, bool resume,
+                  bool *work_started, ol_conf_sets *choice)
+{
+    OL_AUTO(searches_finish) tune_search searches[2] = {0};
     bool fresh = false;
-    ol_status status = search_init(&start, job, false);
+    ol_status status = search_init(&searches[0], job, false);
 
     if (status == OL_OK)
-        status = search_init(&trained, job, true);
+        status = search_init(&searches[1], job, true);
     OL_TRY(ol_comm_agree(comm, status));
-    for (int i = 0; i < 2; i++)
-        if (searches[i]->n_subjects > 0)
-            OL_TRY(run_search(comm, searches[i], resume, work_started, &fresh));
-    OL_TRY(ol_comm_agree(comm, first ? show_table(&start, &trained, job, fresh) : OL_OK));
-    return ol_comm_agree(comm, list_choice(&start, &trained, job, choice));
+    for (int i = 0; i < 2; i++) {
+        if (searches[i].n_subjects > 0)
+            OL_TRY(run_search(comm, &searches[i], resume, work_started, &fresh));
+        OL_TRY(OL_ON_FIRST(comm, ol_log_open(folder->log)));
+    }
+    OL_TRY(OL_ON_FIRST(comm, show_table(searches, job, fresh)));
+    return ol_comm_agree(comm, list_choice(&searches[0], &searches[1], job, choice));
 }

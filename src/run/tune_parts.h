@@ -25,8 +25,7 @@ typedef struct tune_search {
     char **known; /* [n] what tells the arms from one another */
     int n;
     ol_text arms; /* of the job, as they stand in its file */
-    ol_text text; /* of the whole job */
-    ol_job *job;
+    ol_job *job;  /* NULL without subjects */
     int counts;     /* step counts that are scored */
     double *scores; /* [n, counts + 1] means at each count, then over all */
 } tune_search;
@@ -37,8 +36,7 @@ bool tune_counts_for(const tune_search *s, const char *path);
 /* Mean score of a cell after its i-th step count; over all where i = s->counts. */
 double tune_score(const tune_search *s, const tune_subject *of, int cell, int i);
 
-/* Append a table for each subject of both searches. Errors: OL_ENOMEM. */
-ol_status tune_table(const tune_search *start, const tune_search *trained, const ol_job *job,
-                     ol_text *out);
+/* Append a table for each subject of the searches, [2]. Errors: OL_ENOMEM. */
+ol_status tune_table(const tune_search *searches, const ol_job *job, ol_text *out);
 
 #endif

@@ -23,7 +23,7 @@
 
 typedef struct ol_targets ol_targets;
 
-/** Which targets. Strings and seeds are copied. */
+/** Which targets. Strings and seeds are borrowed for the life of the targets. */
 typedef struct ol_targets_spec {
     const char *root, *setting;
     ol_variant variant;
@@ -45,7 +45,6 @@ typedef struct ol_targets_spec {
 
 /** What reading all files of a target has shown, over its seeds. */
 typedef struct ol_target_note {
-    ol_cut cut;          /**< what the caps on tokens take                             */
     int scored, skipped; /**< test rows                                                */
     char *first_skipped; /**< what is wrong with the first skipped one; NULL: no such  */
 } ol_target_note;
@@ -65,8 +64,8 @@ void ol_targets_close(ol_targets *targets);
 /** Tasks. */
 int ol_targets_tasks(const ol_targets *targets);
 
-/** Name of task i. Borrowed. */
-const char *ol_targets_task(const ol_targets *targets, int task);
+/** Their names, and what the caps on tokens take of each: [tasks]. Borrowed. */
+const ol_task_cut *ol_targets_cuts(const ol_targets *targets);
 
 /** What opening has shown of task i. Borrowed. */
 const ol_target_note *ol_targets_note(const ol_targets *targets, int task);
