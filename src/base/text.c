@@ -93,6 +93,14 @@ void ol_text_plain(char *text, size_t n)
     }
 }
 
+bool ol_text_is_name(const char *text)
+{
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
+        if (*c < ' ' || *c == 0x7f)
+            return false;
+    return true;
+}
+
 const char *ol_text_line(const char **at, size_t *n)
 {
     const char *line = *at;

@@ -10,6 +10,7 @@
 
 #include "job_parts.h"
 #include "outerloop/base/file.h"   /* ol_read_file */
+#include "outerloop/base/size.h"   /* OL_ALLOCATE */
 #include "outerloop/data/suite.h"  /* ol_suite_setting */
 #include "outerloop/job/start.h"   /* ol_start_shape */
 #include "outerloop/text/prompt.h" /* OL_DIRECT */
@@ -229,15 +230,23 @@ static bool usable_name(const char *name)
     return true;
 }
 
-static void check_arm_names(const ol_job *job, ol_conf_mistakes *mistakes)
+/* @param path  of the job, which names it where it says no name */
+static void check_names(const ol_job *job, const char *path, ol_conf_mistakes *mistakes)
 {
+    const char *place_of_name = place(job, "name");
+
+    if (!ol_text_is_name(job->name))
+        ol_conf_mistake(mistakes, strcmp(place_of_name, "derived") == 0 ? path : place_of_name,
+                        "name, which is the file's where the job has none, holds a line end or "
+                        "another control character: it stands in lines of tables and logs; take it "
+                        "out");
     for (int i = 0; i < job->n_arms; i++) {
         const char *name = job->arms[i]->name;
         const char *where = ol_conf_variant_origin(job->conf, (size_t)i);
 
         if (!usable_name(name))
             ol_conf_mistake(
-                mistakes, "arms",
+                mistakes, where,
                 "\"%s\" cannot name an arm: it becomes a folder in the output; letters, "
                 "digits, \"_\", \"-\" and \".\" will do",
                 name);
@@ -412,10 +421,8 @@ static int equal_work(const ol_job *job, const ol_job *arm, int steps, int least
 static ol_status make_arm(const ol_job *job, int i, ol_job *arm, ol_conf_mistakes *mistakes)
 {
     const size_t warmup = ol_conf_find(ol_job_keys, "learner.outer.warmup");
-    ol_conf *conf;
 
-    OL_TRY(ol_conf_variant(job->conf, (size_t)i, arm, &conf));
-    arm->conf = conf;
+    OL_TRY(ol_conf_variant(job->conf, (size_t)i, arm, &arm->conf));
     OL_TRY(join(&arm->name, ol_conf_variant_name(job->conf, (size_t)i), "", ""));
     OL_TRY(join(&arm->output, job->output, "/", arm->name));
     arm->eval.shots = job->eval.shots;
@@ -462,42 +469,30 @@ static ol_status complete(ol_job *job, const char *path)
     check_job(job, &mistakes);
     if (mistakes.n == 0)
         OL_TRY(check_tuning(job, &mistakes));
-    check_arm_names(job, &mistakes);
+    check_names(job, path, &mistakes);
     return ol_conf_report(&mistakes, path);
 }
 
 ol_status ol_job_read(const char *path, const char *const *sets, size_t n_sets, ol_job **job)
 {
-    OL_AUTO_JOB *made = calloc(1, sizeof *made);
-    ol_conf *conf = NULL;
-    ol_status status;
+    OL_AUTO_JOB *made = NULL;
 
     *job = NULL;
-    OL_CHECK(made, OL_ENOMEM, "no memory for a job");
-    status = ol_conf_read(ol_job_keys, path, sets, n_sets, made, &conf);
-    made->conf = conf;
-    OL_TRY(status);
+    OL_TRY(OL_ALLOCATE(made, 1, "a job"));
+    OL_TRY(ol_conf_read(ol_job_keys, path, sets, n_sets, made, &made->conf));
     OL_TRY(complete(made, path));
-    *job = made;
-    made = NULL;
-    return OL_OK;
+    return OL_GIVE(job, made);
 }
 
 ol_status ol_job_read_text(const char *name, const char *text, size_t size, ol_job **job)
 {
-    OL_AUTO_JOB *made = calloc(1, sizeof *made);
-    ol_conf *conf = NULL;
-    ol_status status;
+    OL_AUTO_JOB *made = NULL;
 
     *job = NULL;
-    OL_CHECK(made, OL_ENOMEM, "no memory for a job");
-    status = ol_conf_read_text(ol_job_keys, name, text, size, NULL, 0, made, &conf);
-    made->conf = conf;
-    OL_TRY(status);
+    OL_TRY(OL_ALLOCATE(made, 1, "a job"));
+    OL_TRY(ol_conf_read_text(ol_job_keys, name, text, size, NULL, 0, made, &made->conf));
     OL_TRY(complete(made, name));
-    *job = made;
-    made = NULL;
-    return OL_OK;
+    return OL_GIVE(job, made);
 }
 
 ol_status ol_job_read_stored(const char *path, ol_job **job)

@@ -113,64 +113,71 @@ static ol_status sample_costs(const ol_arm *arm, const ol_learner_spec *learner,
     return OL_OK;
 }
 
-/* One meta-step of one episode a rank. *a, *b of (1). */
-static ol_status run_steps(plan_clock *clock, ol_setup *setup, const ol_arm *arm,
-                           const ol_learner_spec *learner, ol_meta_stepper *stepper, double *a,
-                           double *b)
+/* Seconds of one meta-step of one episode a rank; short ones are made again. */
+static ol_status time_step(plan_clock *clock, ol_setup *setup, const ol_arm *arm,
+                           ol_meta_stepper *stepper, double *spent)
 {
-    const int size = ol_comm_size(clock->comm), N = arm->job->learner.episodes;
-    const double began = ol_clock_seconds();
     const ol_outer_spec outer = ol_job_outer_spec(arm->job, 0);
-    double *equal = calloc((size_t)size, sizeof *equal), each = 0, slowest = 0, spent = 0;
-    OL_AUTO_FREE ol_episode_cost *sizes = NULL;
-    ol_step_report report;
-    ol_status status = equal ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %d episodes", size);
+    const int size = ol_comm_size(clock->comm);
+    OL_AUTO_FREE double *equal = NULL;
 
-    status = ol_comm_agree(clock->comm, status);
-    for (int times = 0; times < 2 && spent < AGAIN && status == OL_OK; times++) {
+    *spent = 0;
+    OL_TRY(ol_comm_agree(clock->comm, OL_ALLOCATE(equal, size, "episodes")));
+    for (int times = 0; times < 2 && *spent < AGAIN; times++) {
         const double begin = ol_clock_seconds();
         ol_comm_stats seconds;
+        ol_step_report report;
 
-        status = ol_setup_begin(setup, arm);
-        if (status == OL_OK)
-            status = ol_meta_step(stepper, &outer, 0, equal, draw, (void *)(uintptr_t)arm,
-                                  &setup->state, &report);
-        if (status == OL_OK)
-            status = ol_comm_reduce(clock->comm, ol_clock_seconds() - begin, &seconds);
-        if (status == OL_OK)
-            spent = seconds.max.value;
+        OL_TRY(ol_setup_begin(setup, arm));
+        OL_TRY(ol_meta_step(stepper, &outer, 0, equal, draw, (void *)(uintptr_t)arm, &setup->state,
+                            &report));
+        OL_TRY(ol_comm_reduce(clock->comm, ol_clock_seconds() - begin, &seconds));
+        *spent = seconds.max.value;
     }
-    if (status == OL_OK)
-        status = OL_ALLOCATE(sizes, N, "episodes");
-    if (status == OL_OK)
-        status = ol_sampler_costs(arm->sampler, 0, N, sizes);
-    for (int n = 0; n < size && status == OL_OK; n++) {
-        const ol_episode_record *record = &ol_meta_stepper_records(stepper)[n];
-        const ol_episode_cost *its = &sizes[n % N];
-
-        slowest = fmax(slowest, record->seconds);
-        each = fmax(each, record->seconds /
-                              ol_learner_flop(arm->model, learner, &its->support, &its->query));
-    }
-    free(equal);
-    *a = each;
-    *b = fmax(0, spent - slowest);
-    spend(clock, ol_clock_seconds() - began);
-    return ol_comm_agree(clock->comm, status);
+    return OL_OK;
 }
 
+/* The slowest of its episodes, and the most seconds a flop of any. */
+static ol_status read_records(const ol_arm *arm, const ol_learner_spec *learner,
+                              const ol_episode_record *records, int n, double *slowest,
+                              double *each)
+{
+    const int N = arm->job->learner.episodes;
+    OL_AUTO_FREE ol_episode_cost *sizes = NULL;
+
+    *slowest = *each = 0;
+    OL_TRY(OL_ALLOCATE(sizes, N, "episodes"));
+    OL_TRY(ol_sampler_costs(arm->sampler, 0, N, sizes));
+    for (int i = 0; i < n; i++) {
+        const ol_episode_cost *its = &sizes[i % N];
+
+        *slowest = fmax(*slowest, records[i].seconds);
+        *each = fmax(*each, records[i].seconds /
+                                ol_learner_flop(arm->model, learner, &its->support, &its->query));
+    }
+    return OL_OK;
+}
+
+/* *a, *b of (1). */
 static ol_status measure(plan_clock *clock, ol_setup *setup, const ol_arm *arm,
                          const ol_learner_spec *learner, double *a, double *b)
 {
+    const int size = ol_comm_size(clock->comm);
+    double began, spent = 0, slowest = 0;
     ol_meta_stepper *stepper = NULL;
     ol_status status;
 
-    OL_TRY(ol_meta_stepper_create(clock->comm, arm->model, ol_comm_size(clock->comm), learner,
-                                  arm->support, arm->query, &stepper));
+    OL_TRY(ol_meta_stepper_create(clock->comm, arm->model, size, learner, arm->support, arm->query,
+                                  &stepper));
     ol_meta_stepper_share(stepper, setup->shared);
-    status = run_steps(clock, setup, arm, learner, stepper, a, b);
+    began = ol_clock_seconds();
+    status = time_step(clock, setup, arm, stepper, &spent);
+    if (status == OL_OK)
+        status = read_records(arm, learner, ol_meta_stepper_records(stepper), size, &slowest, a);
     ol_meta_stepper_destroy(stepper);
-    return status;
+    *b = fmax(0, spent - slowest);
+    spend(clock, ol_clock_seconds() - began);
+    return ol_comm_agree(clock->comm, status);
 }
 
 /* Share of an episode that is done between two looks at whether to stop: an inner step backward is

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a run says of its data before it starts: tasks, overlap, rows left out, tokens cut. */
 #include "outerloop/base/log.h" /* ol_log_info */
-#include "setup.h"
+#include "run_parts.h"
 
 enum { WORST = 3 /* tasks that a warning names */ };
 
@@ -34,8 +34,8 @@ static void describe_skipped(const ol_targets *targets)
         if (note->skipped > 0)
             ol_log_warn("%s: %d of %d test rows (over its seeds) are skipped; the first: %s "
                         "(data.strict = true refuses them)",
-                        ol_targets_cuts(targets)[i].task, note->skipped, note->skipped + note->scored,
-                        note->first_skipped);
+                        ol_targets_cuts(targets)[i].task, note->skipped,
+                        note->skipped + note->scored, note->first_skipped);
     }
 }
 

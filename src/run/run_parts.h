@@ -1,12 +1,22 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* A job run once, and what is run before it, as the files of `run` share it. */
+/* What the files of `run` share: parts of a setup, a job run once, and what is run before it. */
 #ifndef RUN_RUN_PARTS_H
 #define RUN_RUN_PARTS_H
 
-#include "outerloop/comm/comm.h" /* ol_comm */
-#include "outerloop/job/job.h"   /* ol_job */
-#include "outerloop/record/folder.h" /* ol_run_folder */
-#include "outerloop/record/score_book.h"
+#include "outerloop/record/score_book.h" /* ol_score_book */
+#include "outerloop/run/setup.h"         /* ol_setup */
+
+/* Names of rows: the start's, and what each arm scores. A job that only scores the start in context
+ * keeps one arm, itself, for all would score the same. Rank 0 reads the start. Collective. */
+ol_status ol_setup_name_rows(ol_setup *s);
+
+/* Find the bounds of all episodes of each arm's training, so that memory is taken once: their exact
+ * lengths are known from the random streams. Every rank looks at its share of the meta-steps, once for
+ * all arms that draw the same. Collective. */
+ol_status ol_setup_bound_episodes(ol_setup *s);
+
+/* Tasks, overlap, rows left out, tokens cut. Rank 0 speaks. */
+void ol_setup_describe_data(const ol_setup *setup);
 
 /* All stages of a job, the same on all ranks, with its own seed and settings. Collective.
  * book: what was scored is added on rank 0, that of earlier starts too.

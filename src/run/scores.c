@@ -28,23 +28,6 @@ ol_evaluation_spec ol_scores_spec(const ol_arm *arm)
     return spec;
 }
 
-/* What row i of the table must be of. */
-typedef struct place {
-    const char *task;
-    int seed, steps;
-} place;
-
-/* Items in order, each with its scorings. */
-static place expected(const ol_evaluation_spec *spec, size_t i)
-{
-    const size_t n = (size_t)ol_eval_scorings(&spec->scoring);
-    const size_t item = i / n, task = item / (size_t)spec->n_seeds;
-
-    return (place){.task = spec->tasks[task],
-                   .seed = spec->seeds[item % (size_t)spec->n_seeds],
-                   .steps = ol_eval_steps(&spec->scoring, (int)(i % n))};
-}
-
 /* Stored scores as they are met, from the first on. */
 typedef struct stored {
     const ol_evaluation_spec *spec;
@@ -54,23 +37,25 @@ typedef struct stored {
     bool ended;
 } stored;
 
-/* Take a score when it is the one that comes next, with all its predictions. */
+/* Take a score when it is the one that comes next, with all its predictions: items stand in order, each
+ * with its scorings. */
 static ol_status take_stored(void *payload, int64_t row, const ol_cell *cells)
 {
     stored *s = payload;
-    const int64_t a_task = (int64_t)s->spec->n_seeds * ol_eval_scorings(&s->spec->scoring);
-    place want;
+    const ol_evaluation_spec *spec = s->spec;
+    const int64_t each = ol_eval_scorings(&spec->scoring), item = s->met / each;
+    const int64_t task = item / spec->n_seeds;
 
     (void)row;
-    s->ended = s->ended || s->met == a_task * s->spec->n_tasks;
+    s->ended = s->ended || task == spec->n_tasks;
     if (s->ended)
         return OL_OK;
-    want = expected(s->spec, (size_t)s->met);
     s->sum += cells[OL_SCORE_ROWS].i;
-    s->ended = strcmp(cells[OL_SCORE_TASK].text, want.task) != 0 ||
-               cells[OL_SCORE_SEED].i != want.seed || cells[OL_SCORE_STEPS].i != want.steps ||
+    s->ended = strcmp(cells[OL_SCORE_TASK].text, spec->tasks[task]) != 0 ||
+               cells[OL_SCORE_SEED].i != spec->seeds[item % spec->n_seeds] ||
+               cells[OL_SCORE_STEPS].i != ol_eval_steps(&spec->scoring, (int)(s->met % each)) ||
                s->sum > s->there;
-    if (!s->ended && ++s->met % a_task == 0) {
+    if (!s->ended && ++s->met % (spec->n_seeds * each) == 0) {
         s->tasks++;
         s->kept = s->met;
         s->kept_below = s->sum;

@@ -192,7 +192,8 @@ static ol_status run_whole(whole *w)
     OL_TRY(read_job(w));
     OL_TRY(heed_early_stop(w));
     ol_comm_watch(w->comm, 60.0 * w->job->train.stall_minutes);
-    OL_TRY(OL_ON_FIRST(w->comm, ol_run_lock_take(w->job, &w->lock))); /* this run's alone from here */
+    OL_TRY(
+        OL_ON_FIRST(w->comm, ol_run_lock_take(w->job, &w->lock))); /* this run's alone from here */
     ol_describe_idle(w->job, ol_comm_size(w->comm));
     if (ol_tune_wanted(w->job))
         OL_TRY(tune(w));

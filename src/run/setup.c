@@ -14,7 +14,7 @@
 #include "outerloop/kernel/products.h" /* ol_products_use */
 #include "outerloop/package/package.h" /* ol_package_of_job */
 #include "outerloop/record/snapshot.h" /* ol_snapshot_start */
-#include "setup.h"
+#include "run_parts.h"
 
 enum {
     SUITE_SEED = 1, /* one suite for all jobs, so that their results compare */
@@ -211,18 +211,17 @@ static ol_status make_targets(ol_setup *s, ol_arm *arm)
     const ol_job *job = arm->job;
     const bool with = ol_job_demonstrations(job);
     const ol_targets_spec spec = {
-        .root = s->root,
         .setting = job->data.setting,
-        .variant = (ol_variant)job->data.variant,
-        .shots = job->eval.shots,
-        .max_tokens = job->data.max_tokens,
-        .max_tokens_per_example = job->data.max_tokens_per_example,
-        .rows = job->eval.rows,
+        .each = {.root = s->root,
+                 .variant = (ol_variant)job->data.variant,
+                 .shots = with ? job->eval.shots : 0,
+                 .max_tokens = job->data.max_tokens,
+                 .max_tokens_per_example = job->data.max_tokens_per_example,
+                 .rows = job->eval.rows,
+                 .adapt_rows = job->stages & OL_STAGE_ADAPT ? job->eval.adapt_rows : 0,
+                 .strict = job->data.strict},
         .seeds = job->eval.seeds.items,
         .n_seeds = job->eval.seeds.n,
-        .demonstrations = with,
-        .adapt_rows = job->stages & OL_STAGE_ADAPT ? job->eval.adapt_rows : 0,
-        .strict = job->data.strict,
         .pmi = job->eval.pmi,
         .context = s->model->spec.context,
         .holdout = ol_job_holdout(job),
@@ -256,12 +255,11 @@ static ol_status load(ol_setup *s)
 /* O: most reals that a learner of the job's has for its outer state. */
 static size_t state_size(const ol_setup *s)
 {
-    ol_learner_spec spec = ol_job_learner_spec(s->job);
-    size_t most = ol_learner_size(s->model, &spec);
+    size_t most = 0;
 
-    for (int i = 0; i < s->n_arms; i++) {
-        spec = ol_job_learner_spec(s->arms[i].job);
-        const size_t own = ol_learner_size(s->arms[i].model, &spec);
+    for (const ol_arm *arm = s->start; arm < s->arms + s->n_arms; arm++) {
+        const ol_learner_spec spec = ol_job_learner_spec(arm->job);
+        const size_t own = ol_learner_size(arm->model, &spec);
 
         most = own > most ? own : most;
     }
@@ -327,8 +325,8 @@ static ol_status prepare(ol_setup *s, bool resume)
 {
     OL_TRY(ol_comm_agree(s->comm, list_arms(s)));
     OL_TRY(OL_ON_FIRST(s->comm, claim_folders(s, resume)));
-    OL_TRY(ol_comm_broadcast(s->comm, s->folders,
-                             (2 + (size_t)s->job->n_arms) * sizeof *s->folders, 0));
+    OL_TRY(ol_comm_broadcast(s->comm, s->folders, (2 + (size_t)s->job->n_arms) * sizeof *s->folders,
+                             0));
     OL_TRY(ol_setup_name_rows(s));
     OL_TRY(ol_comm_agree(s->comm, read_shape(s)));
     OL_TRY(OL_ON_FIRST(s->comm, look_at_start(s)));

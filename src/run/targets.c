@@ -11,7 +11,6 @@ struct ol_targets {
     ol_targets_spec spec;
     ol_setting setting;
     ol_tokenizer *tokenizer; /* borrowed */
-    const char **tasks;      /* [n_tasks] names, of `setting` */
     bool *unseen;            /* [n_tasks] */
     const char **groups;     /* [n_tasks] names, of `setting`; "" for none */
     double *costs;           /* [n_tasks, n_seeds] tokens of all prompts */
@@ -51,30 +50,20 @@ static ol_status read_nulls(ol_targets *t)
 
 static ol_status read_target(ol_targets *t, int task, int seed)
 {
-    const ol_targets_spec *s = &t->spec;
-    const ol_target_spec spec = {
-        .root = s->root,
-        .named_in = t->setting.path,
-        .task = t->tasks[task],
-        .seed = s->seeds[seed],
-        .variant = s->variant,
-        .shots = s->demonstrations ? s->shots : 0,
-        .max_tokens = s->max_tokens,
-        .max_tokens_per_example = s->max_tokens_per_example,
-        .rows = s->rows,
-        .adapt_rows = s->adapt_rows,
-        .held_out = t->setting.held_out,
-        .strict = s->strict,
-    };
+    ol_target_spec spec = t->spec.each;
 
+    spec.named_in = t->setting.path;
+    spec.task = t->setting.test.names[task];
+    spec.seed = t->spec.seeds[seed];
+    spec.held_out = t->setting.held_out;
     put_away(t);
     snprintf(t->name, sizeof t->name, "%s, seed %d", spec.task, spec.seed);
     OL_TRY(ol_target_create(&spec, t->tokenizer, &t->target));
     for (int row = 0; row < ol_target_rows(t->target); row++)
         OL_TRY(ol_target_row_prompts(t->target, row, &t->prompts));
-    if (s->pmi)
+    if (t->spec.pmi)
         OL_TRY(read_nulls(t));
-    return s->adapt_rows > 0 ? ol_target_adaptation(t->target, &t->support) : OL_OK;
+    return spec.adapt_rows > 0 ? ol_target_adaptation(t->target, &t->support) : OL_OK;
 }
 
 /* Texts of options and right answers, as eval wants them. */
@@ -111,7 +100,7 @@ static ol_status give_target(void *payload, int task, int seed, ol_eval_target *
         .options = t->options,
         .gold = t->gold,
         .prompts = &t->prompts,
-        .support = t->spec.adapt_rows > 0 ? &t->support : NULL,
+        .support = t->spec.each.adapt_rows > 0 ? &t->support : NULL,
         .nulls = t->spec.pmi ? &t->nulls : NULL,
         .null_of = t->null_of,
     };
@@ -122,23 +111,22 @@ static ol_status read_setting(ol_targets *t)
 {
     size_t n;
 
-    OL_TRY(ol_setting_read(t->spec.root, t->spec.setting, &t->setting));
-    OL_TRY(ol_setting_hold_out(t->spec.root, t->spec.holdout, &t->setting));
+    OL_TRY(ol_setting_read(t->spec.each.root, t->spec.setting, &t->setting));
+    OL_TRY(ol_setting_hold_out(t->spec.each.root, t->spec.holdout, &t->setting));
     OL_CHECK(t->setting.test.n > 0, OL_EDATA, "%s: its list `test` is empty: nothing to score",
              t->setting.path);
     n = (size_t)t->setting.test.n;
-    t->tasks = calloc(n, sizeof *t->tasks);
     t->unseen = calloc(n, sizeof *t->unseen);
     t->costs = calloc(n * (size_t)t->spec.n_seeds, sizeof *t->costs);
     t->groups = calloc(n, sizeof *t->groups);
     t->cuts = calloc(n, sizeof *t->cuts);
     t->notes = calloc(n, sizeof *t->notes);
-    OL_CHECK(t->tasks && t->unseen && t->groups && t->costs && t->cuts && t->notes, OL_ENOMEM,
+    OL_CHECK(t->unseen && t->groups && t->costs && t->cuts && t->notes, OL_ENOMEM,
              "no memory for %zu targets", n);
     for (size_t i = 0; i < n; i++) {
-        t->tasks[i] = t->cuts[i].task = t->setting.test.names[i];
-        t->unseen[i] = ol_names_have(&t->setting.unseen_domain_test, t->tasks[i]);
-        t->groups[i] = ol_setting_group(&t->setting, t->tasks[i]);
+        t->cuts[i].task = t->setting.test.names[i];
+        t->unseen[i] = ol_names_have(&t->setting.unseen_domain_test, t->cuts[i].task);
+        t->groups[i] = ol_setting_group(&t->setting, t->cuts[i].task);
     }
     return OL_OK;
 }
@@ -202,7 +190,6 @@ void ol_targets_close(ol_targets *t)
     ol_batch_finish(&t->prompts);
     ol_batch_finish(&t->support);
     ol_batch_finish(&t->nulls);
-    free(t->tasks);
     free(t->unseen);
     free(t->groups);
     free(t->costs);
@@ -231,7 +218,7 @@ const ol_target_note *ol_targets_note(const ol_targets *t, int task)
 
 ol_evaluation_spec ol_targets_evaluation(ol_targets *t)
 {
-    return (ol_evaluation_spec){.tasks = t->tasks,
+    return (ol_evaluation_spec){.tasks = (const char *const *)t->setting.test.names,
                                 .n_tasks = t->setting.test.n,
                                 .unseen = t->unseen,
                                 .groups = t->groups,

@@ -281,8 +281,7 @@ static ol_status meta_step(trainer *t)
     if (!is_first(t))
         return OL_OK;
     ol_phase_enter(OL_PHASE_METRICS);
-    ol_progress_step(&t->progress, step + 1,
-                     t->loops ? report.query_before : (double)NAN,
+    ol_progress_step(&t->progress, step + 1, t->loops ? report.query_before : (double)NAN,
                      report.query_after, report.tokens, seconds);
     OL_TRY(record(t, &report, outer.adam.lr, seconds));
     watch_gradient(t, &report);

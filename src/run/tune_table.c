@@ -51,7 +51,7 @@ static ol_status table_row(const tune_search *s, const ol_job *job, const tune_s
     OL_TRY(ol_text_format(out, "  %c %-*s", of->arm[c] == of->arm[of->best] ? '*' : ' ', width,
                           name.data ? name.data : ""));
     for (int i = 0; i <= s->counts; i++)
-        OL_TRY(ol_text_format(out, "%10.1f", 100 * tune_score(s, of, c, i)));
+        OL_TRY(ol_text_format(out, "%10.1f", 100 * tune_means(s, of, c)[i]));
     return ol_text_format(out, "\n");
 }
 

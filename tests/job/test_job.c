@@ -274,7 +274,9 @@ static void test_checks(void **state)
     refused("eval = { adapt_steps = []; };", "eval.adapt_steps is empty");
     refused("eval = { adapt_steps = [4, 4]; };", "must ascend");
     refused("arms = ( { name = \"a\"; },\n { name = \"a\"; } );", "jobs/a.cfg:2: two arms");
-    refused("arms = ( { name = \"../a\"; } );", "cannot name an arm");
+    refused("\nname = \"a\\nwarning: b\";", "jobs/a.cfg:2: name");
+    refused("name = \"a\\x1b[31m\";", "jobs/a.cfg:1: name");
+    refused("arms = (\n { name = \"../a\"; } );", "jobs/a.cfg:2: \"../a\" cannot name an arm");
     refused("arms = ( { name = \"checkpoints\"; } );", "cannot name an arm");
     refused("arms = ( { name = \"a\"; train = { steps = 3; }; } );", "only name and learner");
     refused("arms = ( { name = \"a\"; learner = { ordr = 3; }; } );",

@@ -29,14 +29,13 @@ typedef ol_status ol_target_source(void *payload, int task, int seed, ol_eval_ta
 
 /** What to evaluate; the same on every rank. Everything is borrowed. */
 typedef struct ol_evaluation_spec {
-    const char *const *tasks; /**< names of tasks: these arrays are of all that there are   */
-    int first, n_tasks;       /**< those of them that are evaluated                         */
-    const bool *unseen;       /**< the task is of an unseen domain; NULL: none is           */
+    const char *const *tasks;  /**< names of tasks: these arrays are of all that there are   */
+    int first, n_tasks;        /**< those of them that are evaluated                         */
+    const bool *unseen;        /**< the task is of an unseen domain; NULL: none is           */
     const char *const *groups; /**< which part of the targets; "": none; NULL: all so       */
     const int *seeds; /**< [n_seeds]                                                      */
     int n_seeds;
-    const double
-        *costs; /**< predicted work of each task under each seed, any unit; NULL: equal */
+    const double *costs; /**< predicted work of each task under each seed, any unit; NULL: equal */
     ol_target_source *source;
     void *payload;
     ol_eval_spec scoring; /**< its learner.stop ends the evaluation */

@@ -26,14 +26,14 @@ enum { OL_ROW_NAME = 128 /**< bytes of a row's name */ };
 
 /** A row of the final table: an arm of the job, or the start, which nothing is trained in. */
 typedef struct ol_arm {
-    const ol_job *job;     /**< borrowed from the setup's job, which is the start's */
-    ol_model *model;       /**< the job's, with what this arm's inner loop moves    */
-    ol_run_folder *folder; /**< of the setup's                                      */
-    char row[OL_ROW_NAME]; /**< what it is called in tables */
-    ol_sampler *sampler;   /**< NULL where nothing is trained                       */
-    bool shares_sampler;   /**< it is that of an arm before                         */
+    const ol_job *job;        /**< borrowed from the setup's job, which is the start's */
+    ol_model *model;          /**< the job's, with what this arm's inner loop moves    */
+    ol_run_folder *folder;    /**< of the setup's                                      */
+    char row[OL_ROW_NAME];    /**< what it is called in tables */
+    ol_sampler *sampler;      /**< NULL where nothing is trained                       */
+    bool shares_sampler;      /**< it is that of an arm before                         */
     ol_extent support, query; /**< bounds of its episodes' sides              */
-    ol_task_cut *cuts;        /**< [tasks of sampler] what the caps take; whole on rank 0 only.
+    ol_task_cut *cuts;        /**< [tasks of sampler] what the caps take.
                                    Prompts are not counted of trainings too long to look at */
     ol_targets *targets;      /**< NULL without eval and adapt; arms may share one */
 } ol_arm;
@@ -43,9 +43,10 @@ typedef struct ol_setup {
     ol_comm *comm;     /**< borrowed */
     const ol_job *job; /**< borrowed */
     ol_comm_layout layout;
-    ol_run_folder *folders; /**< [2 + job->n_arms] of the job, of the start, and of arms, where the job
+    ol_run_folder
+        *folders;        /**< [2 + job->n_arms] of the job, of the start, and of arms, where the job
                                  has some; else its only arm works in its own */
-    char root[PATH_MAX];    /**< task folder  */
+    char root[PATH_MAX]; /**< task folder  */
     char tokenizer_path[PATH_MAX];
     ol_tokenizer *tokenizer;
     ol_model_spec shape; /**< of the model; vocab 0 where that is the tokenizer's */
@@ -55,10 +56,11 @@ typedef struct ol_setup {
     ol_real *theta0;         /**< [P] where every arm starts                 */
     ol_state state;          /**< [O] of the arm at work                     */
     size_t O;                /**< enough for the largest                     */
-    ol_arm *start;          /**< what is scored before anything is trained, or would be */
-    ol_arm *arms;           /**< [n_arms] */
+    ol_arm *start;           /**< what is scored before anything is trained, or would be */
+    ol_arm *arms;            /**< [n_arms] */
     int n_arms;
-    ol_arm *rows; /**< [n_rows] what there is to do, in turn: the arms, before them perhaps the start */
+    ol_arm *
+        rows; /**< [n_rows] what there is to do, in turn: the arms, before them perhaps the start */
     int n_rows;
     ol_targets *targets[2]; /**< without and with demonstrations; NULL where no arm needs it */
     ol_overlap overlap;     /**< rank 0's */
@@ -68,7 +70,7 @@ typedef struct ol_setup {
     size_t resident_read;   /**< and with tasks, tokenizer and prompts, before the parameters   */
     ol_pace pace;           /**< of the processors, since training began  */
     bool scored;            /**< there is an eval or adapt stage          */
-    bool baseline;          /**< the start is among the rows: scored beside what was trained from it */
+    bool baseline; /**< the start is among the rows: scored beside what was trained from it */
 } ol_setup;
 
 /**
@@ -80,7 +82,8 @@ typedef struct ol_setup {
  * @param out  *owned by the caller* (ol_setup_destroy)
  * Errors: OL_EUSAGE, OL_EDATA, OL_EIO, OL_ENOMEM, OL_EMPI.
  */
-ol_status ol_setup_create(ol_comm *comm, const ol_job *job, bool resume, bool looks, ol_setup **out);
+ol_status ol_setup_create(ol_comm *comm, const ol_job *job, bool resume, bool looks,
+                          ol_setup **out);
 
 /** Accepts NULL. */
 void ol_setup_destroy(ol_setup *setup);
