@@ -214,3 +214,12 @@ const char *ol_text_nearest(const char *word, const char *const *names, size_t n
     }
     return nearest;
 }
+
+const char *ol_text_meant(const char *word, const char *const *names, size_t n,
+                          char text[OL_TEXT_MEANT])
+{
+    const char *near = ol_text_nearest(word, names, n);
+
+    snprintf(text, OL_TEXT_MEANT, near ? " (did you mean \"%.200s\"?)" : "", near);
+    return text;
+}

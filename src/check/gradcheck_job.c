@@ -128,14 +128,14 @@ static ol_status check_all(ol_setup *s, const ol_gradcheck_plan *plan, FILE *out
         OL_TRY(check_arm(s, &s->arms[i], plan, out, &tally));
     }
     if (checked == 0) {
-        const char *near = ol_text_nearest(plan->arm, names, (size_t)n);
+        char meant[OL_TEXT_MEANT];
         OL_AUTO_TEXT known = {0};
 
         for (int i = 0; i < n; i++)
             OL_TRY(ol_text_format(&known, "%s%s", i > 0 ? ", " : "", names[i]));
-        return ol_fail(OL_EUSAGE, "--arm: the job has no arm \"%s\"%s%s%s; there %s %s", plan->arm,
-                       near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
-                       n == 1 ? "is" : "are", known.data);
+        return ol_fail(OL_EUSAGE, "--arm: the job has no arm \"%s\"%s; there %s %s", plan->arm,
+                       ol_text_meant(plan->arm, names, (size_t)n, meant), n == 1 ? "is" : "are",
+                       known.data);
     }
     return conclude(&tally, s->job, out);
 }

@@ -8,6 +8,7 @@
 
 #include "outerloop/base/clock.h"      /* ol_clock_resident_bytes */
 #include "outerloop/base/log.h"        /* ol_log_warn */
+#include "outerloop/base/size.h"       /* OL_ALLOCATE */
 #include "outerloop/data/suite.h"      /* ol_suite_write */
 #include "outerloop/job/start.h"       /* ol_start_shape */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_threads */
@@ -29,9 +30,9 @@ static ol_status list_arms(ol_setup *s)
     s->scored = (s->job->stages & (OL_STAGE_EVAL | OL_STAGE_ADAPT)) != 0;
     s->baseline = s->scored && (s->job->stages & OL_STAGE_TRAIN) != 0;
     s->n_rows = n + s->baseline;
-    s->folders = calloc((size_t)n + 2, sizeof *s->folders);
-    s->start = calloc((size_t)n + 1, sizeof *s->start);
-    OL_CHECK(s->folders && s->start, OL_ENOMEM, "no memory for %d arms", n);
+    s->n_folders = 2 + s->job->n_arms;
+    OL_TRY(OL_ALLOCATE(s->folders, s->n_folders, "folders of a job"));
+    OL_TRY(OL_ALLOCATE(s->start, 1 + n, "arms of a job"));
     s->arms = s->start + 1;
     s->rows = s->baseline ? s->start : s->arms;
     s->start->job = s->job;
@@ -49,15 +50,14 @@ static ol_status claim_folders(ol_setup *s, bool resume)
     char untrained[PATH_MAX];
 
     OL_TRY(ol_path_format(untrained, "%s/untrained", s->job->output));
+    OL_TRY(ol_run_folder_own(s->job, resume, s->folders));
     OL_TRY(ol_run_folder_name(untrained, s->start->folder));
-    for (int i = 0; i < 2 + s->job->n_arms; i++) {
-        ol_run_folder *folder = &s->folders[i];
-
-        OL_TRY(i == 1 ? ol_run_folder_claim(folder, s->job, resume)
-                      : ol_run_folder_own(i > 1 ? s->arms[i - 2].job : s->job, resume, folder));
-        if (folder->claim.restored[0] && !s->looks)
-            ol_log_warn("%s", folder->claim.restored);
-    }
+    OL_TRY(ol_run_folder_claim(s->start->folder, s->job, resume));
+    for (int i = 0; i < s->job->n_arms; i++)
+        OL_TRY(ol_run_folder_own(s->arms[i].job, resume, s->arms[i].folder));
+    for (int i = 0; !s->looks && i < s->n_folders; i++)
+        if (s->folders[i].claim.restored[0])
+            ol_log_warn("%s", s->folders[i].claim.restored);
     s->start->folder->claim.finished = /* whatever is trained elsewhere */
         s->start->folder->claim.same_evaluation && !s->start->folder->claim.restored[0];
     return OL_OK;
@@ -325,8 +325,7 @@ static ol_status prepare(ol_setup *s, bool resume)
 {
     OL_TRY(ol_comm_agree(s->comm, list_arms(s)));
     OL_TRY(OL_ON_FIRST(s->comm, claim_folders(s, resume)));
-    OL_TRY(ol_comm_broadcast(s->comm, s->folders, (2 + (size_t)s->job->n_arms) * sizeof *s->folders,
-                             0));
+    OL_TRY(ol_comm_broadcast(s->comm, s->folders, (size_t)s->n_folders * sizeof *s->folders, 0));
     OL_TRY(ol_setup_name_rows(s));
     OL_TRY(ol_comm_agree(s->comm, read_shape(s)));
     OL_TRY(OL_ON_FIRST(s->comm, look_at_start(s)));

@@ -80,4 +80,10 @@ size_t ol_text_distance(const char *a, const char *b);
  *  (more than half of the letters differ). Borrowed from `names`. */
 const char *ol_text_nearest(const char *word, const char *const *names, size_t n);
 
+/** What stands behind a word that is none of these names: ` (did you mean "NAME"?)` of the nearest one,
+ *  "" where none is near. @return text */
+enum { OL_TEXT_MEANT = 256 };
+const char *ol_text_meant(const char *word, const char *const *names, size_t n,
+                          char text[OL_TEXT_MEANT]);
+
 #endif

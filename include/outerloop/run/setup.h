@@ -43,9 +43,10 @@ typedef struct ol_setup {
     ol_comm *comm;     /**< borrowed */
     const ol_job *job; /**< borrowed */
     ol_comm_layout layout;
-    ol_run_folder
-        *folders;        /**< [2 + job->n_arms] of the job, of the start, and of arms, where the job
-                                 has some; else its only arm works in its own */
+    /** [n_folders] of the job, of the start, and of each of job->arms; without any, the only arm works in
+     *  that of the job. */
+    ol_run_folder *folders;
+    int n_folders;
     char root[PATH_MAX]; /**< task folder  */
     char tokenizer_path[PATH_MAX];
     ol_tokenizer *tokenizer;
@@ -56,11 +57,9 @@ typedef struct ol_setup {
     ol_real *theta0;         /**< [P] where every arm starts                 */
     ol_state state;          /**< [O] of the arm at work                     */
     size_t O;                /**< enough for the largest                     */
-    ol_arm *start;           /**< what is scored before anything is trained, or would be */
-    ol_arm *arms;            /**< [n_arms] */
+    ol_arm *start, *arms;    /**< [n_arms] right behind the start            */
     int n_arms;
-    ol_arm *
-        rows; /**< [n_rows] what there is to do, in turn: the arms, before them perhaps the start */
+    ol_arm *rows; /**< [n_rows] what there is to do: with `baseline` the start, and the arms */
     int n_rows;
     ol_targets *targets[2]; /**< without and with demonstrations; NULL where no arm needs it */
     ol_overlap overlap;     /**< rank 0's */
@@ -70,7 +69,7 @@ typedef struct ol_setup {
     size_t resident_read;   /**< and with tasks, tokenizer and prompts, before the parameters   */
     ol_pace pace;           /**< of the processors, since training began  */
     bool scored;            /**< there is an eval or adapt stage          */
-    bool baseline; /**< the start is among the rows: scored beside what was trained from it */
+    bool baseline;          /**< the start is scored beside what was trained from it */
 } ol_setup;
 
 /**
