@@ -87,26 +87,31 @@ bool ol_job_is_preset(const ol_job *job, const char *path)
                                                 strtod(value.data, NULL) == strtod(preset, NULL)));
 }
 
+/* Keys that say what they say in vain. @param paths  up to a NULL */
+static void check_unused(const ol_job *job, const char *const *paths, const char *why,
+                         ol_conf_mistakes *mistakes)
+{
+    for (; *paths; paths++)
+        if (!ol_job_is_preset(job, *paths))
+            ol_conf_mistake(mistakes, ol_job_place(job, *paths), "%s is unused: %s", *paths, why);
+}
+
 static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
 {
-    static const char *const of_lora[] = {"model.lora.rank", "model.lora.alpha",
+    static const char *const of_lora[] = {"model.lora.rank",    "model.lora.alpha",
                                           "model.lora.targets", "model.lora.path",
-                                          "model.lora.rslora"};
+                                          "model.lora.rslora",  NULL};
     static const char *const of_shape[] = {
         "model.arch",         "model.layers",      "model.width",    "model.heads",
         "model.kv_heads",     "model.head_dim",    "model.hidden",   "model.context",
         "model.vocab",        "model.tied",        "model.norm_eps", "model.rope_theta",
-        "model.rope_scaling", "model.rope_factor", "model.init_std"};
+        "model.rope_scaling", "model.rope_factor", "model.init_std", NULL};
     const ol_job_model *m = &job->model;
     const ol_model_spec *s = &m->shape;
 
-    for (size_t i = 0; i < sizeof of_shape / sizeof *of_shape && m->init == OL_INIT_IMPORT; i++)
-        if (!ol_job_is_preset(job, of_shape[i]))
-            ol_conf_mistake(mistakes, ol_job_place(job, of_shape[i]),
-                            "%s is unused: the model at model.path has a shape of its own; take it "
-                            "out",
-                            of_shape[i]);
-
+    if (m->init == OL_INIT_IMPORT)
+        check_unused(job, of_shape, "the model at model.path has a shape of its own; take it out",
+                     mistakes);
     if (m->init == OL_INIT_RANDOM && m->path[0] != '\0')
         ol_conf_mistake(mistakes, ol_job_place(job, "model.path"),
                         "model.path is unused: model.init is \"random\"; say \"import\" or "
@@ -118,10 +123,8 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
         ol_conf_mistake(mistakes, ol_job_place(job, "model.width"),
                         "model.width = %d is not a multiple of model.heads = %d", s->width,
                         s->heads);
-    for (size_t i = 0; i < sizeof of_lora / sizeof *of_lora && !is_lora(job); i++)
-        if (!ol_job_is_preset(job, of_lora[i]))
-            ol_conf_mistake(mistakes, ol_job_place(job, of_lora[i]),
-                            "%s is unused: model.trained is not \"lora\"", of_lora[i]);
+    if (!is_lora(job))
+        check_unused(job, of_lora, "model.trained is not \"lora\"", mistakes);
     if (m->init == OL_INIT_RANDOM && job->data.max_tokens > s->context)
         ol_conf_mistake(
             mistakes, ol_job_place(job, "data.max_tokens"),
