@@ -23,6 +23,13 @@ ol_status ol_conf_sets_add(ol_conf_sets *sets, const char *format, ...)
     return OL_OK;
 }
 
+ol_status ol_conf_sets_add_all(ol_conf_sets *sets, size_t n, const char *const *others)
+{
+    for (size_t i = 0; i < n; i++)
+        OL_TRY(ol_conf_sets_add(sets, "%s", others[i]));
+    return OL_OK;
+}
+
 ol_status ol_conf_sets_add_string(ol_conf_sets *sets, const char *path, const char *string)
 {
     OL_AUTO_TEXT text = {0};

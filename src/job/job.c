@@ -469,14 +469,14 @@ static ol_status complete(ol_job *job, const char *path)
     return ol_conf_report(&mistakes, path);
 }
 
-ol_status ol_job_read(const char *path, const char *const *sets, size_t n_sets, ol_job **job)
+ol_status ol_job_read(ol_job_source source, ol_job **job)
 {
     OL_AUTO_JOB *made = NULL;
 
     *job = NULL;
     OL_TRY(OL_ALLOCATE(made, 1, "a job"));
-    OL_TRY(ol_conf_read(ol_job_keys, path, sets, n_sets, made, &made->conf));
-    OL_TRY(complete(made, path));
+    OL_TRY(ol_conf_read(ol_job_keys, source.path, source.sets, source.n, made, &made->conf));
+    OL_TRY(complete(made, source.path));
     return OL_GIVE(job, made);
 }
 

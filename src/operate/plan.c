@@ -217,15 +217,14 @@ static ol_status plan_all(plan_clock *clock, ol_run_look *look, bool resume, ol_
     return OL_OK;
 }
 
-ol_status ol_plan_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                      bool resume, int ranks, ol_plan *out)
+ol_status ol_plan_job(ol_comm *comm, ol_job_source source, bool resume, int ranks, ol_plan *out)
 {
     OL_AUTO_RUN_LOOK look = {0};
     plan_clock clock;
     ol_status status;
 
     *out = (ol_plan){.ranks = ranks};
-    OL_TRY(ol_run_look_at(comm, path, sets, n_sets, resume, &look));
+    OL_TRY(ol_run_look_at(comm, source, resume, &look));
     OL_TRY(plan_clock_start(comm, BUDGET, &clock));
     status = plan_all(&clock, &look, resume, out);
     if (status != OL_OK)

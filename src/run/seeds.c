@@ -35,13 +35,12 @@ static ol_status read_seed(const whole *w, int seed, ol_job **job)
     OL_AUTO_SETS sets = {0};
 
     *job = NULL;
-    for (size_t i = 0; i < w->sets.n; i++)
-        OL_TRY(ol_conf_sets_add(&sets, "%s", w->sets.items[i]));
+    OL_TRY(ol_conf_sets_add_all(&sets, w->sets.n, (const char *const *)w->sets.items));
     OL_TRY(ol_conf_sets_add(&sets, "seed=%d", seed));
     OL_TRY(ol_path_format(output, "%s/seed-%d", w->job->output, seed));
     OL_TRY(ol_conf_sets_add_string(&sets, "output", output));
     OL_TRY(ol_conf_sets_add(&sets, "train_seeds=[]"));
-    return ol_job_read(w->path, (const char *const *)sets.items, sets.n, job);
+    return ol_job_read(ol_job_source_of(w->path, &sets), job);
 }
 
 /* What a later seed would be refused for is said before any work. */
@@ -117,8 +116,7 @@ static ol_status read_job(whole *w)
 {
     ol_job_destroy(w->job);
     w->job = NULL;
-    return ol_comm_agree(
-        w->comm, ol_job_read(w->path, (const char *const *)w->sets.items, w->sets.n, &w->job));
+    return ol_comm_agree(w->comm, ol_job_read(ol_job_source_of(w->path, &w->sets), &w->job));
 }
 
 /* The setup of the first run of all, to look at. */
@@ -209,25 +207,19 @@ static void whole_finish(whole *w)
     ol_conf_sets_finish(&w->sets);
 }
 
-static ol_status whole_init(whole *w, ol_comm *comm, const char *path, const char *const *sets,
-                            size_t n_sets, bool resume)
+static ol_status whole_init(whole *w, ol_comm *comm, ol_job_source source, bool resume)
 {
-    ol_status status = OL_OK;
-
-    *w = (whole){.comm = comm, .path = path, .resume = resume, .lock = OL_RUN_LOCK_INIT};
-    for (size_t i = 0; i < n_sets && status == OL_OK; i++)
-        status = ol_conf_sets_add(&w->sets, "%s", sets[i]);
-    return ol_comm_agree(comm, status);
+    *w = (whole){.comm = comm, .path = source.path, .resume = resume, .lock = OL_RUN_LOCK_INIT};
+    return ol_comm_agree(comm, ol_conf_sets_add_all(&w->sets, source.n, source.sets));
 }
 
-ol_status ol_run_look_at(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                         bool resume, ol_run_look *out)
+ol_status ol_run_look_at(ol_comm *comm, ol_job_source source, bool resume, ol_run_look *out)
 {
     OL_AUTO(whole_finish) whole w;
     OL_AUTO_RUN_LOOK made = {0};
 
     *out = made;
-    OL_TRY(whole_init(&w, comm, path, sets, n_sets, resume));
+    OL_TRY(whole_init(&w, comm, source, resume));
     OL_TRY(read_job(&w));
     if (w.job->train_seeds.n > 0)
         OL_TRY(OL_ON_FIRST(comm, claim_whole(&w)));
@@ -245,15 +237,14 @@ void ol_run_look_finish(ol_run_look *look)
     *look = (ol_run_look){0};
 }
 
-ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                     bool resume, bool *work_started)
+ol_status ol_run_job(ol_comm *comm, ol_job_source source, bool resume, bool *work_started)
 {
     OL_AUTO(whole_finish) whole w;
     ol_status status;
 
     *work_started = false;
     ol_stop_join(comm);
-    status = whole_init(&w, comm, path, sets, n_sets, resume);
+    status = whole_init(&w, comm, source, resume);
     w.work_started = work_started;
     if (status == OL_OK)
         status = run_whole(&w);

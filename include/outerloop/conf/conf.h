@@ -160,6 +160,9 @@ ol_status ol_conf_derived(ol_conf *conf, const char *path);
 ol_status ol_conf_sets_add(ol_conf_sets *sets, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/** Add n of them, copied. Errors: OL_ENOMEM. */
+ol_status ol_conf_sets_add_all(ol_conf_sets *sets, size_t n, const char *const *others);
+
 /** Add one of a string, in quotes: a path may look like another value. Errors: OL_ENOMEM. */
 ol_status ol_conf_sets_add_string(ol_conf_sets *sets, const char *path, const char *string);
 

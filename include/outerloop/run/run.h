@@ -24,8 +24,6 @@
  * Run a job: its settings are chosen where it has a tune.grid, then all of it is done once, or once
  * for each of its train_seeds. Collective.
  *
- * @param path          the job file
- * @param sets          [n_sets] "path=value" over it
  * @param resume        go on with the run that is in the job's output, if there is one
  * @param work_started  false until all input was accepted: what fails before is the caller's
  *                      mistake, what fails after is the run's
@@ -34,8 +32,7 @@
  * is saved; OL_ENONFINITE when too many meta-steps in a row dropped an episode (saved too); OL_EIO
  * when a last checkpoint cannot be written; OL_ENOMEM; OL_EMPI.
  */
-ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                     bool resume, bool *work_started);
+ol_status ol_run_job(ol_comm *comm, ol_job_source source, bool resume, bool *work_started);
 
 /** A job before any work. Start from a zero struct. */
 typedef struct ol_run_look {
@@ -49,8 +46,7 @@ typedef struct ol_run_look {
  * @param out  overwritten; *owned by the caller* (ol_run_look_finish)
  * Errors: as ol_run_job before any work; nothing is then left to free.
  */
-ol_status ol_run_look_at(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                         bool resume, ol_run_look *out);
+ol_status ol_run_look_at(ol_comm *comm, ol_job_source source, bool resume, ol_run_look *out);
 
 void ol_run_look_finish(ol_run_look *look);
 #define OL_AUTO_RUN_LOOK OL_AUTO(ol_run_look_finish) ol_run_look
