@@ -287,8 +287,7 @@ ol_status ol_job_cell(const ol_job *job, const char *grid, size_t i, ol_job **ce
     ol_conf *conf = NULL;
     ol_status status;
 
-    *cell = calloc(1, sizeof **cell);
-    OL_CHECK(*cell, OL_ENOMEM, "no memory for a job");
+    OL_TRY(OL_ALLOCATE(*cell, 1, "a job"));
     status = ol_conf_cell(job->conf, job, key, grid, i, *cell, &conf);
     (*cell)->conf = conf;
     (*cell)->n_arms = 0; /* they are the job's */
@@ -442,11 +441,9 @@ static ol_status make_arms(ol_job *job, ol_conf_mistakes *mistakes)
 
     if (n == 0)
         return OL_OK;
-    job->arms = calloc((size_t)n, sizeof(ol_job *));
-    OL_CHECK(job->arms, OL_ENOMEM, "no memory for %d arms", n);
+    OL_TRY(OL_ALLOCATE(job->arms, n, "arms of a job"));
     for (int i = 0; i < n; i++) {
-        job->arms[i] = calloc(1, sizeof(ol_job));
-        OL_CHECK(job->arms[i], OL_ENOMEM, "no memory for %d arms", n);
+        OL_TRY(OL_ALLOCATE(job->arms[i], 1, "an arm of a job"));
         job->n_arms = i + 1;
         OL_TRY(make_arm(job, i, job->arms[i], mistakes));
     }

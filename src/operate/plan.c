@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h"  /* OL_ALLOCATE */
 #include "outerloop/run/run.h"    /* ol_run_look_at */
 #include "outerloop/run/scores.h" /* ol_scores_spec */
 #include "plan_parts.h"
@@ -150,9 +151,7 @@ static ol_status plan_part(plan_clock *clock, ol_setup *s, const char *what, int
     ol_memory memory;
 
     *part = (ol_plan_part){.what = what, .n = s->n_arms, .times = times};
-    part->arms = calloc((size_t)s->n_arms, sizeof *part->arms);
-    OL_TRY(ol_comm_agree(clock->comm,
-                         part->arms ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a plan")));
+    OL_TRY(ol_comm_agree(clock->comm, OL_ALLOCATE(part->arms, s->n_arms, "arms of a plan")));
     OL_TRY(ol_comm_agree(clock->comm, ol_memory_plan(s, plan->ranks, &memory)));
     if (plan->n_parts > 1) { /* what this process has by now is not what a run would have */
         memory.libraries = plan->memory.libraries;

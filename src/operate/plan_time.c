@@ -99,11 +99,11 @@ static ol_status sample_costs(const ol_arm *arm, const ol_learner_spec *learner,
 {
     const int steps = arm->job->train.steps, N = arm->job->learner.episodes;
     const int looked = steps < SAMPLED_STEPS ? steps : SAMPLED_STEPS;
-    OL_AUTO_FREE double *costs = calloc((size_t)N, sizeof *costs);
+    OL_AUTO_FREE double *costs = NULL;
     OL_AUTO(ol_schedule_finish) ol_schedule schedule = {0};
 
     *out = (sample){0};
-    OL_CHECK(costs, OL_ENOMEM, "no memory for %d episodes", N);
+    OL_TRY(OL_ALLOCATE(costs, N, "episodes"));
     OL_TRY(ol_schedule_init(&schedule, N, ranks));
     for (int i = 0; i < looked; i++)
         OL_TRY(add_step(arm, learner, (int64_t)i * steps / looked, &schedule, costs, out));

@@ -10,20 +10,15 @@ static const double much = 0.01; /* a share of what is cut that deserves a warni
 static void describe_overlap(const ol_setup *s)
 {
     OL_AUTO_TEXT text = {0};
-    char *line, *end;
+    size_t n;
 
-    if (ol_overlap_describe(&s->overlap, &text) != OL_OK || !text.data)
+    if (ol_overlap_describe(&s->overlap, &text) != OL_OK)
         return;
-    for (line = text.data; *line; line = end) { /* the log takes one line at a time */
-        for (end = line; *end && *end != '\n'; end++)
-            ;
-        if (*end)
-            *end++ = '\0';
-        if (*line && s->overlap.n > 0 && line == text.data)
-            ol_log_warn("%s", line);
-        else if (*line)
-            ol_log_info("%s", line);
-    }
+    for (const char *at = text.data, *line; (line = ol_text_line(&at, &n));)
+        if (n > 0 && s->overlap.n > 0 && line == text.data)
+            ol_log_warn("%.*s", (int)n, line);
+        else if (n > 0)
+            ol_log_info("%.*s", (int)n, line);
 }
 
 static void describe_skipped(const ol_targets *targets)
@@ -50,21 +45,10 @@ typedef struct cut_list {
 } cut_list;
 
 /* What one of the two caps takes of examples or of prompts. */
-typedef struct cut_kind {
-    int64_t n, cut;
-} cut_kind;
-
-static cut_kind kind_of(const ol_cut *cut, bool prompts)
-{
-    return prompts ? (cut_kind){cut->prompts, cut->prompts_cut}
-                   : (cut_kind){cut->rows, cut->rows_cut};
-}
-
 static double share_of(const ol_cut *cut, bool prompts)
 {
-    const cut_kind k = kind_of(cut, prompts);
-
-    return ol_cut_share(k.cut, k.n);
+    return prompts ? ol_cut_share(cut->prompts_cut, cut->prompts)
+                   : ol_cut_share(cut->rows_cut, cut->rows);
 }
 
 /* ": imdb (98 %), race-high (97 %), ..." */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "outerloop/data/task.h" /* ol_setting_read */
 
 struct ol_targets {
@@ -41,13 +42,6 @@ static void put_away(ol_targets *t)
     ol_batch_clear(&t->support);
 }
 
-static ol_status read_nulls(ol_targets *t)
-{
-    t->null_of = calloc((size_t)t->prompts.B, sizeof *t->null_of);
-    OL_CHECK(t->null_of, OL_ENOMEM, "%s: no memory for %d prompts", t->name, t->prompts.B);
-    return ol_target_null_prompts(t->target, &t->nulls, t->null_of);
-}
-
 static ol_status read_target(ol_targets *t, int task, int seed)
 {
     ol_target_spec spec = t->spec.each;
@@ -61,8 +55,10 @@ static ol_status read_target(ol_targets *t, int task, int seed)
     OL_TRY(ol_target_create(&spec, t->tokenizer, &t->target));
     for (int row = 0; row < ol_target_rows(t->target); row++)
         OL_TRY(ol_target_row_prompts(t->target, row, &t->prompts));
-    if (t->spec.pmi)
-        OL_TRY(read_nulls(t));
+    if (t->spec.pmi) {
+        OL_TRY(OL_ALLOCATE(t->null_of, t->prompts.B, t->name));
+        OL_TRY(ol_target_null_prompts(t->target, &t->nulls, t->null_of));
+    }
     return spec.adapt_rows > 0 ? ol_target_adaptation(t->target, &t->support) : OL_OK;
 }
 
@@ -72,11 +68,9 @@ static ol_status list_options(ol_targets *t)
     const int rows = ol_target_rows(t->target);
     size_t at = 0;
 
-    t->options_per_row = calloc((size_t)rows, sizeof *t->options_per_row);
-    t->gold = calloc((size_t)rows, sizeof *t->gold);
-    t->options = calloc((size_t)t->prompts.B, sizeof *t->options);
-    OL_CHECK(t->options_per_row && t->gold && t->options, OL_ENOMEM,
-             "%s: no memory for the options of %d rows", t->name, rows);
+    OL_TRY(OL_ALLOCATE(t->options_per_row, rows, t->name));
+    OL_TRY(OL_ALLOCATE(t->gold, rows, t->name));
+    OL_TRY(OL_ALLOCATE(t->options, t->prompts.B, t->name));
     for (int row = 0; row < rows; row++) {
         t->options_per_row[row] = ol_target_options(t->target, row);
         for (int i = 0; i < t->options_per_row[row]; i++)
@@ -116,13 +110,11 @@ static ol_status read_setting(ol_targets *t)
     OL_CHECK(t->setting.test.n > 0, OL_EDATA, "%s: its list `test` is empty: nothing to score",
              t->setting.path);
     n = (size_t)t->setting.test.n;
-    t->unseen = calloc(n, sizeof *t->unseen);
-    t->costs = calloc(n * (size_t)t->spec.n_seeds, sizeof *t->costs);
-    t->groups = calloc(n, sizeof *t->groups);
-    t->cuts = calloc(n, sizeof *t->cuts);
-    t->notes = calloc(n, sizeof *t->notes);
-    OL_CHECK(t->unseen && t->groups && t->costs && t->cuts && t->notes, OL_ENOMEM,
-             "no memory for %zu targets", n);
+    OL_TRY(OL_ALLOCATE(t->unseen, n, "targets"));
+    OL_TRY(OL_ALLOCATE(t->costs, n * (size_t)t->spec.n_seeds, "targets"));
+    OL_TRY(OL_ALLOCATE(t->groups, n, "targets"));
+    OL_TRY(OL_ALLOCATE(t->cuts, n, "targets"));
+    OL_TRY(OL_ALLOCATE(t->notes, n, "targets"));
     for (size_t i = 0; i < n; i++) {
         t->cuts[i].task = t->setting.test.names[i];
         t->unseen[i] = ol_names_have(&t->setting.unseen_domain_test, t->cuts[i].task);
