@@ -22,7 +22,6 @@
 
 typedef struct runner {
     ol_setup *setup;
-    bool first;         /* this is rank 0 */
     char missing[2048]; /* rank 0: what metrics lack of an arm that is done with; or "" */
 } runner;
 
@@ -103,7 +102,7 @@ static void leave(runner *r, ol_metrics *metrics, ol_status status)
     }
     if (status != OL_OK)
         ol_fail(status, "%s", failure);
-    if (!r->first || status != OL_OK)
+    if (ol_comm_rank(r->setup->comm) != 0 || status != OL_OK)
         return; /* the last words of a run belong in the log of the arm that they are about */
     ol_stop_watch(OL_STOP_ARM, NULL);
     if (ol_log_open(r->setup->folders->log) != OL_OK)
@@ -244,7 +243,7 @@ static ol_status run(runner *r, ol_score_book *book)
 ol_status ol_run_once(ol_comm *comm, const ol_job *job, bool resume, bool *work_started,
                       ol_score_book *book)
 {
-    runner r = {.first = ol_comm_rank(comm) == 0};
+    runner r = {0};
     ol_status status;
 
     OL_TRY(ol_setup_create(comm, job, resume, false, &r.setup));

@@ -99,7 +99,7 @@ static ol_status add_subject(tune_search *s, const ol_job *job, const char *name
     return OL_OK;
 }
 
-/* The job of the search: its arms, and for the rest that of the user, for whom it stands. */
+/* The job of the search: the arms found, and for the rest the job itself but for what is set here. */
 static ol_status make_job(tune_search *s, const ol_job *job)
 {
     const unsigned scores = job->stages & OL_STAGE_ADAPT ? OL_STAGE_ADAPT : (unsigned)OL_STAGE_EVAL;

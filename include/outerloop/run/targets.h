@@ -26,9 +26,8 @@ typedef struct ol_targets ol_targets;
 /** Which targets. Strings and seeds are borrowed for the life of the targets. */
 typedef struct ol_targets_spec {
     const char *setting;
-    ol_target_spec
-        each;         /**< of every one, but for its name, its seed and what follows from these */
-    const int *seeds; /**< [n_seeds]                                                */
+    ol_target_spec each; /**< of every one, but for its name and seed                  */
+    const int *seeds;    /**< [n_seeds]                                                */
     int n_seeds;
     bool pmi;           /**< null prompts too, to score by PMI                        */
     int context;        /**< of the model, which every prompt must fit                */
