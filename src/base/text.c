@@ -93,6 +93,14 @@ void ol_text_plain(char *text, size_t n)
     }
 }
 
+bool ol_text_is_name(const char *text)
+{
+    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
+        if (*c < ' ' || *c == 0x7f)
+            return false;
+    return true;
+}
+
 const char *ol_text_line(const char **at, size_t *n)
 {
     const char *line = *at;
@@ -205,4 +213,13 @@ const char *ol_text_nearest(const char *word, const char *const *names, size_t n
         }
     }
     return nearest;
+}
+
+const char *ol_text_meant(const char *word, const char *const *names, size_t n,
+                          char text[OL_TEXT_MEANT])
+{
+    const char *near = ol_text_nearest(word, names, n);
+
+    snprintf(text, OL_TEXT_MEANT, near ? " (did you mean \"%.200s\"?)" : "", near);
+    return text;
 }

@@ -128,42 +128,44 @@ static ol_status check_all(ol_setup *s, const ol_gradcheck_plan *plan, FILE *out
         OL_TRY(check_arm(s, &s->arms[i], plan, out, &tally));
     }
     if (checked == 0) {
-        const char *near = ol_text_nearest(plan->arm, names, (size_t)n);
+        char meant[OL_TEXT_MEANT];
         OL_AUTO_TEXT known = {0};
 
         for (int i = 0; i < n; i++)
             OL_TRY(ol_text_format(&known, "%s%s", i > 0 ? ", " : "", names[i]));
-        return ol_fail(OL_EUSAGE, "--arm: the job has no arm \"%s\"%s%s%s; there %s %s", plan->arm,
-                       near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
-                       n == 1 ? "is" : "are", known.data);
+        return ol_fail(OL_EUSAGE, "--arm: the job has no arm \"%s\"%s; there %s %s", plan->arm,
+                       ol_text_meant(plan->arm, names, (size_t)n, meant), n == 1 ? "is" : "are",
+                       known.data);
     }
     return conclude(&tally, s->job, out);
+}
+
+/* @param folder  for what the job writes */
+static ol_status check_in(const char *folder, ol_comm *comm, ol_job_source source,
+                          const ol_gradcheck_plan *plan, FILE *out)
+{
+    OL_AUTO_SETS sets = {0};
+    OL_AUTO_JOB *job = NULL;
+    OL_AUTO_SETUP *setup = NULL;
+
+    OL_TRY(ol_conf_sets_add_all(&sets, source.n, source.sets));
+    OL_TRY(ol_conf_sets_add(&sets, "output=%s/run", folder));
+    OL_TRY(ol_conf_sets_add(&sets, "stages=[\"train\"]"));
+    OL_TRY(ol_job_read(ol_job_source_of(source.path, &sets), &job));
+    OL_TRY(ol_setup_create(comm, job, false, false, &setup));
+    return check_all(setup, plan, out);
 }
 
 ol_status ol_gradcheck_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
                            const ol_gradcheck_plan *plan, FILE *out)
 {
-    char folder[] = "/tmp/outerloop-gradcheck-XXXXXX", output[64];
-    OL_AUTO_FREE const char **all = calloc(n_sets + 2, sizeof *all);
-    ol_setup *setup = NULL;
-    ol_job *job = NULL;
+    char folder[] = "/tmp/outerloop-gradcheck-XXXXXX";
     ol_status status;
 
-    OL_CHECK(all, OL_ENOMEM, "no memory for %zu settings", n_sets);
     OL_CHECK(ol_comm_size(comm) == 1, OL_EUSAGE,
              "gradcheck is the work of one process: without mpirun");
     OL_CHECK(mkdtemp(folder), OL_EIO, "%s: no folder can be made", folder);
-    if (n_sets > 0)
-        memcpy(all, sets, n_sets * sizeof *all);
-    snprintf(output, sizeof output, "output=%s/run", folder);
-    all[n_sets] = output;
-    all[n_sets + 1] = "stages=[\"train\"]";
-    status = ol_job_read(path, all, n_sets + 2, &job);
-    if (status == OL_OK)
-        status = ol_setup_create(comm, job, false, false, &setup);
-    if (status == OL_OK)
-        status = check_all(setup, plan, out);
-    ol_setup_destroy(setup);
+    status = check_in(folder, comm, (ol_job_source){path, sets, n_sets}, plan, out);
     ol_remove_all(folder);
     return status;
 }

@@ -49,7 +49,7 @@ static ol_status plan(ol_comm *comm, void *payload, bool *work_started)
     OL_AUTO_TEXT text = {0};
 
     (void)work_started;
-    OL_TRY(ol_plan_job(comm, o->job.path, o->job.sets.items, o->job.sets.n, o->resume,
+    OL_TRY(ol_plan_job(comm, OL_CLI_SOURCE(o->job), o->resume,
                        o->ranks > 0 ? o->ranks : ol_comm_size(comm), &made));
     if (ol_comm_rank(comm) != 0)
         return OL_OK;

@@ -13,7 +13,7 @@ static ol_status run(ol_comm *comm, void *payload, bool *work_started)
 {
     const struct options *o = payload;
 
-    return ol_run_job(comm, o->job.path, o->job.sets.items, o->job.sets.n, o->resume, work_started);
+    return ol_run_job(comm, OL_CLI_SOURCE(o->job), o->resume, work_started);
 }
 
 int ol_cmd_run(int argc, char **argv)

@@ -26,12 +26,10 @@ static void check(struct argp_state *state, void *at)
 
 static ol_status plan_one(ol_comm *comm, const ol_sweep *s, int i, int ranks)
 {
-    size_t n;
-    const char *const *sets = ol_sweep_sets(s, i, &n);
     OL_AUTO(ol_plan_finish) ol_plan plan = {0};
     OL_AUTO_TEXT text = {0};
 
-    OL_TRY(ol_plan_job(comm, s->job, sets, n, true, ranks, &plan));
+    OL_TRY(ol_plan_job(comm, ol_sweep_source(s, i), true, ranks, &plan));
     if (ol_comm_rank(comm) != 0)
         return OL_OK;
     OL_TRY(ol_plan_text(&plan, &text));
@@ -65,13 +63,11 @@ static void tell(const ol_sweep *s, int ranks)
 
 static ol_status write_all(ol_comm *comm, const ol_sweep *s, int ranks)
 {
-    size_t n;
-    const char *const *sets = ol_sweep_sets(s, s->dearest, &n);
     OL_AUTO_FREE char *program = realpath("/proc/self/exe", NULL);
     OL_AUTO(ol_plan_finish) ol_plan plan = {0};
     ol_status status = OL_OK;
 
-    OL_TRY(ol_plan_job(comm, s->job, sets, n, true, ranks, &plan));
+    OL_TRY(ol_plan_job(comm, ol_sweep_source(s, s->dearest), true, ranks, &plan));
     if (ol_comm_rank(comm) == 0) {
         status = ol_sweep_write(s, &plan, program ? program : "outerloop");
         if (status == OL_OK)
@@ -83,10 +79,8 @@ static ol_status write_all(ol_comm *comm, const ol_sweep *s, int ranks)
 static ol_status run_one(ol_comm *comm, const struct options *o, const ol_sweep *s,
                          bool *work_started)
 {
-    size_t n;
-    const char *const *sets = ol_sweep_sets(s, o->only - 1, &n);
 
-    return ol_run_job(comm, s->job, sets, n, o->resume, work_started);
+    return ol_run_job(comm, ol_sweep_source(s, o->only - 1), o->resume, work_started);
 }
 
 static ol_status sweep(ol_comm *comm, void *payload, bool *work_started)

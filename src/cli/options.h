@@ -56,6 +56,9 @@ typedef struct ol_cli_job {
     ol_cli_words sets;
 } ol_cli_job;
 
+/* What it is read from. */
+#define OL_CLI_SOURCE(job) ((ol_job_source){(job).path, (job).sets.items, (job).sets.n})
+
 /* Members of a syntax, and the row of --set. */
 #define OL_CLI_JOB(job) .args = "JOB.cfg", .word = &(job)->path, .thing = "job file"
 #define OL_CLI_SET(job)                                                                            \

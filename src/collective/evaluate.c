@@ -24,7 +24,7 @@ static void share_finish(share *s)
 
 static double cost_of(const ol_evaluation_spec *spec, int item)
 {
-    return spec->costs ? spec->costs[item] : 1.0;
+    return spec->costs ? spec->costs[spec->first * spec->n_seeds + item] : 1.0;
 }
 
 /* Stable: ties stay in order of number. */
@@ -77,7 +77,8 @@ static ol_status score_item(const ol_model *model, ol_state_view state,
     ol_eval_result result;
     ol_status status;
 
-    OL_TRY(spec->source(spec->payload, item / spec->n_seeds, item % spec->n_seeds, &target));
+    OL_TRY(spec->source(spec->payload, spec->first + item / spec->n_seeds, item % spec->n_seeds,
+                        &target));
     OL_TRY(reserve(ws, ol_eval_target_bytes(model, &spec->scoring, &target)));
     OL_TRY(ol_eval_target_score(model, &spec->scoring, &target, state, ws, &result));
     result.item = item;

@@ -2,8 +2,49 @@
 /* The value of a --set: libconfig's syntax, but that words need no quotes. */
 #include "internal.h"
 
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "outerloop/base/size.h" /* OL_GROW */
+
+ol_status ol_conf_sets_add(ol_conf_sets *sets, const char *format, ...)
+{
+    va_list arguments;
+    int size;
+
+    OL_TRY(OL_GROW(sets->items, sets->n, "settings of a job"));
+    va_start(arguments, format);
+    size = vasprintf(&sets->items[sets->n], format, arguments);
+    va_end(arguments);
+    OL_CHECK(size >= 0, OL_ENOMEM, "no memory for the settings of a job");
+    sets->n++;
+    return OL_OK;
+}
+
+ol_status ol_conf_sets_add_all(ol_conf_sets *sets, size_t n, const char *const *others)
+{
+    for (size_t i = 0; i < n; i++)
+        OL_TRY(ol_conf_sets_add(sets, "%s", others[i]));
+    return OL_OK;
+}
+
+ol_status ol_conf_sets_add_string(ol_conf_sets *sets, const char *path, const char *string)
+{
+    OL_AUTO_TEXT text = {0};
+
+    OL_TRY(ol_conf_quote(&text, string));
+    return ol_conf_sets_add(sets, "%s=%s", path, text.data);
+}
+
+void ol_conf_sets_finish(ol_conf_sets *sets)
+{
+    for (size_t i = 0; i < sets->n; i++)
+        free(sets->items[i]);
+    free(sets->items);
+    *sets = (ol_conf_sets){0};
+}
 
 /* Parse `set = VALUE`; a value with more behind it is none. */
 static ol_status parse(config_t *config, const char *value, bool *parsed)

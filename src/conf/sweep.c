@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "internal.h"
-#include "outerloop/base/size.h" /* OL_GROW */
 
 /* The file at hand. */
 struct file {
@@ -51,18 +50,9 @@ static ol_status append_value(const config_setting_t *s, ol_text *text)
     return ol_text_append(text, brackets + 1, 1);
 }
 
-static ol_status add(ol_conf_element *e, const char *set)
-{
-    OL_TRY(OL_GROW(e->sets, e->n, "keys of a sweep"));
-    e->sets[e->n] = strdup(set);
-    OL_CHECK(e->sets[e->n], OL_ENOMEM, "no memory for a sweep");
-    e->n++;
-    return OL_OK;
-}
-
 /* All keys below a group, as "path=value". */
 static ol_status add_keys(const struct file *f, const config_setting_t *s, const char *path,
-                          ol_conf_element *e)
+                          ol_conf_sets *e)
 {
     OL_AUTO_TEXT text = {0};
 
@@ -81,9 +71,8 @@ static ol_status add_keys(const struct file *f, const config_setting_t *s, const
         return refuse(f, s,
                       "output: an element has none of its own: `output`, with %a in it, "
                       "stands beside `job` and gives each its folder");
-    OL_TRY(ol_text_format(&text, "%s=", path));
     OL_TRY(append_value(s, &text));
-    return add(e, text.data);
+    return ol_conf_sets_add(e, "%s=%s", path, text.data);
 }
 
 static ol_status check_groups(const struct file *f, const config_setting_t *list, const char *what)
@@ -129,9 +118,9 @@ static ol_status count(const struct file *f, size_t *n)
 }
 
 /* "output=...", every %a replaced. */
-static ol_status add_output(const struct file *f, size_t number, ol_conf_element *e)
+static ol_status add_output(const struct file *f, size_t number, ol_conf_sets *e)
 {
-    OL_AUTO_TEXT path = {0}, text = {0};
+    OL_AUTO_TEXT path = {0};
 
     for (const char *at = f->out->output; *at; at++)
         if (strncmp(at, "%a", 2) == 0) {
@@ -140,17 +129,14 @@ static ol_status add_output(const struct file *f, size_t number, ol_conf_element
         } else {
             OL_TRY(ol_text_append(&path, at, 1));
         }
-    OL_TRY(ol_text_format(&text, "output="));
-    OL_TRY(ol_conf_quote(&text, path.data));
-    return add(e, text.data);
+    return ol_conf_sets_add_string(e, "output", path.data);
 }
 
 static ol_status fill(const struct file *f, size_t i, size_t n)
 {
-    ol_conf_element *e = &f->out->elements[i];
+    ol_conf_sets *e = &f->out->elements[i];
     const size_t seeds = f->seeds ? (size_t)config_setting_length(f->seeds) : 1, cell = i / seeds;
     size_t left = n / seeds;
-    char seed[64];
 
     if (f->set)
         OL_TRY(add_keys(f, f->set, "", e));
@@ -163,11 +149,9 @@ static ol_status fill(const struct file *f, size_t i, size_t n)
         left /= groups;
         OL_TRY(add_keys(f, config_setting_get_elem(axis, (unsigned)(cell / left % groups)), "", e));
     }
-    if (f->seeds) {
-        snprintf(seed, sizeof seed, "seed=%d",
-                 config_setting_get_int_elem(f->seeds, (int)(i % seeds)));
-        OL_TRY(add(e, seed));
-    }
+    if (f->seeds)
+        OL_TRY(ol_conf_sets_add(e, "seed=%d",
+                                config_setting_get_int_elem(f->seeds, (int)(i % seeds))));
     return add_output(f, i + 1, e);
 }
 
@@ -279,11 +263,8 @@ ol_status ol_conf_sweep_read(const char *path, ol_conf_sweep *out)
 
 void ol_conf_sweep_finish(ol_conf_sweep *sweep)
 {
-    for (int i = 0; i < sweep->n; i++) {
-        for (int k = 0; k < sweep->elements[i].n; k++)
-            free(sweep->elements[i].sets[k]);
-        free(sweep->elements[i].sets);
-    }
+    for (int i = 0; i < sweep->n; i++)
+        ol_conf_sets_finish(&sweep->elements[i]);
     free(sweep->elements);
     free(sweep->job);
     free(sweep->output);

@@ -118,18 +118,15 @@ static ol_status refuse(const ol_conf_key *key, const config_setting_t *setting,
                            ? config_setting_get_string(setting)
                            : "";
     OL_AUTO_TEXT found = {0}, wanted = {0};
-    const char *near = NULL;
+    char meant[OL_TEXT_MEANT];
     size_t n = 0;
 
     while (key->words && key->words[n])
         n++;
-    if (n > 0)
-        near = ol_text_nearest(said, key->words, n);
     OL_TRY(ol_conf_show(setting, &found));
     OL_TRY(ol_conf_describe(key, &wanted));
-    return ol_conf_mistake(mistakes, place, "%s cannot be %s; it takes %s%s%s%s", key->path,
-                           found.data, wanted.data, near ? " (did you mean \"" : "",
-                           near ? near : "", near ? "\"?)" : "");
+    return ol_conf_mistake(mistakes, place, "%s cannot be %s; it takes %s%s", key->path, found.data,
+                           wanted.data, ol_text_meant(said, key->words, n, meant));
 }
 
 static bool in_range(const ol_conf_key *key, double x)

@@ -92,16 +92,15 @@ static ol_status check_type(const char *path, const char *type)
 {
     static const char *const types[] = {"classification", "multi-choice", "free-form"};
     const size_t n = sizeof types / sizeof *types;
-    const char *near = ol_text_nearest(type, types, n);
+    char meant[OL_TEXT_MEANT];
 
     for (size_t i = 0; i < n; i++)
         if (strcmp(type, types[i]) == 0)
             return OL_OK;
     return ol_fail(OL_EDATA,
-                   "%s: \"task_type\" is \"%.80s\"%s%s%s; it must be \"classification\" (scored by "
+                   "%s: \"task_type\" is \"%.80s\"%s; it must be \"classification\" (scored by "
                    "macro-F1), \"multi-choice\" or \"free-form\" (by accuracy)",
-                   path, type, near ? " (did you mean \"" : "", near ? near : "",
-                   near ? "\"?)" : "");
+                   path, type, ol_text_meant(type, types, n, meant));
 }
 
 static ol_status fill_task_config(const char *path, json_t *object, ol_task_config *out)
@@ -181,7 +180,7 @@ ol_status ol_settings_list(const char *root, ol_names *out)
 
 static ol_status unknown_setting(const char *root, const char *setting)
 {
-    char folder[PATH_MAX];
+    char folder[PATH_MAX], meant[OL_TEXT_MEANT];
     OL_AUTO(ol_names_finish) ol_names there = {0};
     OL_AUTO_TEXT list = {0};
 
@@ -189,10 +188,8 @@ static ol_status unknown_setting(const char *root, const char *setting)
     OL_TRY(ol_settings_list(root, &there));
     for (int i = 0; i < there.n; i++)
         ol_text_format(&list, "%s%s", i > 0 ? ", " : "", there.names[i]);
-    const char *near = ol_text_nearest(setting, (const char *const *)there.names, (size_t)there.n);
-
-    return ol_fail(OL_EDATA, "%s: has no setting \"%s\"%s%s%s; there %s: %s", folder, setting,
-                   near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
+    return ol_fail(OL_EDATA, "%s: has no setting \"%s\"%s; there %s: %s", folder, setting,
+                   ol_text_meant(setting, (const char *const *)there.names, (size_t)there.n, meant),
                    there.n == 1 ? "is" : "are", list.data ? list.data : "none");
 }
 

@@ -10,15 +10,10 @@
 
 #include "job_parts.h"
 #include "outerloop/base/file.h"   /* ol_read_file */
+#include "outerloop/base/size.h"   /* OL_ALLOCATE */
 #include "outerloop/data/suite.h"  /* ol_suite_setting */
 #include "outerloop/job/start.h"   /* ol_start_shape */
 #include "outerloop/text/prompt.h" /* OL_DIRECT */
-
-/* Where the value of `path` stood, for messages. */
-static const char *place(const ol_job *job, const char *path)
-{
-    return ol_conf_origin(job->conf, ol_conf_find(ol_job_keys, path));
-}
 
 /* Replace an owned string by three in a row. */
 static ol_status join(char **string, const char *a, const char *b, const char *c)
@@ -93,49 +88,52 @@ bool ol_job_is_preset(const ol_job *job, const char *path)
                                                 strtod(value.data, NULL) == strtod(preset, NULL)));
 }
 
+/* Keys that say what they say in vain. @param paths  up to a NULL */
+static void check_unused(const ol_job *job, const char *const *paths, const char *why,
+                         ol_conf_mistakes *mistakes)
+{
+    for (; *paths; paths++)
+        if (!ol_job_is_preset(job, *paths))
+            ol_conf_mistake(mistakes, ol_job_place(job, *paths), "%s is unused: %s", *paths, why);
+}
+
 static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
 {
-    static const char *const of_lora[] = {"model.lora.rank", "model.lora.alpha",
+    static const char *const of_lora[] = {"model.lora.rank",    "model.lora.alpha",
                                           "model.lora.targets", "model.lora.path",
-                                          "model.lora.rslora"};
+                                          "model.lora.rslora",  NULL};
     static const char *const of_shape[] = {
         "model.arch",         "model.layers",      "model.width",    "model.heads",
         "model.kv_heads",     "model.head_dim",    "model.hidden",   "model.context",
         "model.vocab",        "model.tied",        "model.norm_eps", "model.rope_theta",
-        "model.rope_scaling", "model.rope_factor", "model.init_std"};
+        "model.rope_scaling", "model.rope_factor", "model.init_std", NULL};
     const ol_job_model *m = &job->model;
     const ol_model_spec *s = &m->shape;
 
-    for (size_t i = 0; i < sizeof of_shape / sizeof *of_shape && m->init == OL_INIT_IMPORT; i++)
-        if (!ol_job_is_preset(job, of_shape[i]))
-            ol_conf_mistake(mistakes, place(job, of_shape[i]),
-                            "%s is unused: the model at model.path has a shape of its own; take it "
-                            "out",
-                            of_shape[i]);
-
+    if (m->init == OL_INIT_IMPORT)
+        check_unused(job, of_shape, "the model at model.path has a shape of its own; take it out",
+                     mistakes);
     if (m->init == OL_INIT_RANDOM && m->path[0] != '\0')
-        ol_conf_mistake(mistakes, place(job, "model.path"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "model.path"),
                         "model.path is unused: model.init is \"random\"; say \"import\" or "
                         "\"checkpoint\", or leave the path out");
     if (m->init != OL_INIT_RANDOM && m->path[0] == '\0')
-        ol_conf_mistake(mistakes, place(job, "model.init"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "model.init"),
                         "model.init wants model.path: the folder or checkpoint to start from");
     if (m->init == OL_INIT_RANDOM && s->head_dim == 0 && s->width % s->heads != 0)
-        ol_conf_mistake(mistakes, place(job, "model.width"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "model.width"),
                         "model.width = %d is not a multiple of model.heads = %d", s->width,
                         s->heads);
-    for (size_t i = 0; i < sizeof of_lora / sizeof *of_lora && !is_lora(job); i++)
-        if (!ol_job_is_preset(job, of_lora[i]))
-            ol_conf_mistake(mistakes, place(job, of_lora[i]),
-                            "%s is unused: model.trained is not \"lora\"", of_lora[i]);
+    if (!is_lora(job))
+        check_unused(job, of_lora, "model.trained is not \"lora\"", mistakes);
     if (m->init == OL_INIT_RANDOM && job->data.max_tokens > s->context)
         ol_conf_mistake(
-            mistakes, place(job, "data.max_tokens"),
+            mistakes, ol_job_place(job, "data.max_tokens"),
             "data.max_tokens = %d is more than model.context = %d; lower data.max_tokens "
             "to %d, or raise model.context to %d",
             job->data.max_tokens, s->context, s->context, job->data.max_tokens);
     if (job->data.max_tokens_per_example > job->data.max_tokens)
-        ol_conf_mistake(mistakes, place(job, "data.max_tokens_per_example"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "data.max_tokens_per_example"),
                         "data.max_tokens_per_example = %d is more than data.max_tokens = %d",
                         job->data.max_tokens_per_example, job->data.max_tokens);
 }
@@ -143,7 +141,8 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
 /* Settings of one's own folders are known when those are read; the suite's are known here. */
 static void check_setting(const ol_job *job, ol_conf_mistakes *mistakes)
 {
-    const char *names[32], *near;
+    const char *names[32];
+    char meant[OL_TEXT_MEANT];
     OL_AUTO_TEXT known = {0};
     size_t n = 0;
 
@@ -155,12 +154,11 @@ static void check_setting(const ol_job *job, ol_conf_mistakes *mistakes)
     }
     if (n == 0)
         return;
-    near = ol_text_nearest(job->data.setting, names, n);
-    ol_conf_mistake(mistakes, place(job, "data.setting"),
-                    "data.setting = \"%s\" is no setting of the built-in suite%s%s%s, which has "
+    ol_conf_mistake(mistakes, ol_job_place(job, "data.setting"),
+                    "data.setting = \"%s\" is no setting of the built-in suite%s, which has "
                     "%s; for tasks of your own name their folder, data.root",
-                    job->data.setting, near ? " (did you mean \"" : "", near ? near : "",
-                    near ? "\"?)" : "", known.data ? known.data : "others");
+                    job->data.setting, ol_text_meant(job->data.setting, names, n, meant),
+                    known.data ? known.data : "others");
 }
 
 static void check_twice(const ol_job *job, const char *path, const ol_conf_ints *seeds,
@@ -169,7 +167,7 @@ static void check_twice(const ol_job *job, const char *path, const ol_conf_ints 
     for (int i = 0; i < seeds->n; i++)
         for (int j = 0; j < i; j++)
             if (seeds->items[i] == seeds->items[j])
-                ol_conf_mistake(mistakes, place(job, path), "%s has %d twice", path,
+                ol_conf_mistake(mistakes, ol_job_place(job, path), "%s has %d twice", path,
                                 seeds->items[i]);
 }
 
@@ -178,24 +176,24 @@ static void check_eval(const ol_job *job, ol_conf_mistakes *mistakes)
     const ol_conf_ints *seeds = &job->eval.seeds, *steps = &job->eval.adapt_steps;
 
     if (job->stages & (OL_STAGE_EVAL | OL_STAGE_ADAPT) && seeds->n == 0)
-        ol_conf_mistake(mistakes, place(job, "eval.seeds"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "eval.seeds"),
                         "eval.seeds is empty; scoring needs at least one, as 100");
     if (job->stages & OL_STAGE_ADAPT && steps->n == 0)
-        ol_conf_mistake(mistakes, place(job, "eval.adapt_steps"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "eval.adapt_steps"),
                         "eval.adapt_steps is empty; give step counts or leave \"adapt\" out of "
                         "stages");
     check_twice(job, "eval.seeds", seeds, mistakes);
     if (job->eval.pmi && !(job->stages & OL_STAGE_EVAL))
-        ol_conf_mistake(mistakes, place(job, "eval.pmi"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "eval.pmi"),
                         "eval.pmi is unused: \"eval\", which scores in context, is not among the "
                         "stages");
     if (job->eval.pmi && job->data.variant != OL_DIRECT)
-        ol_conf_mistake(mistakes, place(job, "eval.pmi"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "eval.pmi"),
                         "eval.pmi is for data.variant = \"direct\": channel scores the input "
                         "itself, which PMI would take away");
     for (int i = 1; i < steps->n; i++)
         if (steps->items[i] <= steps->items[i - 1])
-            ol_conf_mistake(mistakes, place(job, "eval.adapt_steps"),
+            ol_conf_mistake(mistakes, ol_job_place(job, "eval.adapt_steps"),
                             "eval.adapt_steps must ascend: %d stands after %d", steps->items[i],
                             steps->items[i - 1]);
 }
@@ -203,7 +201,7 @@ static void check_eval(const ol_job *job, ol_conf_mistakes *mistakes)
 static void check_job(const ol_job *job, ol_conf_mistakes *mistakes)
 {
     if (job->stages == 0)
-        ol_conf_mistake(mistakes, place(job, "stages"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "stages"),
                         "stages is empty: there is nothing to do; name \"train\", \"eval\" or "
                         "\"adapt\"");
     check_twice(job, "train_seeds", &job->train_seeds, mistakes);
@@ -230,15 +228,23 @@ static bool usable_name(const char *name)
     return true;
 }
 
-static void check_arm_names(const ol_job *job, ol_conf_mistakes *mistakes)
+/* @param path  of the job, which names it where it says no name */
+static void check_names(const ol_job *job, const char *path, ol_conf_mistakes *mistakes)
 {
+    const char *place_of_name = ol_job_place(job, "name");
+
+    if (!ol_text_is_name(job->name))
+        ol_conf_mistake(mistakes, strcmp(place_of_name, "derived") == 0 ? path : place_of_name,
+                        "name, which is the file's where the job has none, holds a line end or "
+                        "another control character: it stands in lines of tables and logs; take it "
+                        "out");
     for (int i = 0; i < job->n_arms; i++) {
         const char *name = job->arms[i]->name;
         const char *where = ol_conf_variant_origin(job->conf, (size_t)i);
 
         if (!usable_name(name))
             ol_conf_mistake(
-                mistakes, "arms",
+                mistakes, where,
                 "\"%s\" cannot name an arm: it becomes a folder in the output; letters, "
                 "digits, \"_\", \"-\" and \".\" will do",
                 name);
@@ -252,8 +258,9 @@ static void check_arm_names(const ol_job *job, ol_conf_mistakes *mistakes)
 static void check_learner(const ol_job *job, const char *where, ol_conf_mistakes *mistakes)
 {
     const ol_learner_spec spec = ol_job_learner_spec(job);
-    const char *names[32], *near;
-    ol_text known = {0};
+    const char *names[32];
+    char meant[OL_TEXT_MEANT];
+    OL_AUTO_TEXT known = {0};
     size_t n = 0;
 
     if (spec.learner) {
@@ -265,11 +272,9 @@ static void check_learner(const ol_job *job, const char *where, ol_conf_mistakes
         names[n] = ol_learner_at((int)n)->name;
         ol_text_format(&known, "%s\"%s\"", n > 0 ? ", " : "", names[n]);
     }
-    near = ol_text_nearest(job->learner.algorithm, names, n);
-    ol_conf_mistake(mistakes, where, "learner.algorithm = \"%s\" is no learner%s%s%s; there are %s",
-                    job->learner.algorithm, near ? " (did you mean \"" : "", near ? near : "",
-                    near ? "\"?)" : "", known.data ? known.data : "others");
-    ol_text_finish(&known);
+    ol_conf_mistake(mistakes, where, "learner.algorithm = \"%s\" is no learner%s; there are %s",
+                    job->learner.algorithm, ol_text_meant(job->learner.algorithm, names, n, meant),
+                    known.data ? known.data : "others");
 }
 
 size_t ol_job_cells(const ol_job *job)
@@ -283,8 +288,7 @@ ol_status ol_job_cell(const ol_job *job, const char *grid, size_t i, ol_job **ce
     ol_conf *conf = NULL;
     ol_status status;
 
-    *cell = calloc(1, sizeof **cell);
-    OL_CHECK(*cell, OL_ENOMEM, "no memory for a job");
+    OL_TRY(OL_ALLOCATE(*cell, 1, "a job"));
     status = ol_conf_cell(job->conf, job, key, grid, i, *cell, &conf);
     (*cell)->conf = conf;
     (*cell)->n_arms = 0; /* they are the job's */
@@ -303,7 +307,7 @@ static ol_status check_cells(const ol_job *job, ol_conf_mistakes *mistakes)
         OL_AUTO_JOB *cell = NULL;
 
         OL_TRY(ol_job_cell(job, job->tune.grid, i, &cell));
-        check_learner(cell, place(job, "tune.grid"), mistakes);
+        check_learner(cell, ol_job_place(job, "tune.grid"), mistakes);
     }
     return OL_OK;
 }
@@ -324,11 +328,11 @@ static ol_status check_tuning(const ol_job *job, ol_conf_mistakes *mistakes)
     if (cells == 0)
         return OL_OK;
     if (!(job->stages & OL_STAGE_ADAPT) && (job->stages & with_eval) != with_eval)
-        ol_conf_mistake(mistakes, place(job, "tune.grid"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "tune.grid"),
                         "tune.grid wants scores that it makes a difference to: name \"adapt\" in "
                         "stages, or \"train\" and \"eval\"");
     if (job->data.holdout > 0)
-        ol_conf_mistake(mistakes, place(job, "data.holdout"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "data.holdout"),
                         "data.holdout and tune.grid do not go together: tuning holds tune.holdout "
                         "tasks out, and what is tuned is scored on the targets");
     return OL_OK;
@@ -413,14 +417,12 @@ static int equal_work(const ol_job *job, const ol_job *arm, int steps, int least
 static ol_status make_arm(const ol_job *job, int i, ol_job *arm, ol_conf_mistakes *mistakes)
 {
     const size_t warmup = ol_conf_find(ol_job_keys, "learner.outer.warmup");
-    ol_conf *conf;
 
-    OL_TRY(ol_conf_variant(job->conf, (size_t)i, arm, &conf));
-    arm->conf = conf;
+    OL_TRY(ol_conf_variant(job->conf, (size_t)i, arm, &arm->conf));
     OL_TRY(join(&arm->name, ol_conf_variant_name(job->conf, (size_t)i), "", ""));
     OL_TRY(join(&arm->output, job->output, "/", arm->name));
     arm->eval.shots = job->eval.shots;
-    check_learner(arm, place(arm, "learner.algorithm"), mistakes);
+    check_learner(arm, ol_job_place(arm, "learner.algorithm"), mistakes);
     if (!ol_learner_find(arm->learner.algorithm))
         return OL_OK; /* what it costs is not known, and not asked */
     arm->train.steps = equal_work(job, arm, job->train.steps, 1);
@@ -440,11 +442,9 @@ static ol_status make_arms(ol_job *job, ol_conf_mistakes *mistakes)
 
     if (n == 0)
         return OL_OK;
-    job->arms = calloc((size_t)n, sizeof(ol_job *));
-    OL_CHECK(job->arms, OL_ENOMEM, "no memory for %d arms", n);
+    OL_TRY(OL_ALLOCATE(job->arms, n, "arms of a job"));
     for (int i = 0; i < n; i++) {
-        job->arms[i] = calloc(1, sizeof(ol_job));
-        OL_CHECK(job->arms[i], OL_ENOMEM, "no memory for %d arms", n);
+        OL_TRY(OL_ALLOCATE(job->arms[i], 1, "an arm of a job"));
         job->n_arms = i + 1;
         OL_TRY(make_arm(job, i, job->arms[i], mistakes));
     }
@@ -457,48 +457,36 @@ static ol_status complete(ol_job *job, const char *path)
     ol_conf_mistakes mistakes = {0};
 
     OL_TRY(resolve(job, path));
-    check_learner(job, place(job, "learner.algorithm"), &mistakes);
+    check_learner(job, ol_job_place(job, "learner.algorithm"), &mistakes);
     if (mistakes.n == 0)
         OL_TRY(make_arms(job, &mistakes));
     check_job(job, &mistakes);
     if (mistakes.n == 0)
         OL_TRY(check_tuning(job, &mistakes));
-    check_arm_names(job, &mistakes);
+    check_names(job, path, &mistakes);
     return ol_conf_report(&mistakes, path);
 }
 
-ol_status ol_job_read(const char *path, const char *const *sets, size_t n_sets, ol_job **job)
+ol_status ol_job_read(ol_job_source source, ol_job **job)
 {
-    OL_AUTO_JOB *made = calloc(1, sizeof *made);
-    ol_conf *conf = NULL;
-    ol_status status;
+    OL_AUTO_JOB *made = NULL;
 
     *job = NULL;
-    OL_CHECK(made, OL_ENOMEM, "no memory for a job");
-    status = ol_conf_read(ol_job_keys, path, sets, n_sets, made, &conf);
-    made->conf = conf;
-    OL_TRY(status);
-    OL_TRY(complete(made, path));
-    *job = made;
-    made = NULL;
-    return OL_OK;
+    OL_TRY(OL_ALLOCATE(made, 1, "a job"));
+    OL_TRY(ol_conf_read(ol_job_keys, source.path, source.sets, source.n, made, &made->conf));
+    OL_TRY(complete(made, source.path));
+    return OL_GIVE(job, made);
 }
 
 ol_status ol_job_read_text(const char *name, const char *text, size_t size, ol_job **job)
 {
-    OL_AUTO_JOB *made = calloc(1, sizeof *made);
-    ol_conf *conf = NULL;
-    ol_status status;
+    OL_AUTO_JOB *made = NULL;
 
     *job = NULL;
-    OL_CHECK(made, OL_ENOMEM, "no memory for a job");
-    status = ol_conf_read_text(ol_job_keys, name, text, size, NULL, 0, made, &conf);
-    made->conf = conf;
-    OL_TRY(status);
+    OL_TRY(OL_ALLOCATE(made, 1, "a job"));
+    OL_TRY(ol_conf_read_text(ol_job_keys, name, text, size, NULL, 0, made, &made->conf));
     OL_TRY(complete(made, name));
-    *job = made;
-    made = NULL;
-    return OL_OK;
+    return OL_GIVE(job, made);
 }
 
 ol_status ol_job_read_stored(const char *path, ol_job **job)

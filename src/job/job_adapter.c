@@ -6,15 +6,10 @@
 #include "outerloop/base/file.h"    /* ol_path_exists           */
 #include "outerloop/model/import.h" /* ol_import_adapter_config */
 
-static const char *origin(const ol_job *job, const char *path)
-{
-    return ol_conf_origin(job->conf, ol_conf_find(ol_job_keys, path));
-}
-
 /* Does the job say the value itself? */
 static bool is_said(const ol_job *job, const char *path)
 {
-    return strcmp(origin(job, path), "default") != 0;
+    return strcmp(ol_job_place(job, path), "default") != 0;
 }
 
 /* Two lists of the same names, in any order. */
@@ -44,23 +39,23 @@ static void compare(const ol_job *job, const ol_adapter_config *config, ol_conf_
     ol_text names = {0};
 
     if (is_said(job, "model.lora.rank") && job->model.lora.rank != config->rank)
-        ol_conf_mistake(mistakes, origin(job, "model.lora.rank"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "model.lora.rank"),
                         "model.lora.rank = %d, but the adapter %s has r = %d; leave the key out",
                         job->model.lora.rank, path, config->rank);
     if (is_said(job, "model.lora.alpha") && job->model.lora.alpha != config->alpha)
-        ol_conf_mistake(mistakes, origin(job, "model.lora.alpha"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "model.lora.alpha"),
                         "model.lora.alpha = %g, but the adapter %s has lora_alpha = %g; leave the "
                         "key out",
                         job->model.lora.alpha, path, config->alpha);
     if (is_said(job, "model.lora.rslora") && job->model.lora.rslora != config->rslora)
-        ol_conf_mistake(mistakes, origin(job, "model.lora.rslora"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "model.lora.rslora"),
                         "model.lora.rslora = %s, but the adapter %s has use_rslora = %s; leave the "
                         "key out",
                         job->model.lora.rslora ? "true" : "false", path,
                         config->rslora ? "true" : "false");
     if (job->model.lora.targets.n > 0 && !same_targets(&job->model.lora.targets, config)) {
         list_targets(config, &names);
-        ol_conf_mistake(mistakes, origin(job, "model.lora.targets"),
+        ol_conf_mistake(mistakes, ol_job_place(job, "model.lora.targets"),
                         "model.lora.targets are not those of the adapter %s, target_modules = %s; "
                         "leave the key out",
                         path, names.data ? names.data : "?");

@@ -6,7 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/run/run.h"    /* ol_run_look */
+#include "outerloop/base/size.h"  /* OL_ALLOCATE */
+#include "outerloop/run/run.h"    /* ol_run_look_at */
 #include "outerloop/run/scores.h" /* ol_scores_spec */
 #include "plan_parts.h"
 
@@ -61,8 +62,7 @@ static ol_status time_scoring(plan_clock *clock, ol_setup *s, int i, int ranks, 
             part->arms[i].score_seconds = part->arms[j].score_seconds;
             return OL_OK;
         }
-    return plan_scoring_time(clock, s, arm->job, arm->model, arm->targets, ranks,
-                             &part->arms[i].score_seconds);
+    return plan_scoring_time(clock, s, arm, ranks, &part->arms[i].score_seconds);
 }
 
 static ol_status plan_arm(plan_clock *clock, ol_setup *s, int i, int ranks, ol_plan_part *part)
@@ -94,13 +94,13 @@ static double kept(const ol_job_train *t)
 }
 
 /* Rows of one scoring of all targets. */
-static double score_rows(const ol_job *job, ol_targets *targets)
+static double score_rows(const ol_arm *arm)
 {
-    const ol_evaluation_spec spec = ol_scores_spec(job, targets);
+    const ol_evaluation_spec spec = ol_scores_spec(arm);
     double rows = 0;
 
-    for (int i = 0; i < ol_targets_tasks(targets); i++)
-        rows += ol_targets_note(targets, i)->scored;
+    for (int i = 0; i < spec.n_tasks; i++)
+        rows += ol_targets_note(arm->targets, i)->scored;
     return rows * ol_eval_scorings(&spec.scoring);
 }
 
@@ -121,8 +121,7 @@ static void plan_disk(const ol_setup *s, ol_plan_part *part)
                        (ROW_BYTES + STEP_BYTES * ol_learner_steps(&spec));
         }
         if (s->scored)
-            metrics +=
-                ROW_BYTES * score_rows(job, s->arms[i].targets) * (s->baseline && i == 0 ? 2 : 1);
+            metrics += ROW_BYTES * score_rows(&s->arms[i]) * (s->baseline && i == 0 ? 2 : 1);
     }
     part->metrics = (size_t)(metrics * part->times);
     part->checkpoints = (size_t)(checkpoints * part->times);
@@ -152,9 +151,7 @@ static ol_status plan_part(plan_clock *clock, ol_setup *s, const char *what, int
     ol_memory memory;
 
     *part = (ol_plan_part){.what = what, .n = s->n_arms, .times = times};
-    part->arms = calloc((size_t)s->n_arms, sizeof *part->arms);
-    OL_TRY(ol_comm_agree(clock->comm,
-                         part->arms ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a plan")));
+    OL_TRY(ol_comm_agree(clock->comm, OL_ALLOCATE(part->arms, s->n_arms, "arms of a plan")));
     OL_TRY(ol_comm_agree(clock->comm, ol_memory_plan(s, plan->ranks, &memory)));
     if (plan->n_parts > 1) { /* what this process has by now is not what a run would have */
         memory.libraries = plan->memory.libraries;
@@ -182,8 +179,8 @@ static ol_status plan_tuning(plan_clock *clock, const ol_job *job, bool resume, 
     static const char *const names[] = {"tuning the start", "tuning"};
 
     for (int trained = 0; trained < 2; trained++) {
+        OL_AUTO_JOB *search = NULL;
         OL_AUTO_SETUP *setup = NULL;
-        ol_job *search = NULL;
 
         OL_TRY(ol_comm_agree(clock->comm, ol_tune_job(job, trained > 0, &search)));
         if (!search)
@@ -202,36 +199,33 @@ static int lead(const ol_plan *plan)
 }
 
 /* Lets go of the setup before others are made. */
-static ol_status plan_all(plan_clock *clock, const ol_job *job, ol_setup **setup, bool resume,
-                          ol_plan *plan)
+static ol_status plan_all(plan_clock *clock, ol_run_look *look, bool resume, ol_plan *plan)
 {
+    const ol_job *job = look->job;
     const int seeds = job->train_seeds.n;
 
     snprintf(plan->name, sizeof plan->name, "%s", job->name);
     plan->threads = job->threads;
     plan->gflops = clock->gflops;
-    OL_TRY(plan_part(clock, *setup, "run", seeds > 0 ? seeds : 1, plan));
-    ol_setup_destroy(*setup);
-    *setup = NULL;
-    if (ol_tune_wanted(job))
-        OL_TRY(plan_tuning(clock, job, resume, plan));
+    OL_TRY(plan_part(clock, look->setup, "run", seeds > 0 ? seeds : 1, plan));
+    ol_setup_destroy(look->setup);
+    look->setup = NULL;
+    OL_TRY(plan_tuning(clock, job, resume, plan));
     plan->measured = clock->measured;
     plan->lead = lead(plan);
     return OL_OK;
 }
 
-ol_status ol_plan_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                      bool resume, int ranks, ol_plan *out)
+ol_status ol_plan_job(ol_comm *comm, ol_job_source source, bool resume, int ranks, ol_plan *out)
 {
-    OL_AUTO_SETUP *setup = NULL;
-    OL_AUTO_JOB *job = NULL;
+    OL_AUTO_RUN_LOOK look = {0};
     plan_clock clock;
     ol_status status;
 
     *out = (ol_plan){.ranks = ranks};
-    OL_TRY(ol_run_look(comm, path, sets, n_sets, resume, &job, &setup));
+    OL_TRY(ol_run_look_at(comm, source, resume, &look));
     OL_TRY(plan_clock_start(comm, BUDGET, &clock));
-    status = plan_all(&clock, job, &setup, resume, out);
+    status = plan_all(&clock, &look, resume, out);
     if (status != OL_OK)
         ol_plan_finish(out);
     return status;

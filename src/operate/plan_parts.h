@@ -16,14 +16,13 @@ typedef struct plan_clock {
 /* Measure the rate of products. Collective. Errors: OL_ENOMEM, OL_EMPI. */
 ol_status plan_clock_start(ol_comm *comm, double budget, plan_clock *clock);
 
-/* Fill in what time and tokens an arm's training takes on `ranks` ranks. Where `like`, an arm of the
- * same work, was measured, its rate serves. Collective. Errors: OL_ENOMEM, OL_EMPI, those of drawing
- * an episode. */
+/* Fill in what time and tokens an arm's training takes on `ranks` ranks. Collective. Errors: OL_ENOMEM,
+ * OL_EMPI, those of drawing an episode. */
 ol_status plan_training_time(plan_clock *clock, ol_setup *setup, const ol_arm *arm, int ranks,
                              ol_plan_arm *out);
 
-/* Seconds of scoring all targets on `ranks` ranks. Collective. Errors: those of scoring one. */
-ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *job,
-                            const ol_model *model, ol_targets *targets, int ranks, double *seconds);
+/* Seconds of scoring all its targets on `ranks` ranks. Collective. Errors: those of scoring one. */
+ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_arm *arm, int ranks,
+                            double *seconds);
 
 #endif

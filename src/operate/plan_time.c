@@ -99,11 +99,11 @@ static ol_status sample_costs(const ol_arm *arm, const ol_learner_spec *learner,
 {
     const int steps = arm->job->train.steps, N = arm->job->learner.episodes;
     const int looked = steps < SAMPLED_STEPS ? steps : SAMPLED_STEPS;
-    OL_AUTO_FREE double *costs = calloc((size_t)N, sizeof *costs);
+    OL_AUTO_FREE double *costs = NULL;
     OL_AUTO(ol_schedule_finish) ol_schedule schedule = {0};
 
     *out = (sample){0};
-    OL_CHECK(costs, OL_ENOMEM, "no memory for %d episodes", N);
+    OL_TRY(OL_ALLOCATE(costs, N, "episodes"));
     OL_TRY(ol_schedule_init(&schedule, N, ranks));
     for (int i = 0; i < looked; i++)
         OL_TRY(add_step(arm, learner, (int64_t)i * steps / looked, &schedule, costs, out));
@@ -113,64 +113,71 @@ static ol_status sample_costs(const ol_arm *arm, const ol_learner_spec *learner,
     return OL_OK;
 }
 
-/* One meta-step of one episode a rank. *a, *b of (1). */
-static ol_status run_steps(plan_clock *clock, ol_setup *setup, const ol_arm *arm,
-                           const ol_learner_spec *learner, ol_meta_stepper *stepper, double *a,
-                           double *b)
+/* Seconds of one meta-step of one episode a rank; short ones are made again. */
+static ol_status time_step(plan_clock *clock, ol_setup *setup, const ol_arm *arm,
+                           ol_meta_stepper *stepper, double *spent)
 {
-    const int size = ol_comm_size(clock->comm), N = arm->job->learner.episodes;
-    const double began = ol_clock_seconds();
     const ol_outer_spec outer = ol_job_outer_spec(arm->job, 0);
-    double *equal = calloc((size_t)size, sizeof *equal), each = 0, slowest = 0, spent = 0;
-    OL_AUTO_FREE ol_episode_cost *sizes = NULL;
-    ol_step_report report;
-    ol_status status = equal ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %d episodes", size);
+    const int size = ol_comm_size(clock->comm);
+    OL_AUTO_FREE double *equal = NULL;
 
-    status = ol_comm_agree(clock->comm, status);
-    for (int times = 0; times < 2 && spent < AGAIN && status == OL_OK; times++) {
+    *spent = 0;
+    OL_TRY(ol_comm_agree(clock->comm, OL_ALLOCATE(equal, size, "episodes")));
+    for (int times = 0; times < 2 && *spent < AGAIN; times++) {
         const double begin = ol_clock_seconds();
         ol_comm_stats seconds;
+        ol_step_report report;
 
-        status = ol_setup_start(setup, arm->job, arm->model);
-        if (status == OL_OK)
-            status = ol_meta_step(stepper, &outer, 0, equal, draw, (void *)(uintptr_t)arm,
-                                  &setup->state, &report);
-        if (status == OL_OK)
-            status = ol_comm_reduce(clock->comm, ol_clock_seconds() - begin, &seconds);
-        if (status == OL_OK)
-            spent = seconds.max.value;
+        OL_TRY(ol_setup_begin(setup, arm));
+        OL_TRY(ol_meta_step(stepper, &outer, 0, equal, draw, (void *)(uintptr_t)arm, &setup->state,
+                            &report));
+        OL_TRY(ol_comm_reduce(clock->comm, ol_clock_seconds() - begin, &seconds));
+        *spent = seconds.max.value;
     }
-    if (status == OL_OK)
-        status = OL_ALLOCATE(sizes, N, "episodes");
-    if (status == OL_OK)
-        status = ol_sampler_costs(arm->sampler, 0, N, sizes);
-    for (int n = 0; n < size && status == OL_OK; n++) {
-        const ol_episode_record *record = &ol_meta_stepper_records(stepper)[n];
-        const ol_episode_cost *its = &sizes[n % N];
-
-        slowest = fmax(slowest, record->seconds);
-        each = fmax(each, record->seconds /
-                              ol_learner_flop(arm->model, learner, &its->support, &its->query));
-    }
-    free(equal);
-    *a = each;
-    *b = fmax(0, spent - slowest);
-    spend(clock, ol_clock_seconds() - began);
-    return ol_comm_agree(clock->comm, status);
+    return OL_OK;
 }
 
+/* The slowest of its episodes, and the most seconds a flop of any. */
+static ol_status read_records(const ol_arm *arm, const ol_learner_spec *learner,
+                              const ol_episode_record *records, int n, double *slowest,
+                              double *each)
+{
+    const int N = arm->job->learner.episodes;
+    OL_AUTO_FREE ol_episode_cost *sizes = NULL;
+
+    *slowest = *each = 0;
+    OL_TRY(OL_ALLOCATE(sizes, N, "episodes"));
+    OL_TRY(ol_sampler_costs(arm->sampler, 0, N, sizes));
+    for (int i = 0; i < n; i++) {
+        const ol_episode_cost *its = &sizes[i % N];
+
+        *slowest = fmax(*slowest, records[i].seconds);
+        *each = fmax(*each, records[i].seconds /
+                                ol_learner_flop(arm->model, learner, &its->support, &its->query));
+    }
+    return OL_OK;
+}
+
+/* *a, *b of (1). */
 static ol_status measure(plan_clock *clock, ol_setup *setup, const ol_arm *arm,
                          const ol_learner_spec *learner, double *a, double *b)
 {
+    const int size = ol_comm_size(clock->comm);
+    double began, spent = 0, slowest = 0;
     ol_meta_stepper *stepper = NULL;
     ol_status status;
 
-    OL_TRY(ol_meta_stepper_create(clock->comm, arm->model, ol_comm_size(clock->comm), learner,
-                                  arm->support, arm->query, &stepper));
+    OL_TRY(ol_meta_stepper_create(clock->comm, arm->model, size, learner, arm->support, arm->query,
+                                  &stepper));
     ol_meta_stepper_share(stepper, setup->shared);
-    status = run_steps(clock, setup, arm, learner, stepper, a, b);
+    began = ol_clock_seconds();
+    status = time_step(clock, setup, arm, stepper, &spent);
+    if (status == OL_OK)
+        status = read_records(arm, learner, ol_meta_stepper_records(stepper), size, &slowest, a);
     ol_meta_stepper_destroy(stepper);
-    return status;
+    *b = fmax(0, spent - slowest);
+    spend(clock, ol_clock_seconds() - began);
+    return ol_comm_agree(clock->comm, status);
 }
 
 /* Share of an episode that is done between two looks at whether to stop: an inner step backward is
@@ -252,10 +259,10 @@ static ol_status score_item(ol_setup *setup, const ol_model *model, const ol_eva
     return OL_OK;
 }
 
-ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *job,
-                            const ol_model *model, ol_targets *targets, int ranks, double *seconds)
+ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_arm *arm, int ranks,
+                            double *seconds)
 {
-    const ol_evaluation_spec spec = ol_scores_spec(job, targets);
+    const ol_evaluation_spec spec = ol_scores_spec(arm);
     const int n = spec.n_tasks * spec.n_seeds, item = median_item(&spec);
     double sum = 0, most = 0, one;
     ol_eval_target target;
@@ -267,11 +274,11 @@ ol_status plan_scoring_time(plan_clock *clock, ol_setup *setup, const ol_job *jo
     }
     OL_TRY(ol_comm_agree(
         clock->comm, spec.source(spec.payload, item / spec.n_seeds, item % spec.n_seeds, &target)));
-    one = item_flop(model, &spec, &target) / (OL_RATE_REACHED * 1e9 * clock->gflops);
+    one = item_flop(arm->model, &spec, &target) / (OL_RATE_REACHED * 1e9 * clock->gflops);
     OL_TRY(affordable(clock, one, &can));
     if (can) {
-        OL_TRY(ol_setup_start(setup, job, model));
-        OL_TRY(ol_comm_agree(clock->comm, score_item(setup, model, &spec, &target, &one)));
+        OL_TRY(ol_setup_begin(setup, arm));
+        OL_TRY(ol_comm_agree(clock->comm, score_item(setup, arm->model, &spec, &target, &one)));
         spend(clock, one);
     }
     *seconds = one / spec.costs[item] * fmax(sum / ranks, most);

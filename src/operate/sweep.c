@@ -6,8 +6,7 @@
 #include <string.h>
 
 #include "outerloop/operate/slurm.h" /* ol_slurm_script */
-#include "outerloop/run/run.h"       /* ol_run_look */
-#include "outerloop/run/setup.h"     /* ol_setup */
+#include "outerloop/run/run.h"       /* ol_run_look_at */
 
 /* The job beside the file, else as it is named. */
 static ol_status find_job(const char *path, ol_sweep *s)
@@ -59,17 +58,14 @@ static double work_of(const ol_job *job)
 
 static ol_status check_element(ol_comm *comm, int i, int ranks, ol_sweep *s, double *most)
 {
-    size_t n;
-    const char *const *sets = ol_sweep_sets(s, i, &n);
-    OL_AUTO_SETUP *setup = NULL;
-    OL_AUTO_JOB *job = NULL;
+    OL_AUTO_RUN_LOOK look = {0};
     ol_memory memory;
 
-    OL_TRY(ol_run_look(comm, s->job, sets, n, true, &job, &setup));
-    OL_TRY(ol_comm_agree(comm, ol_memory_plan(setup, ranks, &memory)));
+    OL_TRY(ol_run_look_at(comm, ol_sweep_source(s, i), true, &look));
+    OL_TRY(ol_comm_agree(comm, ol_memory_plan(look.setup, ranks, &memory)));
     s->bytes = memory.peak > s->bytes ? memory.peak : s->bytes;
-    if (work_of(job) > *most) {
-        *most = work_of(job);
+    if (work_of(look.job) > *most) {
+        *most = work_of(look.job);
         s->dearest = i;
     }
     return OL_OK;
@@ -78,11 +74,9 @@ static ol_status check_element(ol_comm *comm, int i, int ranks, ol_sweep *s, dou
 /* Keys are cheap to check, data and models are not: all keys first. */
 static ol_status check_keys(ol_comm *comm, int i, const ol_sweep *s)
 {
-    size_t n;
-    const char *const *sets = ol_sweep_sets(s, i, &n);
     OL_AUTO_JOB *job = NULL;
 
-    return ol_comm_agree(comm, ol_job_read(s->job, sets, n, &job));
+    return ol_comm_agree(comm, ol_job_read(ol_sweep_source(s, i), &job));
 }
 
 static ol_status check_all(ol_comm *comm, const char *path, int ranks, ol_sweep *s)
@@ -123,10 +117,9 @@ void ol_sweep_finish(ol_sweep *sweep)
     *sweep = (ol_sweep){0};
 }
 
-const char *const *ol_sweep_sets(const ol_sweep *sweep, int i, size_t *n)
+ol_job_source ol_sweep_source(const ol_sweep *sweep, int i)
 {
-    *n = (size_t)sweep->conf.elements[i].n;
-    return (const char *const *)sweep->conf.elements[i].sets;
+    return ol_job_source_of(sweep->job, &sweep->conf.elements[i]);
 }
 
 /* Numbers of one width, so that the N-th by name is element N. */
@@ -137,13 +130,11 @@ ol_status ol_sweep_job_name(const ol_sweep *s, int i, char path[PATH_MAX])
 
 static ol_status write_element(const ol_sweep *s, int i)
 {
-    size_t n;
-    const char *const *sets = ol_sweep_sets(s, i, &n);
     char path[PATH_MAX];
     OL_AUTO_JOB *job = NULL;
 
     OL_TRY(ol_sweep_job_name(s, i, path));
-    OL_TRY(ol_job_read(s->job, sets, n, &job));
+    OL_TRY(ol_job_read(ol_sweep_source(s, i), &job));
     return ol_job_write(job, path);
 }
 

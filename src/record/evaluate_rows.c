@@ -63,23 +63,18 @@ static ol_status store_prediction(const place *p, int row, ol_row_sink *sink, vo
     return sink(payload, &ol_eval_prediction_table, cells);
 }
 
-static place place_of(const ol_evaluation *evaluation, const ol_evaluation_spec *spec, int item)
-{
-    const int task = item / spec->n_seeds;
-
-    return (place){.task = spec->tasks[task],
-                   .unseen = spec->unseen && spec->unseen[task],
-                   .group = spec->groups ? spec->groups[task] : "",
-                   .seed = spec->seeds[item % spec->n_seeds],
-                   .result = &evaluation->results[item]};
-}
-
 ol_status ol_evaluation_store(const ol_evaluation *evaluation, const ol_evaluation_spec *spec,
                               const char *learner, ol_row_sink *sink, void *payload)
 {
     for (int i = 0; i < evaluation->n; i++) {
-        place p = place_of(evaluation, spec, i);
-        p.learner = learner;
+        const int task = spec->first + i / spec->n_seeds;
+        place p = {.learner = learner,
+                   .task = spec->tasks[task],
+                   .unseen = spec->unseen && spec->unseen[task],
+                   .group = spec->groups ? spec->groups[task] : "",
+                   .seed = spec->seeds[i % spec->n_seeds],
+                   .result = &evaluation->results[i]};
+
         for (int k = 0; k < p.result->n; k++) {
             p.scoring = &p.result->scorings[k];
             OL_TRY(store_score(&p, sink, payload));

@@ -18,6 +18,7 @@
 
 ol_status ol_run_folder_name(const char *output, ol_run_folder *folder)
 {
+    folder->claim = (ol_run_claim){0};
     OL_TRY(ol_path_format(folder->path, "%s", output));
     OL_TRY(ol_path_format(folder->job, "%s/job.cfg", output));
     OL_TRY(ol_path_format(folder->metrics, "%s/metrics.h5", output));
@@ -87,9 +88,10 @@ static int64_t newest_step(const char *checkpoints, const ol_job *job)
     return newest;
 }
 
-static ol_status compare_jobs(const ol_run_folder *folder, const ol_job *job, const char *text,
-                              size_t size, ol_run_claim *claim)
+static ol_status compare_jobs(ol_run_folder *folder, const ol_job *job, const char *text,
+                              size_t size)
 {
+    ol_run_claim *claim = &folder->claim;
     OL_AUTO_JOB *before = NULL;
 
     OL_TRY(ol_job_same_run(job, folder->job, text, size));
@@ -161,12 +163,10 @@ static bool arms_are_ours(const ol_job *job)
 
     for (int i = 0; i < job->n_arms; i++) {
         ol_run_folder folder;
-        ol_run_claim claim;
 
-        if (ol_run_folder_name(ol_job_arm(job, i)->output, &folder) != OL_OK ||
-            ol_run_folder_claim(&folder, ol_job_arm(job, i), true, &claim) != OL_OK)
+        if (ol_run_folder_own(ol_job_arm(job, i), true, &folder) != OL_OK)
             return false;
-        any = any || claim.continues;
+        any = any || folder.claim.continues;
     }
     return any;
 }
@@ -181,16 +181,17 @@ static bool is_damaged(const ol_run_folder *folder)
 
 /* When job.cfg does not say that the folder is the job's: what else there is says so? `reason` is
  * why job.cfg does not. */
-static bool restore_claim(const ol_run_folder *folder, const ol_job *job, bool has_results,
-                          const char *reason, ol_run_claim *claim)
+static bool restore_claim(ol_run_folder *folder, const ol_job *job, bool has_results,
+                          const char *reason)
 {
+    ol_run_claim *claim = &folder->claim;
     OL_AUTO_FREE char *text = NULL;
     char from[PATH_MAX] = "";
     bool ours;
 
     if (has_results) {
         ours = job_of_results(folder, &text, from) == OL_OK &&
-               compare_jobs(folder, job, text, strlen(text), claim) == OL_OK;
+               compare_jobs(folder, job, text, strlen(text)) == OL_OK;
     } else {
         ours = job->n_arms > 0 ? arms_are_ours(job) : is_damaged(folder);
         *claim = (ol_run_claim){.same_evaluation = true, .steps = job->train.steps};
@@ -210,7 +211,7 @@ static bool restore_claim(const ol_run_folder *folder, const ol_job *job, bool h
 }
 
 /* The run in a folder, as its job.cfg tells of it. */
-static ol_status read_claim(const ol_run_folder *folder, const ol_job *job, ol_run_claim *claim)
+static ol_status read_claim(ol_run_folder *folder, const ol_job *job)
 {
     OL_AUTO_FREE char *text = NULL;
     size_t size = 0;
@@ -220,20 +221,25 @@ static ol_status read_claim(const ol_run_folder *folder, const ol_job *job, ol_r
              "--set output=...",
              folder->path);
     OL_TRY(ol_read_file(folder->job, &text, &size));
-    OL_TRY(compare_jobs(folder, job, text, size, claim));
-    claim->continues = true;
+    OL_TRY(compare_jobs(folder, job, text, size));
+    folder->claim.continues = true;
     return OL_OK;
 }
 
-ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bool resume,
-                              ol_run_claim *claim)
+ol_status ol_run_folder_own(const ol_job *job, bool resume, ol_run_folder *folder)
+{
+    OL_TRY(ol_run_folder_name(job->output, folder));
+    return ol_run_folder_claim(folder, job, resume);
+}
+
+ol_status ol_run_folder_claim(ol_run_folder *folder, const ol_job *job, bool resume)
 {
     const bool has_job = ol_path_exists(folder->job);
     const bool has_results = ol_path_exists(folder->metrics) || ol_path_exists(folder->checkpoints);
     char reason[1024];
     ol_status status;
 
-    *claim = (ol_run_claim){0};
+    folder->claim = (ol_run_claim){0};
     OL_CHECK(!ol_path_exists(folder->path) || ol_path_is_folder(folder->path), OL_EUSAGE,
              "%s: is a file, and the output must be a folder: choose another with --set output=...",
              folder->path);
@@ -243,13 +249,13 @@ ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bo
              "%s: holds a run already: go on with it by --resume, or choose another folder with "
              "--set output=...",
              folder->path);
-    status = read_claim(folder, job, claim);
+    status = read_claim(folder, job);
     if (status == OL_OK)
         return OL_OK;
     snprintf(reason, sizeof reason, "%.1023s", ol_status_message());
-    if (resume && restore_claim(folder, job, has_results, reason, claim))
+    if (resume && restore_claim(folder, job, has_results, reason))
         return OL_OK;
-    *claim = (ol_run_claim){0};
+    folder->claim = (ol_run_claim){0};
     return ol_fail(status, "%s", reason);
 }
 

@@ -201,25 +201,27 @@ ol_status ol_metrics_overlap(ol_metrics *m, const ol_overlap *overlap)
     return add(m, OL_TABLE_CHECK, check);
 }
 
-ol_status ol_metrics_cut(ol_metrics *m, const char *task, const char *role, const ol_cut *cut)
+ol_status ol_metrics_cuts(ol_metrics *m, const char *role, int n, const ol_task_cut *cuts)
 {
-    if (!m)
-        return OL_OK;
-    const ol_cell cells[] = {
-        [OL_CUT_NUMBER] = {.i = ol_tables_rows(m->tables, OL_TABLE_CUT) + 1},
-        [OL_CUT_TASK] = {.text = task},
-        [OL_CUT_ROLE] = {.text = role},
-        [OL_CUT_ROWS] = {.i = cut->rows},
-        [OL_CUT_ROWS_CUT] = {.i = cut->rows_cut},
-        [OL_CUT_TOKENS] = {.i = cut->tokens},
-        [OL_CUT_TOKENS_CUT] = {.i = cut->tokens_cut},
-        [OL_CUT_PROMPTS] = {.i = cut->prompts},
-        [OL_CUT_PROMPTS_CUT] = {.i = cut->prompts_cut},
-        [OL_CUT_PROMPT_TOKENS] = {.i = cut->prompt_tokens},
-        [OL_CUT_PROMPT_TOKENS_CUT] = {.i = cut->prompt_tokens_cut},
-    };
+    for (int i = 0; m && i < n; i++) {
+        const ol_cut *cut = &cuts[i].cut;
+        const ol_cell cells[] = {
+            [OL_CUT_NUMBER] = {.i = ol_tables_rows(m->tables, OL_TABLE_CUT) + 1},
+            [OL_CUT_TASK] = {.text = cuts[i].task},
+            [OL_CUT_ROLE] = {.text = role},
+            [OL_CUT_ROWS] = {.i = cut->rows},
+            [OL_CUT_ROWS_CUT] = {.i = cut->rows_cut},
+            [OL_CUT_TOKENS] = {.i = cut->tokens},
+            [OL_CUT_TOKENS_CUT] = {.i = cut->tokens_cut},
+            [OL_CUT_PROMPTS] = {.i = cut->prompts},
+            [OL_CUT_PROMPTS_CUT] = {.i = cut->prompts_cut},
+            [OL_CUT_PROMPT_TOKENS] = {.i = cut->prompt_tokens},
+            [OL_CUT_PROMPT_TOKENS_CUT] = {.i = cut->prompt_tokens_cut},
+        };
 
-    return add(m, OL_TABLE_CUT, cells);
+        OL_TRY(add(m, OL_TABLE_CUT, cells));
+    }
+    return OL_OK;
 }
 
 ol_status ol_metrics_sink(void *metrics, const ol_table_spec *table, ol_cell *cells)

@@ -1,14 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-#include "setup.h"
+#include "run_parts.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 #include "outerloop/base/size.h" /* OL_ALLOCATE */
 
-enum {
-    MOST_EPISODES = 4000000
-}; /* beyond it looking at each takes longer than a rough bound is worth */
+enum { MOST_EPISODES = 4000000 /* beyond it looking at each is not worth its time */ };
 
 static int64_t longest_prompt(const ol_sampler *sampler)
 {
@@ -28,8 +26,14 @@ static ol_extent extent_of(const ol_prompts_size *size)
                        .scored = size->scored};
 }
 
-/* Bounds of each side over this rank's share of all meta-steps, and what the caps cut of it. */
-static ol_status look(const ol_comm *comm, ol_arm *arm)
+/* What is seen of the episodes of an arm: bounds of their sides, and what the caps cut of each task. */
+typedef struct seen {
+    ol_extent support, query;
+    ol_cut cuts[]; /* [tasks] */
+} seen;
+
+/* This rank's share of all meta-steps. */
+static ol_status look(const ol_comm *comm, const ol_arm *arm, seen *out)
 {
     const int N = arm->job->learner.episodes, size = ol_comm_size(comm);
     OL_AUTO_FREE ol_episode_cost *costs = NULL;
@@ -38,28 +42,11 @@ static ol_status look(const ol_comm *comm, ol_arm *arm)
     for (int step = ol_comm_rank(comm); step < arm->job->train.steps; step += size) {
         OL_TRY(ol_sampler_costs(arm->sampler, (uint32_t)step, N, costs));
         for (int n = 0; n < N; n++) {
-            arm->support = ol_extent_max(arm->support, extent_of(&costs[n].support));
-            arm->query = ol_extent_max(arm->query, extent_of(&costs[n].query));
-            ol_cut_add(&arm->cuts[costs[n].task], &costs[n].cut);
+            out->support = ol_extent_max(out->support, extent_of(&costs[n].support));
+            out->query = ol_extent_max(out->query, extent_of(&costs[n].query));
+            ol_cut_add(&out->cuts[costs[n].task], &costs[n].cut);
         }
     }
-    return OL_OK;
-}
-
-/* The larger ones of all ranks. */
-static ol_status widen(ol_comm *comm, ol_extent *extent)
-{
-    double bounds[] = {extent->prompts, (double)extent->tokens, (double)extent->longest,
-                       (double)extent->scored};
-
-    for (size_t i = 0; i < sizeof bounds / sizeof *bounds; i++) {
-        ol_comm_stats stats;
-
-        OL_TRY(ol_comm_reduce(comm, bounds[i], &stats));
-        bounds[i] = stats.max.value;
-    }
-    *extent =
-        (ol_extent){(int)bounds[0], (int64_t)bounds[1], (int64_t)bounds[2], (int64_t)bounds[3]};
     return OL_OK;
 }
 
@@ -75,42 +62,51 @@ static ol_extent rough_extent(const ol_job *job, int prompts, int64_t longest)
                        .scored = prompts * scored};
 }
 
-/* Bring the cuts of all ranks' prompts together, and those of examples, which all ranks know. */
-static ol_status finish_cuts(ol_comm *comm, ol_arm *arm)
+static void look_roughly(const ol_arm *arm, seen *out)
 {
-    const int tasks = ol_sampler_tasks(arm->sampler);
-    const size_t bytes = (size_t)tasks * sizeof *arm->cuts;
-    ol_gathered all;
-
-    OL_TRY(ol_comm_gather(comm, arm->cuts, bytes, &all));
-    for (int r = 1; all.bytes && r < ol_comm_size(comm); r++)
-        for (int i = 0; i < tasks; i++) {
-            ol_cut part;
-
-            memcpy(&part, all.bytes + all.offsets[r] + (size_t)i * sizeof part, sizeof part);
-            ol_cut_add(&arm->cuts[i], &part);
-        }
-    ol_gathered_finish(&all);
-    for (int i = 0; i < tasks; i++)
-        ol_cut_add(&arm->cuts[i], ol_sampler_cut(arm->sampler, i));
-    return OL_OK;
-}
-
-static ol_status bound(ol_comm *comm, ol_arm *arm)
-{
-    const ol_job_learner *learner = &arm->job->learner;
     const int64_t longest = longest_prompt(arm->sampler);
 
-    if ((double)arm->job->train.steps * learner->episodes > MOST_EPISODES) {
-        arm->support = rough_extent(arm->job, learner->support, longest);
-        arm->query = rough_extent(arm->job, learner->query, longest);
-        return finish_cuts(comm, arm);
+    out->support = rough_extent(arm->job, arm->job->learner.support, longest);
+    out->query = rough_extent(arm->job, arm->job->learner.query, longest);
+}
+
+/* What all ranks have seen, on all of them. */
+static ol_status merge(ol_comm *comm, int tasks, size_t bytes, seen *mine)
+{
+    OL_AUTO(ol_gathered_finish) ol_gathered all = {0};
+
+    OL_TRY(ol_comm_gather(comm, mine, bytes, &all));
+    for (int r = 1; all.bytes && r < ol_comm_size(comm); r++) {
+        const seen *theirs = (const void *)(all.bytes + all.offsets[r]);
+
+        mine->support = ol_extent_max(mine->support, theirs->support);
+        mine->query = ol_extent_max(mine->query, theirs->query);
+        for (int i = 0; i < tasks; i++)
+            ol_cut_add(&mine->cuts[i], &theirs->cuts[i]);
     }
-    arm->support = arm->query = (ol_extent){0};
-    OL_TRY(ol_comm_agree(comm, look(comm, arm)));
-    OL_TRY(widen(comm, &arm->support));
-    OL_TRY(widen(comm, &arm->query));
-    return finish_cuts(comm, arm);
+    return ol_comm_broadcast(comm, mine, bytes, 0);
+}
+
+static ol_status bound(ol_comm *comm, ol_arm *arm, int tasks)
+{
+    const size_t bytes = sizeof(seen) + (size_t)tasks * sizeof(ol_cut);
+    OL_AUTO_FREE seen *all = calloc(1, bytes);
+    ol_status status = all ? OL_OK : ol_fail(OL_ENOMEM, "no memory for %d tasks", tasks);
+
+    if (status == OL_OK &&
+        (double)arm->job->train.steps * arm->job->learner.episodes <= MOST_EPISODES)
+        status = look(comm, arm, all);
+    else if (status == OL_OK)
+        look_roughly(arm, all);
+    OL_TRY(ol_comm_agree(comm, status));
+    OL_TRY(merge(comm, tasks, bytes, all));
+    arm->support = all->support;
+    arm->query = all->query;
+    for (int i = 0; i < tasks; i++) {
+        arm->cuts[i] = (ol_task_cut){ol_sampler_task(arm->sampler, i), all->cuts[i]};
+        ol_cut_add(&arm->cuts[i].cut, ol_sampler_cut(arm->sampler, i)); /* as all ranks know it */
+    }
+    return OL_OK;
 }
 
 /* The first arm that draws the episodes of arm i; itself, as a rule. */
@@ -134,7 +130,7 @@ ol_status ol_setup_bound_episodes(ol_setup *s)
 
         OL_TRY(ol_comm_agree(s->comm, OL_ALLOCATE(arm->cuts, tasks, "tasks")));
         if (alike == arm) {
-            OL_TRY(bound(s->comm, arm));
+            OL_TRY(bound(s->comm, arm, tasks));
             continue;
         }
         arm->support = alike->support;

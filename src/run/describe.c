@@ -11,7 +11,7 @@
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_library */
 #include "outerloop/kernel/products.h" /* ol_products_describe */
 #include "outerloop/run/memory.h"      /* ol_memory */
-#include "setup.h"
+#include "run_parts.h"
 
 static const double MOST_SLOPE = 10; /* of an inner step, where nothing is moved yet */
 

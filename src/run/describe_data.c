@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* What a run says of its data before it starts: tasks, overlap, rows left out, tokens cut. */
-#include <stdio.h>
-#include <stdlib.h>
-
 #include "outerloop/base/log.h" /* ol_log_info */
-#include "setup.h"
+#include "run_parts.h"
 
 enum { WORST = 3 /* tasks that a warning names */ };
 
@@ -13,20 +10,15 @@ static const double much = 0.01; /* a share of what is cut that deserves a warni
 static void describe_overlap(const ol_setup *s)
 {
     OL_AUTO_TEXT text = {0};
-    char *line, *end;
+    size_t n;
 
-    if (ol_overlap_describe(&s->overlap, &text) != OL_OK || !text.data)
+    if (ol_overlap_describe(&s->overlap, &text) != OL_OK)
         return;
-    for (line = text.data; *line; line = end) { /* the log takes one line at a time */
-        for (end = line; *end && *end != '\n'; end++)
-            ;
-        if (*end)
-            *end++ = '\0';
-        if (*line && s->overlap.n > 0 && line == text.data)
-            ol_log_warn("%s", line);
-        else if (*line)
-            ol_log_info("%s", line);
-    }
+    for (const char *at = text.data, *line; (line = ol_text_line(&at, &n));)
+        if (n > 0 && s->overlap.n > 0 && line == text.data)
+            ol_log_warn("%.*s", (int)n, line);
+        else if (n > 0)
+            ol_log_info("%.*s", (int)n, line);
 }
 
 static void describe_skipped(const ol_targets *targets)
@@ -37,8 +29,8 @@ static void describe_skipped(const ol_targets *targets)
         if (note->skipped > 0)
             ol_log_warn("%s: %d of %d test rows (over its seeds) are skipped; the first: %s "
                         "(data.strict = true refuses them)",
-                        ol_targets_task(targets, i), note->skipped, note->skipped + note->scored,
-                        note->first_skipped);
+                        ol_targets_cuts(targets)[i].task, note->skipped,
+                        note->skipped + note->scored, note->first_skipped);
     }
 }
 
@@ -46,29 +38,17 @@ static void describe_skipped(const ol_targets *targets)
 typedef struct cut_list {
     const char *role; /* "training", "target" */
     int n;
-    const char **names;  /* [n] */
-    const ol_cut **cuts; /* [n] */
-    int shots;           /* of its prompts */
-    const ol_job *job;
+    const ol_task_cut *cuts; /* [n] */
+    const ol_job_data *data;
+    int shots; /* of its prompts */
     int context;
 } cut_list;
 
 /* What one of the two caps takes of examples or of prompts. */
-typedef struct cut_kind {
-    int64_t n, cut;
-} cut_kind;
-
-static cut_kind kind_of(const ol_cut *cut, bool prompts)
-{
-    return prompts ? (cut_kind){cut->prompts, cut->prompts_cut}
-                   : (cut_kind){cut->rows, cut->rows_cut};
-}
-
 static double share_of(const ol_cut *cut, bool prompts)
 {
-    const cut_kind k = kind_of(cut, prompts);
-
-    return ol_cut_share(k.cut, k.n);
+    return prompts ? ol_cut_share(cut->prompts_cut, cut->prompts)
+                   : ol_cut_share(cut->rows_cut, cut->rows);
 }
 
 /* ": imdb (98 %), race-high (97 %), ..." */
@@ -80,18 +60,19 @@ static ol_status add_worst(const cut_list *list, bool prompts, ol_text *text)
         int worst = -1;
 
         for (int i = 0; i < list->n; i++) {
-            const double share = share_of(list->cuts[i], prompts);
+            const double share = share_of(&list->cuts[i].cut, prompts);
             const bool later = share < below || (share == below && i > last);
 
-            if (share > 0.0 && later && (worst < 0 || share > share_of(list->cuts[worst], prompts)))
+            if (share > 0.0 && later &&
+                (worst < 0 || share > share_of(&list->cuts[worst].cut, prompts)))
                 worst = i;
         }
         if (worst < 0)
             return OL_OK;
-        below = share_of(list->cuts[worst], prompts);
+        below = share_of(&list->cuts[worst].cut, prompts);
         last = worst;
         OL_TRY(ol_text_format(text, "%s %s (%.3g %%)", named == 0 ? "; most of all" : ",",
-                              list->names[worst], 100.0 * below));
+                              list->cuts[worst].task, 100.0 * below));
     }
     return OL_OK;
 }
@@ -99,7 +80,7 @@ static ol_status add_worst(const cut_list *list, bool prompts, ol_text *text)
 /* The key that cuts, with its value, and one that would cut nothing. */
 static ol_status add_remedy(const cut_list *list, bool prompts, const ol_cut *sum, ol_text *text)
 {
-    const ol_job_data *data = &list->job->data;
+    const ol_job_data *data = list->data;
     const int64_t by_shots = (int64_t)data->max_tokens_per_example * list->shots;
 
     if (!prompts)
@@ -135,7 +116,7 @@ static bool describe_list(const cut_list *list)
     ol_cut sum = {0};
 
     for (int i = 0; i < list->n; i++)
-        ol_cut_add(&sum, list->cuts[i]);
+        ol_cut_add(&sum, &list->cuts[i].cut);
     if (sum.rows_cut == 0 && sum.prompts_cut == 0 && sum.prompts > 0)
         return false;
     ol_log_info("cut, %s: %lld of %lld examples, %lld of %lld prompts%s", list->role,
@@ -146,67 +127,33 @@ static bool describe_list(const cut_list *list)
     return true;
 }
 
-static bool describe_training_cuts(const ol_setup *s, const ol_arm *arm, cut_list *list)
-{
-    list->role = "training";
-    list->n = ol_sampler_tasks(arm->sampler);
-    list->job = arm->job;
-    list->shots = ol_job_demonstrations(arm->job) ? arm->job->data.shots : 0;
-    for (int i = 0; i < list->n; i++) {
-        list->names[i] = ol_sampler_task(arm->sampler, i);
-        list->cuts[i] = &arm->cuts[i];
-    }
-    list->context = s->model->spec.context;
-    return describe_list(list);
-}
-
-static bool describe_target_cuts(const ol_setup *s, bool with, cut_list *list)
-{
-    const ol_targets *targets = s->targets[with];
-
-    list->role = with ? "target" : "target (without demonstrations)";
-    list->n = ol_targets_tasks(targets);
-    list->job = s->job;
-    list->shots = with ? s->job->eval.shots : 0;
-    for (int i = 0; i < list->n; i++) {
-        list->names[i] = ol_targets_task(targets, i);
-        list->cuts[i] = &ol_targets_note(targets, i)->cut;
-    }
-    list->context = s->model->spec.context;
-    return describe_list(list);
-}
-
 /* Arms that share a sampler differ in how many prompts they draw, and hardly in what is cut. */
 static void describe_cuts(const ol_setup *s)
 {
+    cut_list list = {.role = "training", .context = s->model->spec.context};
     bool any = false;
-    int most = 1;
 
-    for (int i = 0; i < s->n_arms; i++)
-        if (s->arms[i].sampler && ol_sampler_tasks(s->arms[i].sampler) > most)
-            most = ol_sampler_tasks(s->arms[i].sampler);
-    for (int with = 0; with < 2; with++)
-        if (s->targets[with] && ol_targets_tasks(s->targets[with]) > most)
-            most = ol_targets_tasks(s->targets[with]);
-
-    cut_list list = {.names = calloc((size_t)most, sizeof *list.names),
-                     .cuts = calloc((size_t)most, sizeof *list.cuts)};
-
-    for (int i = 0; list.names && list.cuts && i < s->n_arms; i++) {
-        bool said = !s->arms[i].sampler;
-
-        for (int j = 0; j < i; j++)
-            said = said || s->arms[j].sampler == s->arms[i].sampler;
-        if (!said)
-            any |= describe_training_cuts(s, &s->arms[i], &list);
+    for (const ol_arm *arm = s->arms; arm < s->arms + s->n_arms; arm++) {
+        if (!arm->sampler || arm->shares_sampler)
+            continue;
+        list.n = ol_sampler_tasks(arm->sampler);
+        list.cuts = arm->cuts;
+        list.data = &arm->job->data;
+        list.shots = ol_job_demonstrations(arm->job) ? list.data->shots : 0;
+        any |= describe_list(&list);
     }
-    for (int with = 1; list.names && list.cuts && with >= 0; with--)
-        if (s->targets[with])
-            any |= describe_target_cuts(s, with, &list);
+    for (int with = 1; with >= 0; with--) {
+        if (!s->targets[with])
+            continue;
+        list.role = with ? "target" : "target (without demonstrations)";
+        list.n = ol_targets_tasks(s->targets[with]);
+        list.cuts = ol_targets_cuts(s->targets[with]);
+        list.data = &s->job->data;
+        list.shots = with ? s->job->eval.shots : 0;
+        any |= describe_list(&list);
+    }
     if (!any)
         ol_log_info("cut: no example and no prompt");
-    free(list.names);
-    free(list.cuts);
 }
 
 void ol_setup_describe_data(const ol_setup *s)

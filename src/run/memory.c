@@ -76,7 +76,7 @@ static void plan_training(const ol_arm *arm, int shared, int nodes, bool reads, 
 /* Of the dearest target: what it needs follows the longest prompts, not the number of rows. */
 static ol_status plan_scoring(const ol_arm *arm, ol_memory *m)
 {
-    const ol_evaluation_spec spec = ol_scores_spec(arm->job, arm->targets);
+    const ol_evaluation_spec spec = ol_scores_spec(arm);
     ol_eval_target target;
     int dearest = 0;
 

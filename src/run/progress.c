@@ -92,15 +92,10 @@ void ol_progress_step(ol_progress *p, int64_t done, double before, double after,
     speak(p, done, text);
 }
 
-void ol_progress_count(ol_progress *p, int64_t done, const char *note)
+void ol_progress_count(ol_progress *p, int64_t done)
 {
-    char text[160] = "";
-
-    if (!is_due(p, done))
-        return;
-    if (*note)
-        snprintf(text, sizeof text, "  %s", note);
-    speak(p, done, text);
+    if (is_due(p, done))
+        speak(p, done, "");
 }
 
 void ol_progress_end(void)

@@ -4,50 +4,32 @@
 #include <string.h>
 
 #include "outerloop/job/start.h" /* ol_start_name */
-#include "setup.h"
+#include "run_parts.h"
 
 /* Nothing is trained, now or before: every arm scores the start. */
 static bool scores_start_alone(const ol_setup *s)
 {
     for (int i = 0; i < s->n_arms; i++)
-        if (s->arms[i].claim.step > 0)
+        if (s->arms[i].folder->claim.step > 0)
             return false;
     return !(s->job->stages & OL_STAGE_TRAIN);
 }
 
-/* One arm in the place of all: the job itself, in its own folder. */
-static void keep_one_arm(ol_setup *s)
-{
-    s->n_arms = 1;
-    s->arms[0].job = s->job;
-    s->arms[0].folder = s->folder;
-    s->arms[0].claim = s->claim;
-}
-
-/* The start by the name of what trained it. */
-static ol_status name_start(const ol_setup *s, char name[OL_ROW_NAME])
-{
-    if (s->job->model.init == OL_INIT_RANDOM) {
-        snprintf(name, OL_ROW_NAME, "untrained");
-        return OL_OK;
-    }
-    snprintf(name, OL_ROW_NAME, "start");
-    return s->job->model.init == OL_INIT_CHECKPOINT ? ol_start_name(s->job, name, OL_ROW_NAME)
-                                                    : OL_OK;
-}
-
 ol_status ol_setup_name_rows(ol_setup *s)
 {
-    const bool random = s->job->model.init == OL_INIT_RANDOM, alone = scores_start_alone(s);
-    char name[OL_ROW_NAME] = "";
-    ol_status status = OL_OK;
+    const bool alone = scores_start_alone(s);
+    const ol_job_init init = (ol_job_init)s->job->model.init;
+    char name[OL_ROW_NAME] = ""; /* of the start alone: that of what trained it */
 
-    snprintf(s->start_name, sizeof s->start_name, random ? "untrained" : "start");
-    if (alone && s->n_arms > 1 && !(s->job->stages & OL_STAGE_ADAPT))
-        keep_one_arm(s);
-    if (alone && ol_comm_rank(s->comm) == 0)
-        status = name_start(s, name);
-    OL_TRY(ol_comm_agree(s->comm, status));
+    snprintf(name, sizeof name, init == OL_INIT_RANDOM ? "untrained" : "start");
+    memcpy(s->start->row, name, sizeof name);
+    if (alone && s->n_arms > 1 && !(s->job->stages & OL_STAGE_ADAPT)) {
+        s->n_arms = s->n_rows = 1; /* the job itself, in its own folder */
+        s->arms[0].job = s->job;
+        s->arms[0].folder = s->folders;
+    }
+    if (alone && init == OL_INIT_CHECKPOINT)
+        OL_TRY(OL_ON_FIRST(s->comm, ol_start_name(s->job, name, sizeof name)));
     OL_TRY(ol_comm_broadcast(s->comm, name, sizeof name, 0));
     for (int i = 0; i < s->n_arms; i++) {
         const ol_job *job = s->arms[i].job;

@@ -22,7 +22,6 @@
 
 typedef struct runner {
     ol_setup *setup;
-    bool first;         /* this is rank 0 */
     char missing[2048]; /* rank 0: what metrics lack of an arm that is done with; or "" */
 } runner;
 
@@ -31,66 +30,61 @@ const char *ol_run_commit(void)
     return OL_GIT_COMMIT;
 }
 
-/* Open the metrics of a folder on rank 0. */
-static ol_status open_metrics(const runner *r, const ol_run_folder *folder, const ol_job *job,
-                              const ol_run_mark *mark, bool resume, bool scores, ol_metrics **out)
+/* Open the metrics of an arm on rank 0. */
+static ol_status open_metrics(const ol_setup *s, const ol_arm *arm, const ol_run_mark *mark,
+                              bool resume, bool scores, ol_metrics **out)
 {
+    const ol_job *job = arm->job;
     const ol_learner_spec learner = ol_job_learner_spec(job);
-    ol_comm *comm = r->setup->comm;
     char blas[256];
     OL_AUTO_TEXT text = {0};
     ol_run_record record = {
         .version = OL_VERSION,
         .git_commit = ol_run_commit(),
         .run_id = mark->run_id,
-        .host = ol_comm_host(comm),
+        .host = ol_comm_host(s->comm),
         .slurm_job_id = getenv("SLURM_JOB_ID"),
         .blas = blas,
         .mpi = ol_comm_library(),
         .seed = job->seed,
         .restart_count = mark->restarts,
-        .ranks = ol_comm_size(comm),
+        .ranks = ol_comm_size(s->comm),
         .threads = job->threads,
     };
 
     OL_TRY(ol_job_text(job, &text));
     record.job = text.data;
     snprintf(blas, sizeof blas, "%s; products in %s", ol_gemm_library(), ol_products_describe());
-    OL_TRY(ol_metrics_open(folder, ol_learner_steps(&learner), &record, resume, mark->step, scores,
-                           out));
-    return r->setup->scored ? ol_metrics_overlap(*out, &r->setup->overlap) : OL_OK;
+    return ol_metrics_open(arm->folder, ol_learner_steps(&learner), &record, resume, mark->step,
+                           scores, out);
 }
 
-/* The start is asked as the job's own learner would be, where any arm is asked so. */
-static ol_targets *untrained_targets(const ol_setup *s)
+/* What is known of the data of an arm. */
+static ol_status record_data(const ol_setup *s, const ol_arm *arm, ol_metrics *metrics)
 {
-    ol_targets *own = s->targets[ol_job_demonstrations(s->job)];
-
-    return own ? own : s->arms[0].targets;
+    if (s->scored)
+        OL_TRY(ol_metrics_overlap(metrics, &s->overlap));
+    if (arm->cuts)
+        OL_TRY(ol_metrics_cuts(metrics, "train", ol_sampler_tasks(arm->sampler), arm->cuts));
+    return arm->targets ? ol_metrics_cuts(metrics, "target", ol_targets_tasks(arm->targets),
+                                          ol_targets_cuts(arm->targets))
+                        : OL_OK;
 }
 
-/* What the caps cut of the data of an arm; NULL: of the start, which trains on nothing. */
-static ol_status record_cuts(const ol_setup *s, const ol_arm *arm, ol_metrics *metrics)
+/* Rank 0: make the folder of an arm this run's own from here on. */
+static ol_status enter(const ol_setup *s, const ol_arm *arm, const ol_run_mark *mark, bool resume,
+                       bool scores, ol_metrics **metrics)
 {
-    const ol_targets *targets = arm ? arm->targets : untrained_targets(s);
+    const ol_run_claim *claim = &arm->folder->claim;
 
-    for (int i = 0; arm && arm->cuts && i < ol_sampler_tasks(arm->sampler); i++)
-        OL_TRY(ol_metrics_cut(metrics, ol_sampler_task(arm->sampler, i), "train", &arm->cuts[i]));
-    for (int i = 0; targets && i < ol_targets_tasks(targets); i++)
-        OL_TRY(ol_metrics_cut(metrics, ol_targets_task(targets, i), "target",
-                              &ol_targets_note(targets, i)->cut));
-    return OL_OK;
-}
-
-/* Rank 0: make a folder this run's own from here on. @param arm  NULL: the start's */
-static ol_status enter(const runner *r, const ol_arm *arm, const ol_run_folder *folder,
-                       const ol_job *job, const ol_run_mark *mark, bool resume, bool scores,
-                       ol_metrics **metrics)
-{
-    OL_TRY(ol_log_open(folder->log));
-    OL_TRY(open_metrics(r, folder, job, mark, resume, scores, metrics));
-    OL_TRY(record_cuts(r->setup, arm, *metrics));
-    ol_stop_watch(r->setup->folder.path, folder->path);
+    if (!claim->continues && arm->folder != s->folders) /* that of the job has its job.cfg */
+        OL_TRY(ol_job_write(arm->job, arm->folder->job));
+    OL_TRY(ol_log_open(arm->folder->log));
+    OL_TRY(open_metrics(s, arm, mark, resume, scores, metrics));
+    if (claim->continues && !claim->finished) /* no score is left that it would not make */
+        OL_TRY(ol_job_write(arm->job, arm->folder->job));
+    OL_TRY(record_data(s, arm, *metrics));
+    ol_stop_watch(OL_STOP_ARM, arm->folder->path);
     return OL_OK;
 }
 
@@ -108,39 +102,11 @@ static void leave(runner *r, ol_metrics *metrics, ol_status status)
     }
     if (status != OL_OK)
         ol_fail(status, "%s", failure);
-    if (!r->first || status != OL_OK)
+    if (ol_comm_rank(r->setup->comm) != 0 || status != OL_OK)
         return; /* the last words of a run belong in the log of the arm that they are about */
-    ol_stop_watch(r->setup->folder.path, NULL);
-    if (ol_log_open(r->setup->folder.log) != OL_OK)
+    ol_stop_watch(OL_STOP_ARM, NULL);
+    if (ol_log_open(r->setup->folders->log) != OL_OK)
         ol_log_warn("%s", ol_status_message());
-}
-
-static ol_status run_untrained(runner *r)
-{
-    ol_setup *s = r->setup;
-    const ol_run_claim *claim = &s->untrained_claim;
-    ol_run_mark mark = {.restarts = claim->continues};
-    ol_metrics *metrics = NULL;
-    ol_status status = OL_OK;
-
-    OL_TRY(ol_setup_start(s, s->job, s->model));
-    ol_run_id_make(ol_comm_host(s->comm), mark.run_id);
-    if (r->first && (!claim->same_evaluation || claim->restored[0]))
-        status = ol_job_write(s->job, s->untrained.job);
-    if (r->first && status == OL_OK)
-        status = enter(r, NULL, &s->untrained, s->job, &mark, claim->continues,
-                       claim->same_evaluation, &metrics);
-    status = ol_comm_agree(s->comm, status);
-    if (status == OL_OK)
-        status = ol_score_targets(s, &(ol_scoring){.name = s->start_name,
-                                                   .job = s->job,
-                                                   .model = s->model,
-                                                   .targets = untrained_targets(s),
-                                                   .state = ol_state_borrow(&s->state),
-                                                   .folder = &s->untrained,
-                                                   .metrics = metrics});
-    leave(r, metrics, status);
-    return status;
 }
 
 /* Another length of training is another schedule: say what that does to the rate. */
@@ -149,83 +115,56 @@ static void describe_schedule(const ol_arm *arm, int64_t step)
     ol_job before = *arm->job;
     double was, is;
 
-    before.train.steps = arm->claim.steps;
-    if (arm->claim.steps == arm->job->train.steps || step >= arm->job->train.steps)
+    before.train.steps = arm->folder->claim.steps;
+    if (before.train.steps == arm->job->train.steps || step >= arm->job->train.steps)
         return;
     was = ol_job_outer_spec(&before, step).adam.lr;
     is = ol_job_outer_spec(arm->job, step).adam.lr;
     if (was != is)
         ol_log_info("%s: train.steps was %d and is %d: at meta-step %lld the outer rate goes from "
                     "%.3g to %.3g, for its schedule ends at train.steps",
-                    arm->job->name, arm->claim.steps, arm->job->train.steps, (long long)step + 1,
+                    arm->job->name, before.train.steps, arm->job->train.steps, (long long)step + 1,
                     was, is);
 }
 
 /* Where an arm begins: at the start, or where it broke off. */
-static ol_status begin_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_metrics **metrics)
+static ol_status begin(ol_setup *s, const ol_arm *arm, ol_run_mark *mark, ol_metrics **metrics)
 {
-    ol_setup *s = r->setup;
-    const bool trains = (s->job->stages & OL_STAGE_TRAIN) != 0;
-    bool found = false, resume, finished;
-    ol_status status = OL_OK;
+    const ol_run_claim *claim = &arm->folder->claim;
+    const bool trains = arm->sampler;
+    bool found = false, resume, scores;
 
-    OL_TRY(ol_setup_start(s, arm->job, arm->model));
+    OL_TRY(ol_setup_begin(s, arm));
     *mark = (ol_run_mark){0};
     ol_run_id_make(ol_comm_host(s->comm), mark->run_id);
-    if (arm->claim.continues)
-        OL_TRY(ol_snapshot_resume(s->comm, arm->folder.checkpoints, arm->job, arm->model, s->shared,
-                                  &s->state, mark, &found));
-    mark->restarts += arm->claim.continues;
-    resume = arm->claim.continues && (found || !trains);
-    finished = found ? mark->step >= arm->job->train.steps : !trains;
+    if (claim->continues && arm != s->start)
+        OL_TRY(ol_snapshot_resume(s->comm, arm->folder->checkpoints, arm->job, arm->model,
+                                  s->shared, &s->state, mark, &found));
+    mark->restarts += claim->continues;
     if (found && trains)
         describe_schedule(arm, mark->step);
-    if (r->first && !(arm->claim.continues && arm->claim.finished))
-        status = ol_job_write(arm->job, arm->folder.job);
-    if (r->first && status == OL_OK)
-        status = enter(r, arm, &arm->folder, arm->job, mark, resume,
-                       arm->claim.same_evaluation && finished, metrics);
-    return ol_comm_agree(s->comm, status);
+    resume = claim->continues && (found || !trains);
+    scores = claim->same_evaluation && (found ? mark->step >= arm->job->train.steps : !trains);
+    return OL_ON_FIRST(s->comm, enter(s, arm, mark, resume, scores, metrics));
 }
 
-static ol_status work_arm(runner *r, const ol_arm *arm, ol_run_mark *mark, ol_metrics *metrics)
+static ol_status work(ol_setup *s, const ol_arm *arm, ol_run_mark *mark, ol_metrics *metrics)
 {
-    ol_setup *s = r->setup;
-
-    if ((s->job->stages & OL_STAGE_TRAIN) && mark->step < arm->job->train.steps)
+    if (arm->sampler && mark->step < arm->job->train.steps)
         OL_TRY(ol_train(s, arm, metrics, mark));
-    if (!s->scored)
-        return OL_OK;
-    return ol_score_targets(s, &(ol_scoring){.name = arm->row,
-                                             .job = arm->job,
-                                             .model = arm->model,
-                                             .targets = arm->targets,
-                                             .state = ol_state_borrow(&s->state),
-                                             .folder = &arm->folder,
-                                             .metrics = metrics});
+    return s->scored ? ol_score_targets(s, arm, metrics) : OL_OK;
 }
 
 static ol_status run_arm(runner *r, const ol_arm *arm)
 {
     ol_metrics *metrics = NULL;
     ol_run_mark mark;
-    ol_status status = begin_arm(r, arm, &mark, &metrics);
+    ol_status status = begin(r->setup, arm, &mark, &metrics);
 
     if (status == OL_OK)
-        status = work_arm(r, arm, &mark, metrics);
+        status = work(r->setup, arm, &mark, metrics);
     leave(r, metrics, status);
     return status;
-}
-
-static ol_status run_all(runner *r)
-{
-    ol_setup *s = r->setup;
-
-    if (s->baseline)
-        OL_TRY(run_untrained(r));
-    for (int i = 0; i < s->n_arms; i++)
-        OL_TRY(run_arm(r, &s->arms[i]));
-    return OL_OK;
 }
 
 static ol_status add_to_book(const ol_run_folder *folder, ol_score_book *book)
@@ -242,34 +181,38 @@ static ol_status add_to_book(const ol_run_folder *folder, ol_score_book *book)
 /* Every arm is, so that the job's own job.cfg stays as it was too. */
 static bool is_finished(const ol_setup *s)
 {
-    bool finished = s->claim.continues && s->claim.same_evaluation && !s->claim.restored[0];
+    const ol_run_claim *claim = &s->folders->claim;
+    bool finished = claim->continues && claim->same_evaluation && !claim->restored[0];
 
     for (int i = 0; i < s->n_arms; i++)
-        finished = finished && s->arms[i].claim.continues && s->arms[i].claim.finished;
+        finished = finished && s->arms[i].folder->claim.finished;
     return finished;
 }
 
-/* What was scored, as the files have it. */
-static ol_status fill_book(const ol_setup *s, ol_score_book *book)
+/* Rank 0: make the job's folder this run's own. An arm that works there replaces the job.cfg of a run that
+ * is gone on with when it begins. */
+static ol_status enter_job(const ol_setup *s)
 {
-    if (!s->scored)
-        return OL_OK;
-    if (s->baseline)
-        OL_TRY(add_to_book(&s->untrained, book));
-    for (int i = 0; i < s->n_arms; i++)
-        OL_TRY(add_to_book(&s->arms[i].folder, book));
+    const bool shared = s->arms->folder == s->folders;
+
+    OL_TRY(ol_log_open(s->folders->log));
+    if (!(shared && s->folders->claim.continues) && !is_finished(s))
+        OL_TRY(ol_job_write(s->job, s->folders->job));
+    ol_stop_watch(OL_STOP_JOB, s->folders->path);
     return OL_OK;
 }
 
-/* Rank 0, when all is done: are all results there? */
+/* Rank 0, when all is done: are all results there? What was scored, as the files have it. */
 static ol_status account(const runner *r, ol_score_book *book)
 {
     const ol_setup *s = r->setup;
 
     OL_CHECK(!*r->missing, OL_EIO, "%s", r->missing);
-    if (!ol_path_exists(s->folder.job)) /* the folder was removed: those of arms keep theirs */
-        OL_TRY(ol_job_write(s->job, s->folder.job));
-    return fill_book(s, book);
+    if (!ol_path_exists(s->folders->job)) /* the folder was removed: those of arms keep theirs */
+        OL_TRY(ol_job_write(s->job, s->folders->job));
+    for (int i = 0; s->scored && i < s->n_rows; i++)
+        OL_TRY(add_to_book(s->rows[i].folder, book));
+    return OL_OK;
 }
 
 static ol_status run(runner *r, ol_score_book *book)
@@ -279,23 +222,15 @@ static ol_status run(runner *r, ol_score_book *book)
     ol_comm_stats peak, planned;
     ol_memory memory;
     char spent[32];
-    ol_status status = OL_OK;
 
-    if (r->first) {
-        status = ol_log_open(s->folder.log);
-        /* A job without arms has one job.cfg, and its arm replaces it when it begins. */
-        if (status == OL_OK && (s->job->n_arms > 0 || !s->claim.continues) && !is_finished(s))
-            status = ol_job_write(s->job, s->folder.job);
-    }
-    OL_TRY(ol_comm_agree(s->comm, status));
-    if (r->first)
-        ol_stop_watch(s->folder.path, NULL);
+    OL_TRY(OL_ON_FIRST(s->comm, enter_job(s)));
     OL_TRY(ol_comm_agree(s->comm, ol_memory_plan(s, ol_comm_size(s->comm), &memory)));
     ol_setup_describe(s, &memory);
     if (s->job->stages & OL_STAGE_TRAIN)
         OL_TRY(ol_pace_start(s->comm, ol_gemm_pace, &s->pace));
-    OL_TRY(run_all(r));
-    OL_TRY(ol_comm_agree(s->comm, r->first ? account(r, book) : OL_OK));
+    for (int i = 0; i < s->n_rows; i++)
+        OL_TRY(run_arm(r, &s->rows[i]));
+    OL_TRY(OL_ON_FIRST(s->comm, account(r, book)));
     OL_TRY(ol_comm_reduce(s->comm, (double)ol_clock_peak_bytes(), &peak));
     OL_TRY(ol_comm_reduce(s->comm, (double)memory.peak, &planned));
     ol_clock_duration(ol_clock_seconds() - began, spent);
@@ -305,15 +240,16 @@ static ol_status run(runner *r, ol_score_book *book)
     return OL_OK;
 }
 
-ol_status ol_run_once(ol_comm *comm, ol_job *job, bool resume, bool *work_started,
+ol_status ol_run_once(ol_comm *comm, const ol_job *job, bool resume, bool *work_started,
                       ol_score_book *book)
 {
-    runner r = {.first = ol_comm_rank(comm) == 0};
+    runner r = {0};
     ol_status status;
 
     OL_TRY(ol_setup_create(comm, job, resume, false, &r.setup));
     *work_started = true;
     status = run(&r, book);
+    ol_stop_watch(OL_STOP_JOB, NULL);
     ol_setup_destroy(r.setup);
     return status;
 }

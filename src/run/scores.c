@@ -11,9 +11,10 @@
 
 enum { ITEMS_A_RANK = 8 }; /* of a portion: enough for ranks to be evenly busy */
 
-ol_evaluation_spec ol_scores_spec(const ol_job *job, ol_targets *targets)
+ol_evaluation_spec ol_scores_spec(const ol_arm *arm)
 {
-    ol_evaluation_spec spec = ol_targets_evaluation(targets);
+    const ol_job *job = arm->job;
+    ol_evaluation_spec spec = ol_targets_evaluation(arm->targets);
 
     spec.scoring.learner = ol_job_learner_spec(job);
     spec.scoring.learner.adam.lr = ol_job_adapt_lr(job);
@@ -27,23 +28,6 @@ ol_evaluation_spec ol_scores_spec(const ol_job *job, ol_targets *targets)
     return spec;
 }
 
-/* What row i of the table must be of. */
-typedef struct place {
-    const char *task;
-    int seed, steps;
-} place;
-
-/* Items in order, each with its scorings. */
-static place expected(const ol_evaluation_spec *spec, size_t i)
-{
-    const size_t n = (size_t)ol_eval_scorings(&spec->scoring);
-    const size_t item = i / n, task = item / (size_t)spec->n_seeds;
-
-    return (place){.task = spec->tasks[task],
-                   .seed = spec->seeds[item % (size_t)spec->n_seeds],
-                   .steps = ol_eval_steps(&spec->scoring, (int)(i % n))};
-}
-
 /* Stored scores as they are met, from the first on. */
 typedef struct stored {
     const ol_evaluation_spec *spec;
@@ -53,23 +37,25 @@ typedef struct stored {
     bool ended;
 } stored;
 
-/* Take a score when it is the one that comes next, with all its predictions. */
+/* Take a score when it is the one that comes next, with all its predictions: items stand in order, each
+ * with its scorings. */
 static ol_status take_stored(void *payload, int64_t row, const ol_cell *cells)
 {
     stored *s = payload;
-    const int64_t a_task = (int64_t)s->spec->n_seeds * ol_eval_scorings(&s->spec->scoring);
-    place want;
+    const ol_evaluation_spec *spec = s->spec;
+    const int64_t each = ol_eval_scorings(&spec->scoring), item = s->met / each;
+    const int64_t task = item / spec->n_seeds;
 
     (void)row;
-    s->ended = s->ended || s->met == a_task * s->spec->n_tasks;
+    s->ended = s->ended || task == spec->n_tasks;
     if (s->ended)
         return OL_OK;
-    want = expected(s->spec, (size_t)s->met);
     s->sum += cells[OL_SCORE_ROWS].i;
-    s->ended = strcmp(cells[OL_SCORE_TASK].text, want.task) != 0 ||
-               cells[OL_SCORE_SEED].i != want.seed || cells[OL_SCORE_STEPS].i != want.steps ||
+    s->ended = strcmp(cells[OL_SCORE_TASK].text, spec->tasks[task]) != 0 ||
+               cells[OL_SCORE_SEED].i != spec->seeds[item % spec->n_seeds] ||
+               cells[OL_SCORE_STEPS].i != ol_eval_steps(&spec->scoring, (int)(s->met % each)) ||
                s->sum > s->there;
-    if (!s->ended && ++s->met % a_task == 0) {
+    if (!s->ended && ++s->met % (spec->n_seeds * each) == 0) {
         s->tasks++;
         s->kept = s->met;
         s->kept_below = s->sum;
@@ -78,105 +64,69 @@ static ol_status take_stored(void *payload, int64_t row, const ol_cell *cells)
 }
 
 /* Rank 0: what earlier starts have scored already, of whole tasks. */
-static ol_status restore(const ol_scoring *scoring, const ol_evaluation_spec *spec, int *tasks)
+static ol_status restore(const ol_evaluation_spec *spec, ol_metrics *metrics, int *tasks)
 {
-    stored s = {.spec = spec, .there = ol_metrics_rows(scoring->metrics, OL_TABLE_PREDICTION)};
+    stored s = {.spec = spec, .there = ol_metrics_rows(metrics, OL_TABLE_PREDICTION)};
 
-    if (ol_metrics_rows(scoring->metrics, OL_TABLE_SCORE) > 0)
-        OL_TRY(ol_metrics_read(scoring->metrics, OL_TABLE_SCORE, take_stored, &s));
+    if (ol_metrics_rows(metrics, OL_TABLE_SCORE) > 0)
+        OL_TRY(ol_metrics_read(metrics, OL_TABLE_SCORE, take_stored, &s));
     *tasks = (int)s.tasks;
-    return ol_metrics_keep_scores(scoring->metrics, s.kept, s.kept_below);
+    return ol_metrics_keep_scores(metrics, s.kept, s.kept_below);
 }
 
-/* A portion: some tasks of the whole, whose source counts from the first of them. */
-typedef struct portion {
-    const ol_evaluation_spec *whole;
-    int first;
-} portion;
-
-static ol_status portion_source(void *payload, int task, int seed, ol_eval_target *target)
+static ol_status store(const ol_arm *arm, const ol_evaluation_spec *spec,
+                       const ol_evaluation *evaluation, ol_metrics *metrics)
 {
-    const portion *p = payload;
+    const bool several = evaluation->diverged > 1;
 
-    return p->whole->source(p->whole->payload, p->first + task, seed, target);
-}
-
-static ol_status store(const ol_scoring *scoring, const ol_evaluation_spec *spec,
-                       const ol_evaluation *evaluation)
-{
     if (evaluation->diverged > 0)
         ol_log_warn("%s: %d adaptation%s ran into a loss that is not finite and score%s 0: lower "
                     "eval.adapt_lr (%g)",
-                    scoring->name, evaluation->diverged, evaluation->diverged > 1 ? "s" : "",
-                    evaluation->diverged > 1 ? "" : "s", ol_job_adapt_lr(scoring->job));
-    OL_TRY(ol_evaluation_store(evaluation, spec, scoring->name, ol_metrics_sink, scoring->metrics));
-    ol_metrics_flush(scoring->metrics);
+                    arm->row, evaluation->diverged, several ? "s" : "", several ? "" : "s",
+                    ol_job_adapt_lr(arm->job));
+    OL_TRY(ol_evaluation_store(evaluation, spec, arm->row, ol_metrics_sink, metrics));
+    ol_metrics_flush(metrics);
     return OL_OK;
 }
 
-static ol_status score_portion(ol_setup *setup, const ol_scoring *scoring,
-                               const ol_evaluation_spec *whole, int first, int tasks)
+static ol_status score_portion(const ol_setup *s, const ol_arm *arm, const ol_evaluation_spec *spec,
+                               ol_metrics *metrics)
 {
-    portion p = {whole, first};
-    ol_evaluation_spec spec = *whole;
-    ol_evaluation evaluation = {0};
-    ol_status status;
+    OL_AUTO(ol_evaluation_finish) ol_evaluation evaluation = {0};
 
-    spec.tasks += first;
-    spec.n_tasks = tasks;
-    spec.unseen = spec.unseen ? spec.unseen + first : NULL;
-    spec.groups = spec.groups ? spec.groups + first : NULL;
-    spec.costs = spec.costs ? spec.costs + (ptrdiff_t)first * spec.n_seeds : NULL;
-    spec.source = portion_source;
-    spec.payload = &p;
-    OL_TRY(ol_evaluate(setup->comm, scoring->model, scoring->state, &spec, &evaluation));
-    status = ol_comm_rank(setup->comm) == 0 ? store(scoring, &spec, &evaluation) : OL_OK;
-    ol_evaluation_finish(&evaluation);
-    return ol_comm_agree(setup->comm, status);
+    OL_TRY(ol_evaluate(s->comm, arm->model, ol_state_borrow(&s->state), spec, &evaluation));
+    return OL_ON_FIRST(s->comm, store(arm, spec, &evaluation, metrics));
 }
 
-static ol_status stopped(const ol_scoring *scoring, int done, int tasks)
+ol_status ol_score_targets(const ol_setup *s, const ol_arm *arm, ol_metrics *metrics)
 {
-    return ol_fail(OL_ESTOPPED,
-                   "%s: stopped with %d of %d target tasks scored, everything is saved; go on "
-                   "with --resume (exit code 85 is no failure)",
-                   scoring->name, done, tasks);
-}
-
-ol_status ol_score_targets(ol_setup *setup, const ol_scoring *scoring)
-{
-    const ol_evaluation_spec spec = ol_scores_spec(scoring->job, scoring->targets);
-    const int at_once =
-        (ITEMS_A_RANK * ol_comm_size(setup->comm) + spec.n_seeds - 1) / spec.n_seeds;
-    char what[128];
+    ol_evaluation_spec spec = ol_scores_spec(arm);
+    const int all = spec.n_tasks;
+    const int at_once = (ITEMS_A_RANK * ol_comm_size(s->comm) + spec.n_seeds - 1) / spec.n_seeds;
+    char what[OL_ROW_NAME + 32];
     ol_progress progress;
-    int done = 0;
-    bool stop = false;
-    ol_status status = OL_OK;
 
-    if (ol_comm_rank(setup->comm) == 0)
-        status = restore(scoring, &spec, &done);
-    OL_TRY(ol_comm_agree(setup->comm, status));
-    OL_TRY(ol_comm_broadcast(setup->comm, &done, sizeof done, 0));
-    if (done == spec.n_tasks)
+    OL_TRY(OL_ON_FIRST(s->comm, restore(&spec, metrics, &spec.first)));
+    OL_TRY(ol_comm_broadcast(s->comm, &spec.first, sizeof spec.first, 0));
+    if (spec.first == all)
         return OL_OK;
-    snprintf(what, sizeof what, "%s, scoring targets", scoring->name);
-    progress = ol_progress_start(what, done, spec.n_tasks, scoring->job->train.log_seconds);
-    while (done < spec.n_tasks) {
-        const int left = spec.n_tasks - done;
-        const int tasks = left < at_once ? left : at_once;
+    snprintf(what, sizeof what, "%s, scoring targets", arm->row);
+    progress = ol_progress_start(what, spec.first, all, arm->job->train.log_seconds);
+    while (spec.first < all) {
+        bool stop = false;
+        ol_status status;
 
-        OL_TRY(ol_stop_agree(setup->comm, &stop));
+        OL_TRY(ol_stop_agree(s->comm, &stop));
         if (stop)
-            return stopped(scoring, done, spec.n_tasks);
-        status = score_portion(setup, scoring, &spec, done, tasks);
-        if (status == OL_ESTOPPED) {
-            OL_TRY(ol_stop_agree(setup->comm, &stop));
-            return stopped(scoring, done, spec.n_tasks);
-        }
+            return ol_stop_here("%s: stopped with %d of %d target tasks scored", arm->row,
+                                spec.first, all);
+        spec.n_tasks = all - spec.first < at_once ? all - spec.first : at_once;
+        status = score_portion(s, arm, &spec, metrics);
+        if (status == OL_ESTOPPED)
+            continue; /* the portion was given up, and all agree on why */
         OL_TRY(status);
-        done += tasks;
-        ol_progress_count(&progress, done, "");
+        spec.first += spec.n_tasks;
+        ol_progress_count(&progress, spec.first);
     }
     ol_progress_end();
     return OL_OK;

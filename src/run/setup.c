@@ -8,13 +8,14 @@
 
 #include "outerloop/base/clock.h"      /* ol_clock_resident_bytes */
 #include "outerloop/base/log.h"        /* ol_log_warn */
+#include "outerloop/base/size.h"       /* OL_ALLOCATE */
 #include "outerloop/data/suite.h"      /* ol_suite_write */
 #include "outerloop/job/start.h"       /* ol_start_shape */
 #include "outerloop/kernel/gemm.h"     /* ol_gemm_threads */
 #include "outerloop/kernel/products.h" /* ol_products_use */
 #include "outerloop/package/package.h" /* ol_package_of_job */
 #include "outerloop/record/snapshot.h" /* ol_snapshot_start */
-#include "setup.h"
+#include "run_parts.h"
 
 enum {
     SUITE_SEED = 1, /* one suite for all jobs, so that their results compare */
@@ -23,52 +24,42 @@ enum {
 
 static ol_status list_arms(ol_setup *s)
 {
-    char untrained[PATH_MAX];
+    const int n = ol_job_arms(s->job);
 
-    s->n_arms = ol_job_arms(s->job);
+    s->n_arms = n;
     s->scored = (s->job->stages & (OL_STAGE_EVAL | OL_STAGE_ADAPT)) != 0;
-    s->arms = calloc((size_t)s->n_arms, sizeof *s->arms);
-    OL_CHECK(s->arms, OL_ENOMEM, "no memory for %d arms", s->n_arms);
     s->baseline = s->scored && (s->job->stages & OL_STAGE_TRAIN) != 0;
-    OL_TRY(ol_run_folder_name(s->job->output, &s->folder));
-    OL_TRY(ol_path_format(untrained, "%s/untrained", s->job->output));
-    OL_TRY(ol_run_folder_name(untrained, &s->untrained));
-    for (int i = 0; i < s->n_arms; i++) {
+    s->n_rows = n + s->baseline;
+    s->n_folders = 2 + s->job->n_arms;
+    OL_TRY(OL_ALLOCATE(s->folders, s->n_folders, "folders of a job"));
+    OL_TRY(OL_ALLOCATE(s->start, 1 + n, "arms of a job"));
+    s->arms = s->start + 1;
+    s->rows = s->baseline ? s->start : s->arms;
+    s->start->job = s->job;
+    s->start->folder = &s->folders[1];
+    for (int i = 0; i < n; i++) {
         s->arms[i].job = ol_job_arm(s->job, i);
-        OL_TRY(ol_run_folder_name(s->arms[i].job->output, &s->arms[i].folder));
+        s->arms[i].folder = &s->folders[s->job->n_arms > 0 ? 2 + i : 0];
     }
     return OL_OK;
 }
 
-/* May it run there? A job.cfg that is to be written anew is said. */
-static ol_status claim(const ol_setup *s, const ol_run_folder *folder, const ol_job *job,
-                       bool resume, ol_run_claim *out)
-{
-    OL_TRY(ol_run_folder_claim(folder, job, resume, out));
-    if (out->restored[0] && !s->looks)
-        ol_log_warn("%s", out->restored);
-    return OL_OK;
-}
-
-/* Rank 0: may this job run in its folders? */
+/* Rank 0: may this job run in its folders? A job.cfg that is to be written anew is said. */
 static ol_status claim_folders(ol_setup *s, bool resume)
 {
-    OL_TRY(claim(s, &s->folder, s->job, resume, &s->claim));
-    OL_TRY(claim(s, &s->untrained, s->job, resume, &s->untrained_claim));
-    for (int i = 0; i < s->n_arms; i++)
-        if (s->job->n_arms > 0)
-            OL_TRY(claim(s, &s->arms[i].folder, s->arms[i].job, resume, &s->arms[i].claim));
-        else
-            s->arms[i].claim = s->claim;
-    return OL_OK;
-}
+    char untrained[PATH_MAX];
 
-static ol_status share_claims(ol_setup *s)
-{
-    OL_TRY(ol_comm_broadcast(s->comm, &s->claim, sizeof s->claim, 0));
-    OL_TRY(ol_comm_broadcast(s->comm, &s->untrained_claim, sizeof s->untrained_claim, 0));
-    for (int i = 0; i < s->n_arms; i++)
-        OL_TRY(ol_comm_broadcast(s->comm, &s->arms[i].claim, sizeof s->arms[i].claim, 0));
+    OL_TRY(ol_path_format(untrained, "%s/untrained", s->job->output));
+    OL_TRY(ol_run_folder_own(s->job, resume, s->folders));
+    OL_TRY(ol_run_folder_name(untrained, s->start->folder));
+    OL_TRY(ol_run_folder_claim(s->start->folder, s->job, resume));
+    for (int i = 0; i < s->job->n_arms; i++)
+        OL_TRY(ol_run_folder_own(s->arms[i].job, resume, s->arms[i].folder));
+    for (int i = 0; !s->looks && i < s->n_folders; i++)
+        if (s->folders[i].claim.restored[0])
+            ol_log_warn("%s", s->folders[i].claim.restored);
+    s->start->folder->claim.finished = /* whatever is trained elsewhere */
+        s->start->folder->claim.same_evaluation && !s->start->folder->claim.restored[0];
     return OL_OK;
 }
 
@@ -103,7 +94,7 @@ static ol_status find_data(ol_setup *s)
         OL_TRY(ol_path_format(s->root, "%s", data->root));
     OL_TRY(ol_package_of_job(s->job, s->root, s->tokenizer_path));
     if (suite && (s->looks || ol_comm_rank(s->comm) == 0)) {
-        OL_TRY(s->looks ? ol_run_folder_check(&s->folder) : ol_run_folder_make(&s->folder));
+        OL_TRY(s->looks ? ol_run_folder_check(s->folders) : ol_run_folder_make(s->folders));
         OL_TRY(ol_suite_write(s->root, SUITE_SEED));
     }
     return OL_OK;
@@ -143,6 +134,7 @@ static ol_status make_models(ol_setup *s, int vocab)
 
     shape.vocab = vocab;
     OL_TRY(make_model(&shape, s->job, &s->model));
+    s->start->model = s->model;
     for (int i = 0; i < s->n_arms; i++)
         OL_TRY(make_model(&shape, s->arms[i].job, &s->arms[i].model));
     return OL_OK;
@@ -204,11 +196,12 @@ static ol_status make_sampler(ol_setup *s, int i)
         .seed = (uint64_t)job->seed,
     };
 
-    for (int j = 0; j < i; j++)
-        if (same_sampling(job, s->arms[j].job)) {
+    for (int j = 0; j < i && !arm->sampler; j++)
+        if (same_sampling(job, s->arms[j].job))
             arm->sampler = s->arms[j].sampler;
-            return OL_OK;
-        }
+    arm->shares_sampler = arm->sampler;
+    if (arm->shares_sampler)
+        return OL_OK;
     OL_TRY(ol_sampler_create(&spec, s->tokenizer, &arm->sampler));
     return ol_sampler_check_context(arm->sampler, s->model->spec.context);
 }
@@ -218,18 +211,17 @@ static ol_status make_targets(ol_setup *s, ol_arm *arm)
     const ol_job *job = arm->job;
     const bool with = ol_job_demonstrations(job);
     const ol_targets_spec spec = {
-        .root = s->root,
         .setting = job->data.setting,
-        .variant = (ol_variant)job->data.variant,
-        .shots = job->eval.shots,
-        .max_tokens = job->data.max_tokens,
-        .max_tokens_per_example = job->data.max_tokens_per_example,
-        .rows = job->eval.rows,
+        .each = {.root = s->root,
+                 .variant = (ol_variant)job->data.variant,
+                 .shots = with ? job->eval.shots : 0,
+                 .max_tokens = job->data.max_tokens,
+                 .max_tokens_per_example = job->data.max_tokens_per_example,
+                 .rows = job->eval.rows,
+                 .adapt_rows = job->stages & OL_STAGE_ADAPT ? job->eval.adapt_rows : 0,
+                 .strict = job->data.strict},
         .seeds = job->eval.seeds.items,
         .n_seeds = job->eval.seeds.n,
-        .demonstrations = with,
-        .adapt_rows = job->stages & OL_STAGE_ADAPT ? job->eval.adapt_rows : 0,
-        .strict = job->data.strict,
         .pmi = job->eval.pmi,
         .context = s->model->spec.context,
         .holdout = ol_job_holdout(job),
@@ -244,6 +236,8 @@ static ol_status make_targets(ol_setup *s, ol_arm *arm)
 /* Every rank reads the same files and comes to the same verdict. */
 static ol_status load(ol_setup *s)
 {
+    const bool with = ol_job_demonstrations(s->job);
+
     OL_TRY(check_data(s));
     OL_TRY(ol_package_tokenizer(s->tokenizer_path, &s->tokenizer));
     OL_TRY(fit_vocabulary(s));
@@ -253,18 +247,19 @@ static ol_status load(ol_setup *s)
         if (s->scored)
             OL_TRY(make_targets(s, &s->arms[i]));
     }
+    /* The start is asked as the job's own learner would be, where any arm is asked so. */
+    s->start->targets = s->targets[with] ? s->targets[with] : s->arms[0].targets;
     return OL_OK;
 }
 
 /* O: most reals that a learner of the job's has for its outer state. */
 static size_t state_size(const ol_setup *s)
 {
-    ol_learner_spec spec = ol_job_learner_spec(s->job);
-    size_t most = ol_learner_size(s->model, &spec);
+    size_t most = 0;
 
-    for (int i = 0; i < s->n_arms; i++) {
-        spec = ol_job_learner_spec(s->arms[i].job);
-        const size_t own = ol_learner_size(s->arms[i].model, &spec);
+    for (const ol_arm *arm = s->start; arm < s->arms + s->n_arms; arm++) {
+        const ol_learner_spec spec = ol_job_learner_spec(arm->job);
+        const size_t own = ol_learner_size(arm->model, &spec);
 
         most = own > most ? own : most;
     }
@@ -316,11 +311,10 @@ static ol_status make_folders(ol_setup *s)
         s->looks ? ol_run_folder_check : ol_run_folder_make;
     const ol_job *job = s->job;
 
-    OL_TRY(make(&s->folder));
-    if (s->baseline)
-        OL_TRY(make(&s->untrained));
-    for (int i = 0; i < s->job->n_arms; i++)
-        OL_TRY(make(&s->arms[i].folder));
+    OL_TRY(make(s->folders));
+    for (int i = 0; i < s->n_rows; i++)
+        if (s->rows[i].folder != s->folders)
+            OL_TRY(make(s->rows[i].folder));
     if (!s->scored)
         return OL_OK;
     return ol_overlap_find(s->root, job->data.setting, ol_job_holdout(job), job->data.train_cap,
@@ -329,21 +323,19 @@ static ol_status make_folders(ol_setup *s)
 
 static ol_status prepare(ol_setup *s, bool resume)
 {
-    const bool first = ol_comm_rank(s->comm) == 0;
-
     OL_TRY(ol_comm_agree(s->comm, list_arms(s)));
-    OL_TRY(ol_comm_agree(s->comm, first ? claim_folders(s, resume) : OL_OK));
-    OL_TRY(share_claims(s));
+    OL_TRY(OL_ON_FIRST(s->comm, claim_folders(s, resume)));
+    OL_TRY(ol_comm_broadcast(s->comm, s->folders, (size_t)s->n_folders * sizeof *s->folders, 0));
     OL_TRY(ol_setup_name_rows(s));
     OL_TRY(ol_comm_agree(s->comm, read_shape(s)));
-    OL_TRY(ol_comm_agree(s->comm, first ? look_at_start(s) : OL_OK));
+    OL_TRY(OL_ON_FIRST(s->comm, look_at_start(s)));
     OL_TRY(ol_comm_agree(s->comm, find_data(s)));
     OL_TRY(ol_comm_agree(s->comm, load(s)));
     s->resident_read = ol_clock_resident_bytes();
     OL_TRY(make_start(s));
     if (s->job->stages & OL_STAGE_TRAIN)
         OL_TRY(ol_setup_bound_episodes(s));
-    OL_TRY(ol_comm_agree(s->comm, first ? make_folders(s) : OL_OK));
+    OL_TRY(OL_ON_FIRST(s->comm, make_folders(s)));
     return ol_comm_describe(s->comm, s->job->threads, &s->layout);
 }
 
@@ -365,41 +357,29 @@ static ol_status use_products(ol_comm *comm, const ol_job *job)
                                        ol_products_describe(), first));
 }
 
-ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, bool looks, ol_setup **out)
+ol_status ol_setup_create(ol_comm *comm, const ol_job *job, bool resume, bool looks, ol_setup **out)
 {
-    ol_setup *s = calloc(1, sizeof *s);
-    ol_status status = ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job"));
+    OL_AUTO_SETUP *s = calloc(1, sizeof *s);
 
     *out = NULL;
-    if (!s) {
-        ol_job_destroy(job);
-        return status;
-    }
+    OL_TRY(ol_comm_agree(comm, s ? OL_OK : ol_fail(OL_ENOMEM, "no memory for a job")));
     s->comm = comm;
     s->job = job;
     s->looks = looks;
     s->resident_start = ol_clock_resident_bytes();
     ol_gemm_threads(job->threads);
-    if (status == OL_OK)
-        status = ol_comm_agree(comm, ol_gemm_reserve(job->threads));
-    if (status == OL_OK)
-        status = use_products(comm, job);
-    if (status == OL_OK)
-        status = prepare(s, resume);
-    if (status != OL_OK) {
-        ol_setup_destroy(s);
-        return status;
-    }
-    *out = s;
-    return OL_OK;
+    OL_TRY(ol_comm_agree(comm, ol_gemm_reserve(job->threads)));
+    OL_TRY(use_products(comm, job));
+    OL_TRY(prepare(s, resume));
+    return OL_GIVE(out, s);
 }
 
-ol_status ol_setup_start(ol_setup *s, const ol_job *job, const ol_model *model)
+ol_status ol_setup_begin(ol_setup *s, const ol_arm *arm)
 {
-    const ol_learner_spec learner = ol_job_learner_spec(job);
+    const ol_learner_spec learner = ol_job_learner_spec(arm->job);
 
     if (ol_shared_state_mine(s->shared))
-        ol_state_start(model, &learner, s->theta0, &s->state);
+        ol_state_start(arm->model, &learner, s->theta0, &s->state);
     s->state.t = 0;
     return ol_shared_state_meet(s->shared);
 }
@@ -410,19 +390,14 @@ void ol_setup_destroy(ol_setup *s)
         return;
     if (s->scratch[0])
         ol_remove_all(s->scratch);
-    for (int i = 0; s->arms && i < s->n_arms; i++) {
-        bool shared = false;
-
-        for (int j = 0; j < i; j++)
-            shared = shared || s->arms[j].sampler == s->arms[i].sampler;
-        if (!shared)
+    for (int i = 0; s->start && i < s->n_arms; i++) {
+        if (!s->arms[i].shares_sampler)
             ol_sampler_destroy(s->arms[i].sampler);
-    }
-    for (int i = 0; s->arms && i < s->n_arms; i++) {
         ol_model_destroy(s->arms[i].model);
         free(s->arms[i].cuts);
     }
-    free(s->arms);
+    free(s->start);
+    free(s->folders);
     ol_targets_close(s->targets[0]);
     ol_targets_close(s->targets[1]);
     ol_overlap_finish(&s->overlap);
@@ -431,6 +406,5 @@ void ol_setup_destroy(ol_setup *s)
     ol_node_block_destroy(s->frozen);
     ol_tokenizer_destroy(s->tokenizer);
     ol_comm_layout_finish(&s->layout);
-    ol_job_destroy(s->job);
     free(s);
 }

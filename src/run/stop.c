@@ -3,6 +3,8 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -11,7 +13,7 @@
 #include "outerloop/base/file.h"  /* ol_path_format, ol_path_exists */
 #include "outerloop/base/log.h"   /* ol_log_info */
 
-enum { SIGNALS = 4, FOLDERS = 3 };
+enum { SIGNALS = 4 };
 
 static const int signals[SIGNALS] = {SIGUSR1, SIGUSR2, SIGTERM, SIGINT};
 static const double repeat_seconds = 2.0; /* within these another signal is the same request */
@@ -19,7 +21,7 @@ static const double look_seconds = 0.25;  /* between two looks for a STOP file *
 
 static volatile sig_atomic_t received;    /* the first signal, 0 when there was none */
 static volatile sig_atomic_t received_at; /* in seconds of the monotonic clock */
-static const char *folders[FOLDERS];
+static const char *folders[OL_STOP_LEVELS];
 static char stop_file[PATH_MAX]; /* the one found, "" when none was */
 static double looked_at = -1e9;
 static bool announced;
@@ -55,16 +57,12 @@ void ol_stop_install(void)
         sigaction(signals[i], &action, NULL);
 }
 
-void ol_stop_watch(const char *folder, const char *arm_folder)
+void ol_stop_watch(ol_stop_level level, const char *folder)
 {
-    folders[0] = folder;
-    folders[1] = arm_folder;
+    for (int i = level; i < OL_STOP_LEVELS; i++)
+        folders[i] = NULL;
+    folders[level] = folder;
     looked_at = -1e9;
-}
-
-void ol_stop_watch_whole(const char *folder)
-{
-    folders[2] = folder;
 }
 
 static void look_for_file(void)
@@ -74,7 +72,7 @@ static void look_for_file(void)
     if (stop_file[0] || now - looked_at < look_seconds)
         return;
     looked_at = now;
-    for (int i = 0; i < FOLDERS; i++) {
+    for (int i = 0; i < OL_STOP_LEVELS; i++) {
         if (!folders[i] || ol_path_format(stop_file, "%s/STOP", folders[i]) != OL_OK)
             continue;
         if (ol_path_exists(stop_file))
@@ -127,4 +125,17 @@ ol_status ol_stop_agree(ol_comm *comm, bool *stop)
     if (*stop)
         announce();
     return OL_OK;
+}
+
+ol_status ol_stop_here(const char *format, ...)
+{
+    char where[1024];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(where, sizeof where, format, arguments);
+    va_end(arguments);
+    return ol_fail(OL_ESTOPPED,
+                   "%s, everything is saved; go on with --resume (exit code 85 is no failure)",
+                   where);
 }

@@ -5,18 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "outerloop/data/task.h" /* ol_setting_read */
 
 struct ol_targets {
-    ol_targets_spec spec; /* root, setting and seeds point to the copies below */
-    char *root, *setting_name;
-    int *seeds;
+    ol_targets_spec spec;
     ol_setting setting;
     ol_tokenizer *tokenizer; /* borrowed */
-    const char **tasks;      /* [n_tasks] names, of `setting` */
     bool *unseen;            /* [n_tasks] */
     const char **groups;     /* [n_tasks] names, of `setting`; "" for none */
     double *costs;           /* [n_tasks, n_seeds] tokens of all prompts */
+    ol_task_cut *cuts;       /* [n_tasks] */
     ol_target_note *notes;   /* [n_tasks] */
 
     ol_target *target; /* the item at hand, and what eval borrows of it */
@@ -43,39 +42,24 @@ static void put_away(ol_targets *t)
     ol_batch_clear(&t->support);
 }
 
-static ol_status read_nulls(ol_targets *t)
-{
-    t->null_of = calloc((size_t)t->prompts.B, sizeof *t->null_of);
-    OL_CHECK(t->null_of, OL_ENOMEM, "%s: no memory for %d prompts", t->name, t->prompts.B);
-    return ol_target_null_prompts(t->target, &t->nulls, t->null_of);
-}
-
 static ol_status read_target(ol_targets *t, int task, int seed)
 {
-    const ol_targets_spec *s = &t->spec;
-    const ol_target_spec spec = {
-        .root = s->root,
-        .named_in = t->setting.path,
-        .task = t->tasks[task],
-        .seed = s->seeds[seed],
-        .variant = s->variant,
-        .shots = s->demonstrations ? s->shots : 0,
-        .max_tokens = s->max_tokens,
-        .max_tokens_per_example = s->max_tokens_per_example,
-        .rows = s->rows,
-        .adapt_rows = s->adapt_rows,
-        .held_out = t->setting.held_out,
-        .strict = s->strict,
-    };
+    ol_target_spec spec = t->spec.each;
 
+    spec.named_in = t->setting.path;
+    spec.task = t->setting.test.names[task];
+    spec.seed = t->spec.seeds[seed];
+    spec.held_out = t->setting.held_out;
     put_away(t);
     snprintf(t->name, sizeof t->name, "%s, seed %d", spec.task, spec.seed);
     OL_TRY(ol_target_create(&spec, t->tokenizer, &t->target));
     for (int row = 0; row < ol_target_rows(t->target); row++)
         OL_TRY(ol_target_row_prompts(t->target, row, &t->prompts));
-    if (s->pmi)
-        OL_TRY(read_nulls(t));
-    return s->adapt_rows > 0 ? ol_target_adaptation(t->target, &t->support) : OL_OK;
+    if (t->spec.pmi) {
+        OL_TRY(OL_ALLOCATE(t->null_of, t->prompts.B, t->name));
+        OL_TRY(ol_target_null_prompts(t->target, &t->nulls, t->null_of));
+    }
+    return spec.adapt_rows > 0 ? ol_target_adaptation(t->target, &t->support) : OL_OK;
 }
 
 /* Texts of options and right answers, as eval wants them. */
@@ -84,11 +68,9 @@ static ol_status list_options(ol_targets *t)
     const int rows = ol_target_rows(t->target);
     size_t at = 0;
 
-    t->options_per_row = calloc((size_t)rows, sizeof *t->options_per_row);
-    t->gold = calloc((size_t)rows, sizeof *t->gold);
-    t->options = calloc((size_t)t->prompts.B, sizeof *t->options);
-    OL_CHECK(t->options_per_row && t->gold && t->options, OL_ENOMEM,
-             "%s: no memory for the options of %d rows", t->name, rows);
+    OL_TRY(OL_ALLOCATE(t->options_per_row, rows, t->name));
+    OL_TRY(OL_ALLOCATE(t->gold, rows, t->name));
+    OL_TRY(OL_ALLOCATE(t->options, t->prompts.B, t->name));
     for (int row = 0; row < rows; row++) {
         t->options_per_row[row] = ol_target_options(t->target, row);
         for (int i = 0; i < t->options_per_row[row]; i++)
@@ -112,24 +94,10 @@ static ol_status give_target(void *payload, int task, int seed, ol_eval_target *
         .options = t->options,
         .gold = t->gold,
         .prompts = &t->prompts,
-        .support = t->spec.adapt_rows > 0 ? &t->support : NULL,
+        .support = t->spec.each.adapt_rows > 0 ? &t->support : NULL,
         .nulls = t->spec.pmi ? &t->nulls : NULL,
         .null_of = t->null_of,
     };
-    return OL_OK;
-}
-
-static ol_status copy_spec(ol_targets *t, const ol_targets_spec *spec)
-{
-    t->spec = *spec;
-    t->root = strdup(spec->root);
-    t->setting_name = strdup(spec->setting);
-    t->seeds = calloc((size_t)spec->n_seeds + 1, sizeof *t->seeds);
-    OL_CHECK(t->root && t->setting_name && t->seeds, OL_ENOMEM, "no memory for targets");
-    memcpy(t->seeds, spec->seeds, (size_t)spec->n_seeds * sizeof *t->seeds);
-    t->spec.root = t->root;
-    t->spec.setting = t->setting_name;
-    t->spec.seeds = t->seeds;
     return OL_OK;
 }
 
@@ -137,34 +105,33 @@ static ol_status read_setting(ol_targets *t)
 {
     size_t n;
 
-    OL_TRY(ol_setting_read(t->spec.root, t->spec.setting, &t->setting));
-    OL_TRY(ol_setting_hold_out(t->spec.root, t->spec.holdout, &t->setting));
+    OL_TRY(ol_setting_read(t->spec.each.root, t->spec.setting, &t->setting));
+    OL_TRY(ol_setting_hold_out(t->spec.each.root, t->spec.holdout, &t->setting));
     OL_CHECK(t->setting.test.n > 0, OL_EDATA, "%s: its list `test` is empty: nothing to score",
              t->setting.path);
     n = (size_t)t->setting.test.n;
-    t->tasks = calloc(n, sizeof *t->tasks);
-    t->unseen = calloc(n, sizeof *t->unseen);
-    t->costs = calloc(n * (size_t)t->spec.n_seeds, sizeof *t->costs);
-    t->groups = calloc(n, sizeof *t->groups);
-    t->notes = calloc(n, sizeof *t->notes);
-    OL_CHECK(t->tasks && t->unseen && t->groups && t->costs && t->notes, OL_ENOMEM,
-             "no memory for %zu targets", n);
+    OL_TRY(OL_ALLOCATE(t->unseen, n, "targets"));
+    OL_TRY(OL_ALLOCATE(t->costs, n * (size_t)t->spec.n_seeds, "targets"));
+    OL_TRY(OL_ALLOCATE(t->groups, n, "targets"));
+    OL_TRY(OL_ALLOCATE(t->cuts, n, "targets"));
+    OL_TRY(OL_ALLOCATE(t->notes, n, "targets"));
     for (size_t i = 0; i < n; i++) {
-        t->tasks[i] = t->setting.test.names[i];
-        t->unseen[i] = ol_names_have(&t->setting.unseen_domain_test, t->tasks[i]);
-        t->groups[i] = ol_setting_group(&t->setting, t->tasks[i]);
+        t->cuts[i].task = t->setting.test.names[i];
+        t->unseen[i] = ol_names_have(&t->setting.unseen_domain_test, t->cuts[i].task);
+        t->groups[i] = ol_setting_group(&t->setting, t->cuts[i].task);
     }
     return OL_OK;
 }
 
 /* What reading the item at hand has shown of its task. */
-static ol_status take_note(const ol_targets *t, ol_target_note *note)
+static ol_status take_note(ol_targets *t, int task)
 {
+    ol_target_note *note = &t->notes[task];
     const char *first;
 
     note->skipped += ol_target_skipped(t->target, &first);
     note->scored += ol_target_rows(t->target);
-    ol_cut_add(&note->cut, ol_target_cut(t->target));
+    ol_cut_add(&t->cuts[task].cut, ol_target_cut(t->target));
     if (!first || note->first_skipped)
         return OL_OK;
     note->first_skipped = strdup(first);
@@ -186,31 +153,25 @@ static ol_status check_all(ol_targets *t)
             tokens = ol_batch_tokens(&t->prompts) + ol_batch_tokens(&t->support) +
                      ol_batch_tokens(&t->nulls);
             t->costs[task * t->spec.n_seeds + seed] = (double)tokens;
-            OL_TRY(take_note(t, &t->notes[task]));
+            OL_TRY(take_note(t, task));
         }
     put_away(t);
     return OL_OK;
 }
 
+OL_DROPS(ol_targets, ol_targets_close)
+
 ol_status ol_targets_open(const ol_targets_spec *spec, ol_tokenizer *tokenizer, ol_targets **out)
 {
-    ol_targets *t = calloc(1, sizeof *t);
-    ol_status status;
+    OL_AUTO(ol_targets_drop) ol_targets *t = calloc(1, sizeof *t);
 
     *out = NULL;
     OL_CHECK(t, OL_ENOMEM, "no memory for targets");
     t->tokenizer = tokenizer;
-    status = copy_spec(t, spec);
-    if (status == OL_OK)
-        status = read_setting(t);
-    if (status == OL_OK)
-        status = check_all(t);
-    if (status != OL_OK) {
-        ol_targets_close(t);
-        return status;
-    }
-    *out = t;
-    return OL_OK;
+    t->spec = *spec;
+    OL_TRY(read_setting(t));
+    OL_TRY(check_all(t));
+    return OL_GIVE(out, t);
 }
 
 void ol_targets_close(ol_targets *t)
@@ -221,17 +182,14 @@ void ol_targets_close(ol_targets *t)
     ol_batch_finish(&t->prompts);
     ol_batch_finish(&t->support);
     ol_batch_finish(&t->nulls);
-    free(t->tasks);
     free(t->unseen);
     free(t->groups);
     free(t->costs);
     for (int i = 0; t->notes && i < t->setting.test.n; i++)
         free(t->notes[i].first_skipped);
     free(t->notes);
+    free(t->cuts);
     ol_setting_finish(&t->setting);
-    free(t->root);
-    free(t->setting_name);
-    free(t->seeds);
     free(t);
 }
 
@@ -240,9 +198,9 @@ int ol_targets_tasks(const ol_targets *t)
     return t->setting.test.n;
 }
 
-const char *ol_targets_task(const ol_targets *t, int task)
+const ol_task_cut *ol_targets_cuts(const ol_targets *t)
 {
-    return t->tasks[task];
+    return t->cuts;
 }
 
 const ol_target_note *ol_targets_note(const ol_targets *t, int task)
@@ -252,11 +210,11 @@ const ol_target_note *ol_targets_note(const ol_targets *t, int task)
 
 ol_evaluation_spec ol_targets_evaluation(ol_targets *t)
 {
-    return (ol_evaluation_spec){.tasks = t->tasks,
+    return (ol_evaluation_spec){.tasks = (const char *const *)t->setting.test.names,
                                 .n_tasks = t->setting.test.n,
                                 .unseen = t->unseen,
                                 .groups = t->groups,
-                                .seeds = t->seeds,
+                                .seeds = t->spec.seeds,
                                 .n_seeds = t->spec.n_seeds,
                                 .costs = t->costs,
                                 .source = give_target,

@@ -26,6 +26,7 @@ typedef struct trainer {
     ol_meta_stepper *stepper;
     ol_progress progress;
     double *costs; /* [N] */
+    bool loops;    /* it has an inner loop */
     int dropped_in_row;
     double saved_at;     /* on the common clock */
     double save_seconds; /* spent on checkpoints since began */
@@ -41,6 +42,15 @@ typedef struct trainer {
 static bool is_first(const trainer *t)
 {
     return ol_comm_rank(t->setup->comm) == 0;
+}
+
+/* What each rank came to, as everyone's; the stopwatch knows it for waiting. */
+static ol_status agree(const trainer *t, ol_status status)
+{
+    ol_phase_enter(OL_PHASE_WAIT);
+    OL_TRY(ol_comm_agree(t->setup->comm, status));
+    ol_phase_leave(OL_PHASE_OTHER);
+    return OL_OK;
 }
 
 static ol_status predict_costs(trainer *t, int64_t step)
@@ -86,7 +96,7 @@ static ol_status record(trainer *t, const ol_step_report *report, double lr, dou
         const char *task = ol_sampler_task(t->arm->sampler, r->task);
         ol_episode_record row = *r;
 
-        if (ol_learner_steps(&t->learner) == 0) /* not measured twice */
+        if (!t->loops) /* not measured twice */
             row.report.query_before = row.report.query_after;
         if (r->dropped)
             ol_log_warn("meta-step %lld: episode %d (task %s, rank %d) is dropped: a loss or "
@@ -179,7 +189,7 @@ static ol_status save(trainer *t)
     OL_TRY(compare_nodes(t));
     if (is_first(t)) {
         ol_metrics_sync(t->metrics); /* never fewer rows than the checkpoint has steps */
-        status = ol_snapshot_write(t->arm->folder.checkpoints, t->arm->job, t->arm->model,
+        status = ol_snapshot_write(t->arm->folder->checkpoints, t->arm->job, t->arm->model,
                                    &t->setup->state, t->mark, path);
     }
     t->save_seconds += ol_clock_seconds() - begin;
@@ -211,7 +221,6 @@ static ol_status save_if_due(trainer *t)
     const int64_t step = t->mark->step;
     bool due = train->checkpoint_every > 0 && step % train->checkpoint_every == 0;
     double now = 0;
-    ol_status status;
 
     if (step >= train->steps)
         return OL_OK; /* the last one is on its way */
@@ -221,8 +230,7 @@ static ol_status save_if_due(trainer *t)
           (train->checkpoint_minutes > 0 && now - t->saved_at >= 60.0 * train->checkpoint_minutes);
     if (!due)
         return OL_OK;
-    status = save(t);
-    OL_TRY(tell_of_saving(t, status));
+    OL_TRY(tell_of_saving(t, save(t)));
     t->saved_at = now;
     weigh_saving(t);
     return OL_OK;
@@ -238,7 +246,7 @@ static ol_status too_many_dropped(trainer *t)
                    "lower learner.inner.lr (%g) or learner.outer.lr (%g), or set "
                    "learner.outer.max_grad_norm; the state is saved in %s",
                    t->arm->job->name, t->dropped_in_row, (long long)t->mark->step, l->inner.lr,
-                   l->outer.lr, t->arm->folder.checkpoints);
+                   l->outer.lr, t->arm->folder->checkpoints);
 }
 
 /* Is the query loss before adaptation asked for in this meta-step, counted from 0? Without an inner
@@ -247,7 +255,7 @@ static bool measures_before(const trainer *t, int64_t step)
 {
     const ol_job_train *train = &t->arm->job->train;
 
-    return train->before_every > 0 && ol_learner_steps(&t->learner) > 0 &&
+    return train->before_every > 0 && t->loops &&
            (step % train->before_every == 0 || step == train->steps - 1);
 }
 
@@ -258,27 +266,22 @@ static ol_status meta_step(trainer *t)
     const double began = ol_clock_seconds();
     ol_step_report report;
     double seconds;
-    ol_status status;
 
     ol_phase_enter(OL_PHASE_DRAW);
-    status = predict_costs(t, step);
-    ol_phase_enter(OL_PHASE_WAIT);
-    OL_TRY(ol_comm_agree(t->setup->comm, status));
-    ol_phase_leave(OL_PHASE_OTHER);
+    OL_TRY(agree(t, predict_costs(t, step)));
     ol_meta_stepper_measure_before(t->stepper, measures_before(t, step));
     OL_TRY(ol_meta_step(t->stepper, &outer, step, t->costs, draw, t, &t->setup->state, &report));
     seconds = ol_clock_seconds() - began;
     t->mark->step = step + 1;
     t->mark->tokens += report.tokens;
     t->mark->seconds += seconds;
-    if (ol_learner_steps(&t->learner) == 0)
+    if (!t->loops)
         report.query_before = report.query_after;
     t->dropped_in_row = report.dropped > 0 ? t->dropped_in_row + 1 : 0;
     if (!is_first(t))
         return OL_OK;
     ol_phase_enter(OL_PHASE_METRICS);
-    ol_progress_step(&t->progress, step + 1,
-                     ol_learner_steps(&t->learner) == 0 ? (double)NAN : report.query_before,
+    ol_progress_step(&t->progress, step + 1, t->loops ? report.query_before : (double)NAN,
                      report.query_after, report.tokens, seconds);
     OL_TRY(record(t, &report, outer.adam.lr, seconds));
     watch_gradient(t, &report);
@@ -305,65 +308,75 @@ static ol_status record_phases(trainer *t)
     return OL_OK;
 }
 
-/* Where the seconds of this start went. Collective. */
-static ol_status say_phases(trainer *t)
+/* Rank 0: where the seconds of this start went. */
+static ol_status say_phases(const trainer *t, const ol_phase_row *rows)
 {
-    ol_comm *comm = t->setup->comm;
+    OL_AUTO_TEXT text = {0};
+
+    OL_TRY(ol_phases_text(rows, ol_comm_size(t->setup->comm), &text));
+    ol_log_info("%s: where the time of meta-steps went\n%.*s", t->arm->job->name,
+                (int)text.size - 1, text.data);
+    return OL_OK;
+}
+
+static ol_status end_phases(trainer *t)
+{
     ol_phase_row rows[OL_PHASES];
-    ol_text text = {0};
-    ol_status status = OL_OK;
 
     if (!ol_phase_runs)
         return OL_OK;
     ol_phase_stop();
-    OL_TRY(ol_phases_gather(comm, &t->phases, rows));
-    if (is_first(t))
-        status = ol_phases_text(rows, ol_comm_size(comm), &text);
-    if (is_first(t) && status == OL_OK)
-        ol_log_info("%s: where the time of meta-steps went\n%.*s", t->arm->job->name,
-                    (int)text.size - 1, text.data);
-    ol_text_finish(&text);
-    return ol_comm_agree(comm, status);
+    OL_TRY(ol_phases_gather(t->setup->comm, &t->phases, rows));
+    return OL_ON_FIRST(t->setup->comm, say_phases(t, rows));
 }
 
-static ol_status stop_here(trainer *t)
+static ol_status stop(trainer *t)
 {
     OL_TRY(save(t));
-    OL_TRY(say_phases(t));
-    return ol_fail(OL_ESTOPPED,
-                   "%s: stopped at meta-step %lld of %d, everything is saved; go on with --resume "
-                   "(exit code 85 is no failure)",
-                   t->arm->job->name, (long long)t->mark->step, t->arm->job->train.steps);
+    OL_TRY(end_phases(t));
+    return ol_stop_here("%s: stopped at meta-step %lld of %d", t->arm->job->name,
+                        (long long)t->mark->step, t->arm->job->train.steps);
 }
 
 static ol_status loop(trainer *t)
 {
-    ol_comm *comm = t->setup->comm;
-    bool stop = false;
-
     while (t->mark->step < t->arm->job->train.steps) {
+        bool stops = false;
         ol_status status;
 
         OL_TRY(record_phases(t));
         ol_phase_enter(OL_PHASE_WAIT);
-        OL_TRY(ol_stop_agree(comm, &stop));
+        OL_TRY(ol_stop_agree(t->setup->comm, &stops));
         ol_phase_leave(OL_PHASE_OTHER);
-        if (stop)
-            return stop_here(t);
+        if (stops)
+            return stop(t);
         status = meta_step(t);
-        if (status == OL_ESTOPPED) { /* the meta-step was given up, the state is as before it */
-            OL_TRY(ol_stop_agree(comm, &stop));
-            return stop_here(t);
-        }
-        ol_phase_enter(OL_PHASE_WAIT);
-        OL_TRY(ol_comm_agree(comm, status));
-        ol_phase_leave(OL_PHASE_OTHER);
+        if (status == OL_ESTOPPED)
+            continue; /* the meta-step was given up, and the state is as before it */
+        OL_TRY(agree(t, status));
         if (t->dropped_in_row >= t->arm->job->train.max_dropped)
             return too_many_dropped(t);
         OL_TRY(save_if_due(t));
     }
     OL_TRY(save(t));
-    return record_phases(t);
+    OL_TRY(record_phases(t));
+    return end_phases(t);
+}
+
+static ol_status train(trainer *t)
+{
+    ol_comm *comm = t->setup->comm;
+    const ol_arm *arm = t->arm;
+    const int N = arm->job->learner.episodes;
+
+    OL_TRY(ol_comm_agree(comm, OL_ALLOCATE(t->costs, N, "episodes")));
+    OL_TRY(ol_meta_stepper_create(comm, arm->model, N, &t->learner, arm->support, arm->query,
+                                  &t->stepper));
+    ol_meta_stepper_share(t->stepper, t->setup->shared);
+    OL_TRY(ol_comm_seconds(comm, &t->saved_at));
+    if (arm->job->train.timers)
+        ol_phase_start();
+    return loop(t);
 }
 
 ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_run_mark *mark)
@@ -374,29 +387,14 @@ ol_status ol_train(ol_setup *setup, const ol_arm *arm, ol_metrics *metrics, ol_r
                  .metrics = metrics,
                  .mark = mark,
                  .learner = ol_job_learner_spec(job),
+                 .timed = mark->step,
                  .began = ol_clock_seconds()};
-    ol_status status = OL_OK;
+    ol_status status;
 
     t.learner.stop = ol_stop_wanted;
+    t.loops = ol_learner_steps(&t.learner) > 0;
     t.progress = ol_progress_start(job->name, mark->step, job->train.steps, job->train.log_seconds);
-    t.costs = calloc((size_t)job->learner.episodes, sizeof *t.costs);
-    if (!t.costs)
-        status = ol_fail(OL_ENOMEM, "no memory for %d episodes", job->learner.episodes);
-    status = ol_comm_agree(setup->comm, status);
-    if (status == OL_OK)
-        status = ol_meta_stepper_create(setup->comm, arm->model, job->learner.episodes, &t.learner,
-                                        arm->support, arm->query, &t.stepper);
-    if (status == OL_OK) {
-        ol_meta_stepper_share(t.stepper, setup->shared);
-        status = ol_comm_seconds(setup->comm, &t.saved_at);
-    }
-    t.timed = mark->step;
-    if (job->train.timers)
-        ol_phase_start();
-    if (status == OL_OK)
-        status = loop(&t);
-    if (status == OL_OK)
-        status = say_phases(&t);
+    status = train(&t);
     ol_phase_stop();
     ol_progress_end();
     ol_meta_stepper_destroy(t.stepper);

@@ -31,7 +31,6 @@
 
 enum { NAME = 96 };
 
-static const char no_grid[] = "()";
 static const char tuned[] = "tuned"; /* origin of what was chosen */
 
 static void search_finish(tune_search *s)
@@ -40,13 +39,10 @@ static void search_finish(tune_search *s)
         free(s->subjects[i].arm);
     free(s->subjects);
     for (int i = 0; i < s->n; i++)
-        free(s->known[i]);
-    free(s->known);
-    free(s->output);
-    ol_text_finish(&s->arms);
+        free(s->arms[i].told);
+    free(s->arms);
     ol_text_finish(&s->text);
     ol_job_destroy(s->job);
-    free(s->scores);
 }
 
 bool tune_counts_for(const tune_search *s, const char *path)
@@ -70,17 +66,6 @@ static ol_status describe_cell(const tune_search *s, const ol_job *cell, ol_text
     return OL_OK;
 }
 
-/* A new arm of the search. Takes what tells it apart. */
-static ol_status add_arm(tune_search *s, const char *name, const ol_job *cell, ol_text *told)
-{
-    OL_TRY(OL_GROW(s->known, s->n, "cells of a grid"));
-    OL_TRY(ol_text_format(&s->arms, s->n > 0 ? "," : ""));
-    OL_TRY(ol_conf_write_variant(name, cell, cell->conf, &s->arms));
-    s->known[s->n++] = told->data;
-    *told = (ol_text){0};
-    return OL_OK;
-}
-
 /* Find cell c of a subject among the arms, or make it one. */
 static ol_status place_cell(tune_search *s, tune_subject *of, int c, const ol_job *cell)
 {
@@ -89,10 +74,13 @@ static ol_status place_cell(tune_search *s, tune_subject *of, int c, const ol_jo
 
     OL_TRY(describe_cell(s, cell, &told));
     for (of->arm[c] = 0; of->arm[c] < s->n; of->arm[c]++)
-        if (strcmp(s->known[of->arm[c]], told.data) == 0)
+        if (strcmp(s->arms[of->arm[c]].told, told.data) == 0)
             return OL_OK;
     snprintf(name, sizeof name, "%s.%d", of->name, c + 1);
-    return add_arm(s, name, cell, &told);
+    OL_TRY(ol_text_format(&s->text, s->n > 0 ? "," : ""));
+    OL_TRY(ol_conf_write_variant(name, cell, cell->conf, &s->text));
+    OL_TRY(OL_GROW(s->arms, s->n, "cells of a grid"));
+    return OL_GIVE(&s->arms[s->n++].told, told.data);
 }
 
 static ol_status add_subject(tune_search *s, const ol_job *job, const char *name)
@@ -100,46 +88,40 @@ static ol_status add_subject(tune_search *s, const ol_job *job, const char *name
     tune_subject *of = &s->subjects[s->n_subjects++];
 
     *of = (tune_subject){.job = job, .name = name, .n = (int)ol_job_cells(job)};
-    of->arm = calloc((size_t)of->n, sizeof *of->arm);
-    OL_CHECK(of->arm, OL_ENOMEM, "no memory for the cells of a grid");
+    OL_TRY(OL_ALLOCATE(of->arm, of->n, "cells of a grid"));
     for (int c = 0; c < of->n; c++) {
         OL_AUTO_JOB *cell = NULL;
 
         OL_TRY(ol_job_cell(job, job->tune.grid, (size_t)c, &cell));
-        strcpy(cell->tune.grid, no_grid); /* no grid is shorter */
+        strcpy(cell->tune.grid, "()"); /* no grid is shorter */
         OL_TRY(place_cell(s, of, c, cell));
     }
     return OL_OK;
 }
 
-/* Everything but the arms, in the values of the job. */
-static void set_values(const tune_search *s, const ol_job *job, ol_job *values)
-{
-    const unsigned scores = job->stages & OL_STAGE_ADAPT ? OL_STAGE_ADAPT : (unsigned)OL_STAGE_EVAL;
-
-    values->stages = scores | (s->trained ? job->stages & OL_STAGE_TRAIN : 0);
-    if (job->train_seeds.n > 0)
-        values->seed = job->train_seeds.items[0];
-    values->train_seeds.n = 0;
-    values->data.holdout = job->tune.holdout;
-    if (job->tune.steps > 0)
-        values->train.steps = job->tune.steps;
-    if (job->tune.rows > 0)
-        values->eval.rows = job->tune.rows;
-    values->output = s->output;
-    values->tune.steps = values->tune.rows = 0;
-}
-
+/* The job of the search: the arms found, and for the rest the job itself but for what is set here. */
 static ol_status make_job(tune_search *s, const ol_job *job)
 {
+    const unsigned scores = job->stages & OL_STAGE_ADAPT ? OL_STAGE_ADAPT : (unsigned)OL_STAGE_EVAL;
     ol_job values = *job; /* borrowed: only to be written */
-    char none[] = "()";
+    char none[] = "()", output[PATH_MAX];
+    OL_AUTO_TEXT text = {0};
 
-    set_values(s, job, &values);
-    values.tune.grid = none;
-    OL_TRY(ol_conf_write(ol_job_keys, &values, NULL, &s->text));
-    OL_TRY(ol_text_format(&s->text, "arms = (%s\n);\n", s->arms.data));
-    return ol_job_read_text(job->name, s->text.data, s->text.size, &s->job);
+    OL_TRY(ol_path_format(output, "%s/tune/%s", job->output, s->trained ? "trained" : "untrained"));
+    values.output = output;
+    values.stages = scores | (s->trained ? job->stages & OL_STAGE_TRAIN : 0);
+    if (job->train_seeds.n > 0)
+        values.seed = job->train_seeds.items[0];
+    values.train_seeds.n = 0;
+    values.data.holdout = job->tune.holdout;
+    if (job->tune.steps > 0)
+        values.train.steps = job->tune.steps;
+    if (job->tune.rows > 0)
+        values.eval.rows = job->tune.rows;
+    values.tune = (ol_job_tune){.holdout = job->tune.holdout, .grid = none};
+    OL_TRY(ol_conf_write(ol_job_keys, &values, NULL, &text));
+    OL_TRY(ol_text_format(&text, "arms = (%s\n);\n", s->text.data));
+    return ol_job_read_text(job->name, text.data, text.size, &s->job);
 }
 
 /* The arms with grids; without any arms, the job. Or the start, where it is scored beside them. */
@@ -147,8 +129,7 @@ static ol_status list_subjects(tune_search *s, const ol_job *job)
 {
     const unsigned both = OL_STAGE_TRAIN | OL_STAGE_ADAPT;
 
-    s->subjects = calloc((size_t)ol_job_arms(job), sizeof *s->subjects);
-    OL_CHECK(s->subjects, OL_ENOMEM, "no memory for the arms of a job");
+    OL_TRY(OL_ALLOCATE(s->subjects, ol_job_arms(job), "arms of a job"));
     if (!s->trained)
         return job->n_arms > 0 && (job->stages & both) == both && ol_job_cells(job) > 0
                    ? add_subject(s, job, "untrained")
@@ -161,19 +142,10 @@ static ol_status list_subjects(tune_search *s, const ol_job *job)
 
 static ol_status search_init(tune_search *s, const ol_job *job, bool trained)
 {
-    char path[PATH_MAX];
-
-    *s = (tune_search){.trained = trained};
-    OL_TRY(ol_path_format(path, "%s/tune/%s", job->output, trained ? "trained" : "untrained"));
-    s->output = strdup(path);
-    OL_CHECK(s->output, OL_ENOMEM, "no memory for a job");
-    s->counts = job->stages & OL_STAGE_ADAPT ? job->eval.adapt_steps.n : 1;
+    *s = (tune_search){.trained = trained,
+                       .counts = job->stages & OL_STAGE_ADAPT ? job->eval.adapt_steps.n : 1};
     OL_TRY(list_subjects(s, job));
-    if (s->n_subjects == 0)
-        return OL_OK;
-    s->scores = calloc((size_t)s->n * (size_t)(s->counts + 1), sizeof *s->scores);
-    OL_CHECK(s->scores, OL_ENOMEM, "no memory for scores");
-    return make_job(s, job);
+    return s->n_subjects > 0 ? make_job(s, job) : OL_OK;
 }
 
 /* Number of a step count among those scored; -1 for none of them. */
@@ -189,14 +161,14 @@ static int place_of(const tune_search *s, int steps)
     return -1;
 }
 
-/* Means of the scores of one file; *whole is false when it lacks some. */
-static void average(const tune_search *s, const ol_score_file *file, double *means, bool *whole)
+/* Means of the scores of one file. @return it has all of them */
+static bool average(const tune_search *s, const ol_score_file *file, double *means)
 {
     const int each = s->job->data.holdout * s->job->eval.seeds.n;
     int n[OL_CONF_LIST] = {0};
+    bool whole = true;
 
-    for (int i = 0; i <= s->counts; i++)
-        means[i] = 0;
+    memset(means, 0, ((size_t)s->counts + 1) * sizeof *means);
     for (size_t i = 0; i < file->n; i++) {
         const int at = place_of(s, file->scores[i].steps);
 
@@ -207,69 +179,56 @@ static void average(const tune_search *s, const ol_score_file *file, double *mea
         n[at]++;
     }
     for (int i = 0; i < s->counts; i++) {
-        *whole = *whole && n[i] == each;
+        whole = whole && n[i] == each;
         means[i] /= each;
     }
     means[s->counts] /= (double)each * s->counts;
+    return whole;
 }
 
-static ol_status read_arm(const tune_search *s, int i, double *means, bool *whole)
+/* The scores of arm i, where it is done. */
+static ol_status read_arm(tune_search *s, int i, bool *whole)
 {
     const ol_job *arm = ol_job_arm(s->job, i);
     ol_run_folder folder;
-    ol_run_claim claim;
     OL_AUTO_ARCHIVE *metrics = NULL;
     OL_AUTO(ol_score_book_finish) ol_score_book book = {0};
 
+    *whole = false;
     OL_TRY(ol_run_folder_name(arm->output, &folder));
-    *whole = *whole && ol_path_exists(folder.metrics);
-    if (!*whole)
+    if (!ol_path_exists(folder.metrics))
         return OL_OK;
-    OL_TRY(ol_run_folder_claim(&folder, arm, true, &claim));
-    *whole = claim.finished;
-    if (!*whole)
+    OL_TRY(ol_run_folder_claim(&folder, arm, true));
+    if (!folder.claim.finished)
         return OL_OK;
     OL_TRY(ol_archive_open(folder.metrics, &metrics));
     OL_TRY(ol_score_book_add(&book, metrics));
-    *whole = book.n == 1;
-    if (*whole)
-        average(s, &book.files[0], means, whole);
+    *whole = book.n == 1 && average(s, &book.files[0], s->arms[i].means);
     return OL_OK;
 }
 
-/* Rank 0: the scores of all arms, as far as they are there. */
-static ol_status read_scores(tune_search *s, bool *whole)
+/* Rank 0: read the scores of all arms, and where all are there choose. */
+static ol_status choose_here(tune_search *s, bool *whole)
 {
     *whole = true;
     for (int i = 0; i < s->n && *whole; i++)
-        OL_TRY(read_arm(s, i, s->scores + i * (s->counts + 1), whole));
+        OL_TRY(read_arm(s, i, whole));
+    if (!*whole)
+        return OL_OK;
+    for (tune_subject *of = s->subjects; of < s->subjects + s->n_subjects; of++)
+        for (int c = 1; c < of->n; c++)
+            if (tune_means(s, of, c)[s->counts] > tune_means(s, of, of->best)[s->counts])
+                of->best = c;
     return OL_OK;
 }
 
-static ol_status share_scores(ol_comm *comm, tune_search *s, bool *whole)
+/* The choice, on all ranks; not *whole where it cannot be made yet. */
+static ol_status choose(ol_comm *comm, tune_search *s, bool *whole)
 {
-    const size_t bytes = (size_t)s->n * (size_t)(s->counts + 1) * sizeof *s->scores;
-
-    *whole = true;
-    OL_TRY(ol_comm_agree(comm, ol_comm_rank(comm) == 0 ? read_scores(s, whole) : OL_OK));
-    OL_TRY(ol_comm_broadcast(comm, whole, sizeof *whole, 0));
-    return ol_comm_broadcast(comm, s->scores, bytes, 0);
-}
-
-double tune_score(const tune_search *s, const tune_subject *of, int cell, int count)
-{
-    return s->scores[of->arm[cell] * (s->counts + 1) + count];
-}
-
-static void choose(tune_search *s)
-{
-    for (int i = 0; i < s->n_subjects; i++) {
-        tune_subject *of = &s->subjects[i];
-
-        for (int c = 1; c < of->n; c++)
-            if (tune_score(s, of, c, s->counts) > tune_score(s, of, of->best, s->counts))
-                of->best = c;
-    }
+    OL_TRY(OL_ON_FIRST(comm, choose_here(s, whole)));
+    for (int i = 0; i < s->n_subjects; i++)
+        OL_TRY(ol_comm_broadcast(comm, &s->subjects[i].best, sizeof s->subjects[i].best, 0));
+    return ol_comm_broadcast(comm, whole, sizeof *whole, 0);
 }
 
 /* Train and score what is not yet, and choose. *fresh: it was not all there. */
@@ -277,43 +236,35 @@ static ol_status run_search(ol_comm *comm, tune_search *s, bool resume, bool *wo
                             bool *fresh)
 {
     OL_AUTO(ol_score_book_finish) ol_score_book book = {0};
-    ol_job *job = NULL;
     bool whole = false;
 
     if (resume)
-        OL_TRY(share_scores(comm, s, &whole));
-    *fresh = *fresh || !whole;
-    if (!whole) {
-        ol_log_info("tuning%s: %d cells on %d held-out training tasks, in %s",
-                    s->trained ? "" : " the adaptation of the start", s->n, s->job->data.holdout,
-                    s->output);
-        OL_TRY(
-            ol_comm_agree(comm, ol_job_read_text(s->job->name, s->text.data, s->text.size, &job)));
-        OL_TRY(ol_run_once(comm, job, resume, work_started, &book));
-        OL_TRY(share_scores(comm, s, &whole));
-        OL_CHECK(whole, OL_EIO,
-                 "%s: not all scores of the grid are stored; start again with --resume", s->output);
-    }
-    choose(s);
+        OL_TRY(choose(comm, s, &whole));
+    if (whole)
+        return OL_OK;
+    *fresh = true;
+    ol_log_info("tuning%s: %d cells on %d held-out training tasks, in %s",
+                s->trained ? "" : " the adaptation of the start", s->n, s->job->data.holdout,
+                s->job->output);
+    OL_TRY(ol_run_once(comm, s->job, resume, work_started, &book));
+    OL_TRY(choose(comm, s, &whole));
+    OL_CHECK(whole, OL_EIO, "%s: not all scores of the grid are stored; start again with --resume",
+             s->job->output);
     return OL_OK;
 }
 
 /* Rank 0: the table to the screen, to the log of the job, and as a file. */
-static ol_status show_table(const tune_search *start, const tune_search *trained, const ol_job *job,
-                            bool fresh)
+static ol_status show_table(const tune_search *searches, const ol_job *job, bool fresh)
 {
     char path[PATH_MAX];
-    ol_run_folder folder;
     OL_AUTO_TEXT table = {0};
 
-    OL_TRY(ol_run_folder_name(job->output, &folder));
-    OL_TRY(ol_log_open(folder.log));
     OL_TRY(ol_path_format(path, "%s/tune/choice.txt", job->output));
     if (!fresh) {
         ol_log_info("tuned before, the choice is in %s", path);
         return OL_OK;
     }
-    OL_TRY(tune_table(start, trained, job, &table));
+    OL_TRY(tune_table(searches, job, &table));
     OL_TRY(ol_write_file(path, table.data, table.size));
     ol_log_result(table.data, table.size, table.data);
     return OL_OK;
@@ -321,14 +272,13 @@ static ol_status show_table(const tune_search *start, const tune_search *trained
 
 /* "PREFIXlearner.inner.lr=0.1 # ORIGIN": the comment is what job.cfg tells of it. */
 static ol_status add_set(const char *prefix, size_t key, const ol_job *values, const char *origin,
-                         set_list *sets)
+                         ol_conf_sets *sets)
 {
-    OL_AUTO_TEXT set = {0};
+    OL_AUTO_TEXT value = {0};
 
-    OL_TRY(ol_text_format(&set, "%s%s=", prefix, ol_job_keys.keys[key].path));
-    OL_TRY(ol_conf_value(ol_job_keys, key, values, &set));
-    OL_TRY(ol_text_format(&set, " # %s", origin));
-    return ol_set_list_add(sets, set.data);
+    OL_TRY(ol_conf_value(ol_job_keys, key, values, &value));
+    return ol_conf_sets_add(sets, "%s%s=%s # %s", prefix, ol_job_keys.keys[key].path, value.data,
+                            origin);
 }
 
 static const tune_subject *subject_of(const tune_search *s, const ol_job *job)
@@ -343,7 +293,8 @@ static const tune_subject *subject_of(const tune_search *s, const ol_job *job)
  * `of_start`, and as `job` has them: those that the start's choice would change for it too. Marks its
  * own in said[]. */
 static ol_status set_choice(const tune_search *s, const ol_job *job, const ol_job *arm,
-                            const char *prefix, const bool *of_start, bool *said, set_list *sets)
+                            const char *prefix, const bool *of_start, bool *said,
+                            ol_conf_sets *sets)
 {
     const tune_subject *of = subject_of(s, arm);
     OL_AUTO_JOB *alone = NULL, *cell = NULL;
@@ -364,22 +315,21 @@ static ol_status set_choice(const tune_search *s, const ol_job *job, const ol_jo
 
 /* All settings that the choice comes to. */
 static ol_status list_choice(const tune_search *start, const tune_search *trained,
-                             const ol_job *job, set_list *sets)
+                             const ol_job *job, ol_conf_sets *sets)
 {
     bool nothing[OL_CONF_KEYS] = {false}, of_start[OL_CONF_KEYS], said[OL_CONF_KEYS];
 
-    OL_TRY(ol_set_list_add(sets, "tune.grid=() # tuned"));
+    OL_TRY(ol_conf_sets_add(sets, "tune.grid=() # %s", tuned));
     OL_TRY(set_choice(start, job, job, "", nothing, of_start, sets));
     for (int i = 0; i < ol_job_arms(job); i++) {
         const ol_job *arm = ol_job_arm(job, i);
-        char prefix[NAME + 16] = "", none[NAME + 32];
+        char prefix[NAME + 16] = "";
 
         if (job->n_arms > 0)
             snprintf(prefix, sizeof prefix, "arms.%s.", arm->name);
         OL_TRY(set_choice(trained, job, arm, prefix, of_start, said, sets));
-        snprintf(none, sizeof none, "%stune.grid=() # %s", prefix, tuned);
         if (job->n_arms > 0 && subject_of(trained, arm))
-            OL_TRY(ol_set_list_add(sets, none));
+            OL_TRY(ol_conf_sets_add(sets, "%stune.grid=() # %s", prefix, tuned));
     }
     return OL_OK;
 }
@@ -399,26 +349,30 @@ ol_status ol_tune_job(const ol_job *job, bool trained, ol_job **out)
 
     *out = NULL;
     OL_TRY(search_init(&search, job, trained));
-    *out = search.job;
-    search.job = NULL;
-    return OL_OK;
+    return OL_GIVE(out, search.job);
 }
 
-ol_status ol_tune(ol_comm *comm, const ol_job *job, bool resume, bool *work_started,
-                  set_list *choice)
+static void searches_finish(tune_search (*searches)[2])
 {
-    OL_AUTO(search_finish) tune_search start = {0}, trained = {0};
-    tune_search *const searches[] = {&start, &trained};
-    const bool first = ol_comm_rank(comm) == 0;
+    search_finish(&(*searches)[0]);
+    search_finish(&(*searches)[1]);
+}
+
+ol_status ol_tune(ol_comm *comm, const ol_job *job, const ol_run_folder *folder, bool resume,
+                  bool *work_started, ol_conf_sets *choice)
+{
+    OL_AUTO(searches_finish) tune_search searches[2] = {0};
     bool fresh = false;
-    ol_status status = search_init(&start, job, false);
+    ol_status status = search_init(&searches[0], job, false);
 
     if (status == OL_OK)
-        status = search_init(&trained, job, true);
+        status = search_init(&searches[1], job, true);
     OL_TRY(ol_comm_agree(comm, status));
-    for (int i = 0; i < 2; i++)
-        if (searches[i]->n_subjects > 0)
-            OL_TRY(run_search(comm, searches[i], resume, work_started, &fresh));
-    OL_TRY(ol_comm_agree(comm, first ? show_table(&start, &trained, job, fresh) : OL_OK));
-    return ol_comm_agree(comm, list_choice(&start, &trained, job, choice));
+    for (int i = 0; i < 2; i++) {
+        if (searches[i].n_subjects > 0)
+            OL_TRY(run_search(comm, &searches[i], resume, work_started, &fresh));
+        OL_TRY(OL_ON_FIRST(comm, ol_log_open(folder->log)));
+    }
+    OL_TRY(OL_ON_FIRST(comm, show_table(searches, job, fresh)));
+    return ol_comm_agree(comm, list_choice(&searches[0], &searches[1], job, choice));
 }

@@ -16,29 +16,34 @@ typedef struct tune_subject {
     int best; /* cell                                         */
 } tune_subject;
 
+/* An arm of the search. */
+typedef struct tune_arm {
+    char *told;                     /* all that counts for it      */
+    double means[OL_CONF_LIST + 1]; /* rank 0's: its scores at each step count, then over all */
+} tune_arm;
+
 /* One run over the cells of some subjects. */
 typedef struct tune_search {
-    bool trained; /* false: of the start */
-    char *output;
+    bool trained;           /* false: of the start */
     tune_subject *subjects; /* [n_subjects] */
     int n_subjects;
-    char **known; /* [n] what tells the arms from one another */
+    tune_arm *arms; /* [n] */
     int n;
-    ol_text arms; /* of the job, as they stand in its file */
-    ol_text text; /* of the whole job */
-    ol_job *job;
-    int counts;     /* step counts that are scored */
-    double *scores; /* [n, counts + 1] means at each count, then over all */
+    ol_text text; /* of the arms, as they stand in the job's file */
+    ol_job *job;  /* NULL without subjects */
+    int counts;   /* step counts that are scored */
 } tune_search;
 
 /* Does the key tell two cells of the search apart? */
 bool tune_counts_for(const tune_search *s, const char *path);
 
-/* Mean score of a cell after its i-th step count; over all where i = s->counts. */
-double tune_score(const tune_search *s, const tune_subject *of, int cell, int i);
+/* Mean scores of a cell: [counts + 1]. */
+static inline const double *tune_means(const tune_search *s, const tune_subject *of, int cell)
+{
+    return s->arms[of->arm[cell]].means;
+}
 
-/* Append a table for each subject of both searches. Errors: OL_ENOMEM. */
-ol_status tune_table(const tune_search *start, const tune_search *trained, const ol_job *job,
-                     ol_text *out);
+/* Append a table for each subject of the searches, [2]. Errors: OL_ENOMEM. */
+ol_status tune_table(const tune_search *searches, const ol_job *job, ol_text *out);
 
 #endif

@@ -51,7 +51,7 @@ static ol_status table_row(const tune_search *s, const ol_job *job, const tune_s
     OL_TRY(ol_text_format(out, "  %c %-*s", of->arm[c] == of->arm[of->best] ? '*' : ' ', width,
                           name.data ? name.data : ""));
     for (int i = 0; i <= s->counts; i++)
-        OL_TRY(ol_text_format(out, "%10.1f", 100 * tune_score(s, of, c, i)));
+        OL_TRY(ol_text_format(out, "%10.1f", 100 * tune_means(s, of, c)[i]));
     return ol_text_format(out, "\n");
 }
 
@@ -83,17 +83,15 @@ static ol_status table_of(const tune_search *s, const ol_job *job, const tune_su
     return OL_OK;
 }
 
-ol_status tune_table(const tune_search *start, const tune_search *trained, const ol_job *job,
-                     ol_text *out)
+ol_status tune_table(const tune_search *searches, const ol_job *job, ol_text *out)
 {
     OL_TRY(ol_text_format(
         out,
         "tuning: mean scores in %% of %d training tasks that were held out, %d seed%s "
         "each; * is chosen\n",
         job->tune.holdout, job->eval.seeds.n, job->eval.seeds.n == 1 ? "" : "s"));
-    for (int k = 0; k < start->n_subjects; k++)
-        OL_TRY(table_of(start, job, &start->subjects[k], out));
-    for (int k = 0; k < trained->n_subjects; k++)
-        OL_TRY(table_of(trained, job, &trained->subjects[k], out));
+    for (const tune_search *s = searches; s < searches + 2; s++)
+        for (int k = 0; k < s->n_subjects; k++)
+            OL_TRY(table_of(s, job, &s->subjects[k], out));
     return OL_OK;
 }

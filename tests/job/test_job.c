@@ -101,7 +101,8 @@ static void test_set_of_stages(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         ol_job *job;
 
-        if (ol_job_read(OL_ROOT "/jobs/quickstart.cfg", &cases[i].set, 1, &job) != OL_OK)
+        if (ol_job_read((ol_job_source){OL_ROOT "/jobs/quickstart.cfg", &cases[i].set, 1}, &job) !=
+            OL_OK)
             fail_msg("%s", ol_status_message());
         assert_int_equal(job->stages, cases[i].stages);
         ol_job_destroy(job);
@@ -184,7 +185,7 @@ static void warmups(const char *set, const int expected[6], const char *const *o
     assert_true(file >= 0);
     close(file);
     assert_int_equal(ol_write_file(path, warm_arms, sizeof warm_arms - 1), OL_OK);
-    if (ol_job_read(path, &set, set ? 1 : 0, &job) != OL_OK)
+    if (ol_job_read((ol_job_source){path, &set, set ? 1 : 0}, &job) != OL_OK)
         fail_msg("%s", ol_status_message());
     remove(path);
     for (int i = 0; i < 6; i++) {
@@ -274,7 +275,9 @@ static void test_checks(void **state)
     refused("eval = { adapt_steps = []; };", "eval.adapt_steps is empty");
     refused("eval = { adapt_steps = [4, 4]; };", "must ascend");
     refused("arms = ( { name = \"a\"; },\n { name = \"a\"; } );", "jobs/a.cfg:2: two arms");
-    refused("arms = ( { name = \"../a\"; } );", "cannot name an arm");
+    refused("\nname = \"a\\nwarning: b\";", "jobs/a.cfg:2: name");
+    refused("name = \"a\\x1b[31m\";", "jobs/a.cfg:1: name");
+    refused("arms = (\n { name = \"../a\"; } );", "jobs/a.cfg:2: \"../a\" cannot name an arm");
     refused("arms = ( { name = \"checkpoints\"; } );", "cannot name an arm");
     refused("arms = ( { name = \"a\"; train = { steps = 3; }; } );", "only name and learner");
     refused("arms = ( { name = \"a\"; learner = { ordr = 3; }; } );",
@@ -314,8 +317,9 @@ static void test_nearest_key(void **state)
         ol_job *job;
 
         snprintf(meant, sizeof meant, "did you mean %s?", cases[i].meant);
-        assert_int_equal(ol_job_read(OL_ROOT "/jobs/quickstart.cfg", &cases[i].set, 1, &job),
-                         OL_EUSAGE);
+        assert_int_equal(
+            ol_job_read((ol_job_source){OL_ROOT "/jobs/quickstart.cfg", &cases[i].set, 1}, &job),
+            OL_EUSAGE);
         if (!strstr(ol_status_message(), meant))
             fail_msg("no \"%s\" in: %s", meant, ol_status_message());
     }
@@ -431,7 +435,7 @@ static void read_jobs(const char *pattern, size_t least, const char *const *sets
     for (size_t i = 0; i < found.gl_pathc; i++) {
         ol_job *job;
 
-        if (ol_job_read(found.gl_pathv[i], sets, n_sets, &job) != OL_OK)
+        if (ol_job_read((ol_job_source){found.gl_pathv[i], sets, n_sets}, &job) != OL_OK)
             fail_msg("%s", ol_status_message());
         ol_job_destroy(job);
     }

@@ -48,21 +48,19 @@ static ol_job *read_job(const char *text)
 static ol_run_claim claim(const char *text, bool resume)
 {
     ol_job *job = read_job(text);
-    ol_run_claim got;
 
-    if (ol_run_folder_claim(&folder, job, resume, &got) != OL_OK)
+    if (ol_run_folder_claim(&folder, job, resume) != OL_OK)
         fail_msg("%s", ol_status_message());
     ol_job_destroy(job);
-    return got;
+    return folder.claim;
 }
 
 static void refused(const char *text, bool resume, const char *said)
 {
     ol_job *job = read_job(text);
-    ol_run_claim got;
 
-    assert_int_equal(ol_run_folder_claim(&folder, job, resume, &got), OL_EUSAGE);
-    assert_false(got.continues);
+    assert_int_equal(ol_run_folder_claim(&folder, job, resume), OL_EUSAGE);
+    assert_false(folder.claim.continues);
     if (!strstr(ol_status_message(), said))
         fail_msg("no \"%s\" in: %s", said, ol_status_message());
     ol_job_destroy(job);

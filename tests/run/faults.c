@@ -26,19 +26,20 @@ static void compare(ol_comm *comm, int status)
 int main(int argc, char **argv)
 {
     static const ol_status codes[] = {OL_EIO, OL_ENOMEM, OL_EDATA, OL_EMPI};
+    ol_job_source source;
     ol_comm *comm;
     int seed = 0, status = OL_EIO;
 
     if (argc < 4 || ol_comm_init(&comm) != OL_OK)
         return 2;
+    source = (ol_job_source){argv[3], (const char *const *)argv + 4, (size_t)argc - 4};
     ol_log_identify(ol_comm_rank(comm));
     while (status != OL_OK && seed < atoi(argv[2])) {
         bool started = false;
 
         seed++;
         ol_comm_inject(comm, (uint64_t)seed, atof(argv[1]), codes[seed % 4]);
-        status = ol_run_job(comm, argv[3], (const char *const *)argv + 4, (size_t)argc - 4, true,
-                            &started);
+        status = ol_run_job(comm, source, true, &started);
         ol_comm_inject(comm, 0, 0, OL_OK);
         compare(comm, status);
         if (ol_comm_rank(comm) == 0)

@@ -59,7 +59,8 @@ static void a_stop_file_is_seen(void **state)
 
     (void)state;
     assert_non_null(mkdtemp(scratch));
-    ol_stop_watch("no-such-folder", scratch);
+    ol_stop_watch(OL_STOP_JOB, "no-such-folder");
+    ol_stop_watch(OL_STOP_ARM, scratch);
     assert_false(ol_stop_wanted());
     assert_int_equal(ol_path_format(path, "%s/STOP", scratch), OL_OK);
     assert_int_equal(ol_write_file(path, "", 0), OL_OK);

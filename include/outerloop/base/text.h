@@ -34,6 +34,9 @@ ol_status ol_text_real(ol_text *text, double x);
  *  Latin-1 as UTF-8) become '?'. What files say can then not move the cursor, set titles or lie. */
 void ol_text_plain(char *text, size_t n);
 
+/** Has a text no control characters, of ASCII, as befits a name, which stands in one line? */
+bool ol_text_is_name(const char *text);
+
 /** Bytes of the white space (Unicode's White_Space) that bytes[0..n-1] begin with, or where `end`
  *  end in: of one character, 0 without. */
 size_t ol_text_space(const char *bytes, size_t n, bool end);
@@ -76,5 +79,11 @@ size_t ol_text_distance(const char *a, const char *b);
 /** The name of names[0..n-1] with the least distance to `word`, or NULL when none is near
  *  (more than half of the letters differ). Borrowed from `names`. */
 const char *ol_text_nearest(const char *word, const char *const *names, size_t n);
+
+/** What stands behind a word that is none of these names: ` (did you mean "NAME"?)` of the nearest one,
+ *  "" where none is near. @return text */
+enum { OL_TEXT_MEANT = 256 };
+const char *ol_text_meant(const char *word, const char *const *names, size_t n,
+                          char text[OL_TEXT_MEANT]);
 
 #endif

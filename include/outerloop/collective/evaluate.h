@@ -3,7 +3,7 @@
  * @file outerloop/collective/evaluate.h
  * Score a model on target tasks, spread over ranks.
  *
- * A work item is a (task, seed); item i = task·n_seeds + seed. Items go to ranks by predicted cost:
+ * A work item is a (task, seed); item i = (task - first)·n_seeds + seed. Items go to ranks by predicted cost:
  * the dearest first, each to the rank with the least to do so far (ties by number). One item is
  * done by one rank alone, so results are the same bits on any number of ranks; they come together
  * on rank 0 in order of items.
@@ -29,14 +29,13 @@ typedef ol_status ol_target_source(void *payload, int task, int seed, ol_eval_ta
 
 /** What to evaluate; the same on every rank. Everything is borrowed. */
 typedef struct ol_evaluation_spec {
-    const char *const *tasks; /**< [n_tasks] names                                          */
-    int n_tasks;
-    const bool *unseen; /**< [n_tasks] the task is of an unseen domain; NULL: none is       */
-    const char *const *groups; /**< [n_tasks] which part of the targets; "": none; NULL: all so */
+    const char *const *tasks;  /**< names of tasks: these arrays are of all that there are   */
+    int first, n_tasks;        /**< those of them that are evaluated                         */
+    const bool *unseen;        /**< the task is of an unseen domain; NULL: none is           */
+    const char *const *groups; /**< which part of the targets; "": none; NULL: all so       */
     const int *seeds; /**< [n_seeds]                                                      */
     int n_seeds;
-    const double
-        *costs; /**< [n_tasks·n_seeds] predicted work of each item, any unit; NULL: equal */
+    const double *costs; /**< predicted work of each task under each seed, any unit; NULL: equal */
     ol_target_source *source;
     void *payload;
     ol_eval_spec scoring; /**< its learner.stop ends the evaluation */

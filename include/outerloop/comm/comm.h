@@ -66,6 +66,10 @@ const char *ol_comm_library(void);
  */
 ol_status ol_comm_agree(ol_comm *comm, ol_status mine);
 
+/** What rank 0 does alone, whose status becomes everyone's: OL_TRY(OL_ON_FIRST(comm, write(...))).
+ *  Collective. */
+#define OL_ON_FIRST(comm, expr) ol_comm_agree(comm, ol_comm_rank(comm) == 0 ? (expr) : OL_OK)
+
 /** Copy n bytes of `root` to all ranks; n is the same on all and may exceed 2 GiB. Collective. */
 ol_status ol_comm_broadcast(ol_comm *comm, void *bytes, size_t n, int root);
 

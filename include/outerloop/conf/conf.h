@@ -54,6 +54,12 @@ typedef struct ol_conf_strings {
     char **items; /**< [n], none of them NULL; itself NULL where n is 0 */
 } ol_conf_strings;
 
+/** Settings, "path=value" each, as ol_conf_read takes them. Start from a zero struct. */
+typedef struct ol_conf_sets {
+    char **items; /**< [n] */
+    size_t n;
+} ol_conf_sets;
+
 /** What a key holds, and the C type of its field. */
 typedef enum ol_conf_type {
     OL_CONF_INT,     /**< int                                                            */
@@ -149,6 +155,19 @@ const char *ol_conf_origin(const ol_conf *conf, size_t key);
 
 /** Say that the program itself worked the value of `path` out. Errors: OL_ENOMEM. */
 ol_status ol_conf_derived(ol_conf *conf, const char *path);
+
+/** Add one, as printf writes it. Errors: OL_ENOMEM. */
+ol_status ol_conf_sets_add(ol_conf_sets *sets, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/** Add n of them, copied. Errors: OL_ENOMEM. */
+ol_status ol_conf_sets_add_all(ol_conf_sets *sets, size_t n, const char *const *others);
+
+/** Add one of a string, in quotes: a path may look like another value. Errors: OL_ENOMEM. */
+ol_status ol_conf_sets_add_string(ol_conf_sets *sets, const char *path, const char *string);
+
+void ol_conf_sets_finish(ol_conf_sets *sets);
+#define OL_AUTO_SETS OL_AUTO(ol_conf_sets_finish) ol_conf_sets
 
 /** Row of `path`, or table.n when there is none. */
 size_t ol_conf_find(ol_conf_table table, const char *path);

@@ -19,20 +19,14 @@
 #ifndef OUTERLOOP_CONF_SWEEP_H
 #define OUTERLOOP_CONF_SWEEP_H
 
-#include "outerloop/base/status.h" /* ol_status */
+#include "outerloop/conf/conf.h" /* ol_conf_sets */
 
 enum { OL_CONF_ELEMENTS = 1000 /**< most of a sweep */ };
 
-/** One element: "path=value" each, the output last. */
-typedef struct ol_conf_element {
-    char **sets; /**< [n] */
-    int n;
-} ol_conf_element;
-
 typedef struct ol_conf_sweep {
-    char *job;                 /**< as the file has it       */
-    char *output;              /**< with %a in it            */
-    ol_conf_element *elements; /**< [n] */
+    char *job;              /**< as the file has it                   */
+    char *output;           /**< with %a in it                        */
+    ol_conf_sets *elements; /**< [n], of each the output last         */
     int n;
 } ol_conf_sweep;
 

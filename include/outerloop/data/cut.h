@@ -29,6 +29,12 @@ typedef struct ol_cut {
     int64_t need_prompt;  /**< max_tokens that would cut no prompt, the other cap as it is     */
 } ol_cut;
 
+/** Those of a task. */
+typedef struct ol_task_cut {
+    const char *task; /**< its name, borrowed */
+    ol_cut cut;
+} ol_task_cut;
+
 /** Count an example of `whole` tokens of which `kept` are left. */
 void ol_cut_example(ol_cut *cut, size_t whole, size_t kept);
 

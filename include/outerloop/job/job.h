@@ -167,15 +167,25 @@ typedef struct ol_job {
     ol_conf *conf;        /**< where values came from; *owned*, opaque                       */
 } ol_job;
 
+/** What a job is read from. Borrowed. */
+typedef struct ol_job_source {
+    const char *path;        /**< the job file */
+    const char *const *sets; /**< [n] "path=value", applied after the file in their order */
+    size_t n;
+} ol_job_source;
+
+/** A file, and settings over it. */
+static inline ol_job_source ol_job_source_of(const char *path, const ol_conf_sets *sets)
+{
+    return (ol_job_source){path, (const char *const *)sets->items, sets->n};
+}
+
 /**
  * Read, resolve and check a job.
- *
- * @param path  the job file
- * @param sets  [n_sets] "path=value", applied after the file in their order
- * @param job   *owned by the caller*: ol_job_destroy
+ * @param job  *owned by the caller*: ol_job_destroy
  * Errors: OL_EUSAGE, one message with all mistakes, each with its place; OL_ENOMEM.
  */
-ol_status ol_job_read(const char *path, const char *const *sets, size_t n_sets, ol_job **job);
+ol_status ol_job_read(ol_job_source source, ol_job **job);
 
 /** Read a job back from its resolved text; `name` stands for the file in messages. */
 ol_status ol_job_read_text(const char *name, const char *text, size_t size, ol_job **job);

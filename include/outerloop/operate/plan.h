@@ -70,8 +70,7 @@ typedef struct ol_plan {
  * @param out    overwritten; *owned by the caller* (ol_plan_finish)
  * Errors: those of ol_run_job before any work.
  */
-ol_status ol_plan_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                      bool resume, int ranks, ol_plan *out);
+ol_status ol_plan_job(ol_comm *comm, ol_job_source source, bool resume, int ranks, ol_plan *out);
 
 /** Accepts a zero struct. */
 void ol_plan_finish(ol_plan *plan);

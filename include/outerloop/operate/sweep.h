@@ -32,8 +32,8 @@ ol_status ol_sweep_read(ol_comm *comm, const char *path, const char *folder, int
 /** Accepts a zero struct. */
 void ol_sweep_finish(ol_sweep *sweep);
 
-/** The settings of element i, from 0, over the job: for ol_run_job and ol_plan_job. Borrowed. */
-const char *const *ol_sweep_sets(const ol_sweep *sweep, int i, size_t *n);
+/** The job of element i, from 0: for ol_run_job and ol_plan_job. */
+ol_job_source ol_sweep_source(const ol_sweep *sweep, int i);
 
 /** Name of the job file of element i. Errors: OL_EUSAGE (too long). */
 ol_status ol_sweep_job_name(const ol_sweep *sweep, int i, char path[PATH_MAX]);

@@ -32,16 +32,6 @@
 #include "outerloop/base/text.h" /* ol_text */
 #include "outerloop/job/job.h"   /* ol_job */
 
-/** Paths of a run. */
-typedef struct ol_run_folder {
-    char path[PATH_MAX];
-    char job[PATH_MAX];
-    char metrics[PATH_MAX];
-    char journal[PATH_MAX];
-    char checkpoints[PATH_MAX];
-    char log[PATH_MAX];
-} ol_run_folder;
-
 /** What stands in a folder before a run. */
 typedef struct ol_run_claim {
     bool continues;       /**< the same job's run is there, to be gone on with              */
@@ -54,6 +44,17 @@ typedef struct ol_run_claim {
     char restored[2 * PATH_MAX + 1280];
 } ol_run_claim;
 
+/** Paths of a run, and what stood there. Plain data. */
+typedef struct ol_run_folder {
+    char path[PATH_MAX];
+    char job[PATH_MAX];
+    char metrics[PATH_MAX];
+    char journal[PATH_MAX];
+    char checkpoints[PATH_MAX];
+    char log[PATH_MAX];
+    ol_run_claim claim; /**< all zero until ol_run_folder_claim */
+} ol_run_folder;
+
 /** The paths of a run whose folder is `output`. Errors: OL_EUSAGE when one is too long. */
 ol_status ol_run_folder_name(const char *output, ol_run_folder *folder);
 
@@ -62,7 +63,7 @@ ol_status ol_run_folder_name(const char *output, ol_run_folder *folder);
 ol_status ol_run_folder_members(const ol_job *job, ol_text *names);
 
 /**
- * May `job` run in that folder? Nothing is written. The folder is the job's when its job.cfg is; where
+ * May `job` run in that folder, which was named? folder->claim is set; nothing is written. The folder is the job's when its job.cfg is; where
  * that is missing, damaged or says otherwise, when its newest whole checkpoint is, or without any its
  * metrics.h5.
  * @param resume  go on with what is there, as far as it is the same job's
@@ -70,8 +71,10 @@ ol_status ol_run_folder_members(const ol_job *job, ol_text *names);
  * that differ are listed), when it is trained further than train.steps already, or when there are
  * results and nothing tells whose.
  */
-ol_status ol_run_folder_claim(const ol_run_folder *folder, const ol_job *job, bool resume,
-                              ol_run_claim *claim);
+ol_status ol_run_folder_claim(ol_run_folder *folder, const ol_job *job, bool resume);
+
+/** The same of the job's own folder, which is named first. */
+ol_status ol_run_folder_own(const ol_job *job, bool resume, ol_run_folder *folder);
 
 /** Make the folder, try to write into it, and remove what writers that were killed left there (names
  *  with .tmp-, .rebuild-, .write-test-). Who calls holds the folder (lock.h). Errors: OL_EIO. */

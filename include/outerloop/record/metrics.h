@@ -24,7 +24,7 @@
 #include "outerloop/collective/evaluate.h"  /* ol_evaluation */
 #include "outerloop/collective/meta_step.h" /* ol_episode_record, ol_step_report */
 #include "outerloop/collective/phases.h"    /* ol_phase_row */
-#include "outerloop/data/cut.h"             /* ol_cut */
+#include "outerloop/data/cut.h"             /* ol_task_cut */
 #include "outerloop/data/overlap.h"         /* ol_overlap */
 #include "outerloop/record/folder.h"        /* ol_run_folder */
 #include "outerloop/store/table.h"          /* ol_run_record */
@@ -95,9 +95,8 @@ ol_status ol_metrics_phases(ol_metrics *metrics, int64_t step, const ol_phase_ro
 /** Record what training shares with the test tasks. */
 ol_status ol_metrics_overlap(ol_metrics *metrics, const ol_overlap *overlap);
 
-/** Add a row to data/cut. @param role  "train" or "target" */
-ol_status ol_metrics_cut(ol_metrics *metrics, const char *task, const char *role,
-                         const ol_cut *cut);
+/** Add rows to data/cut. @param role  "train" or "target"; @param cuts  [n] */
+ol_status ol_metrics_cuts(ol_metrics *metrics, const char *role, int n, const ol_task_cut *cuts);
 
 /**
  * Take one row for a table.

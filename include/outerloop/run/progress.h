@@ -38,8 +38,8 @@ ol_progress ol_progress_start(const char *what, int64_t first, int64_t last, dou
 void ol_progress_step(ol_progress *progress, int64_t done, double before, double after,
                       int64_t tokens, double seconds);
 
-/** `done` pieces of work are done; `note` ("" for none) is shown behind them. */
-void ol_progress_count(ol_progress *progress, int64_t done, const char *note);
+/** `done` pieces of work are done. */
+void ol_progress_count(ol_progress *progress, int64_t done);
 
 /** Remove the live line. */
 void ol_progress_end(void);

@@ -18,16 +18,12 @@
 #include <stddef.h>
 
 #include "outerloop/comm/comm.h" /* ol_comm */
-#include "outerloop/job/job.h"   /* ol_job  */
-
-struct ol_setup;
+#include "outerloop/run/setup.h" /* ol_setup */
 
 /**
  * Run a job: its settings are chosen where it has a tune.grid, then all of it is done once, or once
  * for each of its train_seeds. Collective.
  *
- * @param path          the job file
- * @param sets          [n_sets] "path=value" over it
  * @param resume        go on with the run that is in the job's output, if there is one
  * @param work_started  false until all input was accepted: what fails before is the caller's
  *                      mistake, what fails after is the run's
@@ -36,21 +32,24 @@ struct ol_setup;
  * is saved; OL_ENONFINITE when too many meta-steps in a row dropped an episode (saved too); OL_EIO
  * when a last checkpoint cannot be written; OL_ENOMEM; OL_EMPI.
  */
-ol_status ol_run_job(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                     bool resume, bool *work_started);
+ol_status ol_run_job(ol_comm *comm, ol_job_source source, bool resume, bool *work_started);
+
+/** A job before any work. Start from a zero struct. */
+typedef struct ol_run_look {
+    ol_job *job;     /**< as the file has it                                */
+    ol_job *first;   /**< with the first of its train_seeds; NULL without any */
+    ol_setup *setup; /**< of that one                                       */
+} ol_run_look;
 
 /**
- * Read a job and look at it, as ol_run_job would before any work, and refused in its words: of one
- * with train_seeds the first of them. Collective.
- * @param job    as the file has it; *owned by the caller* (ol_job_destroy)
- * @param setup  *owned by the caller* (ol_setup_destroy); its own job is another
+ * Read a job and look at it, as ol_run_job would before any work, and refused in its words. Collective.
+ * @param out  overwritten; *owned by the caller* (ol_run_look_finish)
  * Errors: as ol_run_job before any work; nothing is then left to free.
  */
-ol_status ol_run_look(ol_comm *comm, const char *path, const char *const *sets, size_t n_sets,
-                      bool resume, ol_job **job, struct ol_setup **setup);
+ol_status ol_run_look_at(ol_comm *comm, ol_job_source source, bool resume, ol_run_look *out);
 
-/** True when the job or an arm has a grid to choose from. */
-bool ol_tune_wanted(const ol_job *job);
+void ol_run_look_finish(ol_run_look *look);
+#define OL_AUTO_RUN_LOOK OL_AUTO(ol_run_look_finish) ol_run_look
 
 /**
  * The job that is run to choose for the arms (trained) or for the start. Local.

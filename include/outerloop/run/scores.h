@@ -13,24 +13,14 @@
 #include "outerloop/record/metrics.h" /* ol_metrics */
 #include "outerloop/run/setup.h"      /* ol_setup */
 
-/** What is scored. Everything is borrowed. */
-typedef struct ol_scoring {
-    const char *name;  /**< of the row: "untrained", or the arm's           */
-    const ol_job *job; /**< its learner adapts; its eval and stages count   */
-    const ol_model *model;
-    ol_targets *targets;
-    ol_state_view state;
-    const ol_run_folder *folder;
-    ol_metrics *metrics; /**< NULL on ranks other than 0; rows that are in it count as done */
-} ol_scoring;
-
-/** How targets of a job are scored. */
-ol_evaluation_spec ol_scores_spec(const ol_job *job, ol_targets *targets);
+/** How the targets of an arm are scored. */
+ol_evaluation_spec ol_scores_spec(const ol_arm *arm);
 
 /**
- * Score all targets that are not in the metrics yet. Collective.
+ * Score all targets of an arm under setup->state that are not in the metrics yet. Collective.
+ * @param metrics  NULL on ranks other than 0; rows that are in it count as done
  * Errors, the same on every rank: OL_ESTOPPED (what is done is stored); those of ol_evaluate.
  */
-ol_status ol_score_targets(ol_setup *setup, const ol_scoring *scoring);
+ol_status ol_score_targets(const ol_setup *setup, const ol_arm *arm, ol_metrics *metrics);
 
 #endif

@@ -13,6 +13,7 @@
 #include "outerloop/collective/state.h" /* ol_shared_state */
 #include "outerloop/comm/comm.h"        /* ol_comm */
 #include "outerloop/comm/node.h"        /* ol_node_block */
+#include "outerloop/data/cut.h"         /* ol_task_cut */
 #include "outerloop/data/overlap.h"     /* ol_overlap */
 #include "outerloop/data/sampler.h"     /* ol_sampler */
 #include "outerloop/job/job.h"          /* ol_job */
@@ -23,31 +24,30 @@
 
 enum { OL_ROW_NAME = 128 /**< bytes of a row's name */ };
 
-/** One arm of the job: what is its own. */
+/** A row of the final table: an arm of the job, or the start, which nothing is trained in. */
 typedef struct ol_arm {
-    const ol_job *job; /**< borrowed from the setup's job */
-    ol_model *model;   /**< the job's, with what this arm's inner loop moves */
-    ol_run_folder folder;
+    const ol_job *job;        /**< borrowed from the setup's job, which is the start's */
+    ol_model *model;          /**< the job's, with what this arm's inner loop moves    */
+    ol_run_folder *folder;    /**< of the setup's                                      */
     char row[OL_ROW_NAME];    /**< what it is called in tables */
-    ol_run_claim claim;       /**< rank 0's; on other ranks as given by rank 0   */
-    ol_sampler *sampler;      /**< NULL without a train stage; arms may share one */
+    ol_sampler *sampler;      /**< NULL where nothing is trained                       */
+    bool shares_sampler;      /**< it is that of an arm before                         */
     ol_extent support, query; /**< bounds of its episodes' sides              */
-    ol_cut *cuts;             /**< [tasks of sampler] what the caps take; whole on rank 0 only.
+    ol_task_cut *cuts;        /**< [tasks of sampler] what the caps take.
                                    Prompts are not counted of trainings too long to look at */
     ol_targets *targets;      /**< NULL without eval and adapt; arms may share one */
 } ol_arm;
 
 /** A job made ready. Transparent, read-only to others but for `state`. */
 typedef struct ol_setup {
-    ol_comm *comm; /**< borrowed */
-    ol_job *job;
+    ol_comm *comm;     /**< borrowed */
+    const ol_job *job; /**< borrowed */
     ol_comm_layout layout;
-    ol_run_folder folder; /**< of the whole job; of its only arm where it has none */
-    ol_run_claim claim;
-    ol_run_folder untrained; /**< where scores of the start go, when it is to be scored */
-    ol_run_claim untrained_claim;
-    char start_name[OL_ROW_NAME]; /**< of the row of the start: "untrained" when it is random */
-    char root[PATH_MAX];          /**< task folder  */
+    /** [n_folders] of the job, of the start, and of each of job->arms; without any, the only arm works in
+     *  that of the job. */
+    ol_run_folder *folders;
+    int n_folders;
+    char root[PATH_MAX]; /**< task folder  */
     char tokenizer_path[PATH_MAX];
     ol_tokenizer *tokenizer;
     ol_model_spec shape; /**< of the model; vocab 0 where that is the tokenizer's */
@@ -57,8 +57,10 @@ typedef struct ol_setup {
     ol_real *theta0;         /**< [P] where every arm starts                 */
     ol_state state;          /**< [O] of the arm at work                     */
     size_t O;                /**< enough for the largest                     */
+    ol_arm *start, *arms;    /**< [n_arms] right behind the start            */
     int n_arms;
-    ol_arm *arms;           /**< [n_arms] */
+    ol_arm *rows; /**< [n_rows] what there is to do: with `baseline` the start, and the arms */
+    int n_rows;
     ol_targets *targets[2]; /**< without and with demonstrations; NULL where no arm needs it */
     ol_overlap overlap;     /**< rank 0's */
     bool looks;             /**< nothing of the job is written             */
@@ -73,13 +75,14 @@ typedef struct ol_setup {
 /**
  * Read, check and prepare a job. Nothing is written but the folder of the job and, where it asks for
  * the built-in suite, that. Collective: fails on all ranks with one message, or on none.
- * @param job  the same on all ranks; taken: it belongs to the setup, or is destroyed on an error
+ * @param job  the same on all ranks; borrowed for the life of the setup
  * @param looks  only look, and refuse in the same words: no folder of the job is made or written to;
  *               the built-in suite goes into a folder for scratch, which goes with the setup
  * @param out  *owned by the caller* (ol_setup_destroy)
  * Errors: OL_EUSAGE, OL_EDATA, OL_EIO, OL_ENOMEM, OL_EMPI.
  */
-ol_status ol_setup_create(ol_comm *comm, ol_job *job, bool resume, bool looks, ol_setup **out);
+ol_status ol_setup_create(ol_comm *comm, const ol_job *job, bool resume, bool looks,
+                          ol_setup **out);
 
 /** Accepts NULL. */
 void ol_setup_destroy(ol_setup *setup);
@@ -90,9 +93,9 @@ OL_DROPS(ol_setup, ol_setup_destroy)
  *  no setup, so that it can be said before anything is loaded. */
 void ol_describe_idle(const ol_job *job, int ranks);
 
-/** Put the state of the arm at work where its learner starts: θ0, empty moments. Nobody may read it then.
+/** Put the state where the learner of the arm at work starts: θ0, empty moments. Nobody may read it then.
  *  Collective. Errors: OL_EMPI. */
-ol_status ol_setup_start(ol_setup *setup, const ol_job *job, const ol_model *model);
+ol_status ol_setup_begin(ol_setup *setup, const ol_arm *arm);
 
 struct ol_memory;
 

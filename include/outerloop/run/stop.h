@@ -29,13 +29,17 @@
  *  which is to obey them. */
 void ol_stop_install(void);
 
-/** Look for FOLDER/STOP from now on, at most four times a second; borrowed. Two folders at most (the
- *  job's and the arm's); NULL for none. Rank 0 is the one to call it. */
-void ol_stop_watch(const char *folder, const char *arm_folder);
+/** Whose folder it is: of several jobs in a row, of a job, of an arm. Each lies in those before it. */
+typedef enum ol_stop_level {
+    OL_STOP_WHOLE,
+    OL_STOP_JOB,
+    OL_STOP_ARM,
+    OL_STOP_LEVELS
+} ol_stop_level;
 
-/** Watch one more folder, whatever ol_stop_watch is told: that of several jobs in a row. Borrowed;
- *  NULL: none. */
-void ol_stop_watch_whole(const char *folder);
+/** Look for FOLDER/STOP from now on, at most four times a second, and no longer in the folders of that
+ *  level and of those in it. Borrowed; NULL: none. Rank 0 is the one to call it. */
+void ol_stop_watch(ol_stop_level level, const char *folder);
 
 /** From now on whoever is asked tells all ranks, in the middle of their work too. Borrowed; NULL: no
  *  longer. Local. */
@@ -50,5 +54,8 @@ bool ol_stop_wanted(void);
  * file. Collective. Errors: OL_EMPI.
  */
 ol_status ol_stop_agree(ol_comm *comm, bool *stop);
+
+/** OL_ESTOPPED with where it stopped, and how to go on. */
+ol_status ol_stop_here(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

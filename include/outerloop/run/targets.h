@@ -23,29 +23,20 @@
 
 typedef struct ol_targets ol_targets;
 
-/** Which targets. Strings and seeds are copied. */
+/** Which targets. Strings and seeds are borrowed for the life of the targets. */
 typedef struct ol_targets_spec {
-    const char *root, *setting;
-    ol_variant variant;
-    int shots;                  /**< k: demonstrations before a test row                     */
-    int max_tokens;             /**< a prompt's cap                                          */
-    int max_tokens_per_example; /**< an example's cap                                        */
-    int rows;                   /**< first test rows of each task and seed; 0 = all          */
-    const int *seeds;           /**< [n_seeds]                                               */
+    const char *setting;
+    ol_target_spec each; /**< of every one, but for its name and seed                  */
+    const int *seeds;    /**< [n_seeds]                                                */
     int n_seeds;
-    bool demonstrations; /**< false for learners trained without them                        */
-    int adapt_rows;      /**< rows of the k-shot file to adapt on; 0 = none are needed       */
-    bool pmi;            /**< null prompts too, to score by PMI                              */
-    bool strict;         /**< a test row that cannot be scored is an error; else it is left out,
-                              and the log says so                                              */
-    int context;         /**< of the model, which every prompt must fit                      */
-    ol_holdout holdout;  /**< training tasks in the place of the setting's targets, which are
-                              then not read                                                  */
+    bool pmi;           /**< null prompts too, to score by PMI                        */
+    int context;        /**< of the model, which every prompt must fit                */
+    ol_holdout holdout; /**< training tasks in the place of the setting's targets, which are
+                             then not read                                            */
 } ol_targets_spec;
 
 /** What reading all files of a target has shown, over its seeds. */
 typedef struct ol_target_note {
-    ol_cut cut;          /**< what the caps on tokens take                             */
     int scored, skipped; /**< test rows                                                */
     char *first_skipped; /**< what is wrong with the first skipped one; NULL: no such  */
 } ol_target_note;
@@ -65,8 +56,8 @@ void ol_targets_close(ol_targets *targets);
 /** Tasks. */
 int ol_targets_tasks(const ol_targets *targets);
 
-/** Name of task i. Borrowed. */
-const char *ol_targets_task(const ol_targets *targets, int task);
+/** Their names, and what the caps on tokens take of each: [tasks]. Borrowed. */
+const ol_task_cut *ol_targets_cuts(const ol_targets *targets);
 
 /** What opening has shown of task i. Borrowed. */
 const ol_target_note *ol_targets_note(const ol_targets *targets, int task);
