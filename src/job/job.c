@@ -28,11 +28,16 @@ static ol_status join(char **string, const char *a, const char *b, const char *c
     return OL_OK;
 }
 
-static bool is_lora(const ol_job *job)
+static bool trains(const ol_job *job, const char *word)
 {
     const ol_conf_strings *trained = &job->model.trained;
 
-    return trained->n == 1 && strcmp(trained->items[0], "lora") == 0;
+    return trained->n == 1 && strcmp(trained->items[0], word) == 0;
+}
+
+static bool is_lora(const ol_job *job)
+{
+    return trains(job, "lora");
 }
 
 /* The targets that peft takes for the family. */
@@ -102,11 +107,26 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
     static const char *const of_lora[] = {"model.lora.rank",    "model.lora.alpha",
                                           "model.lora.targets", "model.lora.path",
                                           "model.lora.rslora",  NULL};
-    static const char *const of_shape[] = {
-        "model.arch",         "model.layers",      "model.width",    "model.heads",
-        "model.kv_heads",     "model.head_dim",    "model.hidden",   "model.context",
-        "model.vocab",        "model.tied",        "model.norm_eps", "model.rope_theta",
-        "model.rope_scaling", "model.rope_factor", "model.init_std", NULL};
+    static const char *const of_shape[] = {"model.arch",
+                                           "model.layers",
+                                           "model.width",
+                                           "model.heads",
+                                           "model.kv_heads",
+                                           "model.head_dim",
+                                           "model.hidden",
+                                           "model.context",
+                                           "model.vocab",
+                                           "model.tied",
+                                           "model.norm_eps",
+                                           "model.rope_theta",
+                                           "model.rope_scaling",
+                                           "model.rope_factor",
+                                           "model.init_std",
+                                           "model.rope_low_freq_factor",
+                                           "model.rope_high_freq_factor",
+                                           "model.rope_original_context",
+                                           NULL};
+    static const char *const of_frozen[] = {"model.frozen", NULL};
     const ol_job_model *m = &job->model;
     const ol_model_spec *s = &m->shape;
 
@@ -126,6 +146,9 @@ static void check_model(const ol_job *job, ol_conf_mistakes *mistakes)
                         s->heads);
     if (!is_lora(job))
         check_unused(job, of_lora, "model.trained is not \"lora\"", mistakes);
+    if (trains(job, "all"))
+        check_unused(job, of_frozen, "model.trained is \"all\", so that nothing is frozen",
+                     mistakes);
     if (m->init == OL_INIT_RANDOM && job->data.max_tokens > s->context)
         ol_conf_mistake(
             mistakes, ol_job_place(job, "data.max_tokens"),

@@ -268,6 +268,9 @@ static void test_checks(void **state)
     refused("data = { max_tokens_per_example = 2000; };", "data.max_tokens_per_example");
     refused("model = { init = \"import\"; };", "wants model.path");
     refused("model = { path = \"x\"; };", "model.path is unused");
+    refused("model = { frozen = \"bf16\"; };", "model.frozen is unused: model.trained is");
+    refused("model = { init = \"import\"; path = \"x\"; rope_original_context = 64; };",
+            "model.rope_original_context is unused");
     refused("data = { setting = \"hr_to_lrr\"; };",
             "did you mean \"hr_to_lr\"?), which has hr_to_lr, ");
     refused("eval = { seeds = []; };", "eval.seeds is empty");
