@@ -5,12 +5,6 @@
 
 #include "outerloop/job/job.h"
 
-/* Where the value of a key stood, for messages. */
-static inline const char *ol_job_place(const ol_job *job, const char *path)
-{
-    return ol_conf_origin(job->conf, ol_conf_find(ol_job_keys, path));
-}
-
 /* Take the settings of the adapter at model.lora.path over. Those that the job says itself must be the
  * same. Errors: OL_EUSAGE naming both; OL_EDATA when there is no such adapter. */
 ol_status ol_job_take_adapter(ol_job *job);

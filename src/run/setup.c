@@ -105,7 +105,8 @@ static ol_status check_data(const ol_setup *s)
     const ol_job_data *data = &s->job->data;
 
     OL_CHECK(data->root[0] == '\0' || ol_path_is_folder(s->root), OL_EUSAGE,
-             "data.root: %s: no such folder", s->root);
+             "%s: data.root: %s: no such folder, seen from where the program was started",
+             ol_job_place(s->job, "data.root"), s->root);
     OL_CHECK(data->tokenizer[0] || data->root[0] == '\0' || ol_path_exists(s->tokenizer_path),
              OL_EUSAGE,
              "data.tokenizer: name a folder with tokenizer.json, or with vocab.json and "

@@ -280,4 +280,10 @@ extern const ol_conf_table ol_job_keys;
 /** Has the key the value that it has when nobody says another? */
 bool ol_job_is_preset(const ol_job *job, const char *path);
 
+/** Where the value of a key stood, for messages: "FILE:LINE", or as ol_conf_origin has it. Borrowed. */
+static inline const char *ol_job_place(const ol_job *job, const char *path)
+{
+    return ol_conf_origin(job->conf, ol_conf_find(ol_job_keys, path));
+}
+
 #endif
