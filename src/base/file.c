@@ -98,6 +98,15 @@ ol_status ol_each_file(const char *folder, const char *pattern,
     return status;
 }
 
+/* What is no file, in words; NULL for a file. */
+static const char *strange_kind(const struct stat *st)
+{
+    return S_ISREG(st->st_mode)   ? NULL
+           : S_ISDIR(st->st_mode) ? "folder"
+           : S_ISLNK(st->st_mode) ? "link"
+                                  : "pipe or a device";
+}
+
 ol_status ol_open_input(const char *path, int *fd, struct stat *st)
 {
     int opened = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -116,6 +125,24 @@ ol_status ol_open_input(const char *path, int *fd, struct stat *st)
         return ol_fail(OL_EDATA, "%s: %s", path, what);
     }
     *fd = opened;
+    return OL_OK;
+}
+
+ol_status ol_open_own(const char *path, int flags, int *fd)
+{
+    struct stat st;
+    const int opened =
+        open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666); /* never waits */
+    const int failed = opened < 0 ? errno : 0;
+    const bool known = (failed ? lstat(path, &st) : fstat(opened, &st)) == 0;
+    const char *kind = known ? strange_kind(&st) : NULL;
+
+    *fd = kind ? -1 : opened;
+    if (kind && !failed)
+        close(opened);
+    OL_CHECK(!kind, OL_EIO, "%s: is a %s, where this program keeps a file of its own: remove it",
+             path, kind);
+    OL_CHECK(!failed, OL_EIO, "%s: cannot write there: %s", path, strerror(failed));
     return OL_OK;
 }
 
@@ -211,11 +238,11 @@ static void sync_folder_of(const char *path)
 ol_status ol_check_output(const char *path)
 {
     struct stat st;
+    const char *kind = stat(path, &st) == 0 ? strange_kind(&st) : NULL;
 
-    if (stat(path, &st) != 0 || S_ISREG(st.st_mode))
-        return OL_OK;
-    return ol_fail(OL_EIO, "%s: is a %s, and what is written would take its place: name a file",
-                   path, S_ISDIR(st.st_mode) ? "folder" : "pipe or a device");
+    OL_CHECK(!kind, OL_EIO, "%s: is a %s, and what is written would take its place: name a file",
+             path, kind);
+    return OL_OK;
 }
 
 ol_status ol_commit_file(const char *from, const char *to)
