@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -111,7 +112,9 @@ static void announce(void)
     announced = true;
     if (stop_file[0]) {
         ol_log_info("found %s: stopping here and saving (the file is removed)", stop_file);
-        unlink(stop_file);
+        if (remove(stop_file) != 0)
+            ol_log_warn("%s: cannot remove: %s; remove it, or the next start stops there as well",
+                        stop_file, strerror(errno));
     } else if (received == SIGINT) {
         ol_log_info("interrupted: stopping here and saving; interrupt again to leave at once");
     } else if (received) {

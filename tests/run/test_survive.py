@@ -179,6 +179,10 @@ def test_what_stands_where_files_are_kept(place):
             (out / name).rmdir() if kind == "folder" else (out / name).unlink()
         check(victim.read_text() == "mine", f"through {name} into another file")
         check(not (place.path / "nowhere").exists(), f"through {name} to another place")
+    for stop in (out / "STOP", out / "STOP" / "x"):  # heeded, and said when it will be heeded again
+        stop.mkdir(parents=True)
+        said = run(0, job, out, "--resume", sets=("train.steps=2", "learner.outer.warmup=0"), code=85).stderr
+        check((f"{out / 'STOP'}: cannot remove" in said) == (stop.name == "x"), said)
 
 
 def test_a_damaged_job_file(place):
