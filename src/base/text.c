@@ -93,6 +93,16 @@ void ol_text_plain(char *text, size_t n)
     }
 }
 
+bool ol_text_is_name(const char *text)
+{
+    const unsigned char *s = (const unsigned char *)text;
+
+    for (; *s; s++)
+        if (*s < ' ' || *s == 0x7f || (*s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0))
+            return false;
+    return true;
+}
+
 const char *ol_text_line(const char **at, size_t *n)
 {
     const char *line = *at;

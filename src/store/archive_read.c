@@ -5,6 +5,7 @@
 
 #include "h5.h"
 #include "outerloop/base/size.h" /* ol_allocate */
+#include "outerloop/base/text.h" /* ol_text_is_name */
 
 /* A dataset, or an attribute of an object, with its type and space. */
 typedef struct item {
@@ -206,19 +207,11 @@ ol_status ol_archive_get_text(const ol_archive *archive, const char *object, con
     return read_text(archive, object, name, out);
 }
 
-static bool is_name(const char *text)
-{
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
-        if (*c < ' ' || *c == 0x7f)
-            return false;
-    return true;
-}
-
 ol_status ol_archive_read_names(const ol_archive *archive, const char *object, ol_strings *out)
 {
     OL_TRY(ol_archive_read_strings(archive, object, out));
     for (size_t i = 0; i < out->n; i++)
-        if (!is_name(out->items[i])) {
+        if (!ol_text_is_name(out->items[i])) {
             ol_strings_finish(out);
             return ol_fail(OL_EDATA, "%s: %s: row %zu holds control characters, which no name does",
                            archive->path, object, i);

@@ -128,7 +128,7 @@ def test_doctor_tells_what_auto_means(place):
 def test_doctor_finds_faults(place):
     (place.path / "file").write_text("")
     found = tell("doctor", "--output", place.path / "file", code=1).stdout
-    check(re.search(r"(?m)^fault +output: .*file", found), found)
+    check(re.search(r"(?m)^fault +output: .*file.* choose another folder", found), found)
     short = tell("doctor", "--output", place.path, code=1, limit=lambda: resource.setrlimit(
         resource.RLIMIT_AS, (400 << 20, 400 << 20))).stdout
     check(re.search(r"(?m)^fault +memory limits: .*ulimit -v", short), short)
