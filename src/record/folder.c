@@ -154,11 +154,10 @@ static ol_status job_of_results(const ol_run_folder *folder, char **text, char f
     return job_of_metrics(from, text);
 }
 
-/* The arms of a job know whose they are. */
-static bool arms_are_ours(const ol_job *job)
+/* The arms of a job know whose they are. *any: one of them has begun. */
+static bool arms_are_ours(const ol_job *job, bool *any)
 {
-    bool any = false;
-
+    *any = false;
     for (int i = 0; i < job->n_arms; i++) {
         ol_run_folder folder;
         ol_run_claim claim;
@@ -166,9 +165,9 @@ static bool arms_are_ours(const ol_job *job)
         if (ol_run_folder_name(ol_job_arm(job, i)->output, &folder) != OL_OK ||
             ol_run_folder_claim(&folder, ol_job_arm(job, i), true, &claim) != OL_OK)
             return false;
-        any = any || claim.continues;
+        *any = *any || claim.continues;
     }
-    return any;
+    return true;
 }
 
 /* Is job.cfg none that can be read? */
@@ -186,13 +185,13 @@ static bool restore_claim(const ol_run_folder *folder, const ol_job *job, bool h
 {
     OL_AUTO_FREE char *text = NULL;
     char from[PATH_MAX] = "";
-    bool ours;
+    bool ours, any;
 
     if (has_results) {
         ours = job_of_results(folder, &text, from) == OL_OK &&
                compare_jobs(folder, job, text, strlen(text), claim) == OL_OK;
     } else {
-        ours = job->n_arms > 0 ? arms_are_ours(job) : is_damaged(folder);
+        ours = arms_are_ours(job, &any) && (any || is_damaged(folder));
         *claim = (ol_run_claim){.same_evaluation = true, .steps = job->train.steps};
         snprintf(from, sizeof from, "this job");
     }

@@ -229,9 +229,8 @@ static ol_status read_arm(const tune_search *s, int i, double *means, bool *whol
     *whole = claim.finished;
     if (!*whole)
         return OL_OK;
-    OL_TRY(ol_archive_open(folder.metrics, &metrics));
-    OL_TRY(ol_score_book_add(&book, metrics));
-    *whole = book.n == 1;
+    *whole = ol_archive_open(folder.metrics, &metrics) == OL_OK &&
+             ol_score_book_add(&book, metrics) == OL_OK && book.n == 1; /* else its run mends it */
     if (*whole)
         average(s, &book.files[0], means, whole);
     return OL_OK;

@@ -207,6 +207,12 @@ def test_a_damaged_job_file(place):
             check(file.read_text() == whole[file], f"{name}: {file} is not as it was")
     check(column(out / "a", "eval/score/score") == scores, "scores changed")
     check("seed" in run(0, job, out, "--resume", sets=(*sets, "seed=6"), code=2).stderr, "another seed")
+    for begun in (job, place.job("plain")):  # torn before an arm, or the run, had anything
+        new = place.path / begun.stem
+        new.mkdir()
+        (new / "job.cfg").write_text("model = {")
+        said = run(0, begun, new, "--resume", sets=("train.steps=1", 'stages=["train"]')).stderr
+        check(f"{new}/job.cfg is damaged: it is written anew" in said, said)
 
 
 def test_a_rank_that_is_stopped_for_ever(place):
