@@ -160,6 +160,9 @@ ol_status ol_score_targets(ol_setup *setup, const ol_scoring *scoring)
     OL_TRY(ol_comm_broadcast(setup->comm, &done, sizeof done, 0));
     if (done == spec.n_tasks)
         return OL_OK;
+    if (done > 0) /* slurm/run.sbatch sees by it that a start came further than the one before */
+        ol_log_info("%s: going on from %d of %d target tasks scored", scoring->name, done,
+                    spec.n_tasks);
     snprintf(what, sizeof what, "%s, scoring targets", scoring->name);
     progress = ol_progress_start(what, done, spec.n_tasks, scoring->job->train.log_seconds);
     while (done < spec.n_tasks) {
