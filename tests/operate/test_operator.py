@@ -189,6 +189,8 @@ def test_sweep(place):
     tell("sweep", file, "--only", 2, "--resume")
     table = tell("report", place.path / "e" / "1", place.path / "e" / "2").stdout
     check("1" in table and "2/" in table, table)
+    whole = tell("report", place.path / "e").stdout  # not one run with trainings of other settings
+    check(whole == table and "1 training;" in whole, whole)
 
 
 def test_sweep_refuses(place):
