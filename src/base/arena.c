@@ -40,10 +40,11 @@ static ol_status refuse(const char *name, size_t bytes)
     char limits[256];
 
     ol_limits_describe(limits);
-    return ol_fail(OL_ENOMEM,
-                   "no memory for the %s: %.1f MiB asked for; the limits of this process: %s. Raise "
-                   "them (ulimit, sbatch --mem-per-cpu), or use a smaller model or batch",
-                   name, (double)bytes / (1u << 20), limits);
+    return ol_fail(
+        OL_ENOMEM,
+        "no memory for the %s: %.1f MiB asked for; the limits of this process: %s. Raise "
+        "them (ulimit, sbatch --mem-per-cpu), or use a smaller model or batch",
+        name, (double)bytes / (1u << 20), limits);
 }
 
 ol_status ol_arena_init(ol_arena *arena, const char *name, size_t bytes)

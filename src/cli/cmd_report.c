@@ -8,7 +8,7 @@
 #include "command.h"
 #include "outerloop/base/file.h"
 #include "outerloop/base/log.h"
-#include "outerloop/base/size.h"     /* OL_GROW */
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "outerloop/report/report.h"
 #include "outerloop/store/archive.h" /* ol_strings */
 
@@ -161,7 +161,8 @@ int ol_cmd_report(int argc, char **argv)
         .doc = "Tell what runs came to: curves of training, scores of each task, differences "
                "between learners, and the final table.\v"
                "RUN is the output folder of a job, the folder of an arm, a metrics.h5, or a folder "
-               "with runs in it, as a sweep's; several make one table. A FILE of - is standard output, and then nothing else is printed. "
+               "with runs in it, as a sweep's; several make one table. A FILE of - is standard "
+               "output, and then nothing else is printed. "
                "docs/results-in-python.md, installed as " OL_DOC
                "/docs/results-in-python.md, has recipes for what is not in here.",
     };

@@ -130,11 +130,12 @@ static ol_status try_locks(doctor *d, const char *path)
                    "a file system that all hosts share",
                    unseen.max.rank, d->folder);
     else if (!locked)
-        doctor_say(d, DOCTOR_WARNING,
-                   "locks: files in %s cannot be locked (%s): a run that was killed may leave "
-                   "run.lock to be removed by hand; mount it with locks (Lustre: -o flock), or, for "
-                   "what reads results there, export HDF5_USE_FILE_LOCKING=FALSE",
-                   d->folder, strerror(error));
+        doctor_say(
+            d, DOCTOR_WARNING,
+            "locks: files in %s cannot be locked (%s): a run that was killed may leave "
+            "run.lock to be removed by hand; mount it with locks (Lustre: -o flock), or, for "
+            "what reads results there, export HDF5_USE_FILE_LOCKING=FALSE",
+            d->folder, strerror(error));
     else if (missed)
         doctor_say(d, DOCTOR_WARNING,
                    "locks: one rank's lock in %s is not seen by another: two runs in one folder "

@@ -48,8 +48,8 @@ static ol_status name(const char *text, ol_text *out)
 {
     OL_TRY(ol_text_format(out, "#SBATCH --job-name="));
     for (; *text; text++)
-        OL_TRY(ol_text_format(out, "%c",
-                              isalnum((unsigned char)*text) || strchr("._-+=", *text) ? *text : '_'));
+        OL_TRY(ol_text_format(
+            out, "%c", isalnum((unsigned char)*text) || strchr("._-+=", *text) ? *text : '_'));
     return ol_text_format(out, "\n");
 }
 

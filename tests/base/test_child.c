@@ -177,10 +177,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answer), cmocka_unit_test(test_failure),
         cmocka_unit_test(test_crash),  cmocka_unit_test(test_requests_to_stop),
-        cmocka_unit_test(test_hang),
-        cmocka_unit_test(test_killed),
-        cmocka_unit_test(test_leaves),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_hang),   cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_leaves), cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
