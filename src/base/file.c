@@ -51,13 +51,15 @@ static ol_status make_folders(const char *path, bool tries)
     for (char *slash = part + 1;; slash++) {
         const char held = *slash;
         bool made;
+        int failed;
 
         if (held != '/' && held != '\0')
             continue;
         *slash = '\0';
         made = mkdir(part, 0777) == 0;
+        failed = errno;
         OL_CHECK(made || ol_path_is_folder(part), OL_EIO, "%s: cannot make the folder: %s", part,
-                 strerror(errno));
+                 strerror(failed));
         if (made && tries)
             rmdir(part); /* what is below it can then be made too */
         *slash = held;
