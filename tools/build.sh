@@ -14,7 +14,7 @@ build_in() {
         run_logged "$log" meson configure "$build" "$@"
     fi
     if ! ninja -C "$build" -n | grep -q "no work to do"; then
-        echo "building"
+        echo "building: a minute or two on two cores (log: $log)"
         run_logged "$log" ninja -C "$build"
     fi
 }

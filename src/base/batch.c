@@ -119,10 +119,10 @@ static ol_status check_prompt(const ol_batch *batch, int b, int V, int context, 
     OL_CHECK(n >= 2, OL_EDATA, "%s: prompt %d has %lld tokens; it needs at least 2", what, b,
              (long long)n);
     OL_CHECK(
-        n <= context, OL_EDATA,
+        n - 1 <= context, OL_EDATA, /* the last token is predicted, and not read */
         "%s: prompt %d has %lld tokens, but the model's context is %d; lower data.max_tokens of a "
         "job, --max-tokens of prompts, to that, or take a model of context %lld",
-        what, b, (long long)n, context, (long long)n);
+        what, b, (long long)n, context, (long long)n - 1);
     for (int64_t j = at; j < at + n; j++) {
         OL_CHECK(batch->tokens[j] >= 0 && batch->tokens[j] < V, OL_EDATA,
                  "%s: prompt %d holds token %d, but the model's vocabulary has %d", what, b,

@@ -41,6 +41,21 @@ bool ol_path_is_folder(const char *path)
     return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
+ol_status ol_path_folder(const char *path, char folder[PATH_MAX])
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash)
+        return ol_path_format(folder, ".");
+    return ol_path_format(folder, "%.*s", slash == path ? 1 : (int)(slash - path), path);
+}
+
+void ol_path_trim(char *path)
+{
+    for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--)
+        path[n - 1] = '\0';
+}
+
 /* Make the folders on the way to a path, and itself; or only try, and the first one that could be made
    goes at once: permissions say nothing to root, or on file systems of the kernel's. */
 static ol_status make_folders(const char *path, bool tries)
@@ -221,16 +236,11 @@ ol_status ol_read_file(const char *path, char **text, size_t *size)
 static void sync_folder_of(const char *path)
 {
     char folder[PATH_MAX];
-    char *slash;
     int fd;
 
-    snprintf(folder, sizeof folder, "%s", path);
-    slash = strrchr(folder, '/');
-    if (slash == folder)
-        slash[1] = '\0';
-    else if (slash)
-        *slash = '\0';
-    fd = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY);
+    if (ol_path_folder(path, folder) != OL_OK)
+        return;
+    fd = open(folder, O_RDONLY | O_DIRECTORY);
     if (fd >= 0) {
         fsync(fd); /* some file systems refuse to sync a folder; the rename stands all the same */
         close(fd);
@@ -239,9 +249,16 @@ static void sync_folder_of(const char *path)
 
 ol_status ol_check_output(const char *path)
 {
+    char folder[PATH_MAX];
     struct stat st;
-    const char *kind = stat(path, &st) == 0 ? strange_kind(&st) : NULL;
+    const char *kind;
 
+    if (stat(path, &st) != 0) {
+        OL_TRY(ol_path_folder(path, folder));
+        OL_CHECK(ol_path_is_folder(folder), OL_EIO, "%s: there is no folder %s", path, folder);
+        return OL_OK;
+    }
+    kind = strange_kind(&st);
     OL_CHECK(!kind, OL_EIO, "%s: is a %s, and what is written would take its place: name a file",
              path, kind);
     return OL_OK;

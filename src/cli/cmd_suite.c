@@ -32,7 +32,8 @@ int ol_cmd_suite(int argc, char **argv)
         .doc = "Write the built-in task suite: generated tasks in MetaICL's layout, with its seven "
                "settings, one of private labels, and a tokenizer.\v"
                "The same seed gives the same bytes. Where ROOT is that suite already, nothing is "
-               "done; where it is anything else, it is left alone and this is an error. A job "
+               "done; where it is anything else but an empty folder, it is left alone and this is "
+               "an error. A job "
                "reads it with\n\n"
                "  data: { root = \"ROOT\"; tokenizer = \"ROOT/tokenizer\"; }\n\n"
                "and a job with root = \"\" has the suite of seed 1 written by itself.",

@@ -71,7 +71,7 @@ ol_status ol_conf_describe(const ol_conf_key *key, ol_text *text)
         [OL_CONF_STRING] = "a string",
         [OL_CONF_WORD] = "one of",
         [OL_CONF_WORDS] = "one or a list of",
-        [OL_CONF_INTS] = "a list of whole numbers",
+        [OL_CONF_INTS] = "a whole number or a list of whole numbers",
         [OL_CONF_STRINGS] = "a string or a list of strings",
         [OL_CONF_GRID] = "a list of axes, each a list of groups",
     };
@@ -223,8 +223,6 @@ static ol_status assign_ints(const ol_conf_key *key, const config_setting_t *set
 {
     ol_conf_ints read = {0};
 
-    if (!is_list(setting))
-        return refuse(key, setting, place, mistakes);
     if (too_long(key, setting, OL_CONF_LIST, place, mistakes))
         return OL_OK;
     for (; read.n < items(setting); read.n++) {

@@ -392,15 +392,17 @@ static ol_status commit(const char *aside, const char *root, uint64_t seed)
     return ol_fail(OL_EIO, "%s: cannot rename to %s: %s", aside, root, strerror(errno));
 }
 
-ol_status ol_suite_write(const char *root, uint64_t seed)
+ol_status ol_suite_write(const char *path, uint64_t seed)
 {
-    char aside[PATH_MAX];
+    char root[PATH_MAX], aside[PATH_MAX];
     suite_writer writer = {.folder = aside, .seed = seed};
     ol_status status;
 
+    OL_TRY(ol_path_format(root, "%s", path));
+    ol_path_trim(root);
     if (is_this_suite(root, seed))
         return OL_OK;
-    OL_CHECK(!ol_path_exists(root), OL_EUSAGE,
+    OL_CHECK(!ol_path_exists(root) || rmdir(root) == 0, OL_EUSAGE, /* an empty folder makes room */
              "%s: is there already and is not the built-in suite of seed %llu, version %d; name "
              "another folder, or remove this one",
              root, (unsigned long long)seed, OL_SUITE_VERSION);

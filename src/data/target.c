@@ -10,16 +10,24 @@
 #include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "outerloop/data/task.h" /* ol_rows */
 
+/* The k-shot rows of one file. */
+typedef struct shot_rows {
+    ol_rows rows;
+    ol_example *examples; /* [rows.n] */
+} shot_rows;
+
 struct ol_target {
     ol_tokenizer *tokenizer; /* borrowed */
     char *task;
     ol_prompt_spec prompt;
     int adapt_rows;
     ol_task_config config;
-    ol_rows shots; /* the larger of prompt.shots and adapt_rows; none when both are 0 */
+    shot_rows shots; /* demonstrations; and rows to adapt on, where they have the same file */
+    shot_rows own;   /* rows to adapt on of another file; none otherwise                    */
+    const shot_rows
+        *adapt; /* shots or own                                                        */
     ol_rows test;
     ol_tokens pool;          /* of the k-shot rows                                     */
-    ol_example *examples;    /* [shots.n]                                              */
     ol_example_view *demos;  /* [prompt.shots] what stands before every test row       */
     ol_example_view *others; /* [adapt_rows] scratch: what stands before a row left out */
     ol_tokens row_pool;      /* scratch: of one test row                               */
@@ -102,32 +110,45 @@ static ol_status check_scored(const ol_target *t, const ol_rows *rows, const ol_
     return OL_OK;
 }
 
-static ol_status tokenize_shots(ol_target *t, int n)
+/* The first n rows of a k-shot file, each of which must do as a demonstration. */
+static ol_status tokenize_rows(ol_target *t, shot_rows *shots, int n)
 {
-    const char *path = t->shots.path;
+    const ol_rows *rows = &shots->rows;
 
-    OL_CHECK(t->shots.n >= n, OL_EDATA,
-             "%s: has %d rows, but %d are asked for; lower %s to %d (or give it more rows)", path,
-             t->shots.n, n,
+    OL_CHECK(rows->n >= n, OL_EDATA,
+             "%s: has %d rows, but %d are asked for; lower %s to %d (or give it more rows)",
+             rows->path, rows->n, n,
              t->prompt.shots >= n ? "eval.shots of a job, --k of prompts," : "eval.adapt_rows",
-             t->shots.n);
-    OL_TRY(OL_ALLOCATE(t->examples, n, "examples"));
-    OL_TRY(OL_ALLOCATE(t->demos, n, "examples"));
-    OL_TRY(OL_ALLOCATE(t->others, n, "examples"));
+             rows->n);
+    OL_TRY(OL_ALLOCATE(shots->examples, n, "examples"));
     for (int i = 0; i < n; i++) {
-        const ol_row *row = &t->shots.rows[i];
+        const ol_row *row = &rows->rows[i];
 
         OL_TRY(ol_prompt_tokenize(t->tokenizer, t->prompt.variant, row->input, row->output,
-                                  ol_row_is_labelled(row), &t->pool, &t->examples[i]));
+                                  ol_row_is_labelled(row), &t->pool, &shots->examples[i]));
     }
     for (int i = 0; i < n; i++) {
-        ol_example_view *view = &t->demos[i];
+        ol_example_view view = {0};
 
-        if (!ol_prompt_view(&t->prompt, t->pool.ids, &t->examples[i], i == 0, 0, view))
-            return too_long(t, &t->shots, &t->shots.rows[i]);
-        ol_cut_example(&t->cut, ol_prompt_whole(&t->examples[i], i == 0),
-                       view->n_lead + view->n_tail);
+        if (!ol_prompt_view(&t->prompt, t->pool.ids, &shots->examples[i], i == 0, 0, &view))
+            return too_long(t, rows, &rows->rows[i]);
+        ol_cut_example(&t->cut, ol_prompt_whole(&shots->examples[i], i == 0),
+                       view.n_lead + view.n_tail);
     }
+    return OL_OK;
+}
+
+static ol_status tokenize_shots(ol_target *t)
+{
+    const int adapt = t->adapt_rows, shots = t->prompt.shots;
+
+    if (t->adapt == &t->own)
+        OL_TRY(tokenize_rows(t, &t->own, adapt));
+    OL_TRY(tokenize_rows(t, &t->shots, t->adapt == &t->shots && adapt > shots ? adapt : shots));
+    OL_TRY(OL_ALLOCATE(t->others, adapt, "examples"));
+    OL_TRY(OL_ALLOCATE(t->demos, shots, "examples"));
+    for (int i = 0; i < shots; i++)
+        ol_prompt_view(&t->prompt, t->pool.ids, &t->shots.examples[i], i == 0, 0, &t->demos[i]);
     return OL_OK;
 }
 
@@ -145,15 +166,28 @@ static ol_status check_spec(const ol_target_spec *spec, const ol_target *t)
     return OL_OK;
 }
 
-/* The k-shot and test files of a target. */
+/* The k-shot files and the test file of a target: those of `shots`, and of `adapt_rows` where that is another. */
 static ol_status read_files(ol_target *t, const ol_target_spec *spec, int needed)
 {
-    char train[PATH_MAX], test[PATH_MAX];
+    char train[PATH_MAX], test[PATH_MAX], adapt[PATH_MAX], unused[PATH_MAX];
+    bool same = true;
 
-    OL_TRY(ol_task_target_paths(spec->root, spec->task, spec->named_in, needed, spec->seed, train,
-                                test));
+    OL_TRY(ol_task_target_paths(spec->root, spec->task, spec->named_in, spec->shots, spec->seed,
+                                train, test));
+    if (spec->adapt_rows > 0) {
+        OL_TRY(ol_task_target_paths(spec->root, spec->task, spec->named_in, spec->adapt_rows,
+                                    spec->seed, adapt, unused));
+        same = spec->shots == 0 || strcmp(train, adapt) == 0;
+    }
     OL_TRY(ol_rows_read_test(test, t->task, spec->rows, &t->test));
-    return needed > 0 ? ol_rows_read(train, t->task, needed, &t->shots) : OL_OK;
+    if (!same) {
+        t->adapt = &t->own;
+        OL_TRY(ol_rows_read(adapt, t->task, spec->adapt_rows, &t->own.rows));
+        needed = spec->shots;
+    }
+    return needed > 0
+               ? ol_rows_read(spec->shots > 0 ? train : adapt, t->task, needed, &t->shots.rows)
+               : OL_OK;
 }
 
 /* Move the rows of these numbers. */
@@ -185,7 +219,7 @@ static ol_status deal_rows(ol_target *t, const ol_target_spec *spec, ol_rows *al
     for (int i = 0; i < n; i++)
         order[i] = i;
     ol_rng_shuffle(&rng, order, n);
-    OL_TRY(move_rows(all, order, needed, &t->shots));
+    OL_TRY(move_rows(all, order, needed, &t->shots.rows));
     return move_rows(all, order + needed, spec->rows > 0 && spec->rows < rest ? spec->rows : rest,
                      &t->test);
 }
@@ -213,7 +247,7 @@ static ol_status fill(ol_target *t, const ol_target_spec *spec)
     OL_TRY(spec->held_out ? split_training_file(t, spec, needed) : read_files(t, spec, needed));
     OL_TRY(ol_task_config_read(spec->root, spec->task, &t->config));
     OL_TRY(judge_test_rows(t, spec->strict));
-    return needed > 0 ? tokenize_shots(t, needed) : OL_OK;
+    return tokenize_shots(t);
 }
 
 ol_status ol_target_create(const ol_target_spec *spec, ol_tokenizer *tokenizer, ol_target **out)
@@ -223,6 +257,7 @@ ol_status ol_target_create(const ol_target_spec *spec, ol_tokenizer *tokenizer, 
     *out = NULL;
     OL_CHECK(t, OL_ENOMEM, "task %s: no memory for it", spec->task);
     t->tokenizer = tokenizer;
+    t->adapt = &t->shots;
     t->adapt_rows = spec->adapt_rows;
     t->prompt = (ol_prompt_spec){.variant = spec->variant,
                                  .shots = spec->shots,
@@ -239,12 +274,14 @@ void ol_target_destroy(ol_target *target)
     free(target->task);
     free(target->first_skipped);
     ol_task_config_finish(&target->config);
-    ol_rows_finish(&target->shots);
+    ol_rows_finish(&target->shots.rows);
+    ol_rows_finish(&target->own.rows);
+    free(target->shots.examples);
+    free(target->own.examples);
     ol_rows_finish(&target->test);
     ol_tokens_finish(&target->pool);
     ol_tokens_finish(&target->row_pool);
     ol_tokens_finish(&target->scratch);
-    free(target->examples);
     free(target->demos);
     free(target->others);
     free(target);
@@ -457,19 +494,21 @@ static bool demonstrates(const ol_target *t, int i, int left_out)
 static ol_status append_left_out(ol_target *t, int left_out, ol_batch *out)
 {
     const int32_t *pool = t->pool.ids;
+    const ol_rows *rows = &t->adapt->rows;
+    const ol_example *examples = t->adapt->examples;
     int n = 0;
     ol_example_view view = {0};
 
     for (int i = 0; i < t->adapt_rows; i++) {
         if (!demonstrates(t, i, left_out))
             continue;
-        if (!ol_prompt_view(&t->prompt, pool, &t->examples[i], n == 0, 0, &t->others[n]))
-            return too_long(t, &t->shots, &t->shots.rows[i]);
+        if (!ol_prompt_view(&t->prompt, pool, &examples[i], n == 0, 0, &t->others[n]))
+            return too_long(t, rows, &rows->rows[i]);
         n++;
     }
-    if (!ol_prompt_view(&t->prompt, pool, &t->examples[left_out], n == 0, 0, &view))
-        return too_long(t, &t->shots, &t->shots.rows[left_out]);
-    OL_TRY(check_scored(t, &t->shots, &t->shots.rows[left_out], n == 0, &view));
+    if (!ol_prompt_view(&t->prompt, pool, &examples[left_out], n == 0, 0, &view))
+        return too_long(t, rows, &rows->rows[left_out]);
+    OL_TRY(check_scored(t, rows, &rows->rows[left_out], n == 0, &view));
     return append_prompt(t, t->others, n, &view, out);
 }
 

@@ -64,6 +64,7 @@ static ol_status resolve(ol_job *job, const char *path)
             job->name[n - 4] = '\0';
         OL_TRY(ol_conf_derived(job->conf, "name"));
     }
+    ol_path_trim(job->output);
     if (job->output[0] == '\0') {
         OL_TRY(join(&job->output, "runs/", job->name, ""));
         OL_TRY(ol_conf_derived(job->conf, "output"));

@@ -118,7 +118,7 @@ static void put(void *payload, const ol_param *p, size_t at, size_t n, const flo
     }
 }
 
-static ol_status check_shape(const char *path, const ol_param *p, const ol_stored *t, ol_lie lie)
+static ol_status check_stored(const char *path, const ol_param *p, const ol_stored *t, ol_lie lie)
 {
     const int rows = lie == OL_LIE_TURNED ? p->cols : p->rows;
     const int cols = lie == OL_LIE_TURNED ? p->rows : p->cols;
@@ -127,6 +127,8 @@ static ol_status check_shape(const char *path, const ol_param *p, const ol_store
     ol_text shape = {0};
     ol_status status = OL_OK;
 
+    OL_CHECK(ol_stored_is_read(t->type), OL_EDATA, "%s: %s: dtype %s; F32, F16 and BF16 are read",
+             path, t->name, ol_stored_word(t->type));
     for (int d = 0; d < t->rank && !same; d++)
         ol_text_format(&shape, "%s%lld", d > 0 ? "," : "", (long long)t->dims[d]);
     if (!same)
@@ -152,7 +154,7 @@ static ol_status read_table(const ol_source *source, const ol_model *model, cons
         if (!t)
             list(missing, p->name);
         else
-            OL_TRY(check_shape(source->path, p, t, lie));
+            OL_TRY(check_stored(source->path, p, t, lie));
         if (t && (to.theta || to.block))
             OL_TRY(ol_source_read(t, lie, &model->spec, p, put, &to));
     }

@@ -99,13 +99,12 @@ static ol_status write_texts(const source *s)
  * out. `up` leads from the checkpoint's folder to the file's. */
 static void add_scores(const source *s, const char *up, ol_score_book *book)
 {
-    const char *slash = strrchr(s->path, '/');
     OL_AUTO_ARCHIVE *metrics = NULL;
-    char path[PATH_MAX];
+    char folder[PATH_MAX], path[PATH_MAX];
 
-    if (ol_path_format(path, "%.*s/%s/metrics.h5", slash ? (int)(slash - s->path) : 1,
-                       slash ? s->path : ".", up) == OL_OK &&
-        ol_path_exists(path) && ol_archive_open(path, &metrics) == OL_OK)
+    if (ol_path_folder(s->path, folder) == OL_OK &&
+        ol_path_format(path, "%s/%s/metrics.h5", folder, up) == OL_OK && ol_path_exists(path) &&
+        ol_archive_open(path, &metrics) == OL_OK)
         ol_score_book_add(book, metrics);
 }
 

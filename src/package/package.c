@@ -142,12 +142,11 @@ static ol_status place_of_job(const ol_job *job, int depth, char place[PATH_MAX]
 static ol_status place_of_suite(const char *checkpoint, char place[PATH_MAX])
 {
     static const char *const up[] = {"..", "../.."};
-    const char *slash = strrchr(checkpoint, '/');
-    const int n = slash ? (int)(slash - checkpoint) : 1;
+    char folder[PATH_MAX];
 
+    OL_TRY(ol_path_folder(checkpoint, folder));
     for (size_t i = 0; i < sizeof up / sizeof *up; i++) {
-        OL_TRY(
-            ol_path_format(place, "%.*s/%s/suite/tokenizer", n, slash ? checkpoint : ".", up[i]));
+        OL_TRY(ol_path_format(place, "%s/%s/suite/tokenizer", folder, up[i]));
         if (has_tokenizer_files(place))
             return OL_OK;
     }

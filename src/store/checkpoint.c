@@ -188,10 +188,9 @@ ol_status ol_checkpoint_write(const char *folder, const ol_checkpoint_spec *spec
 
 ol_status ol_checkpoint_write_as(const char *path, const ol_checkpoint_spec *spec)
 {
-    const char *slash = strrchr(path, '/');
     char folder[PATH_MAX];
 
-    OL_TRY(ol_path_format(folder, "%.*s", slash ? (int)(slash - path) + 1 : 1, slash ? path : "."));
+    OL_TRY(ol_path_folder(path, folder));
     return write_whole(folder, path, spec);
 }
 

@@ -45,6 +45,7 @@ static ol_status create_column(ol_archive *archive, const ol_table_spec *spec, i
     OL_H5_AUTO type = type_of(column, true, 0);
     OL_H5_AUTO set = -1;
 
+    assert(*column->units && *column->long_name && *column->description);
     name_column(spec, c, name);
     H5Pset_chunk(properties, 1, &chunk);
     if (!is_variable(column)) /* HDF5 cannot filter values of variable length */
@@ -103,6 +104,9 @@ static ol_status describe_parent(ol_archive *archive, const ol_table_spec *spec)
     assert(slash && strlen(spec->path) < NAME_BYTES);
     snprintf(parent, sizeof parent, "%.*s", (int)(slash - spec->path), spec->path);
     OL_TRY(ol_archive_set_text(archive, parent, "NX_class", "NXentry"));
+    OL_TRY(ol_archive_set_text(archive, parent, "title", parent));
+    OL_TRY(ol_archive_set_text(archive, parent, "description",
+                               "Tables, one a group: their titles say of what"));
     if (spec->signal && !ol_archive_has_attribute(archive, parent, "default"))
         OL_TRY(ol_archive_set_text(archive, parent, "default", slash + 1));
     if (spec->signal && !ol_archive_has_attribute(archive, "/", "default"))

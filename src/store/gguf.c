@@ -184,15 +184,12 @@ static ol_status read_type(const char *path, const char *name, uint64_t number, 
     snprintf(word, sizeof word, "number %u", (unsigned)number);
     if (number < n && type_words[number])
         snprintf(word, sizeof word, "%s", type_words[number]);
-    for (int type = 0; type < OL_STORED_TYPES; type++)
-        if (strcmp(word, ol_stored_word((ol_stored_type)type)) == 0) {
-            *out = (ol_stored_type)type;
-            return OL_OK;
-        }
-    return ol_fail(OL_EDATA,
-                   "%s: %s: its type %s is not read; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, "
-                   "Q4_K, Q5_K and Q6_K are",
-                   path, name, word);
+    OL_CHECK(
+        ol_stored_named(word, out) && ol_stored_is_read(*out), OL_EDATA,
+        "%s: %s: its type %s is not read; F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0, Q4_K, Q5_K "
+        "and Q6_K are",
+        path, name, word);
+    return OL_OK;
 }
 
 static ol_status read_name(cursor *c, char name[MOST_NAME])

@@ -24,13 +24,9 @@ static ol_status read_type(const char *path, const char *name, const json_t *ent
 {
     const char *word = json_string_value(json_object_get(entry, "dtype"));
 
-    for (int type = OL_STORED_F32; word && type <= OL_STORED_BF16; type++)
-        if (strcmp(word, ol_stored_word((ol_stored_type)type)) == 0) {
-            *out = (ol_stored_type)type;
-            return OL_OK;
-        }
-    return ol_fail(OL_EDATA, "%s: %s: dtype %s; F32, F16 and BF16 are read", path, name,
-                   word ? word : "missing");
+    OL_CHECK(word && ol_stored_named(word, out) && ol_stored_block(*out) == 1, OL_EDATA,
+             "%s: %s: dtype %s is none of safetensors", path, name, word ? word : "missing");
+    return OL_OK;
 }
 
 static ol_status read_shape(const char *path, const char *name, const json_t *entry, ol_stored *t)

@@ -193,6 +193,18 @@ static const layout layouts[OL_STORED_TYPES] = {
     [OL_STORED_Q4_K] = {"Q4_K", 256, 144, read_q4_k},
     [OL_STORED_Q5_K] = {"Q5_K", 256, 176, read_q5_k},
     [OL_STORED_Q6_K] = {"Q6_K", 256, 210, read_q6_k},
+    [OL_STORED_BOOL] = {"BOOL", 1, 1, NULL},
+    [OL_STORED_U8] = {"U8", 1, 1, NULL},
+    [OL_STORED_I8] = {"I8", 1, 1, NULL},
+    [OL_STORED_F8_E4M3] = {"F8_E4M3", 1, 1, NULL},
+    [OL_STORED_F8_E5M2] = {"F8_E5M2", 1, 1, NULL},
+    [OL_STORED_U16] = {"U16", 1, 2, NULL},
+    [OL_STORED_I16] = {"I16", 1, 2, NULL},
+    [OL_STORED_U32] = {"U32", 1, 4, NULL},
+    [OL_STORED_I32] = {"I32", 1, 4, NULL},
+    [OL_STORED_U64] = {"U64", 1, 8, NULL},
+    [OL_STORED_I64] = {"I64", 1, 8, NULL},
+    [OL_STORED_F64] = {"F64", 1, 8, NULL},
 };
 
 int ol_stored_order(const void *a, const void *b)
@@ -212,6 +224,16 @@ const char *ol_stored_word(ol_stored_type type)
     return layouts[type].word;
 }
 
+bool ol_stored_named(const char *word, ol_stored_type *out)
+{
+    for (int type = 0; type < OL_STORED_TYPES; type++)
+        if (strcmp(word, layouts[type].word) == 0) {
+            *out = (ol_stored_type)type;
+            return true;
+        }
+    return false;
+}
+
 size_t ol_stored_block(ol_stored_type type)
 {
     return layouts[type].block;
@@ -229,6 +251,7 @@ void ol_stored_read(const ol_stored *t, size_t at, size_t n, float *out)
     const uint8_t *data = t->data;
     float values[LARGEST_BLOCK];
 
+    assert(ol_stored_is_read(t->type));
     if (t->type == OL_STORED_F32) {
         memcpy(out, data + at * sizeof *out, n * sizeof *out);
         return;

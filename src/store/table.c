@@ -106,18 +106,14 @@ static ol_status open_journal(ol_tables *t)
 static ol_status keep_journal(ol_tables *t)
 {
     OL_AUTO_FREE char *text = NULL;
-    char folder[PATH_MAX], *slash;
+    char folder[PATH_MAX];
     struct stat own, there;
 
     if (fstat(t->fd, &own) == 0 && stat(t->files.journal, &there) == 0 &&
         own.st_ino == there.st_ino && own.st_dev == there.st_dev)
         return OL_OK;
-    snprintf(folder, sizeof folder, "%s", t->files.journal);
-    slash = strrchr(folder, '/');
-    if (slash) {
-        *slash = '\0';
-        OL_TRY(ol_make_folders(folder));
-    }
+    OL_TRY(ol_path_folder(t->files.journal, folder));
+    OL_TRY(ol_make_folders(folder));
     text = malloc((size_t)t->size + 1);
     OL_CHECK(text, OL_ENOMEM, "%s: no memory to write it again", t->files.journal);
     OL_CHECK(pread(t->fd, text, (size_t)t->size, 0) == (ssize_t)t->size, OL_EIO,

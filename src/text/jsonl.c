@@ -46,7 +46,7 @@ static ol_status append_readable(const char *bytes, size_t n, ol_text *out)
 static ol_status append_line(const ol_tokens *ids, const ol_text *decoded, ol_text *out)
 {
     json_auto_t *text = json_stringn(decoded->data ? decoded->data : "", decoded->size);
-    OL_AUTO_FREE char *quoted = text ? json_dumps(text, JSON_ENCODE_ANY) : NULL;
+    OL_AUTO_FREE char *quoted = text ? json_dumps(text, JSON_ENCODE_ANY | JSON_ENSURE_ASCII) : NULL;
 
     OL_CHECK(quoted, OL_ENOMEM, "no memory for a text of %zu bytes", decoded->size);
     OL_TRY(ol_text_format(out, "{\"ids\": ["));
@@ -72,7 +72,8 @@ ol_status ol_jsonl_tokens(ol_tokenizer *tokenizer, const char *line, size_t n, o
     json_auto_t *root = json_loadb(line, n, JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, &error);
     const json_t *text = json_object_get(root, "text");
 
-    OL_CHECK(root, OL_EDATA, "not JSON: %s", error.text);
+    OL_CHECK(root, OL_EDATA, "%s%s", n > 0 ? "not JSON: " : "the line is empty; remove it",
+             n > 0 ? error.text : "");
     OL_CHECK(json_is_string(text), OL_EDATA,
              "has no \"text\"; a line is an object, {\"text\": \"...\"}");
     return encode_line(tokenizer, text, out);

@@ -41,17 +41,15 @@ static ol_status encode(ol_tokenizer *tokenizer, const char *head, const char *t
 
 /* Both forms of a lead: at `at` with the newlines of a later example, at `first_at` without.
  *
- * Before a character that is no white space the pattern splits "\n\n\n" into "\n\n" and "\n",
- * and goes on as at the beginning of a text: then the first form is the end of the later one, and
- * one encoding gives both. Other leads are encoded twice. */
+ * Where the newlines are split off, the first form is the end of the later one, and one encoding gives
+ * both. Other leads are encoded twice. */
 static ol_status encode_lead(ol_tokenizer *tokenizer, const char *newlines, const char *lead,
                              ol_tokens *pool, ol_example *out)
 {
-    const bool shared = lead[0] > ' ' && lead[0] <= '~';
     uint32_t newline;
 
     out->at = pool->n;
-    if (!shared)
+    if (!ol_tokenizer_splits_newlines(tokenizer, lead))
         return encode(tokenizer, newlines, lead, pool, &out->n_lead);
     OL_TRY(encode(tokenizer, "\n\n", "", pool, &out->n_lead));
     OL_TRY(encode(tokenizer, "\n", "", pool, &newline));

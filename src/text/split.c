@@ -3,7 +3,6 @@
 #include "outerloop/text/split.h"
 
 #include <assert.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <pcre2.h>
@@ -36,6 +35,7 @@ typedef struct stage {
 struct ol_splitter {
     stage stages[OL_MOST_PATTERNS];
     size_t n_stages;
+    bool gpt2; /* the one stage has its pattern */
     pcre2_match_data *match;
     pcre2_match_context *limits;
     pcre2_jit_stack *stack;
@@ -57,6 +57,11 @@ ol_status ol_splitter_create(ol_splitter **out)
     if (s->stack)
         pcre2_jit_stack_assign(s->limits, NULL, s->stack);
     return OL_GIVE(out, s);
+}
+
+bool ol_splitter_is_gpt2(const ol_splitter *splitter)
+{
+    return splitter->gpt2;
 }
 
 void ol_splitter_destroy(ol_splitter *splitter)
@@ -111,6 +116,7 @@ ol_status ol_splitter_add(ol_splitter *splitter, const char *where, const char *
     OL_TRY(pattern_translate(where, pattern, &translated));
     OL_TRY(compile(where, pattern, &translated, &next->code));
     splitter->n_stages++;
+    splitter->gpt2 = splitter->n_stages == 1 && strcmp(pattern, OL_GPT2_PATTERN) == 0;
     next->where = strdup(where);
     OL_CHECK(next->where, OL_ENOMEM, "%s: no memory for a pattern", where);
     return OL_OK;

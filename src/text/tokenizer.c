@@ -364,6 +364,16 @@ ol_status ol_tokenizer_encode(ol_tokenizer *tokenizer, const char *bytes, size_t
     return encode_around(tokenizer, &tokenizer->parts.raw, encode_normal, bytes, n, out);
 }
 
+bool ol_tokenizer_splits_newlines(const ol_tokenizer *tokenizer, const char *text)
+{
+    const tokenizer_parts *parts = &tokenizer->parts;
+    const unsigned char first = (unsigned char)text[0];
+
+    return ol_splitter_is_gpt2(parts->splitter) && first > ' ' && first <= '~' &&
+           !parts->raw.starts['\n'] && !parts->raw.starts[first] && !parts->normal.starts['\n'] &&
+           !parts->normal.starts[first];
+}
+
 ol_status ol_tokenizer_decode(const ol_tokenizer *tokenizer, const int32_t *ids, size_t n,
                               ol_text *out)
 {

@@ -6,15 +6,12 @@ usage: test_cli.py PROGRAM ROOT
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+from cases import Failed, Skipped, main
 
 PROGRAM, ROOT = str(Path(sys.argv[1]).resolve()), Path(sys.argv[2])
 LAUNCH = ["mpirun", "--oversubscribe", "-n", "2"]
-
-
-class Failed(Exception):
-    pass
 
 
 def run(*arguments, launch=(), cwd=None):
@@ -70,16 +67,15 @@ def test_unknown_command():
     expect(run("--rum"), 2)
 
 
-def test_reference():
+def test_reference(folder):
     ran = run("reference")
     expect(ran, 0)
     if ran.stdout != (ROOT / "cfg" / "reference.cfg").read_text():
         raise Failed("cfg/reference.cfg is old: build/outerloop reference --out cfg/reference.cfg")
-    with tempfile.TemporaryDirectory() as folder:
-        expect(run("reference", "--out", f"{folder}/none/r.cfg"), 2, "none/r.cfg")
-        expect(run("reference", "--out", f"{folder}/r.cfg"), 0)
-        if Path(folder, "r.cfg").read_text() != ran.stdout:
-            raise Failed("--out writes something else")
+    expect(run("reference", "--out", f"{folder}/none/r.cfg"), 2, "none/r.cfg")
+    expect(run("reference", "--out", f"{folder}/r.cfg"), 0)
+    if (folder / "r.cfg").read_text() != ran.stdout:
+        raise Failed("--out writes something else")
 
 
 def test_answer_on_a_full_disk():
@@ -89,52 +85,33 @@ def test_answer_on_a_full_disk():
         raise Failed(f"exit {ran.returncode}: {ran.stderr}")
 
 
-def test_run_mistakes():
-    with tempfile.TemporaryDirectory() as folder:
-        job = Path(folder, "a.cfg")
-        job.write_text("seed = 1;\nlearner = { ordr = 2; };\n")
-        expect(run("run"), 2, "which job file")
-        expect(run("run", "a", "b"), 2, "second")
-        expect(run("run", "absent.cfg", cwd=folder), 2, "absent.cfg: cannot open")
-        expect(run("run", "a.cfg", cwd=folder), 2, "a.cfg:2: unknown key learner.ordr",
-               "did you mean learner.order?")
-        job.write_text("@include \"gone.cfg\"\n")
-        expect(run("run", "a.cfg", cwd=folder), 2, "a.cfg:1: @include: gone.cfg")
-        job.write_text("seed = 1;\n")
-        expect(run("run", "a.cfg", "--set", "learner.episodes=0", cwd=folder), 2,
-               "--set learner.episodes=0", "1 to")
-        left = sorted(p.name for p in Path(folder).iterdir())
-        if left != ["a.cfg"]:
-            raise Failed(f"a refused job left {left}")
+def test_run_mistakes(folder):
+    job = folder / "a.cfg"
+    job.write_text("seed = 1;\nlearner = { ordr = 2; };\n")
+    expect(run("run"), 2, "which job file")
+    expect(run("run", "a", "b"), 2, "second")
+    expect(run("run", "absent.cfg", cwd=folder), 2, "absent.cfg: cannot open")
+    expect(run("run", "a.cfg", cwd=folder), 2, "a.cfg:2: unknown key learner.ordr",
+           "did you mean learner.order?")
+    job.write_text("@include \"gone.cfg\"\n")
+    expect(run("run", "a.cfg", cwd=folder), 2, "a.cfg:1: @include: gone.cfg")
+    job.write_text("seed = 1;\n")
+    expect(run("run", "a.cfg", "--set", "learner.episodes=0", cwd=folder), 2,
+           "--set learner.episodes=0", "1 to")
+    left = sorted(p.name for p in folder.iterdir())
+    if left != ["a.cfg"]:
+        raise Failed(f"a refused job left {left}")
 
 
-def test_one_message_on_two_ranks():
+def test_one_message_on_two_ranks(folder):
     if not shutil.which("mpirun"):
-        return "mpirun is not there"
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "a.cfg").write_text("sed = 1;\n")
-        for arguments, word in ((["run"], "which job file"), (["run", "a.cfg"], "unknown key sed")):
-            ran = run(*arguments, launch=LAUNCH, cwd=folder)
-            expect(ran, 2, word)
-            if (ran.stdout + ran.stderr).count(word) != 1:
-                raise Failed(f"said more than once: {ran.stderr}")
-    return None
+        raise Skipped("mpirun is not there")
+    (folder / "a.cfg").write_text("sed = 1;\n")
+    for arguments, word in ((["run"], "which job file"), (["run", "a.cfg"], "unknown key sed")):
+        ran = run(*arguments, launch=LAUNCH, cwd=folder)
+        expect(ran, 2, word)
+        if (ran.stdout + ran.stderr).count(word) != 1:
+            raise Failed(f"said more than once: {ran.stderr}")
 
 
-def main():
-    tests = [(name, f) for name, f in globals().items() if name.startswith("test_")]
-    failed = 0
-    print(f"1..{len(tests)}")
-    for number, (name, test) in enumerate(tests, 1):
-        try:
-            skipped = test()
-            print("ok", number, "-", name[5:], f"# SKIP {skipped}" if skipped else "")
-        except (Failed, subprocess.TimeoutExpired) as why:
-            print("not ok", number, "-", name[5:])
-            for line in str(why).splitlines():
-                print("#", line)
-            failed += 1
-    return 1 if failed else 0
-
-
-sys.exit(main())
+main(globals())

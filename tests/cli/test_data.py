@@ -5,11 +5,10 @@ usage: test_data.py PROGRAM
 """
 import json
 import subprocess
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "run"))
-from harness import ENV, PROGRAM, check, main  # noqa: E402
+from cases import check
+from harness import ENV, PROGRAM, main
 
 
 def data(place, *words, code=0):
@@ -182,4 +181,4 @@ def test_what_tasks_say_cannot_steer_a_terminal(place):
     check(not set(said) & {*map(chr, range(9)), "\x07", "\x1b", "\x9b"}, repr(said))
 
 
-main([test for name, test in sorted(globals().items()) if name.startswith("test_")])
+main(globals())

@@ -10,16 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "run"))
-from harness import Place, check, run
+from cases import Skipped, check
+from harness import main, run
 from test_models import command, job, tokenizer
 
 SOURCE, BUILD = Path(sys.argv[2]), Path(sys.argv[3])
 NEEDED = ("torch==2.13.0", "transformers==5.23.0", "peft==0.21.2", "h5py")
-
-
-class Skipped(Exception):
-    """What is needed cannot be had here."""
 
 
 def libraries():
@@ -63,40 +59,17 @@ def exports(place):
     return folders
 
 
-def test_exports(python):
-    place = Place()
-    try:
-        folders = exports(place)
-        words = [str(python), str(SOURCE / "tools" / "check-export"), "--program", sys.argv[1]]
-        done = subprocess.run([*words, *map(str, folders)], text=True, capture_output=True, timeout=900)
-        for line in done.stdout.splitlines():
-            print("#", line)
-        check(done.returncode == 0, done.stdout + done.stderr)
-        check(done.stdout.count("losses differ by") == len(folders), done.stdout)
-        check(done.stdout.count("5 of 5 texts") == len(folders) - 2, "a tokenizer was not compared")
-        exact = subprocess.run([*words, "--tolerance", "0", str(folders[0])], text=True, capture_output=True, timeout=300)
-        check(exact.returncode == 1, f"float32 of two programs is never the same to the bit: {exact.stdout}{exact.stderr}")
-    finally:
-        place.clear()
+def test_exports(place):
+    words = [str(libraries()), str(SOURCE / "tools" / "check-export"), "--program", sys.argv[1]]
+    folders = exports(place)
+    done = subprocess.run([*words, *map(str, folders)], text=True, capture_output=True, timeout=900)
+    for line in done.stdout.splitlines():
+        print("#", line)
+    check(done.returncode == 0, done.stdout + done.stderr)
+    check(done.stdout.count("losses differ by") == len(folders), done.stdout)
+    check(done.stdout.count("5 of 5 texts") == len(folders) - 2, "a tokenizer was not compared")
+    exact = subprocess.run([*words, "--tolerance", "0", str(folders[0])], text=True, capture_output=True, timeout=300)
+    check(exact.returncode == 1, f"float32 of two programs is never the same to the bit: {exact.stdout}{exact.stderr}")
 
 
-def main():
-    try:
-        python = libraries()
-    except Skipped as reason:
-        print(f"1..0 # SKIP {reason}")
-        return 0
-    print("1..1", flush=True)
-    try:
-        test_exports(python)
-        print("ok 1 - test_exports")
-        return 0
-    except Exception as error:
-        for line in str(error).splitlines():
-            print("#", line)
-        print("not ok 1 - test_exports")
-        return 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
+main([test_exports])

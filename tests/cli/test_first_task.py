@@ -9,8 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "run"))
-from harness import ENV, PROGRAM, Place, column  # noqa: E402
+from harness import ENV, PROGRAM, column, main
 
 ROOT = Path(sys.argv[2])
 BLOCKS = re.findall(r"^```sh\n(.*?)^```$", (ROOT / "docs" / "your-first-task.md").read_text(),
@@ -24,25 +23,16 @@ def scored(folder):
             and (folder.parent.parent / "mail.html").exists())
 
 
-def main():
-    place, failed = Place(), 0
+def test_page(place):
     (place.path / "build").mkdir()
     (place.path / "build" / "outerloop").symlink_to(Path(PROGRAM).resolve())
     (place.path / "jobs").symlink_to(ROOT / "jobs")
-    tasks = place.path / "tasks"
-    tasks.rename(place.path / "others")  # the page makes its own
-    print(f"1..{len(BLOCKS) + 1}")
-    for number, block in enumerate(BLOCKS, 1):
+    (place.path / "tasks").rename(place.path / "others")  # the page makes its own
+    for block in BLOCKS:
         done = subprocess.run(["sh", "-e", "-c", block], cwd=place.path, env=dict(os.environ, **ENV),
                               capture_output=True, text=True, timeout=120)
-        failed += done.returncode != 0
-        print("ok" if done.returncode == 0 else "not ok", number, "-", block.split("\n")[0][:60])
-        for line in (done.stdout + done.stderr).splitlines():
-            print("#", line)
-    good = not failed and scored(place.path / "runs" / "mail")
-    print("ok" if good else "not ok", len(BLOCKS) + 1, "- the task is scored")
-    place.clear()
-    return failed > 0 or not good
+        yield block.split("\n")[0][:60], done.returncode and done.stdout + done.stderr
+    yield "the task is scored", not scored(place.path / "runs" / "mail") and "it is not"
 
 
-sys.exit(main())
+main(globals())

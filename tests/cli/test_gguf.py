@@ -6,14 +6,13 @@ usage: test_gguf.py PROGRAM
 import json
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 import h5py
 import numpy as np
 
 from cases import Skipped, check, main
-from gguf_files import ARRAY, BLOCK, STRING, U32, build, decode, encode, random_blocks, text
+from gguf_files import ARRAY, BLOCK, STRING, U32, build, decode, encode, random_blocks
 from test_score import PROGRAM, REFERENCE, losses, make_prompts, score
 
 LAYERS, V, CONTEXT = 2, 96, 64
@@ -364,5 +363,5 @@ def test_what_is_not_supported(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(main([test_architectures, test_import_of_types, test_heads_and_frequencies, test_tokenizers,
-                   test_reference_tokenizers, test_files_that_lie, test_what_is_not_supported]))
+    main([test_architectures, test_import_of_types, test_heads_and_frequencies, test_tokenizers,
+                   test_reference_tokenizers, test_files_that_lie, test_what_is_not_supported])

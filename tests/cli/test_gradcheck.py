@@ -6,11 +6,10 @@ usage: test_gradcheck.py PROGRAM
 """
 import re
 import subprocess
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "run"))
-from harness import ARMS, ENV, PROGRAM, check, main  # noqa: E402
+from cases import check
+from harness import ARMS, ENV, PROGRAM, main
 
 LLAMA = ("model.arch=llama", "model.heads=4", "model.kv_heads=2", "model.hidden=40")
 LORA = ("model.trained=lora", "model.lora.rank=3", "learner.inner.lr=0.01")
@@ -115,4 +114,4 @@ def test_mistakes(place):
     check(done.returncode == 2 and done.stderr.count("one process") == 1, done.stderr)
 
 
-main([item for name, item in globals().items() if name.startswith("test_")])
+main(globals())

@@ -79,4 +79,4 @@ def archive(folder):
     return None if f'"{head.stdout.strip()}"' in text else f"not {head.stdout}: {text}"
 
 
-sys.exit(main([installed, archive]))
+main([installed, archive])

@@ -98,4 +98,4 @@ def test_groff():
     return None
 
 
-sys.exit(main([test_program, test_commands, test_job, test_groff]))
+main([test_program, test_commands, test_job, test_groff])

@@ -7,13 +7,12 @@ import json
 import os
 import struct
 import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "run"))
-from harness import ENV, PROGRAM, check, main, run
+from cases import check
+from harness import ENV, PROGRAM, main, run
 from gguf_files import decode, encode
 
 REFERENCE = os.environ.get("OUTERLOOP_REFERENCE")
@@ -140,7 +139,7 @@ def test_what_import_refuses(place):
     folder = make(place, "llama")
     said = command("import", place.path / "tasks", "--out", place.path / "m.h5", code=2)
     check("is no model" in said, said)
-    said = command("import", folder, "--out", place.path / "none" / "m.h5", code=1)
+    said = command("import", folder, "--out", place.path / "none" / "m.h5", code=2)
     check("none" in said, said)
     check(not list(place.path.glob("m.h5*")), "a file is left")
     (folder / "config.json").write_text(json.dumps(config("llama") | {"num_attention_heads": 2000, "head_dim": 2}))
@@ -285,13 +284,20 @@ def test_adapters(place):
 
 def test_prefixes_and_buffers(place):
     """GPT-2 with and without "transformer.", with the buffers of old libraries; all others are named."""
-    folder, rng = make(place, "gpt2"), np.random.default_rng(1)
+    folder = make(place, "gpt2")
     whole, before = read_tensors(folder), losses(folder, place)
     old = {name.removeprefix("transformer."): t for name, t in whole.items()}
     old |= {"h.0.attn.bias": ("F32", [1, 1, 4, 4], b"\0" * 64), "h.0.attn.masked_bias": ("F32", [], b"\0" * 4)}
     old |= {"lm_head.weight": whole["transformer.wte.weight"]}
     write_tensors(folder / "model.safetensors", old)
     check(losses(folder, place) == before, "other losses without the prefix")
+    for kind in ("BOOL", "U8"):  # as torch keeps masks
+        write_tensors(folder / "model.safetensors", old | {"h.0.attn.bias": (kind, [1, 1, 4, 4], b"\1" * 16)})
+        check(losses(folder, place) == before, f"a mask of type {kind} is not passed over")
+    name, (_, shape, raw) = next((n, t) for n, t in old.items() if n.startswith("h.0.attn.c"))
+    write_tensors(folder / "model.safetensors", old | {name: ("I32", shape, raw)})
+    said = command("score", folder, "--prompts", place.path / "prompts.h5", "--out", place.path / "o.h5", code=2)
+    check("dtype I32" in said and "c_attn" in said, said)
     write_tensors(folder / "model.safetensors", old | {f"h.0.extra.{i}": ("F32", [1], b"\0" * 4) for i in range(14)})
     said = command("score", folder, "--prompts", place.path / "prompts.h5", "--out", place.path / "o.h5", code=2)
     check("14 tensors" in said and "h.0.extra.0" in said and said.count("h.0.extra.") == 12 and "..." in said, said)

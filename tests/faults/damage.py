@@ -6,7 +6,7 @@ import h5py
 
 import results
 from ground import Refused
-from harness import Failed, check
+from cases import Failed, check
 
 # --- ways to damage a file --------------------------------------------------------------------
 

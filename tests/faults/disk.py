@@ -6,7 +6,7 @@ import signal
 import subprocess
 import time
 
-from harness import check
+from cases import check
 from kills import spread
 
 

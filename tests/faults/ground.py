@@ -10,7 +10,8 @@ import time
 from pathlib import Path
 
 import results
-from harness import ENV, JOB, Failed, check, write_tasks
+from cases import Failed, check
+from harness import ENV, JOB, write_tasks
 
 STEPS = 24      # meta-steps of the unbroken run
 HALF = 14       # of the state that a run is broken off at; checkpoints at 8, 12 and 14

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import h5py
 
-from harness import Failed
+from cases import Failed
 
 # What a second run of the same job may have otherwise.
 VOLATILE = re.compile(r"seconds|tokens_per_second|^rank$")

@@ -7,7 +7,7 @@ import signal
 import time
 from pathlib import Path
 
-from harness import check
+from cases import check
 
 NUMBERS = {"USR1": signal.SIGUSR1, "USR2": signal.SIGUSR2, "TERM": signal.SIGTERM, "INT": signal.SIGINT}
 

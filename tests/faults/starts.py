@@ -2,7 +2,7 @@
 """Two starts at once in one folder: one of them has it, the other is told so; nothing is mixed."""
 import time
 
-from harness import check
+from cases import check
 
 
 def at_once(trial, other):

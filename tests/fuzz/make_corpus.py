@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "cli"))
-from gguf_files import ARRAY, BLOCK, STRING, U32, U64, build, encode, random_blocks, text
+from gguf_files import ARRAY, BLOCK, STRING, U32, U64, build, encode, random_blocks
 
 CORPUS = Path(__file__).parent / "corpus"
 RNG = np.random.default_rng(1)

@@ -22,7 +22,7 @@ static inline void use_tensors(const ol_stored_list *list)
 
         if (ol_stored_find(list, t->name) != t)
             fuzz_found("a tensor that its name does not find");
-        for (size_t at = 0; at < t->count; at += USE_PIECE)
+        for (size_t at = 0; ol_stored_is_read(t->type) && at < t->count; at += USE_PIECE)
             ol_stored_read(t, at, t->count - at < USE_PIECE ? t->count - at : USE_PIECE, values);
     }
 }

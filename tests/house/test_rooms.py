@@ -6,8 +6,9 @@ usage: test_rooms.py ROOT
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+from cases import check, main
 
 ROOT = Path(sys.argv[1])
 
@@ -22,40 +23,29 @@ SEEDED = [
 ]
 
 
-def check(root):
+def rooms(root):
     return subprocess.run([sys.executable, str(ROOT / "tools" / "rooms"), str(root)],
                           capture_output=True, text=True)
 
 
-def main():
-    failed = 0
-    number = 1
-    print(f"1..{len(SEEDED) + 2}")
-
-    def report(ok, name, detail=""):
-        nonlocal failed, number
-        print(("ok" if ok else "not ok"), number, "-", name)
-        for line in detail.splitlines():
-            print("#", line)
-        failed += not ok
-        number += 1
-
-    ran = check(ROOT)
-    report(ran.returncode == 0, "every include is allowed", ran.stdout + ran.stderr)
-    with tempfile.TemporaryDirectory() as folder:
-        for top in ("src", "include", "tools"):
-            shutil.copytree(ROOT / top, Path(folder) / top)
-        for name, path, text in SEEDED:
-            seeded = Path(folder) / path
-            seeded.parent.mkdir(parents=True, exist_ok=True)
-            seeded.write_text("/* seeded */\n" + text)
-            ran = check(folder)
-            seeded.unlink()
-            named = f"{path}:2:" in ran.stdout or f"{path}: no room" in ran.stdout
-            report(ran.returncode == 1 and named, f"finds {name}", "" if named else ran.stdout)
-        (Path(folder) / "tools" / "rooms.txt").write_text("room a b\nroom b\n")
-        report(check(folder).returncode != 0, "finds an arrow that points down")
-    return 1 if failed else 0
+def test_rooms():
+    ran = rooms(ROOT)
+    check(ran.returncode == 0, ran.stdout + ran.stderr)
 
 
-sys.exit(main())
+def test_seeded(folder):
+    for top in ("src", "include", "tools"):
+        shutil.copytree(ROOT / top, folder / top)
+    for name, path, text in SEEDED:
+        seeded = folder / path
+        seeded.parent.mkdir(parents=True, exist_ok=True)
+        seeded.write_text("/* seeded */\n" + text)
+        ran = rooms(folder)
+        seeded.unlink()
+        named = f"{path}:2:" in ran.stdout or f"{path}: no room" in ran.stdout
+        yield f"finds {name}", None if ran.returncode == 1 and named else f"exit {ran.returncode}: {ran.stdout}"
+    (folder / "tools" / "rooms.txt").write_text("room a b\nroom b\n")
+    yield "finds an arrow that points down", rooms(folder).returncode == 0 and "exit 0"
+
+
+main(globals())

@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""The count at the end of tools/check is honest: whatever went wrong counts as failed. TAP.
+"""The count at the end of tools/check is honest: whatever went wrong counts as failed; also in tests in Python. TAP.
 
 usage: test_tally.py ROOT
 """
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+
+from cases import check, main
 
 TALLY = Path(sys.argv[1]) / "tools" / "tally"
 
@@ -36,22 +37,52 @@ CASES = [
 ]
 
 
-def main():
-    failed = 0
-    print(f"1..{len(CASES)}")
-    for number, (name, tests, line, code) in enumerate(CASES, 1):
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as log:
-            for result, stdout in tests:
-                log.write(json.dumps({"name": "t", "result": result, "stdout": stdout}) + "\n")
-            log.flush()
-            ran = subprocess.run([sys.executable, str(TALLY), log.name], capture_output=True,
-                                 text=True)
-        ok = ran.returncode == code and ran.stdout.splitlines()[-1:] == [line]
-        print("ok" if ok else "not ok", number, "-", name)
-        if not ok:
-            print("#", ran.returncode, ran.stdout.replace("\n", " / "), ran.stderr)
-        failed += not ok
-    return 1 if failed else 0
+# One of each end that a test may come to.
+ENDS = """
+from cases import Skipped, check, main
+
+def test_passes(folder):
+    check(not list(folder.iterdir()), "not empty")
+
+def test_fails():
+    check(False, "why")
+
+def test_is_broken():
+    return 1 / 0
+
+def test_says_what_is_wrong():
+    return "this"
+
+def test_skips():
+    raise Skipped("no data")
+
+def test_yields():
+    yield "one", None
+    yield "two", ["a", "b"]
+    raise Skipped("the rest")
+
+main(globals())
+"""
 
 
-sys.exit(main())
+def tally(log, tests):
+    log.write_text("".join(json.dumps({"name": "t", "result": result, "stdout": stdout}) + "\n" for result, stdout in tests))
+    return subprocess.run([sys.executable, str(TALLY), str(log)], capture_output=True, text=True)
+
+
+def test_tally(folder):
+    for name, tests, line, code in CASES:
+        ran = tally(folder / "log.json", tests)
+        good = ran.returncode == code and ran.stdout.splitlines()[-1:] == [line]
+        yield name, None if good else f"exit {ran.returncode}: {ran.stdout}{ran.stderr}"
+
+
+def test_tests_in_python(folder):
+    ran = subprocess.run([sys.executable, "-c", ENDS], capture_output=True, text=True)
+    counted = tally(folder / "log.json", [("FAIL", ran.stdout)]).stdout
+    check(ran.returncode == 1 and counted.splitlines()[-1:] == ["2 passed, 4 failed, 2 skipped"], ran.stdout + counted)
+    nothing = subprocess.run([sys.executable, "-c", "from cases import main; main([])"], capture_output=True)
+    check(nothing.returncode == 1, "no case at all is no success")
+
+
+main(globals())

@@ -7,11 +7,10 @@ import os
 import re
 import resource
 import subprocess
-import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "run"))
-from harness import ENV, PROGRAM, check, main, run  # noqa: E402
+from cases import check
+from harness import ENV, PROGRAM, main, run
 
 CLOSE = 0.10  # of planned and real peak memory
 

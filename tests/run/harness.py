@@ -1,33 +1,26 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the tests of whole runs share: small tasks, a small job, ranks, and TAP."""
+"""What the tests of whole runs share: small tasks, a small job, ranks."""
+import contextlib
 import fcntl
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
-import traceback
 from pathlib import Path
 
 import h5py
+
+import cases
+from cases import Skipped, check
 
 PROGRAM = sys.argv[1]
 ENV = dict(os.environ)  # tests/meson.build says how ranks are started
 SEEDS = (13, 21)
 WORDS = ("red blue green black white old new big small warm cold soft loud quiet bright dark "
          "round flat long short").split()
-
-
-class Failed(Exception):
-    """A check that did not hold."""
-
-
-def check(holds, text):
-    if not holds:
-        raise Failed(text)
 
 
 # --- data -----------------------------------------------------------------------------------
@@ -264,32 +257,28 @@ def go_on(place, out, ranks, sets):
     return steps, said
 
 
-# --- TAP ------------------------------------------------------------------------------------
-
-def seconds():
-    """Of the clock, and of processors in all processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return time.time(), used.ru_utime + used.ru_stime
-
+# --- tests ----------------------------------------------------------------------------------
 
 def main(tests):
-    """Run functions that take a Place; print TAP and what each takes; exit 1, and keep the folders, when one failed."""
-    failed, folder = 0, Path(tempfile.mkdtemp(prefix="outerloop-test-"))
-    print(f"1..{len(tests)}", flush=True)
-    for number, test in enumerate(tests, 1):
-        place, began = Place(folder / "place"), seconds()
+    """Run tests that take a Place, as cases.main does; what a failed one leaves is kept."""
+    folder = Path(tempfile.mkdtemp(prefix="outerloop-test-"))
+
+    @contextlib.contextmanager
+    def given(name):
+        place = Place(folder / "place")
         try:
-            test(place)
-            print(f"ok {number} - {test.__name__}", flush=True)
-        except Exception as error:  # a broken test is a failed one, not the end of the others
-            failed += 1
-            text = str(error) if isinstance(error, Failed) else traceback.format_exc()
-            for line in text.splitlines():
-                print(f"# {line}")
-            print(f"# kept: {place.keep(test.__name__)}")
-            print(f"not ok {number} - {test.__name__}", flush=True)
-        place.clear()
-        print("# %.1f s, %.1f of processors" % tuple(b - a for a, b in zip(began, seconds())), flush=True)
-    if not failed:
-        shutil.rmtree(folder, ignore_errors=True)
-    sys.exit(failed > 0)
+            yield place
+        except Skipped:
+            raise
+        except Exception:
+            print(f"# kept: {place.keep(name)}")
+            raise
+        finally:
+            place.clear()
+
+    try:
+        cases.main(tests, given)
+    except SystemExit as end:
+        if not end.code:
+            shutil.rmtree(folder, ignore_errors=True)
+        raise

@@ -10,7 +10,8 @@ import subprocess
 
 import h5py
 
-from harness import PROGRAM, check, check_whole, digests, losses, main, read_to, run, start_held
+from cases import check
+from harness import PROGRAM, check_whole, digests, losses, main, read_to, run, start_held
 
 
 def damage(path, at, n=1):
@@ -143,4 +144,4 @@ def test_a_folder_that_is_removed_is_written_anew(place):
 
 
 if __name__ == "__main__":
-    main([test for name, test in sorted(globals().items()) if name.startswith("test_")])
+    main(globals())

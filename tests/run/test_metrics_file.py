@@ -11,7 +11,8 @@ import subprocess
 
 import h5py
 
-from harness import ARMS, PROGRAM, check, column, digests, journal_lines, main, read_to, run, start_held
+from cases import check
+from harness import ARMS, PROGRAM, column, digests, journal_lines, main, read_to, run, start_held
 
 TABLES = ("train/step", "train/episode", "train/own", "train/phase", "eval/score", "eval/prediction", "data/overlap",
           "data/check", "data/cut")
@@ -228,7 +229,7 @@ def test_cuts_are_counted_and_told(place):
     cut = sum(length + 2 > 22 for length in lengths)
     there = column(again, "data/cut/rows_cut")
     check(there[1] == cut > 0, f"{there} {cut}")
-    check(f"data.max_tokens_per_example = 22; " in said and "would cut none; most of all" in said,
+    check("data.max_tokens_per_example = 22; " in said and "would cut none; most of all" in said,
           said)
     need = int(said.split("data.max_tokens_per_example = 22; ")[1].split()[0])
     said = run(0, job, place.path / "more", sets=[
@@ -329,4 +330,4 @@ def test_plain_progress_lines(place):
 
 
 if __name__ == "__main__":
-    main([test for name, test in sorted(globals().items()) if name.startswith("test_")])
+    main(globals())

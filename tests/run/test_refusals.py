@@ -8,7 +8,8 @@ import json
 import os
 import re
 
-from harness import ARMS, check, column, main, run
+from cases import check
+from harness import ARMS, column, main, run
 
 SHORT = ("train.steps=6", "train.checkpoint_every=3", "learner.outer.warmup=0",
          'stages=["train"]')
@@ -236,4 +237,4 @@ def test_adaptation_that_is_not_finite(place):
 
 
 if __name__ == "__main__":
-    main([test for name, test in sorted(globals().items()) if name.startswith("test_")])
+    main(globals())

@@ -12,7 +12,8 @@ import subprocess
 
 import h5py
 
-from harness import (ARMS, ARM_NAMES, ENV, FOREVER, check, check_whole, children, column, command, digests, go_on,
+from cases import check
+from harness import (ARMS, ARM_NAMES, ENV, FOREVER, check_whole, children, column, command, digests, go_on,
                      journal_lines, losses, main, newest, read_to, run, start, start_held, tensors, wait_for,
                      write_rows)
 
@@ -221,4 +222,4 @@ def test_resume_goes_on_with_the_arm_that_broke_off(place):
 
 
 if __name__ == "__main__":
-    main([test for name, test in sorted(globals().items()) if name.startswith("test_")])
+    main(globals())

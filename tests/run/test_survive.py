@@ -10,8 +10,9 @@ import sys
 import time
 from pathlib import Path
 
-from harness import (ENV, FOREVER, check, children, column, command, digests, go_on, journal_lines, main, read_to, run,
-                     start, start_held, wait_for)
+from cases import check
+from harness import (ENV, FOREVER, children, column, command, digests, go_on, journal_lines, main, read_to, run, start,
+                     start_held, wait_for)
 
 TRAIN = ('stages=["train"]', "learner.outer.schedule=constant", "train.checkpoint_every=20")
 

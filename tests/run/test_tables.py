@@ -13,7 +13,8 @@ import struct
 import subprocess
 import termios
 
-from harness import ENV, PROGRAM, check, column, command, main, run
+from cases import check
+from harness import ENV, PROGRAM, column, command, main, run
 
 SHORT = ("train.steps=6", "learner.outer.warmup=0")
 FEW = (*SHORT, "eval.rows=4", "eval.adapt_steps=[1]")
@@ -195,4 +196,4 @@ def test_narrow_terminal(place):
 
 
 if __name__ == "__main__":
-    main([test for name, test in sorted(globals().items()) if name.startswith("test_")])
+    main(globals())

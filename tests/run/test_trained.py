@@ -9,8 +9,9 @@ from pathlib import Path
 
 import h5py
 
-from harness import (ARMS, ENV, FOREVER, PROGRAM, check, digests, journal_lines, losses, main, newest, run, start,
-                     tensors, wait_for)
+from cases import check
+from harness import (ARMS, ENV, FOREVER, PROGRAM, digests, journal_lines, losses, main, newest, run, start, tensors,
+                     wait_for)
 
 LLAMA = ("model.arch=llama", "model.layers=2", "model.width=24", "model.heads=4", "model.kv_heads=2",
          "model.hidden=40")

@@ -7,7 +7,8 @@ import signal
 
 import h5py
 
-from harness import check, column, main, read_to, run, start_held
+from cases import check
+from harness import column, main, read_to, run, start_held
 
 INNER = (0.3, 0.003)
 OUTER = (0.05, 0.002)

@@ -5,6 +5,7 @@ usage: test_slurm.py PROGRAM ROOT
 
 Skips without root, SLURM or munge. The cluster is shut down at the end, whatever happens.
 """
+import contextlib
 import os
 import shutil
 import signal
@@ -14,17 +15,15 @@ import tempfile
 import time
 from pathlib import Path
 
+from cases import check, main, skip_all
+from harness import ENV, Place, column, digests, journal_lines, run
+
 NEEDED = ("slurmctld", "slurmd", "sbatch", "srun", "scontrol", "munged", "mungekey")
 MISSING = [name for name in NEEDED if not shutil.which(name, path=os.environ["PATH"] + ":/usr/sbin")]
 if os.geteuid() != 0 or MISSING:
-    reason = "needs " + ", ".join(MISSING) if MISSING else "must be root to start a cluster"
-    print(f"1..0 # SKIP {reason}")
-    sys.exit(0)
+    skip_all("needs " + ", ".join(MISSING) if MISSING else "must be root to start a cluster")
 
 ROOT = Path(sys.argv[2])
-sys.path.insert(0, str(ROOT / "tests" / "run"))
-from harness import ENV, Failed, Place, check, column, digests, journal_lines, run  # noqa: E402
-
 PROGRAM = str(Path(sys.argv[1]).resolve())
 CLUSTER = str(ROOT / "tests" / "slurm" / "cluster.sh")
 # What real clusters do not need: two nodes that are one host must not share memory.
@@ -293,38 +292,36 @@ def end_all_jobs():
         time.sleep(0.2)
 
 
-def main():
-    tests = [item for name, item in globals().items() if name.startswith("test_")]
-    tests = [test for test in tests if not sys.argv[3:] or test.__name__ in sys.argv[3:]]
+@contextlib.contextmanager
+def given(name):
+    """A Place, kept when the test of that name fails; no job is at work after it."""
+    place = Place()
+    try:
+        yield place
+    except Exception:
+        end_all_jobs()
+        print(f"# kept: {place.keep(name)}")
+        raise
+    end_all_jobs()
+    place.clear()
+
+
+def started(folder):
+    """A cluster that runs until this program ends."""
+    done = subprocess.run([CLUSTER, "start", folder], env=JOB_ENV, text=True, timeout=90,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    if done.returncode:
+        sys.exit(f"the cluster does not start: {done.stderr}")
+
+
+if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # also then the cluster is shut down
     folder = tempfile.mkdtemp(prefix="outerloop-slurm-")
     JOB_ENV["SLURM_CONF"] = f"{folder}/slurm.conf"
-    failed = 0
-    print(f"1..{len(tests)}", flush=True)
     try:
-        started = subprocess.run([CLUSTER, "start", folder], env=JOB_ENV, text=True, timeout=90,
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        for number, test in enumerate(tests, 1):
-            place = Place()
-            try:
-                check(started.returncode == 0, started.stderr)
-                test(place)
-                print(f"ok {number} - {test.__name__}", flush=True)
-            except (Failed, subprocess.TimeoutExpired) as failure:
-                failed += 1
-                for line in str(failure).splitlines():
-                    print(f"# {line}")
-                print(f"# kept: {place.path}")
-                print(f"not ok {number} - {test.__name__}", flush=True)
-                place = None
-            finally:
-                end_all_jobs()
-                if place:
-                    place.clear()
+        started(folder)
+        main([test for name, test in globals().items()
+              if (name in sys.argv[3:] if sys.argv[3:] else name.startswith("test_"))], given)
     finally:
         subprocess.run([CLUSTER, "stop", folder], env=JOB_ENV, timeout=120, capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
-    return 1 if failed else 0
-
-
-sys.exit(main())

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-3-Clause
 """What other programs make of metrics.h5: h5py, h5dump, pandas where it is; while it is written,
 while somebody else holds it open, and after its writer was killed.
@@ -10,28 +9,16 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 
-writer = sys.argv[1]
-count = 0
-failed = False
-
-
-def report(ok, name, detail=""):
-    global count, failed
-    count += 1
-    failed |= not ok
-    print(("ok" if ok else "not ok"), count, "-", name)
-    for line in str(detail).splitlines() if not ok else []:
-        print("#", line)
-
+from cases import main, skip_all
 
 try:
     import h5py
 except ImportError:
-    print("1..0 # SKIP h5py is not installed")
-    sys.exit(0)
+    skip_all("h5py is not installed")
+
+writer = sys.argv[1]
 
 
 def text(value):
@@ -59,6 +46,8 @@ def describes_itself(f):
         assert name in root, f"the root has no {name}"
     assert text(f["job"][()]) == 'name = "θ";\n'
     for table in (f["train/step"], f["eval/prediction"]):
+        for group in (table, table.parent):
+            assert text(group.attrs["title"]) and text(group.attrs["description"]), f"{group.name} does not say what it is"
         for name, column in table.items():
             assert column.ndim == 1 and column.maxshape == (None,) and column.chunks
             for attribute in ("units", "long_name", "description"):
@@ -109,14 +98,6 @@ def is_a_frame(f):
     assert f["eval/prediction/predicted"][5].decode() == "größer"
 
 
-def check(name, test, *arguments):
-    try:
-        test(*arguments)
-        report(True, name)
-    except Exception as e:
-        report(False, name, repr(e))
-
-
 def dumps(path):
     tool = shutil.which("h5dump")
     if tool:
@@ -134,8 +115,8 @@ def patient_open(path):
     return h5py.File(path, "r")
 
 
-def held_open(folder):
-    """A reader with default locking that never closes the file."""
+def test_a_reader_that_holds_it_open(folder):
+    """With default locking."""
     path = os.path.join(folder, "metrics.h5")
     child = subprocess.Popen([writer, "write", folder, "0", "200"], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
@@ -147,8 +128,8 @@ def held_open(folder):
     assert whole_rows(path) == 200
 
 
-def polled(folder):
-    """A reader that opens and reads all the time. It may catch a moment between two pages."""
+def test_a_reader_that_polls(folder):
+    """It may catch a moment between two pages."""
     path = os.path.join(folder, "metrics.h5")
     child = subprocess.Popen([writer, "write", folder, "0", "300"], stdout=subprocess.PIPE,
                              stderr=subprocess.PIPE, text=True)
@@ -183,30 +164,28 @@ def killed(folder, seed):
     assert end.returncode == 0, end.stderr
     rows = whole_rows(os.path.join(folder, "metrics.h5"))
     assert rows >= last, f"{rows} rows, {last} were written ({end.stdout})"
-    return end.stdout.strip()
 
 
-with tempfile.TemporaryDirectory() as top:
-    def folder(name):
-        path = os.path.join(top, name)
-        os.makedirs(path)
-        return path
+def test_readers(folder):
+    end = subprocess.run([writer, "write", folder, "0", "600"], capture_output=True, text=True, timeout=60)
+    yield "600 rows are written", end.returncode and end.stderr
+    with h5py.File(folder / "metrics.h5", "r") as f:
+        for name, test in (("the file describes itself", describes_itself),
+                           ("viewers find a plot by its defaults", plots_itself),
+                           ("the index is a dimension scale", has_scales),
+                           ("a table is a data frame in one line", is_a_frame)):
+            test(f)
+            yield name, None
+    dumps(folder / "metrics.h5")
+    yield "h5dump reads it", None
 
-    end = subprocess.run([writer, "write", folder("plain"), "0", "600"], capture_output=True,
-                         text=True, timeout=60)
-    report(end.returncode == 0, "600 rows are written", end.stderr)
-    path = os.path.join(top, "plain", "metrics.h5")
-    with h5py.File(path, "r") as f:
-        check("the file describes itself", describes_itself, f)
-        check("viewers find a plot by its defaults", plots_itself, f)
-        check("the index is a dimension scale", has_scales, f)
-        check("a table is a data frame in one line", is_a_frame, f)
-    check("h5dump reads it", dumps, path)
-    check("a reader that holds it open stops nothing", held_open, folder("held"))
-    check("a reader that polls stops nothing", polled, folder("polled"))
+
+def test_killed_writers(folder):
     for seed in range(8):
-        check(f"its writer may be killed at any instant ({seed})", killed,
-              folder(f"killed{seed}"), seed)
+        place = folder / str(seed)
+        place.mkdir()
+        killed(place, seed)
+        yield f"its writer may be killed at any instant ({seed})", None
 
-print(f"1..{count}")
-sys.exit(1 if failed else 0)
+
+main(globals())

@@ -10,9 +10,9 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "forms.h"
 #include "outerloop/base/file.h"
 #include "outerloop/text/bpe_train.h"
-#include "outerloop/text/prompt.h"
 
 static ol_tokenizer *tokenizer;
 
@@ -163,32 +163,15 @@ static void forms(void **state)
         "'s",  "7",     "\xFFz", "~",     "\x7Fq",  "\t"};
     static const char text[] =
         "\n\none one\n\n\none\n\n\n's 's\n\n 77 77\n\n\n\n77 \n \"x \n \"x\n\n ";
-    char folder[] = "outerloop-test-XXXXXX", path[PATH_MAX], joined[64];
+    char folder[] = "outerloop-test-XXXXXX", path[PATH_MAX];
     ol_tokenizer *trained;
 
     (void)state;
     assert_non_null(mkdtemp(folder));
     assert_int_equal(ol_tokenizer_train(text, sizeof text - 1, 262, folder), OL_OK);
     assert_int_equal(ol_tokenizer_load(folder, &trained), OL_OK);
-    for (size_t i = 0; i < sizeof leads / sizeof *leads; i++) {
-        const char *newlines = leads[i][0] ? "\n\n\n" : "\n\n";
-        ol_tokens pool = {0}, later = {0}, first = {0};
-        ol_example made;
-
-        assert_int_equal(ol_prompt_tokenize(trained, OL_DIRECT, leads[i], "A", true, &pool, &made),
-                         OL_OK);
-        snprintf(joined, sizeof joined, "%s%s", newlines, leads[i]);
-        assert_int_equal(ol_tokenizer_encode(trained, joined, strlen(joined), &later), OL_OK);
-        assert_int_equal(ol_tokenizer_encode(trained, leads[i], strlen(leads[i]), &first), OL_OK);
-        assert_int_equal(made.n_lead, later.n);
-        assert_memory_equal(pool.ids + made.at, later.ids, later.n * sizeof *later.ids);
-        assert_int_equal(made.n_first, first.n);
-        if (first.n > 0)
-            assert_memory_equal(pool.ids + made.first_at, first.ids, first.n * sizeof *first.ids);
-        ol_tokens_finish(&pool);
-        ol_tokens_finish(&later);
-        ol_tokens_finish(&first);
-    }
+    for (size_t i = 0; i < sizeof leads / sizeof *leads; i++)
+        check_forms(trained, leads[i]);
     ol_tokenizer_destroy(trained);
     snprintf(path, sizeof path, "%s/vocab.json", folder);
     unlink(path);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "forms.h"
 #include "outerloop/base/rng.h"
 #include "outerloop/text/jsonl.h"
 #include "outerloop/text/split.h"
@@ -292,6 +293,36 @@ static void round_trip(void **state)
     }
 }
 
+/* Newlines in front of a text become tokens as the file has it: taken together, taken into the text, or split
+ * off as GPT-2's pattern does. */
+static void newlines_of_prompts(void **state)
+{
+#define NEWLINES                                                                                   \
+    .vocab = ", \"\\u010a\\u010a\": 260, \"\\u010a\\u010a\\u010a\": 261",                          \
+    .merges = "[\"\\u010a \\u010a\", \"\\u010a\\u010a \\u010a\"]"
+    static const file_parts files[] = {
+        {NEWLINES},
+        {NEWLINES, .pre_tokenizer = LLAMA3},
+        {NEWLINES,
+         .pre_tokenizer =
+             "{\"type\": \"Sequence\", \"pretokenizers\": [{\"type\": \"Digits\"}, " BYTE_LEVEL
+             "]}"},
+        {NEWLINES, .added = ADDED(300, "<x>", ", \"lstrip\": true")},
+        {NEWLINES, .added = ADDED(300, "\\n", "")},
+    };
+    static const char *const leads[] = {"one", "7", "7a", "<x>", "<x>y", "!", " a", "\n", ""};
+
+    (void)state;
+    for (size_t f = 0; f < sizeof files / sizeof files[0]; f++) {
+        ol_tokenizer *tokenizer = make(&files[f]);
+
+        for (size_t i = 0; i < sizeof leads / sizeof *leads; i++)
+            check_forms(tokenizer, leads[i]);
+        ol_tokenizer_destroy(tokenizer);
+    }
+#undef NEWLINES
+}
+
 static void check_refused(file_parts f, const char *words)
 {
     ol_tokenizer *tokenizer;
@@ -551,6 +582,7 @@ int main(void)
         cmocka_unit_test(many_marks),
         cmocka_unit_test(bytes_without_token),
         cmocka_unit_test(round_trip),
+        cmocka_unit_test(newlines_of_prompts),
         cmocka_unit_test(refused_settings),
         cmocka_unit_test(patterns),
         cmocka_unit_test(refused_patterns),

@@ -82,7 +82,8 @@ int64_t ol_batch_longest(const ol_batch *batch);
 
 /**
  * Check a batch against a model before any work: at least one prompt, every token 0..V-1, every
- * prompt of 2..context tokens with at least one scored token after its first.
+ * prompt of 2..context+1 tokens (the last is predicted and not read) with at least one scored token
+ * after its first.
  * `what` names the batch in the message. Errors: OL_EDATA.
  */
 ol_status ol_batch_check(const ol_batch *batch, int V, int context, const char *what);

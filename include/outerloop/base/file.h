@@ -21,6 +21,12 @@
 ol_status ol_path_format(char path[PATH_MAX], const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/** The folder that a path is in, "." when it names none. Errors: OL_EUSAGE. */
+ol_status ol_path_folder(const char *path, char folder[PATH_MAX]);
+
+/** Take the slashes at the end of a path away, in place, so that something can be put behind it. */
+void ol_path_trim(char *path);
+
 /** True when something (a file or a folder) is there. */
 bool ol_path_exists(const char *path);
 
@@ -80,7 +86,7 @@ ol_status ol_check_folders(const char *path);
 ol_status ol_read_file(const char *path, char **text, size_t *size);
 
 /** May a file take that name? A folder, a pipe or a device is never replaced, as `/dev/null` would be
- *  for root. Errors: OL_EIO. */
+ *  for root; and the folder that it will be in has to be there. Errors: OL_EIO. */
 ol_status ol_check_output(const char *path);
 
 /** Write a whole file aside, sync it, rename it over `path`, and sync the folder: the old file or

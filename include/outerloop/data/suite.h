@@ -64,7 +64,7 @@ enum {
 /**
  * Write the suite of a seed as the folder `root`, whole or not at all: it is made aside, as
  * root.tmp-<pid>, and renamed. Where `root` already is the suite of this seed and version nothing
- * is done; so several runs may share one.
+ * is done; so several runs may share one. An empty folder is taken as none.
  * Errors: OL_EUSAGE when `root` is something else (it is not touched), OL_EIO, OL_ENOMEM.
  */
 ol_status ol_suite_write(const char *root, uint64_t seed);

@@ -12,9 +12,10 @@
  * no more: the rows that follow it, going round, in file order. So adaptation prompts have the form
  * of those that are scored, whatever the number of rows. The caps are those of scoring.
  *
- * The k-shot file is that of max(shots, adapt_rows). Of a training task that is held out, the
- * distinct rows of its training file are put in an order that the seed draws (stream OL_RNG_ROWS):
- * the first max(shots, adapt_rows) are the k-shot file, and the next `rows` (0: all) the test file.
+ * The k-shot file of scoring is that of `shots`, and so is the test file; that of adapting is the one of
+ * `adapt_rows`, most often the same. Of a training task that is held out, the distinct rows of its training
+ * file are put in an order that the seed draws (stream OL_RNG_ROWS): the first max(shots, adapt_rows) are
+ * the k-shot file, and the next `rows` (0: all) the test file.
  *
  * Rows are kept as text and tokenized when asked for, so that memory does not grow with the number
  * of options. Files: ol_task_target_paths.

@@ -87,14 +87,16 @@
     X(OL_PHASE_SECONDS, "seconds", OL_COLUMN_F64, 0, "s", "time in the phase", "mean over ranks")  \
     X(OL_PHASE_MOST, "seconds_most", OL_COLUMN_F64, 0, "s", "time in the phase",                   \
       "of the rank that was in it longest")                                                        \
-    X(OL_PHASE_RANK, "slowest_rank", OL_COLUMN_I64, 0, "1", "rank that was in it longest", "")     \
+    X(OL_PHASE_RANK, "slowest_rank", OL_COLUMN_I64, 0, "1", "slowest rank",                        \
+      "the rank that was in it longest")                                                           \
     X(OL_PHASE_CALLS, "calls", OL_COLUMN_I64, 0, "1", "times it was entered", "sum over ranks")
 
 /* data/overlap */
 #define OL_OVERLAP_TABLE(X)                                                                        \
     X(OL_OVERLAP_PAIR, "pair", OL_COLUMN_I64, 0, "1", "pair", "number of the pair, from 1")        \
-    X(OL_OVERLAP_TRAIN, "train_task", OL_COLUMN_TEXT, 0, "1", "training task", "")                 \
-    X(OL_OVERLAP_TEST, "test_task", OL_COLUMN_TEXT, 0, "1", "test task", "")                       \
+    X(OL_OVERLAP_TRAIN, "train_task", OL_COLUMN_TEXT, 0, "1", "training task",                     \
+      "task of the training list")                                                                 \
+    X(OL_OVERLAP_TEST, "test_task", OL_COLUMN_TEXT, 0, "1", "test task", "task of the test list")  \
     X(OL_OVERLAP_SAME_TASK, "same_task", OL_COLUMN_I64, 0, "1", "same task",                       \
       "1 when the two are one task")                                                               \
     X(OL_OVERLAP_ROWS, "shared_rows", OL_COLUMN_I64, 0, "1", "shared rows",                        \
@@ -107,14 +109,15 @@
       "rows of training files compared")                                                           \
     X(OL_CHECK_TEST_ROWS, "test_rows", OL_COLUMN_I64, 0, "1", "test rows",                         \
       "distinct test rows compared")                                                               \
-    X(OL_CHECK_SAME_TASKS, "same_tasks", OL_COLUMN_I64, 0, "1", "tasks in both lists", "")         \
+    X(OL_CHECK_SAME_TASKS, "same_tasks", OL_COLUMN_I64, 0, "1", "tasks in both lists",             \
+      "test tasks that are trained on too")                                                        \
     X(OL_CHECK_SHARED_ROWS, "shared_rows", OL_COLUMN_I64, 0, "1", "shared rows",                   \
       "distinct test rows that stand in any training file")
 
 /* data/cut */
 #define OL_CUT_TABLE(X)                                                                            \
     X(OL_CUT_NUMBER, "number", OL_COLUMN_I64, 0, "1", "number", "number of the row, from 1")       \
-    X(OL_CUT_TASK, "task", OL_COLUMN_TEXT, 0, "1", "task", "")                                     \
+    X(OL_CUT_TASK, "task", OL_COLUMN_TEXT, 0, "1", "task", "task whose rows these are")            \
     X(OL_CUT_ROLE, "role", OL_COLUMN_TEXT, 8, "1", "role", "train, or target")                     \
     X(OL_CUT_ROWS, "rows", OL_COLUMN_I64, 0, "1", "examples",                                      \
       "distinct training rows; k-shot and test rows of a target, over its seeds")                  \
@@ -122,7 +125,8 @@
       "those that lose part of their input to data.max_tokens_per_example")                        \
     X(OL_CUT_TOKENS, "tokens", OL_COLUMN_I64, 0, "1", "tokens of examples",                        \
       "uncut, with the longest option")                                                            \
-    X(OL_CUT_TOKENS_CUT, "tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of examples", "")        \
+    X(OL_CUT_TOKENS_CUT, "tokens_cut", OL_COLUMN_I64, 0, "1", "tokens cut of examples",            \
+      "by data.max_tokens_per_example")                                                            \
     X(OL_CUT_PROMPTS, "prompts", OL_COLUMN_I64, 0, "1", "prompts",                                 \
       "all that training draws; all that scoring and adapting a target take, over its seeds")      \
     X(OL_CUT_PROMPTS_CUT, "prompts_cut", OL_COLUMN_I64, 0, "1", "prompts cut",                     \
@@ -130,7 +134,7 @@
     X(OL_CUT_PROMPT_TOKENS, "prompt_tokens", OL_COLUMN_I64, 0, "1", "tokens of prompts",           \
       "of the examples as cut")                                                                    \
     X(OL_CUT_PROMPT_TOKENS_CUT, "prompt_tokens_cut", OL_COLUMN_I64, 0, "1",                        \
-      "tokens cut of prompts", "")
+      "tokens cut of prompts", "by data.max_tokens")
 
 /** What eval/score and eval/prediction begin with. */
 #define OL_EVAL_KEY(X, T)                                                                          \

@@ -12,9 +12,9 @@
  *     data/overlap      a row a pair of training and test task that share a name or rows
  *     data/check        one row: how much was compared to find these
  *
- * Rows go to the journal at once and to metrics.h5 about once a second (table.h). Neither ever
- * stops a run; what is missing at its end makes it fail. A run that is gone on with mends both, and
- * cuts them back to where its checkpoint stands.
+ * Rows go to the journal at once and to metrics.h5 once a second, or less often where that would take over
+ * a hundredth of the time (table.h). Neither ever stops a run; what is missing at its end makes it fail. A
+ * run that is gone on with mends both, and cuts them back to where its checkpoint stands.
  *
  * Rank 0 has them; on other ranks the object is NULL and every function does nothing. Local.
  */

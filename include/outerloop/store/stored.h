@@ -14,7 +14,8 @@
  * | Q6_K       | 256               | 210   | (d s) (q - 32)                   s: 8 bits each 16     |
  *
  * The Q types are those of GGUF. Their values are computed in float32 in the order that stands here,
- * so that they are the bits that other readers get.
+ * so that they are the bits that other readers get. Types behind these have a name and a size, and are
+ * never read: masks of old exports are BOOL or U8, and no weights.
  *
  * Local; allocates nothing, cannot fail.
  * Source: the description of GGUF in the ggml project, and its block layouts.
@@ -38,6 +39,18 @@ typedef enum ol_stored_type {
     OL_STORED_Q4_K,
     OL_STORED_Q5_K,
     OL_STORED_Q6_K,
+    OL_STORED_BOOL,
+    OL_STORED_U8,
+    OL_STORED_I8,
+    OL_STORED_F8_E4M3,
+    OL_STORED_F8_E5M2,
+    OL_STORED_U16,
+    OL_STORED_I16,
+    OL_STORED_U32,
+    OL_STORED_I32,
+    OL_STORED_U64,
+    OL_STORED_I64,
+    OL_STORED_F64,
     OL_STORED_TYPES
 } ol_stored_type;
 
@@ -65,6 +78,15 @@ const ol_stored *ol_stored_find(const ol_stored_list *list, const char *name);
 /** "F32", "Q4_0" ... */
 const char *ol_stored_word(ol_stored_type type);
 
+/** The type of that name. @return false when there is none */
+bool ol_stored_named(const char *word, ol_stored_type *out);
+
+/** Whether values of that type can be read. */
+static inline bool ol_stored_is_read(ol_stored_type type)
+{
+    return type <= OL_STORED_Q6_K;
+}
+
 /** Values that share a block: a row must have whole blocks. */
 size_t ol_stored_block(ol_stored_type type);
 
@@ -72,7 +94,7 @@ size_t ol_stored_block(ol_stored_type type);
  *  counts */
 bool ol_stored_bytes(ol_stored_type type, size_t count, size_t *bytes);
 
-/** Values of a tensor from number `at` on, n of them, as float32: exact for F types. */
+/** Values of a tensor of a type that is read, from number `at` on, n of them, as float32: exact for F types. */
 void ol_stored_read(const ol_stored *tensor, size_t at, size_t n, float *out);
 
 /** Values as an F type, rounded once, to nearest, ties to even.

@@ -20,6 +20,7 @@
 #ifndef OUTERLOOP_TEXT_SPLIT_H
 #define OUTERLOOP_TEXT_SPLIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "outerloop/base/status.h" /* ol_status */
@@ -43,6 +44,9 @@ ol_status ol_splitter_create(ol_splitter **out);
  * text, and for more than OL_MOST_PATTERNS of them; OL_ENOMEM.
  */
 ol_status ol_splitter_add(ol_splitter *splitter, const char *where, const char *pattern);
+
+/** Whether GPT-2's pattern is all there is. */
+bool ol_splitter_is_gpt2(const ol_splitter *splitter);
 
 /** Free it. Accepts NULL. */
 void ol_splitter_destroy(ol_splitter *splitter);

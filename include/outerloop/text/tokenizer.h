@@ -43,6 +43,7 @@
 #ifndef OUTERLOOP_TEXT_TOKENIZER_H
 #define OUTERLOOP_TEXT_TOKENIZER_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -94,6 +95,12 @@ int ol_tokenizer_size(const ol_tokenizer *tokenizer);
 /** Append the ids of bytes[0..n-1] to `out`; any bytes, NUL included. Errors: OL_ENOMEM; OL_EDATA
  *  when a pattern of the file gives up on the text (text/split.h). */
 ol_status ol_tokenizer_encode(ol_tokenizer *tokenizer, const char *bytes, size_t n, ol_tokens *out);
+
+/** Whether "\n\n\n" + text has the ids of "\n\n", "\n" and the text, each encoded by itself, so far as the first
+ *  byte of the text tells: so it is with GPT-2's pattern before what is no white space, and not with
+ *  patterns that take newlines together, before a digit that is split off first, or beside some added
+ *  tokens. */
+bool ol_tokenizer_splits_newlines(const ol_tokenizer *tokenizer, const char *text);
 
 /** Append the bytes of ids[0..n-1] to `out`. Errors: OL_EDATA for an id that the vocabulary does
  *  not have, OL_ENOMEM. */

@@ -1,23 +1,11 @@
 # SPDX-License-Identifier: BSD-3-Clause
-"""What the tests of comm share: a program under mpirun that may hang, and TAP lines."""
+"""What the tests of comm share: a program under mpirun that may hang."""
 import os
 import subprocess
-import sys
 
-count = 0
-failed = False
 _shm = os.statvfs("/dev/shm")
 roomy = _shm.f_bavail * _shm.f_frsize >= 128 << 20  # not so in many containers
 here = {} if roomy else {"OMPI_MCA_shmem": "sysv"}  # where memory can be shared
-
-
-def report(ok, name, detail=""):
-    global count, failed
-    count += 1
-    failed |= not ok
-    print(("ok" if ok else "not ok"), count, "-", name)
-    for line in detail.splitlines() if not ok else []:
-        print("#", line)
 
 
 def run(command, extra=None):
@@ -32,6 +20,6 @@ def mpirun(ranks, *options):
     return ["mpirun", "--oversubscribe", "--bind-to", "none", *options, "-n", str(ranks)]
 
 
-def finish():
-    print(f"1..{count}")
-    sys.exit(1 if failed else 0)
+def told(name, holds, end):
+    """A case of a program that has ended: its name, and what it said if something does not hold."""
+    return name, None if holds else f"exit {end.returncode}: {end.stderr}{end.stdout}"
