@@ -8,6 +8,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "outerloop/base/limits.h" /* ol_limits_describe */
+
 #if defined(__SANITIZE_ADDRESS__)
 #include <sanitizer/asan_interface.h>
 #define FENCE 64u
@@ -32,6 +34,19 @@ ol_arena ol_arena_dry(const char *name)
     return (ol_arena){.name = name, .size = SIZE_MAX};
 }
 
+/* What is short is mostly a limit of the process, not the machine: it is named. */
+static ol_status refuse(const char *name, size_t bytes)
+{
+    char limits[256];
+
+    ol_limits_describe(limits);
+    return ol_fail(
+        OL_ENOMEM,
+        "no memory for the %s: %.1f MiB asked for; the limits of this process: %s. Raise "
+        "them (ulimit, sbatch --mem-per-cpu), or use a smaller model or batch",
+        name, (double)bytes / (1u << 20), limits);
+}
+
 ol_status ol_arena_init(ol_arena *arena, const char *name, size_t bytes)
 {
     const size_t size = bytes < ALIGN ? ALIGN : rounded(bytes);
@@ -40,9 +55,8 @@ ol_status ol_arena_init(ol_arena *arena, const char *name, size_t bytes)
     *arena = (ol_arena){.name = name};
     arena->base =
         bytes > SIZE_MAX / 2 ? NULL : aligned_alloc(align, (size + align - 1) / align * align);
-    OL_CHECK(arena->base, OL_ENOMEM,
-             "no memory for the %s: %zu bytes (%.1f GiB) asked for; use a smaller model or batch",
-             name, bytes, (double)bytes / (1u << 30));
+    if (!arena->base)
+        return refuse(name, bytes);
 #ifdef MADV_HUGEPAGE
     if (align == HUGE_PAGE) /* matrices then miss fewer translations; without, all is well too */
         (void)madvise(arena->base, size, MADV_HUGEPAGE);

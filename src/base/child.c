@@ -44,22 +44,24 @@ static size_t mapped_bytes(void)
     return pages * (size_t)sysconf(_SC_PAGESIZE);
 }
 
-static void limit(unsigned resource, rlim_t most)
+static void limit(unsigned resource, rlim_t most, rlim_t spare)
 {
+    const rlim_t hard = most + spare;
     struct rlimit now;
 
-    if (getrlimit(resource, &now) == 0 && (now.rlim_max == RLIM_INFINITY || most < now.rlim_max))
-        setrlimit(resource, &(struct rlimit){most, most});
+    if (getrlimit(resource, &now) == 0 && (now.rlim_max == RLIM_INFINITY || hard < now.rlim_max))
+        setrlimit(resource, &(struct rlimit){most, hard});
 }
 
 static void apply_limits(ol_child_limits limits)
 {
     const size_t mapped = mapped_bytes();
 
-    limit(RLIMIT_CORE, 0);
-    limit(RLIMIT_CPU, (rlim_t)(limits.cpu > 0 ? limits.cpu : limits.seconds) + 1);
+    limit(RLIMIT_CORE, 0, 0);
+    limit(RLIMIT_CPU, (rlim_t)(limits.cpu > 0 ? limits.cpu : limits.seconds) + 1,
+          1); /* at the first SIGXCPU, which nobody else sends */
     if (memory_is_limited && limits.memory > 0 && mapped > 0)
-        limit(RLIMIT_AS, mapped + limits.memory);
+        limit(RLIMIT_AS, mapped + limits.memory, 0);
 }
 
 static void be_quiet(void)
@@ -143,14 +145,18 @@ static bool read_all(int fd, double end, void *data, size_t size)
 /* Why a child said nothing. */
 static ol_status fail_of(int how, bool late, ol_child_limits limits, const char *subject)
 {
-    const bool spent = WIFSIGNALED(how) && (WTERMSIG(how) == SIGXCPU || WTERMSIG(how) == SIGKILL);
+    const int number = WIFSIGNALED(how) ? WTERMSIG(how) : 0;
 
-    if (late || spent)
-        return ol_fail(OL_EDATA, "%s: reading it does not end: stopped after %.0f s", subject,
+    if (late || number == SIGXCPU)
+        return ol_fail(OL_EDATA, "%s: work on it does not end: stopped after %.0f s", subject,
                        late || limits.cpu <= 0 ? limits.seconds : limits.cpu + 1);
-    if (WIFSIGNALED(how))
+    if (number == SIGKILL) /* by somebody else: it is not the file that is at fault */
+        return ol_fail(OL_EDATA,
+                       "%s: the process at work on it was killed, most often for lack of memory",
+                       subject);
+    if (number > 0)
         return ol_fail(OL_EDATA, "%s: crashes its reader (signal %d, %s): damaged, or made to",
-                       subject, WTERMSIG(how), strsignal(WTERMSIG(how)));
+                       subject, number, strsignal(number));
     return ol_fail(OL_EDATA, "%s: its reader left with exit code %d: damaged, or made to", subject,
                    WEXITSTATUS(how));
 }

@@ -66,13 +66,15 @@ static ol_status make_folders(const char *path, bool tries)
     for (char *slash = part + 1;; slash++) {
         const char held = *slash;
         bool made;
+        int failed;
 
         if (held != '/' && held != '\0')
             continue;
         *slash = '\0';
         made = mkdir(part, 0777) == 0;
+        failed = errno;
         OL_CHECK(made || ol_path_is_folder(part), OL_EIO, "%s: cannot make the folder: %s", part,
-                 strerror(errno));
+                 strerror(failed));
         if (made && tries)
             rmdir(part); /* what is below it can then be made too */
         *slash = held;
@@ -113,6 +115,15 @@ ol_status ol_each_file(const char *folder, const char *pattern,
     return status;
 }
 
+/* What is no file, in words; NULL for a file. */
+static const char *strange_kind(const struct stat *st)
+{
+    return S_ISREG(st->st_mode)   ? NULL
+           : S_ISDIR(st->st_mode) ? "folder"
+           : S_ISLNK(st->st_mode) ? "link"
+                                  : "pipe or a device";
+}
+
 ol_status ol_open_input(const char *path, int *fd, struct stat *st)
 {
     int opened = open(path, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
@@ -131,6 +142,24 @@ ol_status ol_open_input(const char *path, int *fd, struct stat *st)
         return ol_fail(OL_EDATA, "%s: %s", path, what);
     }
     *fd = opened;
+    return OL_OK;
+}
+
+ol_status ol_open_own(const char *path, int flags, int *fd)
+{
+    struct stat st;
+    const int opened =
+        open(path, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0666); /* never waits */
+    const int failed = opened < 0 ? errno : 0;
+    const bool known = (failed ? lstat(path, &st) : fstat(opened, &st)) == 0;
+    const char *kind = known ? strange_kind(&st) : NULL;
+
+    *fd = kind ? -1 : opened;
+    if (kind && !failed)
+        close(opened);
+    OL_CHECK(!kind, OL_EIO, "%s: is a %s, where this program keeps a file of its own: remove it",
+             path, kind);
+    OL_CHECK(!failed, OL_EIO, "%s: cannot write there: %s", path, strerror(failed));
     return OL_OK;
 }
 
@@ -222,16 +251,17 @@ ol_status ol_check_output(const char *path)
 {
     char folder[PATH_MAX];
     struct stat st;
+    const char *kind;
 
     if (stat(path, &st) != 0) {
         OL_TRY(ol_path_folder(path, folder));
         OL_CHECK(ol_path_is_folder(folder), OL_EIO, "%s: there is no folder %s", path, folder);
         return OL_OK;
     }
-    if (S_ISREG(st.st_mode))
-        return OL_OK;
-    return ol_fail(OL_EIO, "%s: is a %s, and what is written would take its place: name a file",
-                   path, S_ISDIR(st.st_mode) ? "folder" : "pipe or a device");
+    kind = strange_kind(&st);
+    OL_CHECK(!kind, OL_EIO, "%s: is a %s, and what is written would take its place: name a file",
+             path, kind);
+    return OL_OK;
 }
 
 ol_status ol_commit_file(const char *from, const char *to)

@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "outerloop/base/file.h" /* ol_open_own */
 #include "outerloop/base/text.h" /* ol_text_fit, ol_text_plain */
 
 static int own_rank = 0;
@@ -24,13 +25,18 @@ void ol_log_identify(int rank)
 
 ol_status ol_log_open(const char *path)
 {
+    int fd;
+
     if (file)
         fclose(file);
     file = NULL;
     if (!path || own_rank != 0)
         return OL_OK;
-    file = fopen(path, "a");
-    OL_CHECK(file, OL_EIO, "%s: cannot append to the log: %s", path, strerror(errno));
+    OL_TRY(ol_open_own(path, O_WRONLY | O_APPEND | O_CREAT, &fd));
+    file = fdopen(fd, "a");
+    if (!file)
+        close(fd);
+    OL_CHECK(file, OL_ENOMEM, "%s: no memory for the log", path);
     return OL_OK;
 }
 

@@ -95,8 +95,10 @@ void ol_text_plain(char *text, size_t n)
 
 bool ol_text_is_name(const char *text)
 {
-    for (const unsigned char *c = (const unsigned char *)text; *c != '\0'; c++)
-        if (*c < ' ' || *c == 0x7f)
+    const unsigned char *s = (const unsigned char *)text;
+
+    for (; *s; s++)
+        if (*s < ' ' || *s == 0x7f || (*s == 0xc2 && s[1] >= 0x80 && s[1] < 0xa0))
             return false;
     return true;
 }

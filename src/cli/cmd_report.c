@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,7 +8,9 @@
 #include "command.h"
 #include "outerloop/base/file.h"
 #include "outerloop/base/log.h"
+#include "outerloop/base/size.h" /* OL_GROW */
 #include "outerloop/report/report.h"
+#include "outerloop/store/archive.h" /* ol_strings */
 
 struct options {
     ol_cli_words runs;
@@ -70,12 +73,59 @@ static bool to_stdout(const struct options *o)
     return false;
 }
 
+static bool has(const char *folder, const char *name)
+{
+    char path[PATH_MAX];
+
+    return ol_path_format(path, "%s/%s", folder, name) == OL_OK && ol_path_exists(path);
+}
+
+static ol_status add(const char *path, ol_strings *runs)
+{
+    OL_TRY(OL_GROW(runs->items, runs->n, "runs"));
+    runs->items[runs->n] = strdup(path);
+    OL_CHECK(runs->items[runs->n], OL_ENOMEM, "no memory for a run");
+    runs->n++;
+    return OL_OK;
+}
+
+/* The runs in a folder: itself, or those below one that is none, as a sweep's elements lie together.
+ * Taken for one they would be trainings of one learner, though their settings differ. What only a run
+ * has below itself tells one that has lost its job.cfg. */
+static ol_status add_runs(const char *path, ol_strings *runs)
+{
+    const size_t before = runs->n;
+    struct dirent **entries = NULL;
+    bool is_run = has(path, "job.cfg") || has(path, "metrics.h5");
+    const int n = is_run ? 0 : scandir(path, &entries, NULL, versionsort);
+    ol_status status = OL_OK;
+
+    for (int i = 0; i < n; i++)
+        is_run = is_run || strcmp(entries[i]->d_name, "untrained") == 0 ||
+                 strncmp(entries[i]->d_name, "seed-", 5) == 0;
+    for (int i = 0; i < n; i++) {
+        char below[PATH_MAX];
+
+        if (status == OL_OK && !is_run && entries[i]->d_name[0] != '.') {
+            status = ol_path_format(below, "%s/%s", path, entries[i]->d_name);
+            if (status == OL_OK && has(below, "job.cfg"))
+                status = add(below, runs);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return status == OL_OK && runs->n == before ? add(path, runs) : status;
+}
+
 static ol_status report_runs(const struct options *o)
 {
     OL_AUTO(ol_report_drop) ol_report *report = NULL;
+    OL_AUTO_STRINGS runs = {0};
     OL_AUTO_TEXT text = {0};
 
-    OL_TRY(ol_report_open(o->runs.items, (int)o->runs.n, &report));
+    for (size_t i = 0; i < o->runs.n; i++)
+        OL_TRY(add_runs(o->runs.items[i], &runs));
+    OL_TRY(ol_report_open((const char *const *)runs.items, (int)runs.n, &report));
     if (!to_stdout(o)) {
         OL_TRY(ol_report_text(report, ol_log_columns(STDOUT_FILENO), &text));
         ol_log_print(text.data, text.size);
@@ -110,8 +160,9 @@ int ol_cmd_report(int argc, char **argv)
         .which = "The output folder of one, or of several",
         .doc = "Tell what runs came to: curves of training, scores of each task, differences "
                "between learners, and the final table.\v"
-               "RUN is the output folder of a job, the folder of an arm, or a metrics.h5; several "
-               "make one table. A FILE of - is standard output, and then nothing else is printed. "
+               "RUN is the output folder of a job, the folder of an arm, a metrics.h5, or a folder "
+               "with runs in it, as a sweep's; several make one table. A FILE of - is standard "
+               "output, and then nothing else is printed. "
                "docs/results-in-python.md, installed as " OL_DOC
                "/docs/results-in-python.md, has recipes for what is not in here.",
     };

@@ -48,17 +48,19 @@ static ol_status plan_elements(ol_comm *comm, const struct options *o, const ol_
 /* What can be done with what was written. */
 static void tell(const ol_sweep *s, int ranks)
 {
-    char first[PATH_MAX] = "", all[PATH_MAX];
-    const char *number = strstr(s->conf.output, "%a");
+    char first[PATH_MAX] = "";
+    OL_AUTO_TEXT all = {0};
+    const char *at = s->conf.output;
 
     (void)!ol_sweep_job_name(s, 0, first);
-    (void)!ol_path_format(all, "%.*s[0-9]*%s", (int)(number - s->conf.output), s->conf.output,
-                          number + 2);
+    for (const char *number; (number = strstr(at, "%a")); at = number + 2)
+        (void)!ol_text_format(&all, "%.*s[0-9]*", (int)(number - at), at);
+    (void)!ol_text_format(&all, "%s", at);
     ol_cli_say("%d element%s checked; job files and submit.sbatch are in %s\n\n"
                "  sbatch %s/submit.sbatch          all of them, as an array\n"
                "  mpirun -n %d outerloop run %s          one by hand; --resume goes on with it\n"
                "  outerloop report %s          their results in one table\n",
-               s->conf.n, s->conf.n > 1 ? "s" : "", s->folder, s->folder, ranks, first, all);
+               s->conf.n, s->conf.n > 1 ? "s" : "", s->folder, s->folder, ranks, first, all.data);
 }
 
 static ol_status write_all(ol_comm *comm, const ol_sweep *s, int ranks)

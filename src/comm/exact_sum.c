@@ -118,8 +118,8 @@ size_t ol_exact_sum_mapped(ol_sum_type type, int count, const size_t *lengths, i
 {
     size_t bytes = 0;
 
-    for (int i = 0; i < count; i++) /* others' results, and own slices of others' vectors */
-        bytes += 2 * (lengths[i] - lengths[i] / (size_t)sharing) * (size_t)type;
+    for (int i = 0; i < count; i++)
+        bytes += (lengths[i] - lengths[i] / (size_t)sharing) * (size_t)type;
     return bytes;
 }
 

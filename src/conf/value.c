@@ -275,11 +275,33 @@ ol_status ol_conf_strings_set(ol_conf_strings *held, int n, const char *const *s
     return OL_OK;
 }
 
+/* What a job says is told, logged and written into files line by line. */
+static ol_status check_line(const ol_conf_key *key, const char *said, const char *place,
+                            ol_conf_mistakes *mistakes, bool *good)
+{
+    *good = ol_text_is_name(said);
+    return *good ? OL_OK
+                 : ol_conf_mistake(mistakes, place,
+                                   "%s holds a line end, a tab or another control character: take "
+                                   "it out",
+                                   key->path);
+}
+
+static ol_status assign_string(const ol_conf_key *key, const char *said, const char *place,
+                               char **held, ol_conf_mistakes *mistakes)
+{
+    bool good;
+
+    OL_TRY(check_line(key, said, place, mistakes, &good));
+    return good ? ol_conf_string_set(said, held) : OL_OK;
+}
+
 static ol_status assign_strings(const ol_conf_key *key, const config_setting_t *setting,
                                 const char *place, ol_conf_strings *held,
                                 ol_conf_mistakes *mistakes)
 {
     const char *said[OL_CONF_TEXTS];
+    bool good = true;
 
     if (too_long(key, setting, OL_CONF_TEXTS, place, mistakes))
         return OL_OK;
@@ -287,6 +309,9 @@ static ol_status assign_strings(const ol_conf_key *key, const config_setting_t *
         if (config_setting_type(item(setting, i)) != CONFIG_TYPE_STRING)
             return refuse(key, item(setting, i), place, mistakes);
         said[i] = config_setting_get_string(item(setting, i));
+        OL_TRY(check_line(key, said[i], place, mistakes, &good));
+        if (!good)
+            return OL_OK;
     }
     return ol_conf_strings_set(held, items(setting), said);
 }
@@ -317,7 +342,7 @@ ol_status ol_conf_assign(const ol_conf_key *key, const config_setting_t *setting
         break;
     case OL_CONF_STRING:
         if (config_setting_type(setting) == CONFIG_TYPE_STRING)
-            return ol_conf_string_set(config_setting_get_string(setting), at);
+            return assign_string(key, config_setting_get_string(setting), place, at, mistakes);
         break;
     case OL_CONF_WORD:
         fits = word(key, setting, at);

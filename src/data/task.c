@@ -224,9 +224,11 @@ static ol_status check_task_names(const char *path, const ol_names *names)
     for (int i = 0; i < names->n; i++) {
         const char *name = names->names[i];
 
-        OL_CHECK(*name && *name != '.' && !strchr(name, '/') && strlen(name) < MOST_NAME, OL_EDATA,
-                 "%s: \"%s\" cannot be a task: names have 1 to %d letters, no slash, and no dot "
-                 "before them",
+        OL_CHECK(*name && *name != '.' && !strchr(name, '/') && ol_text_is_name(name) &&
+                     strlen(name) < MOST_NAME,
+                 OL_EDATA,
+                 "%s: \"%s\" cannot be a task: names have 1 to %d letters, no slash or control "
+                 "character, and no dot before them",
                  path, name, MOST_NAME - 1);
     }
     return OL_OK;

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -92,12 +91,12 @@ static void judge_space(doctor *d)
                    d->folder, (unsigned long)about.f_favail);
 }
 
-/* HDF5 locks the files that it opens, unless it is told not to. */
-static bool hdf5_locks(void)
+/* As OUTPUT/run.lock is held (record/lock.h); our HDF5 locks nothing. */
+static bool lock(int file)
 {
-    const char *said = getenv("HDF5_USE_FILE_LOCKING");
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
 
-    return !said || (strcasecmp(said, "FALSE") != 0 && strcmp(said, "0") != 0);
+    return fcntl(file, F_SETLK, &whole) == 0;
 }
 
 /* All ranks: rank 0 holds the lock; do the others see that? */
@@ -110,7 +109,7 @@ static ol_status try_locks(doctor *d, const char *path)
 
     if (first) {
         file = open(path, O_RDWR | O_CLOEXEC);
-        locked = file >= 0 && flock(file, LOCK_EX | LOCK_NB) == 0;
+        locked = file >= 0 && lock(file);
         error = errno;
     }
     OL_TRY(ol_comm_broadcast(d->comm, &locked, sizeof locked, 0));
@@ -119,7 +118,7 @@ static ol_status try_locks(doctor *d, const char *path)
     missed = !first && file < 0;
     OL_TRY(ol_comm_reduce(d->comm, missed, &unseen));
     if (!first && file >= 0)
-        missed = flock(file, LOCK_EX | LOCK_NB) == 0;
+        missed = lock(file);
     OL_TRY(ol_comm_any(d->comm, locked && missed && unseen.sum == 0, &missed));
     if (file >= 0)
         close(file);
@@ -131,13 +130,17 @@ static ol_status try_locks(doctor *d, const char *path)
                    "a file system that all hosts share",
                    unseen.max.rank, d->folder);
     else if (!locked)
-        doctor_say(d, hdf5_locks() ? DOCTOR_FAULT : DOCTOR_WARNING,
-                   "locks: files in %s cannot be locked (%s)%s", d->folder, strerror(error),
-                   hdf5_locks() ? ", and HDF5 wants to: export HDF5_USE_FILE_LOCKING=FALSE" : "");
+        doctor_say(
+            d, DOCTOR_WARNING,
+            "locks: files in %s cannot be locked (%s): a run that was killed may leave "
+            "run.lock to be removed by hand; mount it with locks (Lustre: -o flock), or, for "
+            "what reads results there, export HDF5_USE_FILE_LOCKING=FALSE",
+            d->folder, strerror(error));
     else if (missed)
         doctor_say(d, DOCTOR_WARNING,
                    "locks: one rank's lock in %s is not seen by another: two runs in one folder "
-                   "would not notice each other",
+                   "notice each other by run.lock alone; mount it so that locks reach all hosts "
+                   "(Lustre: -o flock, not localflock; NFS: without nolock)",
                    d->folder);
     else
         doctor_say(d, DOCTOR_OK, "locks: held in %s%s", d->folder,
@@ -184,7 +187,10 @@ ol_status doctor_folder(doctor *d)
     OL_TRY(ol_comm_agree(d->comm, ol_path_format(trial, "%s/.doctor.tmp", d->folder)));
     OL_TRY(ol_comm_agree(d->comm, ol_path_format(renamed, "%s/.doctor", d->folder)));
     if (first && ol_run_folder_make(&folder) != OL_OK)
-        doctor_say(d, DOCTOR_FAULT, "output: %s", ol_status_message());
+        doctor_say(d, DOCTOR_FAULT,
+                   "output: %s: results cannot go there: choose another folder, or have this one "
+                   "made writable",
+                   ol_status_message());
     else if (first)
         good = try_writing(d, trial, renamed);
     OL_TRY(ol_comm_broadcast(d->comm, &good, sizeof good, 0));

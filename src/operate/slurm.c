@@ -2,6 +2,7 @@
 #include "outerloop/operate/slurm.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <math.h>
 #include <string.h>
 
@@ -41,12 +42,14 @@ static ol_status comment(const char *lines, ol_text *out)
     return OL_OK;
 }
 
-/* Options of sbatch take no blanks here: a name is for people, so it gives way. */
+/* Options of sbatch take no blanks here, and a shell or SLURM may read more into other signs (%, #, $): a
+ * name is for people, so it gives way. */
 static ol_status name(const char *text, ol_text *out)
 {
     OL_TRY(ol_text_format(out, "#SBATCH --job-name="));
     for (; *text; text++)
-        OL_TRY(ol_text_format(out, "%c", strchr(" \t\n'\"\\/", *text) ? '_' : *text));
+        OL_TRY(ol_text_format(
+            out, "%c", isalnum((unsigned char)*text) || strchr("._-+=", *text) ? *text : '_'));
     return ol_text_format(out, "\n");
 }
 

@@ -156,19 +156,18 @@ static ol_status job_of_results(const ol_run_folder *folder, char **text, char f
     return job_of_metrics(from, text);
 }
 
-/* The arms of a job know whose they are. */
-static bool arms_are_ours(const ol_job *job)
+/* The arms of a job know whose they are. *any: one of them has begun. */
+static bool arms_are_ours(const ol_job *job, bool *any)
 {
-    bool any = false;
-
+    *any = false;
     for (int i = 0; i < job->n_arms; i++) {
         ol_run_folder folder;
 
         if (ol_run_folder_own(ol_job_arm(job, i), true, &folder) != OL_OK)
             return false;
-        any = any || folder.claim.continues;
+        *any = *any || folder.claim.continues;
     }
-    return any;
+    return true;
 }
 
 /* Is job.cfg none that can be read? */
@@ -187,13 +186,13 @@ static bool restore_claim(ol_run_folder *folder, const ol_job *job, bool has_res
     ol_run_claim *claim = &folder->claim;
     OL_AUTO_FREE char *text = NULL;
     char from[PATH_MAX] = "";
-    bool ours;
+    bool ours, any;
 
     if (has_results) {
         ours = job_of_results(folder, &text, from) == OL_OK &&
                compare_jobs(folder, job, text, strlen(text)) == OL_OK;
     } else {
-        ours = job->n_arms > 0 ? arms_are_ours(job) : is_damaged(folder);
+        ours = arms_are_ours(job, &any) && (any || is_damaged(folder));
         *claim = (ol_run_claim){.same_evaluation = true, .steps = job->train.steps};
         snprintf(from, sizeof from, "this job");
     }

@@ -190,10 +190,12 @@ static bool is_stale(const holder *them, const holder *self, state held)
     if (them->slurm_job[0] && strcmp(them->slurm_job, self->slurm_job) == 0 &&
         strcmp(them->slurm_restart, self->slurm_restart) != 0)
         return true;
+    if (held == OURS && (!them->host[0] || (self->boot[0] && strcmp(them->boot, self->boot) == 0)))
+        return true; /* killed before it wrote a word; or this kernel took its lock back */
     if (strcmp(them->host, self->host) != 0)
-        return !them->host[0] && held == OURS; /* killed before it wrote a word */
+        return false;
     if (strcmp(them->boot, self->boot) != 0 || held == OURS)
-        return true;
+        return true; /* that host has started anew; or it does not say when it did */
     return kill((pid_t)atol(them->pid), 0) != 0 && errno == ESRCH;
 }
 
@@ -251,15 +253,18 @@ static ol_status claim(const char *path, int file, bool made, const holder *self
 static ol_status open_and_claim(ol_run_lock *lock, const holder *self, bool *again)
 {
     bool made;
-    ol_status status;
+    struct stat st;
+    ol_status status = OL_OK;
 
     lock->file = open(lock->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
     made = lock->file >= 0;
-    if (!made && errno == EEXIST)
-        lock->file = open(lock->path, O_RDWR | O_CLOEXEC);
-    *again = lock->file < 0 && errno == ENOENT;
-    if (*again)
-        return OL_OK;
+    if (!made && errno == EEXIST) {
+        status = ol_open_own(lock->path, O_RDWR, &lock->file);
+        *again = status != OL_OK && lstat(lock->path, &st) != 0 && errno == ENOENT;
+        if (*again)
+            return OL_OK;
+        OL_TRY(status);
+    }
     OL_CHECK(lock->file >= 0, OL_EIO,
              "%s: cannot write there: %s; choose another folder with --set output=...", lock->path,
              strerror(errno));

@@ -110,6 +110,9 @@ ol_status ol_score_targets(const ol_setup *s, const ol_arm *arm, ol_metrics *met
     OL_TRY(ol_comm_broadcast(s->comm, &spec.first, sizeof spec.first, 0));
     if (spec.first == all)
         return OL_OK;
+    if (spec.first >
+        0) /* slurm/run.sbatch sees by it that a start came further than the one before */
+        ol_log_info("%s: going on from %d of %d target tasks scored", arm->row, spec.first, all);
     snprintf(what, sizeof what, "%s, scoring targets", arm->row);
     progress = ol_progress_start(what, spec.first, all, arm->job->train.log_seconds);
     while (spec.first < all) {

@@ -109,7 +109,9 @@ static void announce(void)
     announced = true;
     if (stop_file[0]) {
         ol_log_info("found %s: stopping here and saving (the file is removed)", stop_file);
-        unlink(stop_file);
+        if (remove(stop_file) != 0)
+            ol_log_warn("%s: cannot remove: %s; remove it, or the next start stops there as well",
+                        stop_file, strerror(errno));
     } else if (received == SIGINT) {
         ol_log_info("interrupted: stopping here and saving; interrupt again to leave at once");
     } else if (received) {

@@ -201,9 +201,10 @@ static ol_status read_arm(tune_search *s, int i, bool *whole)
     OL_TRY(ol_run_folder_claim(&folder, arm, true));
     if (!folder.claim.finished)
         return OL_OK;
-    OL_TRY(ol_archive_open(folder.metrics, &metrics));
-    OL_TRY(ol_score_book_add(&book, metrics));
-    *whole = book.n == 1 && average(s, &book.files[0], s->arms[i].means);
+    *whole = ol_archive_open(folder.metrics, &metrics) == OL_OK &&
+             ol_score_book_add(&book, metrics) == OL_OK &&
+             book.n == 1 && /* else its run mends it */
+             average(s, &book.files[0], s->arms[i].means);
     return OL_OK;
 }
 

@@ -5,6 +5,7 @@
 
 #include "h5.h"
 #include "outerloop/base/size.h" /* ol_allocate */
+#include "outerloop/base/text.h" /* ol_text_is_name */
 
 /* A dataset, or an attribute of an object, with its type and space. */
 typedef struct item {

@@ -47,10 +47,11 @@ static ol_status check_space(const char *folder, const ol_checkpoint_spec *spec)
     OL_CHECK(statvfs(folder, &disk) == 0, OL_EIO, "%s: cannot ask for free space: %s", folder,
              strerror(errno));
     left = (unsigned long long)disk.f_bavail * disk.f_frsize;
-    OL_CHECK(left >= need, OL_EIO,
-             "%s: the checkpoint of step %lld needs %llu MiB and %llu are free; the run goes on "
-             "without it: make room",
-             folder, (long long)spec->step, (need >> 20) + 1, left >> 20);
+    OL_CHECK(
+        left >= need, OL_EIO,
+        "%s: the checkpoint of step %lld needs %llu MiB and %llu are free: make room; where the "
+        "run has ended, --resume then goes on",
+        folder, (long long)spec->step, (need >> 20) + 1, left >> 20);
     return OL_OK;
 }
 

@@ -8,6 +8,7 @@
 
 #include "outerloop/base/file.h" /* ol_utf8_valid, PATH_MAX */
 #include "outerloop/base/size.h" /* OL_GROW */
+#include "outerloop/base/text.h" /* ol_text_is_name */
 
 enum {
     USER_BLOCK = 512,
@@ -44,12 +45,8 @@ static bool is_name(const char *name, size_t most)
 {
     const size_t n = strnlen(name, most);
 
-    if (n == 0 || n == most || n > OL_PROFILE_NAME || ol_utf8_valid(name, n) != n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if ((unsigned char)name[i] < ' ' || name[i] == 0x7f)
-            return false;
-    return true;
+    return n > 0 && n < most && n <= OL_PROFILE_NAME && ol_utf8_valid(name, n) == n &&
+           ol_text_is_name(name);
 }
 
 static bool is_link_name(const char *name, size_t most)

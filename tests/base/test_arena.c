@@ -93,11 +93,17 @@ static void test_peak_of_alternatives(void **state)
 static void test_no_memory(void **state)
 {
     ol_arena arena;
+    struct rlimit before;
 
     (void)state;
+    assert_int_equal(getrlimit(RLIMIT_DATA, &before), 0);
+    assert_int_equal(setrlimit(RLIMIT_DATA, &(struct rlimit){(rlim_t)77 << 30, before.rlim_max}),
+                     0);
     assert_int_equal(ol_arena_init(&arena, "activations", SIZE_MAX - 10), OL_ENOMEM);
-    assert_non_null(strstr(ol_status_message(), "activations"));
-    assert_non_null(strstr(ol_status_message(), "18446744073709551605 bytes"));
+    assert_int_equal(setrlimit(RLIMIT_DATA, &before), 0);
+    assert_non_null(
+        strstr(ol_status_message(), "no memory for the activations: 17592186044416.0 MiB"));
+    assert_non_null(strstr(ol_status_message(), "ulimit -d 78848 MiB"));
     ol_arena_finish(&arena);
     ol_arena_finish(&(ol_arena){0});
     ol_arena_finish(NULL);

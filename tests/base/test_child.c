@@ -102,8 +102,31 @@ static void test_hang(void **state)
     assert_int_equal(
         ol_child_run(hangs, NULL, (ol_child_limits){.seconds = 0.3}, "some/file", NULL, 0),
         OL_EDATA);
-    assert_non_null(strstr(ol_status_message(), "some/file: reading it does not end"));
+    assert_non_null(strstr(ol_status_message(), "some/file: work on it does not end"));
     assert_true(ol_clock_seconds() - began < 3);
+}
+
+static ol_status spins(void *payload, void *answer)
+{
+    volatile unsigned turns = 1;
+
+    (void)answer;
+    if (payload)
+        raise(SIGKILL);
+    while (turns > 0)
+        turns = turns % 1000 + 1;
+    return OL_OK;
+}
+
+/* Its own limit and somebody's kill, as for lack of memory, are told apart. */
+static void test_killed(void **state)
+{
+    const ol_child_limits brief = {.seconds = 60, .cpu = 0.1};
+
+    assert_int_equal(ol_child_run(spins, NULL, brief, "some/file", NULL, 0), OL_EDATA);
+    assert_non_null(strstr(ol_status_message(), "does not end: stopped after 1 s"));
+    assert_int_equal(ol_child_run(spins, state, brief, "some/file", NULL, 0), OL_EDATA);
+    assert_non_null(strstr(ol_status_message(), "was killed, most often for lack of memory"));
 }
 
 static ol_status leaves(void *payload, void *answer)
@@ -154,8 +177,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answer), cmocka_unit_test(test_failure),
         cmocka_unit_test(test_crash),  cmocka_unit_test(test_requests_to_stop),
-        cmocka_unit_test(test_hang),   cmocka_unit_test(test_leaves),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_hang),   cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_leaves), cmocka_unit_test(test_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

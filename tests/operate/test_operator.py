@@ -58,6 +58,15 @@ def test_memory(place):
                    f"model.path={place.path}/model", "model.trained=lora", "model.lora.rank=2")
 
 
+def test_memory_of_ranks_that_share_it(place):
+    """Each reads its slice of the others' vectors, and of the results its own alone."""
+    values = ("train.steps=1", "model.width=256", "model.layers=2", "learner.support=1", "learner.query=1",
+              "stages=[train]", "learner.outer.warmup=0")
+    said = run(4, place.job(), place.path / "four", sets=values).stderr
+    real, planned = map(float, re.search(r"peak memory (\S+) MiB .*planned (\S+) MiB", said).groups())
+    check(abs(planned - real) < CLOSE / 2 * real, said)
+
+
 def test_memory_with_bfloat16(place):
     """Operands as bfloat16, of the head too, and code for more shapes than are kept of them."""
     wide = ("model.width=384", "model.layers=2", "model.heads=4", "model.vocab=4000", "model.trained=lora")
@@ -127,7 +136,7 @@ def test_doctor_tells_what_auto_means(place):
 def test_doctor_finds_faults(place):
     (place.path / "file").write_text("")
     found = tell("doctor", "--output", place.path / "file", code=1).stdout
-    check(re.search(r"(?m)^fault +output: .*file", found), found)
+    check(re.search(r"(?m)^fault +output: .*file.* choose another folder", found), found)
     short = tell("doctor", "--output", place.path, code=1, limit=lambda: resource.setrlimit(
         resource.RLIMIT_AS, (400 << 20, 400 << 20))).stdout
     check(re.search(r"(?m)^fault +memory limits: .*ulimit -v", short), short)
@@ -188,6 +197,8 @@ def test_sweep(place):
     tell("sweep", file, "--only", 2, "--resume")
     table = tell("report", place.path / "e" / "1", place.path / "e" / "2").stdout
     check("1" in table and "2/" in table, table)
+    whole = tell("report", place.path / "e").stdout  # not one run with trainings of other settings
+    check(whole == table and "1 training;" in whole, whole)
 
 
 def test_sweep_refuses(place):
@@ -205,6 +216,6 @@ def test_sweep_refuses(place):
 
 
 if __name__ == "__main__":
-    main([test_memory, test_memory_with_bfloat16, test_plan, test_script, test_plan_refuses_as_run, test_doctor,
-          test_doctor_tells_what_auto_means, test_doctor_finds_faults, test_products_of_an_older_core_are_told,
-          test_sweep, test_sweep_refuses])
+    main([test_memory, test_memory_of_ranks_that_share_it, test_memory_with_bfloat16, test_plan, test_script,
+          test_plan_refuses_as_run, test_doctor, test_doctor_tells_what_auto_means, test_doctor_finds_faults,
+          test_products_of_an_older_core_are_told, test_sweep, test_sweep_refuses])

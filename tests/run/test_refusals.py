@@ -61,6 +61,13 @@ def test_task_without_files(place):
     refused(place, "ghost", "mini.json")
 
 
+def test_names_that_are_not_for_lines(place):
+    """Else they would forge lines of logs, and files that hold them could not be read again."""
+    (place.root / "config" / "mini.json").write_text(json.dumps({"train": ["even", "odd\x1b[2J"], "test": ["third"]}))
+    refused(place, "mini.json", "odd?[2J", "control character")
+    refused(place, "name holds a line end", sets=['name="a\\nb"'])
+
+
 def spoil(place, task, k, seed, split, number, line):
     path = place.root / "data" / task / f"{task}_{k}_{seed}_{split}.jsonl"
     lines = path.read_bytes().splitlines()

@@ -3,6 +3,7 @@
 
 usage: test_resume.py PROGRAM
 """
+import json
 import os
 import resource
 import shutil
@@ -13,7 +14,8 @@ import h5py
 
 from cases import check
 from harness import (ARMS, ARM_NAMES, ENV, FOREVER, check_whole, children, column, command, digests, go_on,
-                     journal_lines, losses, main, newest, read_to, run, start, start_held, tensors, wait_for)
+                     journal_lines, losses, main, newest, read_to, run, start, start_held, tensors, wait_for,
+                     write_rows)
 
 RATES = ("learner.algorithm=meta-sgd", "learner.inner.optimizer=sgd", "learner.inner.lr=0.05")
 TRAIN = ('stages=["train"]', "learner.outer.schedule=constant", "train.checkpoint_every=20")
@@ -111,6 +113,24 @@ def test_killed_before_the_first_checkpoint(place):
     process.communicate(timeout=60)
     check(not list((out / "checkpoints").glob("step-*.h5")), "there was a checkpoint")
     go_on(place, out, 2, sets)
+
+
+def test_killed_while_it_scores(place):
+    """What is scored stays, and the next start says where it goes on: slurm/run.sbatch takes it for progress."""
+    job, out, sets = place.job(), place.path / "broken", ('stages=["eval"]', "eval.seeds=[13]")
+    tasks = [f"third-{i}" for i in range(9)]  # one more than a rank scores at a time
+    for task in tasks:
+        write_rows(place.root, task, 16, 13, "train", range(13, 29))
+        write_rows(place.root, task, 16, 13, "test", range(100, 2100 if task == tasks[-1] else 103))
+        shutil.copy(place.root / "config" / "tasks" / "third.json", place.root / "config" / "tasks" / f"{task}.json")
+    (place.root / "config" / "mini.json").write_text(json.dumps({"train": ["even"], "test": tasks}))
+    process = start_held(job, out, sets=sets)
+    read_to(process, " 8/9 ")
+    process.kill()
+    process.communicate()
+    said = run(0, job, out, "--resume", sets=sets).stderr
+    check("going on from 8 of 9 target tasks scored" in said, said)
+    check(column(out, "eval/score/task") == tasks, "tasks are missing or there twice")
 
 
 def test_torn_newest_checkpoint(place):

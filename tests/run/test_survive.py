@@ -154,10 +154,36 @@ def test_the_folder_of_a_run_that_is_gone(place):
     run(0, job, out, "--resume", sets=sets)
     for name in ("SLURM_JOB_ID", "SLURM_RESTART_COUNT"):
         del ENV[name]
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()  # a container that is no more
+    file.write_text(f"host = elsewhere\nboot = {boot}\npid = 77\nstarted = then\njob = 0\n")
+    run(0, job, out, "--resume", sets=sets)
     run(0, job, out, "--resume", sets=(*sets, "model.width=32"), code=2)
     check(not file.exists(), "a refusal left it")
     run(0, job, place.path / "new", sets=("data.setting=none",), code=2)
     check(not (place.path / "new").exists(), "a refusal left a folder")
+
+
+def test_what_stands_where_files_are_kept(place):
+    """A folder from elsewhere: its links lead nowhere, its pipes are not waited for."""
+    job, victim = place.job(), place.path / "victim"
+    victim.write_text("mine")
+    for name in ("run.lock", "log.txt"):
+        for kind, put in (("link", lambda path: path.symlink_to(victim)),
+                          ("link", lambda path: path.symlink_to(place.path / "nowhere")),
+                          ("pipe", os.mkfifo), ("folder", os.mkdir)):
+            out = place.path / f"{name}-{kind}"
+            out.mkdir(exist_ok=True)
+            put(out / name)
+            process = start(0, job, out, sets=("train.steps=2", "learner.outer.warmup=0"))
+            said = process.communicate(timeout=20)[0]
+            check(process.returncode in (1, 2) and f"{out / name}: is a {kind}" in said, f"{name}, {kind}: {said}")
+            (out / name).rmdir() if kind == "folder" else (out / name).unlink()
+        check(victim.read_text() == "mine", f"through {name} into another file")
+        check(not (place.path / "nowhere").exists(), f"through {name} to another place")
+    for stop in (out / "STOP", out / "STOP" / "x"):  # heeded, and said when it will be heeded again
+        stop.mkdir(parents=True)
+        said = run(0, job, out, "--resume", sets=("train.steps=2", "learner.outer.warmup=0"), code=85).stderr
+        check((f"{out / 'STOP'}: cannot remove" in said) == (stop.name == "x"), said)
 
 
 def test_a_damaged_job_file(place):
@@ -182,6 +208,12 @@ def test_a_damaged_job_file(place):
             check(file.read_text() == whole[file], f"{name}: {file} is not as it was")
     check(column(out / "a", "eval/score/score") == scores, "scores changed")
     check("seed" in run(0, job, out, "--resume", sets=(*sets, "seed=6"), code=2).stderr, "another seed")
+    for begun in (job, place.job("plain")):  # torn before an arm, or the run, had anything
+        new = place.path / begun.stem
+        new.mkdir()
+        (new / "job.cfg").write_text("model = {")
+        said = run(0, begun, new, "--resume", sets=("train.steps=1", 'stages=["train"]')).stderr
+        check(f"{new}/job.cfg is damaged: it is written anew" in said, said)
 
 
 def test_a_rank_that_is_stopped_for_ever(place):

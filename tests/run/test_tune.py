@@ -109,6 +109,12 @@ def test_ranks_seeds_stop_and_resume(place):
     said = run(0, job, broken, "--resume", sets=sets).stderr
     check("tuned before" in said, said)
     check(log.stat().st_mtime_ns == before, "tuned again")
+    stored = broken / "tune/trained/maml.1/metrics.h5"
+    stored.write_bytes(stored.read_bytes()[:-99])
+    (broken / "tune/choice.txt").unlink()
+    said = run(0, job, broken, "--resume", sets=sets).stderr
+    check(f"{stored}.damaged-1" in said, said)
+    check((broken / "tune/choice.txt").read_text() == choice, "choices differ")
 
 
 def test_refusals(place):

@@ -203,7 +203,8 @@ static void test_all_comes_back(void **state)
 static void test_failed_writes_harm_nothing(void **state)
 {
     static void (*const faults[])(const char *) = {NULL, cut, flip};
-    static const char *const words[] = {"make room", "not what was written: ", "was altered"};
+    static const char *const words[] = {"are free: make room; where the run has ended, --resume",
+                                        "not what was written: ", "was altered"};
     ol_checkpoint_tensor huge;
     char path[PATH_MAX];
     int64_t step;

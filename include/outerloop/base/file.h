@@ -53,7 +53,17 @@ ol_status ol_each_file(const char *folder, const char *pattern,
  */
 ol_status ol_open_input(const char *path, int *fd, struct stat *st);
 
-/** The same without keeping it open: may this be read as a file, and how long is it? */
+/**
+ * Open a file that is kept under a fixed name in a folder whose contents may come from anywhere, as
+ * run.lock and log.txt are. What is no file is refused at once: a link would lead what is written to
+ * somebody's file elsewhere, a pipe would be waited for.
+ * @param flags  of open(2), O_WRONLY or O_RDWR and what else is wanted
+ * @param fd     *owned by the caller* (close), closes on exec; -1 after an error
+ * Errors: OL_EIO.
+ */
+ol_status ol_open_own(const char *path, int flags, int *fd);
+
+/** As ol_open_input without keeping it open: may this be read as a file, and how long is it? */
 ol_status ol_stat_input(const char *path, struct stat *st);
 
 /**

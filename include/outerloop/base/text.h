@@ -34,7 +34,8 @@ ol_status ol_text_real(ol_text *text, double x);
  *  Latin-1 as UTF-8) become '?'. What files say can then not move the cursor, set titles or lie. */
 void ol_text_plain(char *text, size_t n);
 
-/** Has a text no control characters, of ASCII, as befits a name, which stands in one line? */
+/** May it name something that is told and written in lines: a job, a task, a path? False where it
+ *  holds one of those control characters, a line end or a tab. */
 bool ol_text_is_name(const char *text);
 
 /** Bytes of the white space (Unicode's White_Space) that bytes[0..n-1] begin with, or where `end`

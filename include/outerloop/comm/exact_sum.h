@@ -75,8 +75,8 @@ void ol_exact_sum_destroy(ol_exact_sum *sum);
 size_t ol_exact_sum_bytes(ol_sum_type type, int count, const size_t *lengths, int sharing,
                           int nodes);
 
-/** Bytes of other ranks' vectors and results that a rank maps and reads: resident in it too, though a
- *  node has them once. */
+/** Bytes of other ranks' vectors that a rank maps and reads, its slice of each: resident in it too, though
+ *  a node has them once. Of the results it reads its own slice alone, where the ranks step one state. */
 size_t ol_exact_sum_mapped(ol_sum_type type, int count, const size_t *lengths, int sharing);
 
 /** Vector i of this rank [lengths[i]], to be written between two rounds and left to the sum during them;

@@ -16,7 +16,8 @@
  * which the kernel takes back when the process ends, however it ends. So a file whose lock can be had
  * tells of a run that is gone, and is taken over without a word,
  *
- *   (1) when it is of this host: the kernel knows; where a file system has no locks, the pid does
+ *   (1) when it is of this host, also under another name, as containers have: the kernel knows; where
+ *       a file system has no locks, the pid does
  *   (2) when it is of this SLURM job before it was requeued: SLURM runs a job once at a time
  *
  * and one of another host is refused all the same, since not every file system passes locks on to
