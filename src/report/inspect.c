@@ -79,22 +79,23 @@ ol_status ol_inspect_job(const char *text, ol_text *out)
     return OL_OK;
 }
 
-/* Attributes of an object on one line: "layers 2, width 64". */
+/* Attributes of an object: "layers 2, width 64". */
 static ol_status show_attributes(const ol_archive *archive, const char *object, const char *label,
                                  ol_text *out)
 {
     OL_AUTO_STRINGS names = {0};
+    OL_AUTO_TEXT list = {0};
 
     OL_TRY(ol_archive_attributes(archive, object, &names));
-    OL_TRY(ol_text_format(out, "%-12s", label));
     for (size_t i = 0; i < names.n; i++) {
         OL_AUTO_FREE char *value = NULL;
 
         OL_TRY(ol_archive_show(archive, object, names.items[i], &value));
-        OL_TRY(ol_text_format(out, "%s%s %s", i > 0 ? ", " : "", names.items[i],
+        OL_TRY(ol_text_format(&list, "%s%s %s", i > 0 ? ", " : "", names.items[i],
                               value[0] ? value : "-"));
     }
-    return ol_text_append(out, "\n", 1);
+    OL_TRY(ol_text_format(out, "%-*s", INDENT, label));
+    return ol_text_wrap(out, list.data ? list.data : "", INDENT, ol_log_columns(STDOUT_FILENO));
 }
 
 void ol_inspect_count(inspection *s, bool whole, const char *broken)
@@ -322,25 +323,14 @@ static ol_status describe_other(inspection *s, const ol_archive *archive, const 
     return ol_text_format(s->out, "  whole   %s: every dataset read\n", path);
 }
 
-/* The file's own word for what it is: "" when it has none. *owned by the caller*. */
-static ol_status kind_of(const ol_archive *archive, char **kind)
-{
-    static const char *const names[] = {"schema", "format"};
-
-    for (int i = 0; i < 2; i++)
-        if (ol_archive_has_attribute(archive, "/", names[i]))
-            return ol_archive_get_text(archive, "/", names[i], kind);
-    *kind = strdup("");
-    OL_CHECK(*kind, OL_ENOMEM, "%s: no memory", ol_archive_path(archive));
-    return OL_OK;
-}
-
 static ol_status inspect_file(inspection *s, const char *path)
 {
     static const char *const others[] = {"meta-step-verification", "metaicl-parity",
                                          "option-losses", "outerloop-prompts", "outerloop-model"};
+    static const char *const attributes[] = {"schema", "format"}; /* that say what a file is */
     OL_AUTO_ARCHIVE *archive = NULL;
-    OL_AUTO_FREE char *kind = NULL;
+    OL_AUTO_FREE char *word = NULL;
+    const char *kind;
 
     if (strcmp(name_of(path), "metrics.h5") == 0)
         return ol_inspect_tables(s, path, true, true);
@@ -349,7 +339,10 @@ static ol_status inspect_file(inspection *s, const char *path)
     if (ol_checkpoint_is_one(path) || names_checkpoint(name_of(path)))
         return inspect_checkpoint(s, path, false); /* which checks it before HDF5 sees it */
     OL_TRY(ol_archive_open(path, &archive));
-    OL_TRY(kind_of(archive, &kind));
+    for (int i = 0; i < 2 && !word; i++)
+        if (ol_archive_has_attribute(archive, "/", attributes[i]))
+            OL_TRY(ol_archive_get_text(archive, "/", attributes[i], &word));
+    kind = word ? word : "";
     if (strcmp(kind, "outerloop-metrics") == 0)
         return ol_inspect_tables(s, path, true, true);
     if (strcmp(kind, "outerloop-checkpoint") == 0)

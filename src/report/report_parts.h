@@ -105,6 +105,9 @@ enum { REPORT_FLOORS = 2 };
 const char *report_row_name(const ol_report *report, int row);
 ol_eval_summary report_row_stat(const ol_report *report, int row, int c, int subject);
 
+/* Write a number in percent; nothing where it is none. */
+void report_percent(double value, int digits, char text[24]);
+
 /* The numbers of a row in percent; "" for what there is not. */
 typedef struct report_cell {
     char mean[24], half[24], worst[24]; /* half: of the interval */

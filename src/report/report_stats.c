@@ -137,7 +137,7 @@ ol_eval_summary report_row_stat(const ol_report *r, int row, int c, int subject)
     return floor;
 }
 
-static void write_percent(double value, int digits, char text[24])
+void report_percent(double value, int digits, char text[24])
 {
     if (!isnan(value))
         snprintf(text, 24, "%.*f", digits, 100.0 * value);
@@ -150,9 +150,9 @@ report_cell report_cell_of(const ol_report *r, int row, int c, int subject)
     report_cell cell = {.best = row >= 0 && leader >= 0 &&
                                 s.score.mean >= report_stat_of(r, leader, c, subject)->score.mean};
 
-    write_percent(s.score.mean, digits, cell.mean);
-    write_percent((s.score.high - s.score.low) / 2.0, digits, cell.half);
-    write_percent(s.worst, digits, cell.worst);
+    report_percent(s.score.mean, digits, cell.mean);
+    report_percent((s.score.high - s.score.low) / 2.0, digits, cell.half);
+    report_percent(s.worst, digits, cell.worst);
     return cell;
 }
 

@@ -22,15 +22,6 @@ enum {
     PAIRS = 15,      /* more are told against the best alone */
 };
 
-static ol_status put_percent(double value, int width, ol_text *out)
-{
-    char text[24] = "-";
-
-    if (!isnan(value))
-        snprintf(text, sizeof text, "%.0f", 100.0 * value);
-    return ol_text_cell(out, text, width, false);
-}
-
 static int task_width(int width)
 {
     return width < 80 ? 16 : TASK;
@@ -216,15 +207,13 @@ static ol_status add_differences(const ol_report *r, int width, bool across, ol_
 
 /* --- tasks ------------------------------------------------------------------------------------ */
 
-static ol_status add_task(const ol_report *r, int c, int subject, int from, int to, ol_text *out)
+static ol_status add_score(const ol_eval_summary *s, ol_text *out)
 {
-    for (int l = from; l < to; l++) {
-        const ol_eval_summary *s = report_stat_of(r, l, c, subject);
+    char mean[24] = "-", worst[24] = "-";
 
-        OL_TRY(put_percent(s->score.mean, CELL + 1, out));
-        OL_TRY(put_percent(s->worst, CELL - 2, out));
-    }
-    return OL_OK;
+    report_percent(s->score.mean, 0, mean);
+    report_percent(s->worst, 0, worst);
+    return ol_text_format(out, "%*s%*s", CELL + 1, mean, CELL - 2, worst);
 }
 
 /* The learners from .. to-1 beside one another. */
@@ -245,7 +234,8 @@ static ol_status add_tasks_of(const ol_report *r, int c, int from, int to, int w
 
         OL_TRY(ol_text_append(out, "\n", 1));
         OL_TRY(ol_text_cell(out, r->subjects[t].name, task, true));
-        OL_TRY(add_task(r, c, t, from, to, out));
+        for (int l = from; l < to; l++)
+            OL_TRY(add_score(report_stat_of(r, l, c, t), out));
         OL_TRY(ol_text_format(out, "%s%s", *group ? "  " : "", group));
     }
     return ol_text_append(out, "\n\n", 2);
