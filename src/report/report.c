@@ -67,8 +67,7 @@ static ol_status read_folder(ol_report *r, int run, const char *folder, int dept
     int n;
 
     OL_TRY(ol_path_format(path, "%s/job.cfg", folder));
-    (void)!ol_job_read_stored(path,
-                              &job); /* where there is none, or none that this version reads */
+    (void)!ol_job_read_stored(path, &job); /* NULL of another version, too */
     n = scandir(folder, &entries, is_plain, NULL);
     if (n > 0)
         qsort_r(entries, (size_t)n, sizeof *entries, compare_entries, job);

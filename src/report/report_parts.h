@@ -88,7 +88,7 @@ struct ol_report {
 /* Add the learners of a metrics file to the run at hand. */
 ol_status report_read_metrics(ol_report *report, int run, const char *path);
 
-/* --- numbers (report_stats.c): the only place that calls upon the statistics of `eval` -------- */
+/* --- numbers (report_stats.c) ----------------------------------------------------------------- */
 
 /* List what the scores are about, and work all statistics out. */
 ol_status report_summarise(ol_report *report);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* The numbers of a report. What is a statistic comes from `eval`, and from here alone. */
+/* The numbers of a report. What is a statistic comes from `eval`. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
