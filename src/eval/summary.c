@@ -59,7 +59,8 @@ static ol_status choose(const ol_eval_learner *learner, int steps, const char *g
 
     OL_TRY(OL_ALLOCATE(s->items, learner->n, "scores to summarise"));
     for (size_t i = 0; i < learner->n; i++)
-        if (learner->scores[i].steps == steps && ol_eval_is_in(&learner->scores[i], group))
+        if (learner->scores[i].steps == steps && ol_eval_is_in(&learner->scores[i], group) &&
+            (!learner->task || strcmp(learner->scores[i].task, learner->task) == 0))
             s->items[n++] = &learner->scores[i];
     qsort(s->items, n, sizeof *s->items, compare_scores);
     for (size_t i = 0; i < n; i++) {

@@ -15,7 +15,7 @@ enum {
     NAME_WIDTH = 16,  /* of the learner column, at least           */
     CELL_WIDTH = 18,  /* of one step count: mean, interval, worst  */
     MOST_GROUPS = 32,
-    CELL_TEXT = 64,
+    CELL_TEXT = OL_INTERVAL_TEXT,
 };
 
 static const double idle = 0.02; /* an inner loop that lowers the loss by less gains nothing */
@@ -57,10 +57,9 @@ static double spread(const ol_interval *i)
     return 50.0 * (i->high - i->low);
 }
 
-/* Decimals that a number of this spread has. */
-static int decimals(double half)
+int ol_interval_decimals(const ol_interval *i)
 {
-    return half >= 0.95 ? 0 : 1;
+    return spread(i) >= 0.95 ? 0 : 1;
 }
 
 /* "76.4", or "76  ": the points of a column stand below each other. "-" for NaN. */
@@ -83,7 +82,7 @@ static ol_status add_percent(double value, int digits, int width, ol_text *text)
 static ol_status add_cell(const ol_eval_summary *s, ol_text *text)
 {
     const double half = spread(&s->score);
-    const int digits = decimals(half);
+    const int digits = ol_interval_decimals(&s->score);
     char interval[CELL_TEXT] = "";
 
     if (!isnan(half))
@@ -102,18 +101,17 @@ static double rounded(double value, int digits)
     return round(100.0 * value * unit) / unit + 0.0;
 }
 
-/* "+11 [5, 17]" */
-static void write_difference(const ol_interval *d, char text[CELL_TEXT])
+void ol_interval_difference(const ol_interval *d, char text[OL_INTERVAL_TEXT])
 {
-    const int digits = decimals(spread(d));
+    const int digits = ol_interval_decimals(d);
 
     if (isnan(d->mean))
-        snprintf(text, CELL_TEXT, "-");
+        snprintf(text, OL_INTERVAL_TEXT, "-");
     else if (isnan(d->low))
-        snprintf(text, CELL_TEXT, "%+.1f", 100.0 * d->mean);
+        snprintf(text, OL_INTERVAL_TEXT, "%+.1f", rounded(d->mean, 1));
     else
-        snprintf(text, CELL_TEXT, "%+.*f [%.*f, %.*f]", digits, rounded(d->mean, digits), digits,
-                 rounded(d->low, digits), digits, rounded(d->high, digits));
+        snprintf(text, OL_INTERVAL_TEXT, "%+.*f [%.*f, %.*f]", digits, rounded(d->mean, digits),
+                 digits, rounded(d->low, digits), digits, rounded(d->high, digits));
 }
 
 static void finish_section(section *part)
@@ -285,7 +283,7 @@ static ol_status find_differences(const page *p, const section *part, size_t lea
         ol_interval d = {(double)NAN, (double)NAN, (double)NAN};
         if (rival)
             OL_TRY(ol_eval_compare(&p->learners[learner], rival, part->counts[c], part->group, &d));
-        write_difference(&d, cells[c]);
+        ol_interval_difference(&d, cells[c]);
         if (ol_text_columns(cells[c]) > *widest)
             *widest = ol_text_columns(cells[c]);
     }
@@ -453,7 +451,7 @@ static ol_status add_others(const page *p, const ol_eval_learner *best, int step
             continue;
         if (!above)
             d = (ol_interval){-d.mean, -d.high, -d.low};
-        write_difference(&d, text);
+        ol_interval_difference(&d, text);
         OL_TRY(
             ol_text_format(line, "%s%s by %s", before, p->learners[l].name, text + (*text == '+')));
         before = ", ";

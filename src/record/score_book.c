@@ -6,32 +6,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/size.h" /* ol_allocate */
+#include "outerloop/base/mean.h"
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 
 static void finish_file(ol_score_file *f)
 {
     ol_stored_table_finish(&f->table);
     free(f->scores);
     *f = (ol_score_file){0};
-}
-
-/* Mean of some values, NaN when there are none. */
-typedef struct mean {
-    double sum;
-    int n;
-} mean;
-
-static void count_in(mean *m, double value)
-{
-    if (isnan(value))
-        return;
-    m->sum += value;
-    m->n++;
-}
-
-static double mean_value(const mean *m)
-{
-    return m->n > 0 ? m->sum / m->n : (double)NAN;
 }
 
 static ol_status read_scores(const ol_archive *metrics, ol_score_file *f)
@@ -52,17 +34,14 @@ static ol_status read_scores(const ol_archive *metrics, ol_score_file *f)
 void ol_score_gain(size_t n, const double *before, const double *after, double *mean_before,
                    double *mean_after)
 {
-    mean all = {0}, gain = {0};
+    ol_mean all = {0}, gain = {0};
 
     for (size_t i = n - (n + 9) / 10; i < n; i++) {
-        if (!isfinite(after[i]))
-            continue; /* every episode was dropped */
-        count_in(&all, after[i]);
-        if (isfinite(before[i]))
-            count_in(&gain, before[i] - after[i]);
+        ol_mean_add(&all, after[i]); /* NaN where every episode was dropped */
+        ol_mean_add(&gain, before[i] - after[i]);
     }
-    *mean_after = mean_value(&all);
-    *mean_before = *mean_after + mean_value(&gain);
+    *mean_after = ol_mean_value(all);
+    *mean_before = *mean_after + ol_mean_value(gain);
 }
 
 static ol_status read_training(const ol_archive *metrics, ol_score_file *f)
@@ -117,7 +96,7 @@ static bool has_training(const ol_eval_learner *learner, int64_t training)
 static ol_eval_learner collect(const ol_score_book *book, const char *name, ol_eval_score *at)
 {
     ol_eval_learner learner = {.name = name, .scores = at};
-    mean seconds = {0}, before = {0}, after = {0};
+    ol_mean seconds = {0}, before = {0}, after = {0};
 
     for (size_t k = 0; k < book->n; k++) {
         const ol_score_file *f = &book->files[k];
@@ -128,13 +107,13 @@ static ol_eval_learner collect(const ol_score_book *book, const char *name, ol_e
                 at[learner.n++] = f->scores[i];
         if (learner.n == had)
             continue;
-        count_in(&seconds, f->seconds);
-        count_in(&before, f->before);
-        count_in(&after, f->after);
+        ol_mean_add(&seconds, f->seconds);
+        ol_mean_add(&before, f->before);
+        ol_mean_add(&after, f->after);
     }
-    learner.seconds = mean_value(&seconds);
-    learner.before = mean_value(&before);
-    learner.after = mean_value(&after);
+    learner.seconds = ol_mean_value(seconds);
+    learner.before = ol_mean_value(before);
+    learner.after = ol_mean_value(after);
     return learner;
 }
 

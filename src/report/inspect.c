@@ -2,6 +2,8 @@
 #include "outerloop/report/inspect.h"
 
 #include <dirent.h>
+#include <fnmatch.h>
+#include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,10 +13,9 @@
 
 #include "inspect_parts.h"
 #include "outerloop/base/digest.h"      /* OL_DIGEST_TEXT */
-#include "outerloop/base/file.h"        /* ol_path_format */
 #include "outerloop/base/log.h"         /* ol_log_columns */
 #include "outerloop/base/size.h"        /* OL_ALLOCATE */
-#include "outerloop/job/job.h"          /* ol_job */
+#include "outerloop/record/folder.h"    /* ol_run_folder */
 #include "outerloop/store/checkpoint.h" /* ol_checkpoint */
 #include "outerloop/text/prompt.h"      /* ol_variant_names */
 
@@ -35,17 +36,15 @@ ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, .
 /* Bytes of a file as "3.4 MiB". */
 static void size_text(const char *path, char text[24])
 {
+    const double KiB = 1024.0, MiB = 1024.0 * KiB;
     struct stat info;
-    double size;
 
-    snprintf(text, 24, "?");
     if (stat(path, &info) != 0)
-        return;
-    size = (double)info.st_size;
-    if (size < 1024.0 * 1024.0)
-        snprintf(text, 24, "%.1f KiB", size / 1024.0);
+        snprintf(text, 24, "?");
+    else if ((double)info.st_size < MiB)
+        snprintf(text, 24, "%.1f KiB", (double)info.st_size / KiB);
     else
-        snprintf(text, 24, "%.1f MiB", size / (1024.0 * 1024.0));
+        snprintf(text, 24, "%.1f MiB", (double)info.st_size / MiB);
 }
 
 ol_status ol_inspect_file(ol_text *out, const char *label, const char *path)
@@ -56,51 +55,47 @@ ol_status ol_inspect_file(ol_text *out, const char *label, const char *path)
     return ol_inspect_line(out, label, "%s, %s", path, size);
 }
 
-static ol_status describe_learner(const ol_job *job, ol_text *out)
-{
-    const ol_job_learner *l = &job->learner;
-    const ol_job_inner *i = &l->inner;
-
-    OL_TRY(ol_inspect_line(out, "learner", "%s%s; %d episodes of %d + %d prompts", l->algorithm,
-                           ol_job_order_text(job), l->episodes, l->support, l->query));
-    return ol_inspect_line(out, "inner", "%d step%s of %s, lr %g, moments %s; outer lr %g",
-                           i->steps, i->steps == 1 ? "" : "s", ol_optimizer_names[i->optimizer],
-                           i->lr, ol_moments_names[i->moments], l->outer.lr);
-}
-
-ol_status ol_inspect_job(const char *name, const char *text, ol_text *out)
+ol_status ol_inspect_job(const char *text, ol_text *out)
 {
     OL_AUTO_JOB *job = NULL;
+    const ol_job_learner *l;
 
-    if (ol_job_read_text(name, text, strlen(text), &job) != OL_OK)
+    if (ol_job_read_text("job", text, strlen(text), &job) != OL_OK)
         return ol_inspect_line(out, "job", "not readable by this version: %s", ol_status_message());
+    l = &job->learner;
     OL_TRY(ol_inspect_line(out, "job", "%s, seed %lld, %d meta-steps asked for", job->name,
                            (long long)job->seed, job->train.steps));
     OL_TRY(ol_inspect_line(out, "data", "%s, setting %s, %s, %d shots",
                            *job->data.root ? job->data.root : "built-in suite", job->data.setting,
                            ol_variant_names[job->data.variant], job->data.shots));
-    OL_TRY(describe_learner(job, out));
+    OL_TRY(ol_inspect_line(out, "learner", "%s%s; %d episodes of %d + %d prompts", l->algorithm,
+                           ol_job_order_text(job), l->episodes, l->support, l->query));
+    OL_TRY(ol_inspect_line(out, "inner", "%d step%s of %s, lr %g, moments %s; outer lr %g",
+                           l->inner.steps, l->inner.steps == 1 ? "" : "s",
+                           ol_optimizer_names[l->inner.optimizer], l->inner.lr,
+                           ol_moments_names[l->inner.moments], l->outer.lr));
     for (int i = 0; i < job->n_arms; i++)
         OL_TRY(ol_inspect_line(out, i == 0 ? "arms" : "", "%s", job->arms[i]->name));
     return OL_OK;
 }
 
-/* Attributes of an object on one line: "layers 2, width 64". */
+/* Attributes of an object: "layers 2, width 64". */
 static ol_status show_attributes(const ol_archive *archive, const char *object, const char *label,
                                  ol_text *out)
 {
     OL_AUTO_STRINGS names = {0};
+    OL_AUTO_TEXT list = {0};
 
     OL_TRY(ol_archive_attributes(archive, object, &names));
-    OL_TRY(ol_text_format(out, "%-12s", label));
     for (size_t i = 0; i < names.n; i++) {
         OL_AUTO_FREE char *value = NULL;
 
         OL_TRY(ol_archive_show(archive, object, names.items[i], &value));
-        OL_TRY(ol_text_format(out, "%s%s %s", i > 0 ? ", " : "", names.items[i],
+        OL_TRY(ol_text_format(&list, "%s%s %s", i > 0 ? ", " : "", names.items[i],
                               value[0] ? value : "-"));
     }
-    return ol_text_append(out, "\n", 1);
+    OL_TRY(ol_text_format(out, "%-*s", INDENT, label));
+    return ol_text_wrap(out, list.data ? list.data : "", INDENT, ol_log_columns(STDOUT_FILENO));
 }
 
 void ol_inspect_count(inspection *s, bool whole, const char *broken)
@@ -120,14 +115,16 @@ ol_status ol_inspect_broken(inspection *s, const char *path)
                           reason);
 }
 
+/* --- checkpoints ------------------------------------------------------------------------------ */
+
 /* What the outer parameters of the learner's own are, as the names of their tensors begin: "" where
  * it has none. */
-static const char *own_of(const ol_checkpoint *file)
+static const char *own_of(const char *job_text)
 {
-    const char *text = ol_checkpoint_head(file)->job, *own = NULL;
+    const char *own = NULL;
     OL_AUTO_JOB *job = NULL;
 
-    if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
+    if (ol_job_read_text("job", job_text, strlen(job_text), &job) == OL_OK)
         own = ol_learner_find(job->learner.algorithm)->own;
     return own ? own : "";
 }
@@ -135,7 +132,7 @@ static const char *own_of(const ol_checkpoint *file)
 /* Tensors of one kind: how many, and what they hold. */
 typedef struct tally {
     int tensors;
-    int64_t reals;
+    size_t reals;
     double least, sum, most; /* of the learner's own */
 } tally;
 
@@ -146,18 +143,20 @@ static ol_status read_values(const ol_archive *archive, const char *object, size
     OL_TRY(OL_ALLOCATE(values, n, "reals"));
     OL_TRY(ol_archive_read(archive, object, n, values));
     for (size_t i = 0; i < n; i++) {
-        t->least = t->reals + (int64_t)i == 0 || values[i] < t->least ? values[i] : t->least;
-        t->most = t->reals + (int64_t)i == 0 || values[i] > t->most ? values[i] : t->most;
+        t->least = fmin(t->least, values[i]);
+        t->most = fmax(t->most, values[i]);
         t->sum += values[i];
     }
     return OL_OK;
 }
 
-/* @param tallies  of the model's tensors, and of the learner's own */
-static ol_status count_tensors(const ol_archive *archive, const char *own, tally tallies[2])
+/* Lines of the model's tensors, and of the learner's own. */
+static ol_status describe_tensors(const ol_checkpoint *file, const char *own, ol_text *out)
 {
+    const ol_archive *archive = ol_checkpoint_archive(file);
     const size_t prefix = strlen(own);
     OL_AUTO_STRINGS names = {0};
+    tally t[2] = {{0}, {.least = (double)INFINITY, .most = -(double)INFINITY}};
 
     OL_TRY(ol_archive_children(archive, "params", &names));
     for (size_t i = 0; i < names.n; i++) {
@@ -169,11 +168,16 @@ static ol_status count_tensors(const ol_archive *archive, const char *own, tally
         OL_TRY(ol_path_format(object, "params/%s", name));
         OL_TRY(ol_archive_count(archive, object, &n));
         if (is_own)
-            OL_TRY(read_values(archive, object, n, &tallies[1]));
-        tallies[is_own].tensors++;
-        tallies[is_own].reals += (int64_t)n;
+            OL_TRY(read_values(archive, object, n, &t[1]));
+        t[is_own].tensors++;
+        t[is_own].reals += n;
     }
-    return OL_OK;
+    OL_TRY(ol_inspect_line(out, "tensors", "%d, %zu parameters%s", t[0].tensors, t[0].reals,
+                           ol_checkpoint_has_moments(file) ? ", with moments" : ""));
+    if (t[1].reals == 0)
+        return OL_OK;
+    return ol_inspect_line(out, own, "%zu, from %.4g to %.4g, mean %.4g", t[1].reals, t[1].least,
+                           t[1].most, t[1].sum / (double)t[1].reals);
 }
 
 /* A checkpoint that `import` made, and the files that came along. */
@@ -193,32 +197,21 @@ static ol_status describe_import(const ol_archive *archive, ol_text *out)
     return ol_inspect_line(out, "files", "%s", list.data ? list.data : "none");
 }
 
-static ol_status describe_checkpoint(inspection *s, const ol_checkpoint *file)
+static ol_status describe_checkpoint(const ol_checkpoint *file, ol_text *out)
 {
     const ol_archive *archive = ol_checkpoint_archive(file);
-    const char *own = own_of(file);
-    tally t[2] = {0};
+    const ol_checkpoint_facts *head = ol_checkpoint_head(file);
 
-    OL_TRY(ol_inspect_file(s->out, "checkpoint", ol_archive_path(archive)));
-    OL_TRY(ol_inspect_line(s->out, "step", "%lld meta-steps, %lld optimizer steps",
-                           (long long)ol_checkpoint_head(file)->step,
-                           (long long)ol_checkpoint_head(file)->moments_step));
-    if (ol_archive_has_attribute(archive, "/", "origin"))
-        OL_TRY(describe_import(archive, s->out));
-    else
-        OL_TRY(ol_inspect_job("job", ol_checkpoint_head(file)->job, s->out));
-    OL_TRY(show_attributes(archive, "/model", "model", s->out));
-    OL_TRY(count_tensors(archive, own, t));
-    OL_TRY(ol_inspect_line(s->out, "tensors", "%d, %lld parameters%s", t[0].tensors,
-                           (long long)t[0].reals,
-                           ol_checkpoint_has_moments(file) ? ", with moments" : ""));
-    if (t[1].reals > 0)
-        OL_TRY(ol_inspect_line(s->out, own, "%lld, from %.4g to %.4g, mean %.4g",
-                               (long long)t[1].reals, t[1].least, t[1].most,
-                               t[1].sum / (double)t[1].reals));
-    OL_TRY(ol_inspect_line(s->out, "run", "%s, seed %llu", ol_checkpoint_head(file)->run_id,
-                           (unsigned long long)ol_checkpoint_head(file)->seed));
-    return ol_inspect_line(s->out, "digest", "%s", ol_checkpoint_head(file)->digest);
+    OL_TRY(ol_inspect_file(out, "checkpoint", ol_archive_path(archive)));
+    OL_TRY(ol_inspect_line(out, "step", "%lld meta-steps, %lld optimizer steps",
+                           (long long)head->step, (long long)head->moments_step));
+    OL_TRY(ol_archive_has_attribute(archive, "/", "origin") ? describe_import(archive, out)
+                                                            : ol_inspect_job(head->job, out));
+    OL_TRY(show_attributes(archive, "/model", "model", out));
+    OL_TRY(describe_tensors(file, own_of(head->job), out));
+    OL_TRY(
+        ol_inspect_line(out, "run", "%s, seed %llu", head->run_id, (unsigned long long)head->seed));
+    return ol_inspect_line(out, "digest", "%s", head->digest);
 }
 
 static const char *name_of(const char *path)
@@ -230,13 +223,11 @@ static const char *name_of(const char *path)
 
 static bool names_checkpoint(const char *name)
 {
-    const size_t n = strlen(name);
-
-    return n > 8 && strncmp(name, "step-", 5) == 0 && strcmp(name + n - 3, ".h5") == 0;
+    return fnmatch("step-*.h5", name, 0) == 0;
 }
 
 /* One line for a checkpoint in a folder, with what the terminal has room for of its digest. */
-static ol_status list_checkpoint(inspection *s, const ol_checkpoint *file)
+static ol_status list_checkpoint(const ol_checkpoint *file, ol_text *out)
 {
     const char *path = ol_archive_path(ol_checkpoint_archive(file));
     const char *digest = ol_checkpoint_head(file)->digest;
@@ -244,22 +235,19 @@ static ol_status list_checkpoint(inspection *s, const ol_checkpoint *file)
     char size[24];
 
     size_text(path, size);
-    OL_TRY(ol_text_format(s->out, "  %-16s %10s  ", name_of(path), size));
+    OL_TRY(ol_text_format(out, "  %-16s %10s  ", name_of(path), size));
     if (columns == 0 || room >= 7 + OL_DIGEST_TEXT)
-        return ol_text_format(s->out, "digest %s\n", digest);
-    OL_TRY(ol_text_cell(s->out, digest, room < OL_DIGEST_TEXT ? room : OL_DIGEST_TEXT, true));
-    return ol_text_append(s->out, "\n", 1);
+        return ol_text_format(out, "digest %s\n", digest);
+    OL_TRY(ol_text_cell(out, digest, room < OL_DIGEST_TEXT ? room : OL_DIGEST_TEXT, true));
+    return ol_text_append(out, "\n", 1);
 }
 
 /* How far the rows of the folder's job have to go. */
-static ol_status note_step(inspection *s, const ol_checkpoint *file)
+static void note_step(inspection *s, const ol_checkpoint_facts *head)
 {
-    const char *job = ol_checkpoint_head(file)->job;
-
-    if (s->job && ol_checkpoint_head(file)->step > s->saved_to &&
-        ol_job_same_run(s->job, "job", job, strlen(job)) == OL_OK)
-        s->saved_to = ol_checkpoint_head(file)->step;
-    return OL_OK;
+    if (s->job && head->step > s->saved_to &&
+        ol_job_same_run(s->job, "job", head->job, strlen(head->job)) == OL_OK)
+        s->saved_to = head->step;
 }
 
 /* A file that was asked for, or one of a folder's: there, a damaged one is said to be so. */
@@ -271,17 +259,43 @@ static ol_status inspect_checkpoint(inspection *s, const char *path, bool listed
     if (status == OL_EDATA && (s->check || listed))
         return ol_inspect_broken(s, path);
     OL_TRY(status);
-    OL_TRY(listed ? list_checkpoint(s, file) : describe_checkpoint(s, file));
-    if (!s->check)
-        return note_step(s, file);
-    status = ol_checkpoint_verify(path);
+    OL_TRY(listed ? list_checkpoint(file, s->out) : describe_checkpoint(file, s->out));
+    status = s->check ? ol_checkpoint_verify(path) : OL_OK;
     if (status == OL_EDATA)
         return ol_inspect_broken(s, path);
     OL_TRY(status);
+    note_step(s, ol_checkpoint_head(file));
+    if (!s->check)
+        return OL_OK;
     ol_inspect_count(s, true, NULL);
-    OL_TRY(note_step(s, file));
     return ol_text_format(s->out, "  whole   %s: every digest holds\n", path);
 }
+
+static int is_checkpoint(const struct dirent *entry)
+{
+    return names_checkpoint(entry->d_name);
+}
+
+static ol_status list_checkpoints(inspection *s, const char *folder)
+{
+    struct dirent **entries = NULL;
+    const int n = scandir(folder, &entries, is_checkpoint, alphasort);
+    ol_status status = n > 0 ? ol_inspect_line(s->out, "checkpoints", "%d", n) : OL_OK;
+
+    for (int i = 0; i < n; i++) {
+        char path[PATH_MAX];
+
+        if (status == OL_OK)
+            status = ol_path_format(path, "%s/%s", folder, entries[i]->d_name);
+        if (status == OL_OK)
+            status = inspect_checkpoint(s, path, true);
+        free(entries[i]);
+    }
+    free(entries);
+    return status;
+}
+
+/* --- files ------------------------------------------------------------------------------------ */
 
 /* Any other file of ours: its attributes and what is at its root. */
 static ol_status describe_other(inspection *s, const ol_archive *archive, const char *format)
@@ -309,94 +323,44 @@ static ol_status describe_other(inspection *s, const ol_archive *archive, const 
     return ol_text_format(s->out, "  whole   %s: every dataset read\n", path);
 }
 
-/* The file's own word for what it is: "" when it has none that we know. *owned by the caller*. */
-static ol_status kind_of(const ol_archive *archive, char **kind)
-{
-    if (ol_archive_has_attribute(archive, "/", "schema"))
-        return ol_archive_get_text(archive, "/", "schema", kind);
-    if (ol_archive_has_attribute(archive, "/", "format"))
-        return ol_archive_get_text(archive, "/", "format", kind);
-    *kind = strdup("");
-    OL_CHECK(*kind, OL_ENOMEM, "%s: no memory", ol_archive_path(archive));
-    return OL_OK;
-}
-
-static bool is_kind(const char *kind, const char *const *known)
-{
-    for (; *known; known++)
-        if (strcmp(kind, *known) == 0)
-            return true;
-    return false;
-}
-
-static ol_status inspect_file(inspection *s, const char *path, ol_score_book *book)
+static ol_status inspect_file(inspection *s, const char *path)
 {
     static const char *const others[] = {"meta-step-verification", "metaicl-parity",
-                                         "option-losses",          "outerloop-prompts",
-                                         "outerloop-model",        NULL};
+                                         "option-losses", "outerloop-prompts", "outerloop-model"};
+    static const char *const attributes[] = {"schema", "format"}; /* that say what a file is */
     OL_AUTO_ARCHIVE *archive = NULL;
-    OL_AUTO_FREE char *kind = NULL;
+    OL_AUTO_FREE char *word = NULL;
+    const char *kind;
 
     if (strcmp(name_of(path), "metrics.h5") == 0)
-        return ol_inspect_tables(s, path, true, true, book);
+        return ol_inspect_tables(s, path, true, true);
     OL_CHECK(s->how != OL_INSPECT_REBUILD, OL_EUSAGE,
              "%s: only a run folder, or its metrics.h5, can be rebuilt", path);
     if (ol_checkpoint_is_one(path) || names_checkpoint(name_of(path)))
         return inspect_checkpoint(s, path, false); /* which checks it before HDF5 sees it */
     OL_TRY(ol_archive_open(path, &archive));
-    OL_TRY(kind_of(archive, &kind));
+    for (int i = 0; i < 2 && !word; i++)
+        if (ol_archive_has_attribute(archive, "/", attributes[i]))
+            OL_TRY(ol_archive_get_text(archive, "/", attributes[i], &word));
+    kind = word ? word : "";
     if (strcmp(kind, "outerloop-metrics") == 0)
-        return ol_inspect_tables(s, path, true, true, book);
+        return ol_inspect_tables(s, path, true, true);
     if (strcmp(kind, "outerloop-checkpoint") == 0)
         return inspect_checkpoint(s, path, false);
-    OL_CHECK(is_kind(kind, others), OL_EDATA,
-             "%s: is an HDF5 file, but not one of this program's; inspect takes run folders, "
-             "checkpoints and metrics files",
-             path);
-    return describe_other(s, archive, kind);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strcmp(kind, others[i]) == 0)
+            return describe_other(s, archive, kind);
+    return ol_fail(OL_EDATA,
+                   "%s: is an HDF5 file, but not one of this program's; inspect takes run folders, "
+                   "checkpoints and metrics files",
+                   path);
 }
 
-static int is_checkpoint_name(const struct dirent *entry)
-{
-    return names_checkpoint(entry->d_name);
-}
-
-static ol_status list_checkpoints(inspection *s, const char *folder)
-{
-    char path[PATH_MAX];
-    struct dirent **entries = NULL;
-    ol_status status;
-    int n;
-
-    OL_TRY(ol_path_format(path, "%s/checkpoints", folder));
-    n = scandir(path, &entries, is_checkpoint_name, alphasort);
-    if (n <= 0) {
-        free(entries);
-        return OL_OK;
-    }
-    status = ol_inspect_line(s->out, "checkpoints", "%d", n);
-    for (int i = 0; i < n; i++) {
-        if (status == OL_OK)
-            status = ol_path_format(path, "%s/checkpoints/%s", folder, entries[i]->d_name);
-        if (status == OL_OK)
-            status = inspect_checkpoint(s, path, true);
-        free(entries[i]);
-    }
-    free(entries);
-    return status;
-}
-
-/* The resolved job of a folder; NULL when it has none or one that cannot be read. */
-static ol_job *read_job(const char *path)
-{
-    ol_job *job = NULL;
-
-    return ol_job_read_stored(path, &job) == OL_OK ? job : NULL;
-}
+/* --- folders ---------------------------------------------------------------------------------- */
 
 /* Rows cut off the end of both metrics files leave no gap: the checkpoints tell. Files that are there
  * and agree are whole all the same. */
-static ol_status compare_steps(inspection *s, const char *folder)
+static ol_status compare_steps(inspection *s, const char *journal)
 {
     const bool whole = s->check && s->has_rows;
     OL_AUTO_TEXT lost = {0};
@@ -404,9 +368,9 @@ static ol_status compare_steps(inspection *s, const char *folder)
     if (s->how == OL_INSPECT_LOOK || s->rows_to < 0 || s->saved_to <= s->rows_to)
         return OL_OK;
     OL_TRY(ol_text_format(&lost,
-                          "%s/metrics.jsonl: train/step: rows of meta-steps %lld to %lld are lost: "
+                          "%s: train/step: rows of meta-steps %lld to %lld are lost: "
                           "neither file has them, and there is a checkpoint of the last",
-                          folder, (long long)s->rows_to + 1, (long long)s->saved_to));
+                          journal, (long long)s->rows_to + 1, (long long)s->saved_to));
     if (!whole)
         ol_inspect_count(s, false, lost.data);
     return ol_text_format(s->out, "  %-7s %s\n",
@@ -417,83 +381,73 @@ static ol_status compare_steps(inspection *s, const char *folder)
 }
 
 /* Metrics and checkpoints of one arm, or of a job without arms. */
-static ol_status inspect_run(inspection *s, const char *folder, ol_score_book *book, bool with_job)
+static ol_status inspect_run(inspection *s, const ol_run_folder *folder, bool with_job)
 {
-    char path[PATH_MAX];
     OL_AUTO_JOB *job = NULL;
 
-    OL_TRY(ol_path_format(path, "%s/job.cfg", folder));
-    job = read_job(path);
+    (void)!ol_job_read_stored(folder->job, &job);
     s->job = job;
     s->saved_to = 0;
-    OL_TRY(ol_path_format(path, "%s/metrics.h5", folder));
-    OL_TRY(ol_inspect_tables(s, path, false, with_job, book));
-    OL_TRY(list_checkpoints(s, folder));
+    OL_TRY(ol_inspect_tables(s, folder->metrics, false, with_job));
+    OL_TRY(list_checkpoints(s, folder->checkpoints));
     s->job = NULL;
-    return compare_steps(s, folder);
+    return compare_steps(s, folder->journal);
 }
 
-static bool has_results(const char *folder)
+static bool has_results(const ol_run_folder *folder)
 {
-    static const char *const names[] = {"metrics.h5", "metrics.jsonl", "checkpoints"};
-    char path[PATH_MAX];
-
-    for (int i = 0; i < 3; i++)
-        if (ol_path_format(path, "%s/%s", folder, names[i]) == OL_OK && ol_path_exists(path))
-            return true;
-    return false;
+    return ol_path_exists(folder->metrics) || ol_path_exists(folder->journal) ||
+           ol_path_exists(folder->checkpoints);
 }
 
 /* A folder below a comparison, under a heading of its name. */
-static ol_status inspect_member(inspection *s, const char *folder, const char *name,
-                                ol_score_book *book)
+static ol_status inspect_member(inspection *s, const char *whole, const char *name)
 {
     char path[PATH_MAX];
+    ol_run_folder folder;
 
-    OL_TRY(ol_path_format(path, "%s/%s", folder, name));
-    if (!has_results(path))
+    OL_TRY(ol_path_format(path, "%s/%s", whole, name));
+    OL_TRY(ol_run_folder_name(path, &folder));
+    if (!has_results(&folder))
         return OL_OK;
     OL_TRY(ol_text_format(s->out, "\n[%s]\n", name));
-    return inspect_run(s, path, book, strcmp(name, "untrained") != 0);
+    return inspect_run(s, &folder, strcmp(name, "untrained") != 0);
 }
 
-static ol_status inspect_folder(inspection *s, const char *folder, ol_score_book *book);
-
-/* The folders of a job with train_seeds. */
-static ol_status inspect_seeds(inspection *s, const char *folder, const ol_job *job,
-                               ol_score_book *book)
+/* @param seed  the folder of one of train_seeds, which need not be there */
+static ol_status inspect_folder(inspection *s, const char *path, bool seed)
 {
-    for (int i = 0; i < job->train_seeds.n; i++) {
-        char path[PATH_MAX], file[PATH_MAX];
+    OL_AUTO_JOB *job = NULL;
+    ol_run_folder folder;
+    char below[PATH_MAX];
+    bool there;
 
-        OL_TRY(ol_path_format(path, "%s/seed-%d", folder, job->train_seeds.items[i]));
-        OL_TRY(ol_path_format(file, "%s/job.cfg", path));
-        if (!has_results(path) && !ol_path_exists(file))
-            continue;
-        OL_TRY(ol_text_append(s->out, "\n", 1));
-        OL_TRY(inspect_folder(s, path, book));
+    OL_TRY(ol_run_folder_name(path, &folder));
+    there = has_results(&folder) || ol_path_exists(folder.job);
+    if (seed && !there)
+        return OL_OK;
+    OL_CHECK(there, OL_EDATA,
+             "%s: is not the folder of a run: it has no job.cfg, no metrics and no checkpoints",
+             path);
+    (void)!ol_job_read_stored(folder.job, &job);
+    OL_TRY(ol_text_append(s->out, "\n", seed ? 1 : 0));
+    OL_TRY(
+        ol_inspect_line(s->out, "run", "%s%s%s", path, job ? ", job " : "", job ? job->name : ""));
+    OL_TRY(inspect_member(s, path, "untrained"));
+    if (has_results(&folder))
+        OL_TRY(inspect_run(s, &folder, true));
+    for (int i = 0; job && i < job->n_arms; i++)
+        OL_TRY(inspect_member(s, path, job->arms[i]->name));
+    for (int i = 0; job && i < job->train_seeds.n; i++) {
+        OL_TRY(ol_path_format(below, "%s/seed-%d", path, job->train_seeds.items[i]));
+        OL_TRY(inspect_folder(s, below, true));
     }
     return OL_OK;
 }
 
-static ol_status inspect_folder(inspection *s, const char *folder, ol_score_book *book)
+static void finish_inspection(inspection *s)
 {
-    char path[PATH_MAX];
-    OL_AUTO_JOB *job = NULL;
-
-    OL_TRY(ol_path_format(path, "%s/job.cfg", folder));
-    OL_CHECK(has_results(folder) || ol_path_exists(path), OL_EDATA,
-             "%s: is not the folder of a run: it has no job.cfg, no metrics and no checkpoints",
-             folder);
-    job = read_job(path);
-    OL_TRY(ol_inspect_line(s->out, "run", "%s%s%s", folder, job ? ", job " : "",
-                           job ? job->name : ""));
-    OL_TRY(inspect_member(s, folder, "untrained", book));
-    if (has_results(folder))
-        OL_TRY(inspect_run(s, folder, book, true));
-    for (int i = 0; job && i < job->n_arms; i++)
-        OL_TRY(inspect_member(s, folder, job->arms[i]->name, book));
-    return job ? inspect_seeds(s, folder, job, book) : OL_OK;
+    ol_score_book_finish(&s->book);
 }
 
 static ol_status conclude(const inspection *s)
@@ -509,14 +463,12 @@ static ol_status conclude(const inspection *s)
 
 ol_status ol_inspect(const char *path, ol_inspect_how how, ol_text *out)
 {
+    OL_AUTO(finish_inspection)
     inspection s = {.how = how, .check = how == OL_INSPECT_CHECK, .out = out};
-    OL_AUTO(ol_score_book_finish) ol_score_book book = {0};
 
     OL_CHECK(ol_path_exists(path), OL_EDATA, "%s: there is no such file or folder", path);
-    OL_TRY(ol_path_is_folder(path) ? inspect_folder(&s, path, &book)
-                                   : inspect_file(&s, path, &book));
-    if (book.n > 0)
-        OL_TRY(ol_text_append(out, "\n", 1));
-    OL_TRY(ol_score_book_table(&book, ol_log_columns(STDOUT_FILENO), out));
+    OL_TRY(ol_path_is_folder(path) ? inspect_folder(&s, path, false) : inspect_file(&s, path));
+    OL_TRY(ol_text_append(out, "\n", s.book.n > 0 ? 1 : 0));
+    OL_TRY(ol_score_book_table(&s.book, ol_log_columns(STDOUT_FILENO), out));
     return conclude(&s);
 }

@@ -9,7 +9,8 @@
 #include "inspect_parts.h"
 #include "outerloop/base/clock.h" /* ol_clock_duration */
 #include "outerloop/base/log.h"   /* ol_log_columns */
-#include "outerloop/base/size.h"  /* ol_allocate */
+#include "outerloop/base/mean.h"
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 
 enum {
     LATEST = 10, /* episodes of a task that its summary is the mean of */
@@ -77,52 +78,40 @@ static ol_status inspect_own(const ol_archive *metrics, ol_text *out)
                            t.number[OL_OWN_MEAN][t.n - 1]);
 }
 
-/* Columns of train/episode. */
+/* train/episode, and its rows by task, then number. */
 typedef struct episodes {
-    size_t n;
-    ol_strings task;
-    const double *before, *after;
-    size_t *order; /* rows by task, then number */
+    ol_stored_table *table;
+    size_t *order; /* [n] */
 } episodes;
+
+static const char *task_of(const episodes *e, size_t row)
+{
+    return e->table->text[OL_EPISODE_TASK].items[row];
+}
 
 static int compare_rows(const void *a, const void *b, void *payload)
 {
-    const episodes *e = payload;
     const size_t x = *(const size_t *)a, y = *(const size_t *)b;
-    const int by_task = strcmp(e->task.items[x], e->task.items[y]);
+    const int by_task = strcmp(task_of(payload, x), task_of(payload, y));
 
     return by_task != 0 ? by_task : (x > y) - (x < y);
 }
 
-/* One line for the task that row `from` of the order begins. Returns the row after its last. */
-static ol_status describe_task(const episodes *e, size_t from, int width, size_t *next,
-                               ol_text *out)
+/* One line for the task whose rows are from .. to-1 of the order. */
+static ol_status describe_task(const episodes *e, size_t from, size_t to, int width, ol_text *out)
 {
-    const char *task = e->task.items[e->order[from]];
-    double gain = 0.0, after = 0.0;
-    size_t to = from, first;
-    int counted = 0, measured = 0;
+    ol_mean gain = {0}, after = {0};
     char losses[LOSSES];
 
-    while (to < e->n && strcmp(e->task.items[e->order[to]], task) == 0)
-        to++;
-    first = to - from > LATEST ? to - LATEST : from;
-    for (size_t i = first; i < to; i++) {
-        const double loss = e->after[e->order[i]], begun = e->before[e->order[i]];
-        if (!isfinite(loss))
-            continue; /* dropped */
-        after += loss;
-        counted++;
-        if (isfinite(begun)) { /* not every one is measured */
-            gain += begun - loss;
-            measured++;
-        }
+    for (size_t i = to - from > LATEST ? to - LATEST : from; i < to; i++) {
+        const double end = e->table->number[OL_EPISODE_AFTER][e->order[i]];
+
+        ol_mean_add(&after, end); /* NaN of one that was dropped */
+        ol_mean_add(&gain, e->table->number[OL_EPISODE_BEFORE][e->order[i]] - end);
     }
-    losses_text(measured > 0 ? (after / counted) + (gain / measured) : (double)NAN, after / counted,
-                losses);
-    *next = to;
+    losses_text(ol_mean_value(after) + ol_mean_value(gain), ol_mean_value(after), losses);
     OL_TRY(ol_text_append(out, "  ", 2));
-    OL_TRY(ol_text_cell(out, task, width, true));
+    OL_TRY(ol_text_cell(out, task_of(e, e->order[from]), width, true));
     return ol_text_format(out, " %8zu   %s\n", to - from, losses);
 }
 
@@ -134,26 +123,11 @@ static int name_width(void)
     return columns == 0 || room > TASK ? TASK : room > 10 ? room : 10;
 }
 
-static ol_status describe_episodes(const episodes *e, ol_text *out)
-{
-    const int width = name_width();
-
-    OL_TRY(ol_text_format(out, "\n"));
-    OL_TRY(ol_text_wrap(out,
-                        "query loss before -> after the inner loop, mean of a task's latest 10 "
-                        "episodes",
-                        0, ol_log_columns(STDOUT_FILENO)));
-    OL_TRY(ol_text_format(out, "\n  %-*s %8s   loss\n", width,
-                          width < 13 ? "task" : "training task", "episodes"));
-    for (size_t i = 0; i < e->n;)
-        OL_TRY(describe_task(e, i, width, &i, out));
-    return ol_text_append(out, "\n", 1);
-}
-
 static ol_status inspect_episodes(const ol_archive *metrics, ol_text *out)
 {
     OL_AUTO_STORED_TABLE t = {0};
     OL_AUTO_FREE size_t *order = NULL;
+    const int width = name_width();
     episodes e;
 
     OL_TRY(ol_stored_table_read(metrics, &ol_episode_table,
@@ -162,19 +136,30 @@ static ol_status inspect_episodes(const ol_archive *metrics, ol_text *out)
                                 &t));
     if (t.n == 0)
         return OL_OK;
-    OL_TRY(ol_allocate(t.n, sizeof *order, "episodes", (void **)&order));
+    OL_TRY(OL_ALLOCATE(order, t.n, "episodes"));
     for (size_t i = 0; i < t.n; i++)
         order[i] = i;
-    e = (episodes){t.n, t.text[OL_EPISODE_TASK], t.number[OL_EPISODE_BEFORE],
-                   t.number[OL_EPISODE_AFTER], order};
+    e = (episodes){&t, order};
     qsort_r(order, t.n, sizeof *order, compare_rows, &e);
-    return describe_episodes(&e, out);
+    OL_TRY(ol_text_append(out, "\n", 1));
+    OL_TRY(ol_text_wrap(out,
+                        "query loss before -> after the inner loop, mean of a task's latest 10 "
+                        "episodes",
+                        0, ol_log_columns(STDOUT_FILENO)));
+    OL_TRY(ol_text_format(out, "\n  %-*s %8s   loss\n", width,
+                          width < 13 ? "task" : "training task", "episodes"));
+    for (size_t from = 0, to; from < t.n; from = to) {
+        for (to = from + 1; to < t.n; to++)
+            if (strcmp(task_of(&e, order[to]), task_of(&e, order[from])) != 0)
+                break;
+        OL_TRY(describe_task(&e, from, to, width, out));
+    }
+    return ol_text_append(out, "\n", 1);
 }
 
-ol_status ol_inspect_metrics(const ol_archive *metrics, ol_score_book *book, ol_text *out)
+ol_status ol_inspect_training(const ol_archive *metrics, ol_text *out)
 {
     OL_TRY(inspect_steps(metrics, out));
     OL_TRY(inspect_own(metrics, out));
-    OL_TRY(inspect_episodes(metrics, out));
-    return ol_score_book_add(book, metrics);
+    return inspect_episodes(metrics, out);
 }

@@ -13,9 +13,10 @@ typedef struct inspection {
     ol_inspect_how how;
     bool check; /* how == OL_INSPECT_CHECK */
     ol_text *out;
-    int checked;     /* files read in full           */
-    int broken;      /* files found damaged          */
-    char first[512]; /* message of the first of them */
+    ol_score_book book; /* of all metrics files      */
+    int checked;        /* files read in full           */
+    int broken;         /* files found damaged          */
+    char first[512];    /* message of the first of them */
     /* Of the folder at hand: */
     ol_job *job;      /* its own, *borrowed*; NULL when that cannot be read                */
     bool has_rows;    /* there is a metrics file                                           */
@@ -32,8 +33,7 @@ ol_status ol_inspect_broken(inspection *s, const char *path);
 
 /* A metrics file and its journal, as the inspection's `how` says; then what they hold.
    @param alone  the file was asked for, not its folder: a journal need not be there */
-ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool with_job,
-                            ol_score_book *book);
+ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool with_job);
 
 /* Append a line "label      value". */
 ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, ...)
@@ -43,9 +43,9 @@ ol_status ol_inspect_line(ol_text *out, const char *label, const char *format, .
 ol_status ol_inspect_file(ol_text *out, const char *label, const char *path);
 
 /* Append what a job text says in a few lines. */
-ol_status ol_inspect_job(const char *name, const char *text, ol_text *out);
+ol_status ol_inspect_job(const char *text, ol_text *out);
 
-/* Append what a metrics file says of training; its scores go to `book`. */
-ol_status ol_inspect_metrics(const ol_archive *metrics, ol_score_book *book, ol_text *out);
+/* Append what a metrics file says of training. */
+ol_status ol_inspect_training(const ol_archive *metrics, ol_text *out);
 
 #endif

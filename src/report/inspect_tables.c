@@ -45,11 +45,6 @@ static ol_status add_lines(ol_text *out, const char *word, const ol_text *text)
     return OL_OK;
 }
 
-static int64_t larger(int64_t a, int64_t b)
-{
-    return a > b ? a : b;
-}
-
 static ol_status check(inspection *s, const char *path, bool alone, const ol_metric_tables *tables,
                        ol_tables_report *r)
 {
@@ -60,7 +55,7 @@ static ol_status check(inspection *s, const char *path, bool alone, const ol_met
     if (!s->check && r->metrics)
         return OL_OK;
     if (compares && r->journal)
-        s->rows_to = larger(r->last, 0);
+        s->rows_to = r->last > 0 ? r->last : 0;
     if (compares && (r->journal || !alone))
         ol_inspect_count(s, r->journal, r->broken.data);
     ol_inspect_count(s, r->metrics, r->broken.data);
@@ -89,11 +84,11 @@ static ol_status rebuild(inspection *s, const char *path, const char *job,
     OL_TRY(add_lines(s->out, "note", &r->notes));
     OL_TRY(ol_text_format(s->out, "  rebuilt %s: %lld rows\n", path, (long long)r->rows));
     ol_inspect_count(s, r->lost == 0, r->broken.data);
-    s->rows_to = larger(r->last, 0);
+    s->rows_to = r->last > 0 ? r->last : 0;
     return OL_OK;
 }
 
-static ol_status describe(inspection *s, const char *path, bool with_job, ol_score_book *book)
+static ol_status describe(inspection *s, const char *path, bool with_job)
 {
     OL_AUTO_ARCHIVE *archive = NULL;
     OL_AUTO_FREE char *job = NULL;
@@ -102,13 +97,13 @@ static ol_status describe(inspection *s, const char *path, bool with_job, ol_sco
     OL_TRY(ol_inspect_file(s->out, "metrics", path));
     if (with_job && ol_archive_has(archive, "job")) {
         OL_TRY(ol_archive_read_text(archive, "job", &job));
-        OL_TRY(ol_inspect_job("job", job, s->out));
+        OL_TRY(ol_inspect_job(job, s->out));
     }
-    return ol_inspect_metrics(archive, book, s->out);
+    OL_TRY(ol_inspect_training(archive, s->out));
+    return ol_score_book_add(&s->book, archive);
 }
 
-ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool with_job,
-                            ol_score_book *book)
+ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool with_job)
 {
     OL_AUTO(ol_tables_report_finish) ol_tables_report report = {0};
     OL_AUTO(ol_metric_tables_drop) ol_metric_tables *tables = NULL;
@@ -127,6 +122,6 @@ ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool wi
                                         : check(s, path, alone, tables, &report));
     if (!report.metrics && s->how != OL_INSPECT_REBUILD)
         return OL_OK;
-    status = describe(s, path, with_job, book);
+    status = describe(s, path, with_job);
     return status == OL_EDATA ? ol_inspect_broken(s, path) : status;
 }

@@ -83,74 +83,67 @@ static ol_status add_curve(const axis *x, const axis *y, const ol_stored_table *
     report_thin(s->n, s->number[OL_STEP_NUMBER], POINTS, steps);
     OL_TRY(ol_text_format(out, "<path class=\"%s\" d=\"", class));
     for (int i = 0; i < n; i++) {
-        const bool there = isfinite(points[i]) && (!y->logarithmic || points[i] > 0.0);
-
-        if (there)
-            OL_TRY(ol_text_format(out, "%c%.1f %.1f", pen ? 'L' : 'M', place(x, steps[i]),
-                                  place(y, points[i])));
-        pen = pen || there;
+        if (isnan(points[i]) || (y->logarithmic && points[i] <= 0.0))
+            continue;
+        OL_TRY(ol_text_format(out, "%c%.1f %.1f", pen ? 'L' : 'M', place(x, steps[i]),
+                              place(y, points[i])));
+        pen = true;
     }
     return ol_text_format(out, "\"/>\n");
 }
 
-static axis steps_axis(const ol_stored_table *s)
+/* @param columns  [n] of train/step, the first of two is dashed */
+static ol_status draw_curves(const report_learner *l, const char *what, const axis *y,
+                             const int *columns, int n, ol_text *out)
 {
+    const ol_stored_table *s = &l->series;
     const double first = s->number[OL_STEP_NUMBER][0], last = s->number[OL_STEP_NUMBER][s->n - 1];
-
-    return (axis){
+    const axis x = {
         .low = first, .high = last > first ? last : first + 1.0, .at_low = LEFT, .at_high = RIGHT};
-}
 
-static ol_status begin(const axis *x, const axis *y, const char *what, const char *name,
-                       ol_text *out)
-{
     OL_TRY(ol_text_format(out, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"%s", WIDE,
                           HIGH, what));
-    OL_TRY(report_put(out, " of ", name, "\">\n"));
+    OL_TRY(report_put(out, " of ", l->label, "\">\n"));
     OL_TRY(add_ticks(y, out));
-    return ol_text_format(out,
+    OL_TRY(ol_text_format(out,
                           "<text class=\"tick\" x=\"%d\" y=\"%d\">%.0f</text>"
                           "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"end\">%.0f</text>"
                           "<text class=\"tick\" x=\"%d\" y=\"%d\" text-anchor=\"middle\">"
                           "meta-step</text>\n",
-                          LEFT, BOTTOM + 18, x->low, RIGHT, BOTTOM + 18, x->high,
-                          (LEFT + RIGHT) / 2, BOTTOM + 18);
+                          LEFT, BOTTOM + 18, x.low, RIGHT, BOTTOM + 18, x.high, (LEFT + RIGHT) / 2,
+                          BOTTOM + 18));
+    for (int i = 0; i < n; i++)
+        OL_TRY(add_curve(&x, y, s, s->number[columns[i]], i + 1 < n ? "line before" : "line after",
+                         out));
+    return ol_text_format(out, "</svg>\n");
 }
 
 ol_status report_draw_loss(const report_learner *l, double most, ol_text *out)
 {
-    const axis x = steps_axis(&l->series);
     const axis y = {.low = 0.0, .high = most, .at_low = BOTTOM, .at_high = TOP};
+    const int columns[] = {OL_STEP_LOSS_BEFORE, OL_STEP_LOSS_AFTER};
 
-    OL_TRY(begin(&x, &y, "loss", l->label, out));
-    if (l->inner)
-        OL_TRY(add_curve(&x, &y, &l->series, l->series.number[OL_STEP_LOSS_BEFORE], "line before",
-                         out));
-    OL_TRY(add_curve(&x, &y, &l->series, l->series.number[OL_STEP_LOSS_AFTER], "line after", out));
-    return ol_text_format(out, "</svg>\n");
+    return draw_curves(l, "loss", &y, l->inner ? columns : columns + 1, l->inner ? 2 : 1, out);
 }
 
 ol_status report_draw_norm(const report_learner *l, ol_text *out)
 {
-    const axis x = steps_axis(&l->series);
     double points[POINTS], least = (double)INFINITY, most = 0.0;
     const int n = report_thin(l->series.n, l->series.number[OL_STEP_GRAD_NORM], POINTS, points);
 
     for (int i = 0; i < n; i++)
-        if (isfinite(points[i]) && points[i] > 0.0) {
+        if (points[i] > 0.0) { /* never of NaN */
             least = fmin(least, points[i]);
             most = fmax(most, points[i]);
         }
-    least = isfinite(least) ? least : 1.0;
+    least = isfinite(least) ? fmax(least, 1e-300) : 1.0; /* that a power of ten is below it */
     const axis y = {.low = least / 1.25,
                     .high = fmax(most, least) * 1.25,
                     .at_low = BOTTOM,
                     .at_high = TOP,
                     .logarithmic = true};
 
-    OL_TRY(begin(&x, &y, "norm of the meta-gradient", l->label, out));
-    OL_TRY(add_curve(&x, &y, &l->series, l->series.number[OL_STEP_GRAD_NORM], "line after", out));
-    return ol_text_format(out, "</svg>\n");
+    return draw_curves(l, "norm of the meta-gradient", &y, &(int){OL_STEP_GRAD_NORM}, 1, out);
 }
 
 /* --- dots ------------------------------------------------------------------------------------- */
@@ -178,9 +171,11 @@ static axis dots_axis(const ol_report *r, int subject, double *chance)
         .low = low, .high = high > low ? high : low + 0.1, .at_low = NAMES, .at_high = RIGHT - 4};
 }
 
-static ol_status add_dot(const axis *a, const char *label, int color, int row,
-                         const ol_eval_summary *s, ol_text *out)
+static ol_status add_dot(const ol_report *r, int row, const axis *a, const ol_eval_summary *s,
+                         ol_text *out)
 {
+    const int color = (int)(r->scored[row] - r->learners) % REPORT_COLORS;
+    const char *label = r->scored[row]->label;
     const double y = TOP + ROW * row + ROW / 2.0;
     char name[80];
 
@@ -228,7 +223,7 @@ ol_status report_draw_scores(const ol_report *r, int c, int subject, ol_text *ou
         const ol_eval_summary *s = report_stat_of(r, l, c, subject);
 
         if (!isnan(s->score.mean))
-            OL_TRY(add_dot(&a, r->scored[l]->label, r->scored[l]->color, l, s, out));
+            OL_TRY(add_dot(r, l, &a, s, out));
     }
     return ol_text_format(out, "</svg>\n");
 }

@@ -2,11 +2,9 @@
 /* A report as one page. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/clock.h"        /* ol_clock_utc */
-#include "outerloop/record/score_book.h" /* ol_score_gain */
+#include "outerloop/base/clock.h" /* ol_clock_utc */
 #include "report_parts.h"
 
 static const char style[] =
@@ -54,10 +52,12 @@ static const char style[] =
     "th,td{padding:5px 7px;font-size:13px}}\n"
     "@media print{body{max-width:none}details{display:none}}\n";
 
-static const char *const light[10] = {"#6b7280", "#2563eb", "#c2640a", "#047857", "#c81e1e",
-                                      "#7c3aed", "#0e7490", "#be185d", "#4d7c0f", "#92400e"};
-static const char *const dark[10] = {"#a3a9b5", "#7aa5ff", "#f0a04b", "#3fc48f", "#ff7d7d",
-                                     "#b692ff", "#4fc3dc", "#ff7ab8", "#a5d04f", "#e0a070"};
+static const char *const light[REPORT_COLORS] = {"#6b7280", "#2563eb", "#c2640a", "#047857",
+                                                 "#c81e1e", "#7c3aed", "#0e7490", "#be185d",
+                                                 "#4d7c0f", "#92400e"};
+static const char *const dark[REPORT_COLORS] = {"#a3a9b5", "#7aa5ff", "#f0a04b", "#3fc48f",
+                                                "#ff7d7d", "#b692ff", "#4fc3dc", "#ff7ab8",
+                                                "#a5d04f", "#e0a070"};
 
 static ol_status add(ol_text *out, const char *text)
 {
@@ -92,9 +92,9 @@ static ol_status add_names(const ol_report *r, ol_text *out)
     return OL_OK;
 }
 
-static ol_status add_colors(const char *const colors[10], ol_text *out)
+static ol_status add_colors(const char *const colors[REPORT_COLORS], ol_text *out)
 {
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < REPORT_COLORS; i++)
         OL_TRY(ol_text_format(out, ".c%d{fill:%s;stroke:%s}", i, colors[i], colors[i]));
     return add(out, "\n");
 }
@@ -117,108 +117,61 @@ static ol_status add_head(const ol_report *r, ol_text *out)
 
 /* --- the first lines -------------------------------------------------------------------------- */
 
-/* " [-3, 12]" between the two, where there is an interval. */
-static ol_status add_interval(const char *before, const ol_interval *d, const char *after,
-                              ol_text *out)
-{
-    return isnan(d->low)
-               ? OL_OK
-               : ol_text_format(out, "%s [%.*f, %.*f]%s", before, report_decimals(d),
-                                100.0 * d->low, report_decimals(d), 100.0 * d->high, after);
-}
-
 /* The learner that is best, and by how much it leads whom, in one sentence. */
 static ol_status add_lead(const ol_report *r, ol_text *out)
 {
-    const int last = r->n_counts - 1, steps = r->counts[last].steps;
-    const ol_eval_summary *b = NULL, *v = NULL;
-    int best = 0, rival = 0;
-    ol_interval d;
+    const int last = r->n_counts - 1;
+    const int best = report_leader(r, last, 0, -1), rival = report_leader(r, last, 0, best);
+    const ol_eval_summary *s;
+    char lead[OL_INTERVAL_TEXT];
 
-    for (int l = 0; l < r->n_scored; l++) {
-        const ol_eval_summary *s = report_stat_of(r, l, last, 0);
-
-        if (!isnan(s->score.mean) && (!b || s->score.mean > b->score.mean)) {
-            rival = best, v = b;
-            best = l, b = s;
-        } else if (!isnan(s->score.mean) && (!v || s->score.mean > v->score.mean)) {
-            rival = l, v = s;
-        }
-    }
-    if (!v)
+    if (rival < 0)
         return OL_OK;
-    OL_TRY(report_difference(r, best, rival, last, 0, &d));
-    OL_TRY(ol_text_format(out, "<p>%s%s, ", steps > 0 ? "After " : "", r->counts[last].name));
+    s = report_stat_of(r, best, last, 0);
+    OL_TRY(report_difference(r, best, rival, last, 0, lead));
+    OL_TRY(ol_text_format(out, "<p>%s%s, ", r->counts[last].steps > 0 ? "After " : "",
+                          r->counts[last].name));
     OL_TRY(report_put(out, "<b>", r->scored[best]->label, "</b>"));
-    OL_TRY(ol_text_format(out, " scores %.*f and ", report_decimals(&b->score),
-                          100.0 * b->score.mean));
+    OL_TRY(ol_text_format(out, " scores %s and ", report_cell_of(r, best, last, 0).mean));
     OL_TRY(report_put(out, "<b>", r->scored[rival]->label, "</b>"));
-    OL_TRY(ol_text_format(out, ", the next best, %.*f: a difference of %+.*f points",
-                          report_decimals(&v->score), 100.0 * v->score.mean, report_decimals(&d),
-                          100.0 * d.mean));
-    OL_TRY(add_interval("", &d, "", out));
-    return ol_text_format(out, " over %d unseen task%s, %d seed%s each.</p>\n", b->tasks,
-                          b->tasks == 1 ? "" : "s", b->seeds, b->seeds == 1 ? "" : "s");
+    return ol_text_format(out,
+                          ", the next best, %s: a difference of %.*s points%s over %d unseen "
+                          "task%s, %d seed%s each.</p>\n",
+                          report_cell_of(r, rival, last, 0).mean, (int)strcspn(lead, " "), lead,
+                          lead + strcspn(lead, " "), s->tasks, s->tasks == 1 ? "" : "s", s->seeds,
+                          s->seeds == 1 ? "" : "s");
 }
 
 /* --- scores ----------------------------------------------------------------------------------- */
 
-static ol_status add_cell(const ol_eval_summary *s, double best, ol_text *out)
+static ol_status add_cell(report_cell cell, ol_text *out)
 {
-    const int decimals = report_decimals(&s->score);
-
-    if (isnan(s->score.mean))
-        return add(out, "<td>-</td>");
-    OL_TRY(ol_text_format(out, "<td%s>%.*f", s->score.mean >= best ? " class=\"best\"" : "",
-                          decimals, 100.0 * s->score.mean));
-    if (!isnan(s->score.low))
-        OL_TRY(ol_text_format(out, " <small>±%.*f</small>", decimals,
-                              50.0 * (s->score.high - s->score.low)));
-    return ol_text_format(out, "<br><small>worst %.*f</small></td>", decimals, 100.0 * s->worst);
+    OL_TRY(ol_text_format(out, "<td%s>%s", cell.best ? " class=\"best\"" : "",
+                          *cell.mean ? cell.mean : "-"));
+    if (*cell.half)
+        OL_TRY(ol_text_format(out, " <small>±%s</small>", cell.half));
+    if (*cell.worst)
+        OL_TRY(ol_text_format(out, "<br><small>worst %s</small>", cell.worst));
+    return add(out, "</td>");
 }
 
-static ol_status add_learner_row(const ol_report *r, int l, int subject, ol_text *out)
+/* Nothing of a floor that no file says. */
+static ol_status add_row(const ol_report *r, int row, int subject, ol_text *out)
 {
     char time[32] = "-";
-
-    OL_TRY(report_put(out, "<tr><td>", r->scored[l]->label, "</td>"));
-    for (int c = 0; c < r->n_counts; c++)
-        OL_TRY(add_cell(report_stat_of(r, l, c, subject), report_best(r, c, subject), out));
-    if (r->scored[l]->seconds >= 0.0)
-        ol_clock_duration(r->scored[l]->seconds, time);
-    return ol_text_format(out, "<td>%s</td></tr>\n", time);
-}
-
-/* What comes without learning: chance, or the commonest answer. Nothing where no file says. */
-static ol_status add_floor_row(const ol_report *r, int subject, int floor, ol_text *out)
-{
-    bool any = false;
+    bool any = row >= 0;
 
     for (int c = 0; c < r->n_counts; c++)
-        any = any || !isnan(report_floor(r, c, subject, floor));
+        any = any || !isnan(report_row_stat(r, row, c, subject).score.mean);
     if (!any)
         return OL_OK;
-    OL_TRY(ol_text_format(out, "<tr class=\"floor\"><td>%s</td>", report_floor_names[floor]));
-    for (int c = 0; c < r->n_counts; c++) {
-        const double value = report_floor(r, c, subject, floor);
-
-        OL_TRY(isnan(value) ? add(out, "<td>-</td>")
-                            : ol_text_format(out, "<td>%.1f</td>", 100.0 * value));
-    }
-    return add(out, "<td></td></tr>\n");
-}
-
-static ol_status add_score_table(const ol_report *r, int subject, ol_text *out)
-{
-    OL_TRY(add(out, "<div class=\"wide\"><table><thead><tr><th>learner</th>"));
+    OL_TRY(report_put(out, row < 0 ? "<tr class=\"floor\"><td>" : "<tr><td>",
+                      report_row_name(r, row), "</td>"));
     for (int c = 0; c < r->n_counts; c++)
-        OL_TRY(ol_text_format(out, "<th>%s</th>", r->counts[c].name));
-    OL_TRY(add(out, "<th>training</th></tr></thead><tbody>\n"));
-    for (int f = 0; f < REPORT_FLOORS; f++)
-        OL_TRY(add_floor_row(r, subject, f, out));
-    for (int l = 0; l < r->n_scored; l++)
-        OL_TRY(add_learner_row(r, l, subject, out));
-    return add(out, "</tbody></table></div>\n");
+        OL_TRY(add_cell(report_cell_of(r, row, c, subject), out));
+    if (row >= 0 && r->rows[row].seconds >= 0.0)
+        ol_clock_duration(r->rows[row].seconds, time);
+    return ol_text_format(out, "<td>%s</td></tr>\n", row < 0 ? "" : time);
 }
 
 static ol_status add_part(const ol_report *r, int subject, ol_text *out)
@@ -226,12 +179,18 @@ static ol_status add_part(const ol_report *r, int subject, ol_text *out)
     const ol_eval_summary most = report_most(r, 0, r->n_scored, subject);
 
     OL_TRY(report_put(out, "<h3>", r->subjects[subject].name, ""));
-    OL_TRY(ol_text_format(
-        out, " <small class=\"soft\">%d task%s, %d seed%s, %d training%s</small></h3>\n",
-        most.tasks, most.tasks == 1 ? "" : "s", most.seeds, most.seeds == 1 ? "" : "s",
-        most.trainings, most.trainings == 1 ? "" : "s"));
-    OL_TRY(add_score_table(r, subject, out));
-    OL_TRY(add(out, "<div class=\"charts\">\n"));
+    OL_TRY(
+        ol_text_format(out,
+                       " <small class=\"soft\">%d task%s, %d seed%s, %d training%s</small></h3>\n"
+                       "<div class=\"wide\"><table><thead><tr><th>learner</th>",
+                       most.tasks, most.tasks == 1 ? "" : "s", most.seeds,
+                       most.seeds == 1 ? "" : "s", most.trainings, most.trainings == 1 ? "" : "s"));
+    for (int c = 0; c < r->n_counts; c++)
+        OL_TRY(ol_text_format(out, "<th>%s</th>", r->counts[c].name));
+    OL_TRY(add(out, "<th>training</th></tr></thead><tbody>\n"));
+    for (int row = -REPORT_FLOORS; row < r->n_scored; row++)
+        OL_TRY(add_row(r, row, subject, out));
+    OL_TRY(add(out, "</tbody></table></div>\n<div class=\"charts\">\n"));
     for (int c = 0; c < r->n_counts; c++) {
         OL_TRY(ol_text_format(out, "<figure><figcaption>%s%s</figcaption>\n",
                               r->counts[c].steps > 0 ? "after " : "", r->counts[c].name));
@@ -259,58 +218,45 @@ static ol_status add_scores(const ol_report *r, ol_text *out)
 
 /* --- differences ------------------------------------------------------------------------------ */
 
+/* "+11" and below it, smaller, its interval. */
 static ol_status add_difference(const ol_report *r, int a, int b, int c, int subject, ol_text *out)
 {
-    ol_interval d;
+    char text[OL_INTERVAL_TEXT] = "";
+    size_t number;
 
-    if (a == b)
-        return add(out, "<td></td>");
-    OL_TRY(report_difference(r, a, b, c, subject, &d));
-    if (isnan(d.mean))
-        return add(out, "<td>-</td>");
-    OL_TRY(ol_text_format(out, "<td>%+.*f", report_decimals(&d), 100.0 * d.mean));
-    OL_TRY(add_interval("<br><small>", &d, "</small>", out));
+    if (a != b)
+        OL_TRY(report_difference(r, a, b, c, subject, text));
+    number = strcspn(text, " ");
+    OL_TRY(ol_text_format(out, "<td>%.*s", (int)number, text));
+    if (text[number])
+        OL_TRY(ol_text_format(out, "<br><small>%s</small>", text + number));
     return add(out, "</td>");
 }
 
-/* A table begins: a column a learner. */
-static ol_status begin_table(const ol_report *r, const char *first, ol_text *out)
+/* A table with a column a learner begins, which can be folded away: one a count, of which the last is
+   open. */
+static ol_status begin_fold(const ol_report *r, int c, const char *first, ol_text *out)
 {
-    OL_TRY(report_put(out, "<div class=\"wide\"><table><thead><tr><th>", first, "</th>"));
+    OL_TRY(ol_text_format(out,
+                          "<details%s><summary>%s%s</summary>\n<div class=\"wide\"><table>"
+                          "<thead><tr><th>%s</th>",
+                          c == r->n_counts - 1 ? " open" : "",
+                          r->counts[c].steps > 0 ? "after " : "", r->counts[c].name, first));
     for (int l = 0; l < r->n_scored; l++)
         OL_TRY(report_put(out, "<th>", r->scored[l]->label, "</th>"));
     return add(out, "</tr></thead><tbody>\n");
 }
 
-/* What can be folded away, one a count; the last count is open. */
-static ol_status begin_fold(const ol_report *r, int c, ol_text *out)
-{
-    return ol_text_format(out, "<details%s><summary>%s%s</summary>\n",
-                          c == r->n_counts - 1 ? " open" : "",
-                          r->counts[c].steps > 0 ? "after " : "", r->counts[c].name);
-}
-
 static ol_status add_matrix(const ol_report *r, int c, int subject, ol_text *out)
 {
-    OL_TRY(begin_table(r, "row less column", out));
+    OL_TRY(begin_fold(r, c, "row less column", out));
     for (int a = 0; a < r->n_scored; a++) {
         OL_TRY(report_put(out, "<tr><td>", r->scored[a]->label, "</td>"));
         for (int b = 0; b < r->n_scored; b++)
             OL_TRY(add_difference(r, a, b, c, subject, out));
         OL_TRY(add(out, "</tr>\n"));
     }
-    return add(out, "</tbody></table></div>\n");
-}
-
-static ol_status add_part_differences(const ol_report *r, int subject, ol_text *out)
-{
-    OL_TRY(report_put(out, "<h3>", r->subjects[subject].name, "</h3>\n"));
-    for (int c = r->n_counts - 1; c >= 0; c--) {
-        OL_TRY(begin_fold(r, c, out));
-        OL_TRY(add_matrix(r, c, subject, out));
-        OL_TRY(add(out, "</details>\n"));
-    }
-    return OL_OK;
+    return add(out, "</tbody></table></div>\n</details>\n");
 }
 
 static ol_status add_differences(const ol_report *r, ol_text *out)
@@ -318,74 +264,74 @@ static ol_status add_differences(const ol_report *r, ol_text *out)
     OL_TRY(add(out, "<h2>Differences</h2>\n<p class=\"soft\">The learner of the row less that of "
                     "the column, in points of score, paired by task and seed, with 95 % "
                     "intervals.</p>\n"));
-    for (int part = r->parts; part < r->tasks; part++)
-        OL_TRY(add_part_differences(r, part, out));
+    for (int part = r->parts; part < r->tasks; part++) {
+        OL_TRY(report_put(out, "<h3>", r->subjects[part].name, "</h3>\n"));
+        for (int c = r->n_counts - 1; c >= 0; c--)
+            OL_TRY(add_matrix(r, c, part, out));
+    }
     return OL_OK;
 }
 
 /* --- training --------------------------------------------------------------------------------- */
 
-/* The axis that holds the losses of all learners. */
+/* The axis that holds the losses of all learners; 0 where nothing was trained. */
 static double most_loss(const ol_report *r)
 {
-    double most = 0.0;
+    double most = 0.0, points[140];
+    bool any = false;
 
     for (int i = 0; i < r->n_learners; i++) {
         const ol_stored_table *s = &r->learners[i].series;
-        double points[140];
 
+        any = any || s->n > 0;
         for (int c = r->learners[i].inner ? OL_STEP_LOSS_BEFORE : OL_STEP_LOSS_AFTER;
              c <= OL_STEP_LOSS_AFTER; c++)
-            for (int p = s->n > 0 ? report_thin(s->n, s->number[c], 140, points) : 0; p-- > 0;)
-                most = points[p] > most ? points[p] : most;
+            for (int p = report_thin(s->n, s->number[c], 140, points); p-- > 0;)
+                most = fmax(most, points[p]);
     }
-    return most > 0.0 ? 1.05 * most : 1.0;
+    return most > 0.0 ? 1.05 * most : any;
 }
 
-static ol_status add_loss_figure(const report_learner *l, double most, ol_text *out)
+/* The figure of a learner: its losses on an axis up to `most`, or where that is 0 its |G|. */
+static ol_status add_figure(const report_learner *l, double most, ol_text *out)
 {
-    const ol_stored_table *s = &l->series;
-    double before, after;
+    const double before = ol_mean_value(l->before), after = ol_mean_value(l->after);
 
-    ol_score_gain(s->n, s->number[OL_STEP_LOSS_BEFORE], s->number[OL_STEP_LOSS_AFTER], &before,
-                  &after);
-    OL_TRY(report_put(out, "<figure><figcaption>", l->label, "<small>at the end "));
-    if (l->inner && isfinite(before))
-        OL_TRY(ol_text_format(out, "%.3f before and %.3f after", before, after));
-    else
-        OL_TRY(ol_text_format(out, "%.3f%s", after, l->inner ? "" : "; no inner loop"));
-    OL_TRY(add(out, "</small></figcaption>\n"));
-    OL_TRY(report_draw_loss(l, most, out));
+    OL_TRY(report_put(out, "<figure><figcaption>", l->label, ""));
+    if (most > 0.0 && isfinite(before))
+        OL_TRY(ol_text_format(out, "<small>at the end %.3f before and %.3f after</small>", before,
+                              after));
+    else if (most > 0.0)
+        OL_TRY(ol_text_format(out, "<small>at the end %.3f%s</small>", after,
+                              l->inner ? "" : "; no inner loop"));
+    OL_TRY(add(out, "</figcaption>\n"));
+    OL_TRY(most > 0.0 ? report_draw_loss(l, most, out) : report_draw_norm(l, out));
     return add(out, "</figure>\n");
+}
+
+static ol_status add_figures(const ol_report *r, double most, ol_text *out)
+{
+    OL_TRY(add(out, "<div class=\"charts\">\n"));
+    for (int i = 0; i < r->n_learners; i++)
+        if (r->learners[i].series.n > 0)
+            OL_TRY(add_figure(&r->learners[i], most, out));
+    return add(out, "</div>\n");
 }
 
 static ol_status add_training(const ol_report *r, ol_text *out)
 {
     const double most = most_loss(r);
-    bool any = false;
 
-    for (int i = 0; i < r->n_learners; i++)
-        any = any || r->learners[i].series.n > 0;
-    if (!any)
+    if (most == 0.0)
         return OL_OK;
     OL_TRY(add(out, "<h2>Training</h2>\n<h3>Query loss</h3>\n<p class=\"soft\">Nats a token, mean "
                     "over the episodes of a meta-step: after adaptation, and dashed before it. "
-                    "What lies between the two is what the inner loop gains.</p>\n"
-                    "<div class=\"charts\">\n"));
-    for (int i = 0; i < r->n_learners; i++)
-        if (r->learners[i].series.n > 0)
-            OL_TRY(add_loss_figure(&r->learners[i], most, out));
-    OL_TRY(add(out, "</div>\n<h3>|G|, the norm of the meta-gradient</h3>\n<p class=\"soft\">Before "
-                    "clipping, logarithmic. Each learner has an axis of its own.</p>\n"
-                    "<div class=\"charts\">\n"));
-    for (int i = 0; i < r->n_learners; i++) {
-        if (r->learners[i].series.n == 0)
-            continue;
-        OL_TRY(report_put(out, "<figure><figcaption>", r->learners[i].label, "</figcaption>\n"));
-        OL_TRY(report_draw_norm(&r->learners[i], out));
-        OL_TRY(add(out, "</figure>\n"));
-    }
-    return add(out, "</div>\n");
+                    "What lies between the two is what the inner loop gains.</p>\n"));
+    OL_TRY(add_figures(r, most, out));
+    OL_TRY(add(out,
+               "<h3>|G|, the norm of the meta-gradient</h3>\n<p class=\"soft\">Before clipping, "
+               "logarithmic. Each learner has an axis of its own.</p>\n"));
+    return add_figures(r, 0.0, out);
 }
 
 /* --- tasks ------------------------------------------------------------------------------------ */
@@ -415,8 +361,7 @@ static ol_status add_tasks(const ol_report *r, ol_text *out)
     OL_TRY(add(out, "<h2>Tasks</h2>\n<p class=\"soft\">Mean over seeds, and small the worst "
                     "seed.</p>\n"));
     for (int c = r->n_counts - 1; c >= 0; c--) {
-        OL_TRY(begin_fold(r, c, out));
-        OL_TRY(begin_table(r, "task", out));
+        OL_TRY(begin_fold(r, c, "task", out));
         for (int t = r->tasks; t < r->n_subjects; t++)
             OL_TRY(add_task_row(r, c, t, out));
         OL_TRY(add(out, "</tbody></table></div>\n</details>\n"));

@@ -4,254 +4,228 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/size.h" /* OL_GROW */
+#include "outerloop/base/size.h" /* OL_ALLOCATE */
 #include "report_parts.h"
 
-/* A key with its value in each run, one text each: [1 + runs]. */
-typedef struct key_row {
-    ol_text *cells;
-    int runs;
-} key_row;
-
-/* Rows of the keys that differ. */
+/* A row of names, then a row a key that differs with its value in each run: texts that each end in a
+   NUL, so that a row not wanted is cut off again. */
 typedef struct sheet {
-    const ol_report *report;
-    const ol_job **jobs; /* [runs] NULL where there is none */
-    key_row *rows;       /* [n] */
-    int n;
+    const ol_job **jobs; /* [columns - 1] of the runs; NULL where there is none */
+    ol_text cells;       /* [rows, columns] */
+    int columns;
 } sheet;
-
-static void finish_row(key_row *row)
-{
-    for (int i = 0; row->cells && i <= row->runs; i++)
-        ol_text_finish(&row->cells[i]);
-    free(row->cells);
-    row->cells = NULL;
-}
-
-#define AUTO_ROW OL_AUTO(finish_row) key_row
 
 static void finish_sheet(sheet *s)
 {
-    for (int i = 0; i < s->n; i++)
-        finish_row(&s->rows[i]);
-    free(s->rows);
+    ol_text_finish(&s->cells);
     free(s->jobs);
 }
 
-static ol_status begin_row(const sheet *s, key_row *row)
+static const char *after(const char *cell)
 {
-    row->runs = s->report->n_runs;
-    return OL_ALLOCATE(row->cells, row->runs + 1, "cells");
+    return cell + strlen(cell) + 1;
 }
 
-/* Are the values equal? */
-static bool is_equal(const key_row *row)
+static ol_status add_cell(sheet *s, const char *prefix, const char *text)
 {
-    for (int i = 2; i <= row->runs; i++)
-        if (strcmp(row->cells[1].data, row->cells[i].data) != 0)
-            return false;
-    return true;
+    OL_TRY(ol_text_format(&s->cells, "%s%s", prefix, text));
+    return ol_text_append(&s->cells, "", 1);
 }
 
-/* The values of a key in jobs. */
-static ol_status make_row(const sheet *s, const ol_job *const *jobs, const char *prefix, size_t key,
-                          key_row *row)
+/* A row: the values of a key in jobs. */
+static ol_status add_values(sheet *s, const ol_job *const *jobs, const char *prefix, size_t key)
 {
-    OL_TRY(begin_row(s, row));
-    OL_TRY(ol_text_format(&row->cells[0], "%s%s", prefix, ol_job_keys.keys[key].path));
-    for (int i = 0; i < row->runs; i++) {
-        OL_TRY(ol_text_append(&row->cells[i + 1], "", 0));
-        OL_TRY(jobs[i] ? ol_conf_value(ol_job_keys, key, jobs[i], &row->cells[i + 1])
-                       : ol_text_format(&row->cells[i + 1], "?"));
+    OL_TRY(add_cell(s, prefix, ol_job_keys.keys[key].path));
+    for (int i = 0; i < s->columns - 1; i++) {
+        if (jobs[i])
+            OL_TRY(ol_conf_value(ol_job_keys, key, jobs[i], &s->cells));
+        OL_TRY(add_cell(s, "", jobs[i] ? "" : "?"));
     }
     return OL_OK;
 }
 
-/* Takes the row over where its values differ. */
-static ol_status keep_row(sheet *s, key_row *kept)
+/* The last row, which begins there, stays where its values differ. */
+static void keep_row(sheet *s, size_t row)
 {
-    if (is_equal(kept))
-        return OL_OK;
-    OL_TRY(OL_GROW(s->rows, s->n, "keys"));
-    s->rows[s->n++] = *kept;
-    kept->cells = NULL;
-    return OL_OK;
+    const char *first = after(s->cells.data + row), *cell = first;
+
+    for (int c = 2; c < s->columns; c++) {
+        cell = after(cell);
+        if (strcmp(first, cell) != 0)
+            return;
+    }
+    s->cells.size = row;
 }
 
 /* --- which keys --------------------------------------------------------------------------------- */
 
-/* Every run has its own of these. */
-static bool is_name(const char *path)
+/* "arms" itself, where the runs have not the same. */
+static ol_status compare_lists(sheet *s)
 {
-    return strcmp(path, "name") == 0 || strcmp(path, "output") == 0;
-}
+    const size_t row = s->cells.size;
 
-static ol_status compare_jobs(sheet *s)
-{
-    for (size_t key = 0; key < ol_job_keys.n; key++) {
-        AUTO_ROW row = {0};
+    OL_TRY(add_cell(s, "", "arms"));
+    for (int i = 0; i < s->columns - 1; i++) {
+        const ol_job *job = s->jobs[i];
 
-        if (is_name(ol_job_keys.keys[key].path))
-            continue;
-        OL_TRY(make_row(s, s->jobs, "", key, &row));
-        OL_TRY(keep_row(s, &row));
+        for (int a = 0; job && a < job->n_arms; a++)
+            OL_TRY(ol_text_format(&s->cells, "%s%s", a ? ", " : "", job->arms[a]->name));
+        OL_TRY(add_cell(s, "", !job ? "?" : job->n_arms == 0 ? "none" : ""));
     }
+    keep_row(s, row);
     return OL_OK;
 }
 
-static const ol_job *arm_of(const ol_job *job, const char *name)
+/* The arm of that name in each run, whether all have it. */
+static bool find_arms(const sheet *s, const char *name, const ol_job **arms)
 {
-    for (int i = 0; job && i < job->n_arms; i++)
-        if (strcmp(job->arms[i]->name, name) == 0)
-            return job->arms[i];
-    return NULL;
+    for (int i = 0; i < s->columns - 1; i++) {
+        arms[i] = NULL;
+        for (int a = 0; s->jobs[i] && a < s->jobs[i]->n_arms; a++)
+            if (strcmp(s->jobs[i]->arms[a]->name, name) == 0)
+                arms[i] = s->jobs[i]->arms[a];
+        if (!arms[i])
+            return false;
+    }
+    return true;
 }
 
-/* A key that one of the arms says itself, and that sets them apart in another way than it does
-   their jobs, whose row is in the sheet already. */
-static ol_status compare_arm_key(sheet *s, const ol_job *const *arms, const char *prefix,
-                                 size_t key)
+/* Is a key looked at? Of arms those of learners alone that one of them says itself. */
+static bool is_asked(const sheet *s, const ol_job *const *jobs, size_t key)
 {
-    AUTO_ROW row = {0}, base = {0};
-    bool own = false, as_base = true;
+    const char *path = ol_job_keys.keys[key].path;
 
-    for (int i = 0; i < s->report->n_runs; i++)
-        own = own || ol_conf_own(arms[i]->conf, key);
-    if (!own)
-        return OL_OK;
-    OL_TRY(make_row(s, arms, prefix, key, &row));
-    OL_TRY(make_row(s, s->jobs, "", key, &base));
-    for (int i = 1; i <= row.runs; i++)
-        as_base = as_base && strcmp(row.cells[i].data, base.cells[i].data) == 0;
-    return as_base ? OL_OK : keep_row(s, &row);
+    if (jobs == s->jobs) /* every run has its own of these */
+        return strcmp(path, "name") != 0 && strcmp(path, "output") != 0;
+    for (int i = 0; i < s->columns - 1; i++)
+        if (ol_conf_own(jobs[i]->conf, key))
+            return strncmp(path, "learner.", 8) == 0;
+    return false;
+}
+
+/* Rows for the keys in which jobs differ. Arms have to do so in another way than their jobs, whose rows
+   are in the sheet already. */
+static ol_status compare(sheet *s, const ol_job *const *jobs, const char *prefix)
+{
+    for (size_t key = 0; key < ol_job_keys.n; key++) {
+        const size_t row = s->cells.size;
+        size_t end;
+
+        if (!is_asked(s, jobs, key))
+            continue;
+        OL_TRY(add_values(s, jobs, prefix, key));
+        end = s->cells.size;
+        if (jobs != s->jobs)
+            OL_TRY(add_values(s, s->jobs, prefix, key));
+        if (s->cells.size - end == end - row &&
+            memcmp(s->cells.data + row, s->cells.data + end, end - row) == 0)
+            end = row;
+        s->cells.size = end;
+        if (end > row)
+            keep_row(s, row);
+    }
+    return OL_OK;
 }
 
 /* Arms that all runs have. */
 static ol_status compare_arms(sheet *s)
 {
-    const int runs = s->report->n_runs;
     OL_AUTO_FREE const ol_job **arms = NULL;
 
-    OL_TRY(OL_ALLOCATE(arms, runs, "jobs"));
+    OL_TRY(OL_ALLOCATE(arms, s->columns, "jobs"));
     for (int a = 0; s->jobs[0] && a < s->jobs[0]->n_arms; a++) {
+        const char *name = s->jobs[0]->arms[a]->name;
         char prefix[256];
-        bool all = true;
 
-        snprintf(prefix, sizeof prefix, "arms.%s.", s->jobs[0]->arms[a]->name);
-        for (int i = 0; i < runs; i++) {
-            arms[i] = arm_of(s->jobs[i], s->jobs[0]->arms[a]->name);
-            all = all && arms[i];
-        }
-        for (size_t key = 0; all && key < ol_job_keys.n; key++)
-            if (strncmp(ol_job_keys.keys[key].path, "learner.", 8) == 0)
-                OL_TRY(compare_arm_key(s, arms, prefix, key));
+        snprintf(prefix, sizeof prefix, "arms.%s.", name);
+        if (find_arms(s, name, arms))
+            OL_TRY(compare(s, arms, prefix));
     }
     return OL_OK;
-}
-
-/* "arms" itself, where the runs have not the same. */
-static ol_status compare_lists(sheet *s)
-{
-    AUTO_ROW row = {0};
-
-    OL_TRY(begin_row(s, &row));
-    OL_TRY(ol_text_format(&row.cells[0], "arms"));
-    for (int i = 0; i < row.runs; i++) {
-        const ol_job *job = s->jobs[i];
-        ol_text *cell = &row.cells[i + 1];
-
-        for (int a = 0; job && a < job->n_arms; a++)
-            OL_TRY(ol_text_format(cell, "%s%s", a ? ", " : "", job->arms[a]->name));
-        if (!job || job->n_arms == 0)
-            OL_TRY(ol_text_format(cell, job ? "none" : "?"));
-    }
-    return keep_row(s, &row);
 }
 
 /* --- the text ----------------------------------------------------------------------------------- */
 
 static int widest(const sheet *s, int column)
 {
-    int most = column > 0 ? ol_text_columns(s->report->runs[column - 1].name) : 3;
+    int most = 0, i = 0;
 
-    for (int i = 0; i < s->n; i++) {
-        const int columns = ol_text_columns(s->rows[i].cells[column].data);
-        most = columns > most ? columns : most;
-    }
+    for (const char *cell = s->cells.data; cell < s->cells.data + s->cells.size; cell = after(cell))
+        if (i++ % s->columns == column && ol_text_columns(cell) > most)
+            most = ol_text_columns(cell);
     return most;
 }
 
 /* A column a run. */
 static ol_status write_table(const sheet *s, ol_text *out)
 {
-    const int step = s->report->n_runs + 1;
+    const char *cell = s->cells.data;
 
-    for (int i = -1; i < s->n; i++)
-        for (int c = 0; c < step; c++) {
-            const char *cell = i >= 0  ? s->rows[i].cells[c].data
-                               : c > 0 ? s->report->runs[c - 1].name
-                                       : "key";
-
-            OL_TRY(c + 1 < step ? ol_text_cell(out, cell, widest(s, c) + 2, true)
-                                : ol_text_format(out, "%s\n", cell));
-        }
-    return ol_text_append(out, "\n", 1);
-}
-
-/* A line a run, where columns do not fit. */
-static ol_status write_list(const sheet *s, int width, ol_text *out)
-{
-    for (int i = 0; i < s->n; i++) {
-        OL_TRY(ol_text_format(out, "%s\n", s->rows[i].cells[0].data));
-        for (int run = 0; run < s->report->n_runs; run++) {
-            OL_AUTO_TEXT line = {0};
-
-            OL_TRY(ol_text_format(&line, "%s: %s", s->report->runs[run].name,
-                                  s->rows[i].cells[run + 1].data));
-            OL_TRY(ol_text_append(out, "  ", 2));
-            OL_TRY(ol_text_wrap(out, line.data, 4, width));
-        }
+    while (cell < s->cells.data + s->cells.size) {
+        for (int c = 0; c < s->columns - 1; c++, cell = after(cell))
+            OL_TRY(ol_text_cell(out, cell, widest(s, c) + 2, true));
+        OL_TRY(ol_text_format(out, "%s\n", cell));
+        cell = after(cell);
     }
     return ol_text_append(out, "\n", 1);
 }
 
-static ol_status write_sheet(const sheet *s, int width, ol_text *out)
+/* A line a run, where columns do not fit. */
+static ol_status write_list(const sheet *s, const ol_report *r, int width, ol_text *out)
 {
-    int sum = 0;
+    const char *cell = s->cells.data;
 
-    for (int i = 0; i < s->report->n_runs; i++)
-        if (!s->jobs[i])
-            OL_TRY(ol_text_format(out, "%s: no job.cfg that this version can read\n",
-                                  s->report->runs[i].path));
-    if (s->n == 0)
-        return ol_text_format(out, "the jobs do not differ but for name and output\n\n");
-    for (int c = 0; c <= s->report->n_runs; c++)
-        sum += widest(s, c) + 2;
-    OL_TRY(ol_text_format(out, "keys of the jobs that differ\n\n"));
-    return sum - 2 <= width ? write_table(s, out) : write_list(s, width, out);
+    for (int c = 0; c < s->columns; c++)
+        cell = after(cell);
+    while (cell < s->cells.data + s->cells.size) {
+        OL_TRY(ol_text_format(out, "%s\n", cell));
+        for (int i = 0; i < r->n_runs; i++) {
+            OL_AUTO_TEXT line = {0};
+
+            cell = after(cell);
+            OL_TRY(ol_text_format(&line, "%s: %s", r->runs[i].name, cell));
+            OL_TRY(ol_text_append(out, "  ", 2));
+            OL_TRY(ol_text_wrap(out, line.data, 4, width));
+        }
+        cell = after(cell);
+    }
+    return ol_text_append(out, "\n", 1);
 }
 
 /* The job of a run: what stands in its folder, or else in its first file. */
 static const ol_job *job_of(const ol_report *r, int run)
 {
-    if (r->runs[run].job)
-        return r->runs[run].job;
-    for (int i = 0; i < r->n_learners; i++)
-        if (r->learners[i].run == run && r->learners[i].job)
-            return r->learners[i].job;
-    return NULL;
+    const ol_job *job = r->runs[run].job;
+
+    for (int i = 0; i < r->n_learners && !job; i++)
+        if (r->learners[i].run == run)
+            job = r->learners[i].job;
+    return job;
 }
 
 ol_status report_keys(const ol_report *r, int width, ol_text *out)
 {
-    OL_AUTO(finish_sheet) sheet s = {.report = r};
+    OL_AUTO(finish_sheet) sheet s = {.columns = r->n_runs + 1};
+    size_t names;
+    int sum = 0;
 
     OL_TRY(OL_ALLOCATE(s.jobs, r->n_runs, "jobs"));
-    for (int i = 0; i < r->n_runs; i++)
+    OL_TRY(add_cell(&s, "", "key"));
+    for (int i = 0; i < r->n_runs; i++) {
+        OL_TRY(add_cell(&s, "", r->runs[i].name));
         s.jobs[i] = job_of(r, i);
-    OL_TRY(compare_jobs(&s));
+        if (!s.jobs[i])
+            OL_TRY(ol_text_format(out, "%s: no job.cfg that this version can read\n",
+                                  r->runs[i].path));
+    }
+    names = s.cells.size;
+    OL_TRY(compare(&s, s.jobs, ""));
     OL_TRY(compare_lists(&s));
     OL_TRY(compare_arms(&s));
-    return write_sheet(&s, width, out);
+    if (s.cells.size == names)
+        return ol_text_format(out, "the jobs do not differ but for name and output\n\n");
+    for (int c = 0; c < s.columns; c++)
+        sum += widest(&s, c) + 2;
+    OL_TRY(ol_text_format(out, "keys of the jobs that differ\n\n"));
+    return sum - 2 <= width ? write_table(&s, out) : write_list(&s, r, width, out);
 }

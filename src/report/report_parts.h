@@ -5,48 +5,41 @@
 
 #include <stdbool.h>
 
-#include "outerloop/base/file.h"    /* PATH_MAX  */
-#include "outerloop/eval/summary.h" /* ol_eval_score */
-#include "outerloop/job/job.h"      /* ol_job    */
+#include "outerloop/base/file.h" /* PATH_MAX  */
+#include "outerloop/base/mean.h"
+#include "outerloop/eval/table.h" /* ol_eval_learner */
+#include "outerloop/job/job.h"    /* ol_job    */
 #include "outerloop/record/stored_table.h"
 #include "outerloop/report/report.h"
 #include "outerloop/store/archive.h"
 
-/* Texts that live as long as the report, each once. */
-typedef struct report_words {
-    char **items;
-    int n;
-} report_words;
-
-/* One score; task and group ("" for none) point into the words of the report. */
-typedef struct report_score {
-    ol_eval_score of;
+/* What a metrics file says besides of a score, and of the predictions that it was made of. */
+typedef struct report_detail {
     double calibration; /* NaN where the file does not say */
-} report_score;
-
-/* Rows of a task at one step count, over all seeds, right and in all. */
-typedef struct report_tally {
-    const char *task;
-    int steps;
     int64_t rows, right;
-} report_tally;
+} report_detail;
+
+/* A training of a learner, and the file it was read from, by number. */
+typedef struct report_training {
+    int64_t seed;
+    int file;
+} report_training;
 
 typedef struct report_learner {
-    int run; /* number of its run */
-    char *name, *label;
+    int run;                /* number of its run */
+    char *name, *label;     /* label: with the run's name in front where there are several */
     char metrics[PATH_MAX]; /* of its first training */
-    report_score *scores;   /* [n_scores] */
+    ol_eval_score *scores;  /* [n_scores] texts are borrowed from the tables */
+    report_detail *details; /* [n_scores] of each */
     size_t n_scores;
-    report_tally *tallies; /* [n_tallies] */
-    int n_tallies;
-    ol_stored_table series; /* train/step of its first training; empty where there was none */
-    int64_t *trainings;     /* [n_trainings] seeds */
+    ol_stored_table series;     /* train/step of its first training; empty where there was none */
+    report_training *trainings; /* [n_trainings] */
     int n_trainings;
-    double seconds; /* of training, mean over trainings; NaN where there was none */
-    bool inner;     /* has an inner loop */
-    ol_job *job;    /* as resolved; NULL when this version cannot read it */
+    ol_mean seconds, before,
+        after;   /* of trainings, as in ol_eval_learner; before: of inner loops */
+    bool inner;  /* has an inner loop */
+    ol_job *job; /* as resolved; NULL when this version cannot read it */
     char *job_text;
-    int color; /* a class c0 .. c9 of the page */
 } report_learner;
 
 enum { REPORT_FACTS = 8 };
@@ -77,8 +70,10 @@ struct ol_report {
     int n_runs;
     report_learner *learners; /* [n_learners] in the order of the tables */
     int n_learners;
-    report_words words;
+    ol_stored_table *tables; /* [n_files] eval/score of each file */
+    int n_files;
     const report_learner **scored; /* [n_scored] those that have scores */
+    ol_eval_learner *rows;         /* [n_scored] these, as eval takes them */
     report_count *counts;          /* [n_counts] by ol_steps_before     */
     report_subject *subjects;      /* [n_subjects] all, groups, then tasks in order of appearance */
     int n_scored, n_counts, n_subjects;
@@ -93,7 +88,7 @@ struct ol_report {
 /* Add the learners of a metrics file to the run at hand. */
 ol_status report_read_metrics(ol_report *report, int run, const char *path);
 
-/* --- numbers (report_stats.c): the only place that calls upon the statistics of `eval` -------- */
+/* --- numbers (report_stats.c) ----------------------------------------------------------------- */
 
 /* List what the scores are about, and work all statistics out. */
 ol_status report_summarise(ol_report *report);
@@ -104,28 +99,34 @@ static inline const ol_eval_summary *report_stat_of(const ol_report *r, int l, i
     return &r->stats[(l * r->n_counts + c) * r->n_subjects + subject];
 }
 
-/* The best mean of the learners; -1 where there is none. */
-double report_best(const ol_report *report, int c, int subject);
+/* Rows of a table: from -REPORT_FLOORS what comes without learning, guessing and the commonest answer,
+   then from 0 the scored learners. Of the former there is a mean alone, NaN where no file says. */
+enum { REPORT_FLOORS = 2 };
+const char *report_row_name(const ol_report *report, int row);
+ol_eval_summary report_row_stat(const ol_report *report, int row, int c, int subject);
 
-/* What comes without learning, NaN where no file says: chance, or the commonest answer. */
-enum { REPORT_CHANCE, REPORT_MAJORITY, REPORT_FLOORS };
-extern const char *const report_floor_names[REPORT_FLOORS];
-double report_floor(const ol_report *report, int c, int subject, int floor);
+/* Write a number in percent; nothing where it is none. */
+void report_percent(double value, int digits, char text[24]);
 
-/* Mean of scored learner a less b over what both have. */
+/* The numbers of a row in percent; "" for what there is not. */
+typedef struct report_cell {
+    char mean[24], half[24], worst[24]; /* half: of the interval */
+    bool best;                          /* no other learner's mean is higher */
+} report_cell;
+report_cell report_cell_of(const ol_report *report, int row, int c, int subject);
+
+/* The first scored learner of the best mean but for one; -1 where there is none. */
+int report_leader(const ol_report *report, int c, int subject, int but);
+
+/* Mean of scored learner a less b over what both have, in points. */
 ol_status report_difference(const ol_report *report, int a, int b, int c, int subject,
-                            ol_interval *out);
+                            char text[OL_INTERVAL_TEXT]);
 
 /* Is it what training started from? */
 bool report_is_start(const report_learner *learner);
 
-/* The final table as `run` prints it. */
-ol_status report_final_table(const ol_report *report, int width, ol_text *out);
-
-/* Decimals that a percentage deserves: one where its interval is below ±1 or there is none. */
-int report_decimals(const ol_interval *interval);
-
-/* The most tasks, seeds and trainings of scored learners from .. to-1 at any count. */
+/* The most tasks, seeds and trainings of scored learners from .. to-1 at any count, and all their
+   metrics. */
 ol_eval_summary report_most(const ol_report *report, int from, int to, int subject);
 
 /* The word for the scores of the report: "accuracy", "macro-F1", or both. */
@@ -134,7 +135,12 @@ const char *report_metric_words(const ol_report *report);
 /* The keys in which the jobs of the runs differ, with their values. */
 ol_status report_keys(const ol_report *report, int width, ol_text *out);
 
+/* Means of a column over `points` equal stretches; fewer when it is shorter. Returns how many. */
+int report_thin(size_t n, const double *values, int points, double *out);
+
 /* --- pieces of pages (report_html.c, report_draw.c) ------------------------------------------- */
+
+enum { REPORT_COLORS = 10 }; /* classes c0 .. c9 of the page, for learners in their order */
 
 /* Append a text in which letters of `special` are written as [letter of it] of `as`. */
 ol_status report_escape(ol_text *out, const char *text, const char *special, const char *const *as);
@@ -150,8 +156,5 @@ ol_status report_draw_loss(const report_learner *learner, double most, ol_text *
 
 /* |G| over the meta-steps of a learner, logarithmic. */
 ol_status report_draw_norm(const report_learner *learner, ol_text *out);
-
-/* Means of a column over `points` equal stretches; fewer when it is shorter. Returns how many. */
-int report_thin(size_t n, const double *values, int points, double *out);
 
 #endif

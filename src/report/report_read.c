@@ -1,228 +1,206 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* A metrics file as learners of a report. */
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/size.h" /* OL_GROW */
+#include "outerloop/base/size.h"         /* OL_GROW */
+#include "outerloop/record/score_book.h" /* ol_score_gain */
 #include "report_parts.h"
 
-/* Learners of a file at hand: read from it, or left out as their training was in already. */
-enum { TAKEN = 1, PASSED };
+/* The file at hand. */
+typedef struct source {
+    ol_report *report;
+    int run;
+    const ol_archive *file;
+    int64_t training; /* its seed */
+    const ol_stored_table *scores;
+    ol_stored_table *steps; /* until a learner has taken them over */
+} source;
 
 const char *const report_fact_names[REPORT_FACTS] = {"version", "git_commit", "created", "run_id",
                                                      "host",    "ranks",      "blas",    "mpi"};
 
-/* The word, kept by the report; NULL without memory. */
-static const char *report_word(ol_report *report, const char *text)
+/* --- learners --------------------------------------------------------------------------------- */
+
+/* The learner of that name in the run; NULL where it has none. */
+static report_learner *find_learner(const source *s, const char *name)
 {
-    report_words *w = &report->words;
-    for (int i = 0; i < w->n; i++)
-        if (strcmp(w->items[i], text) == 0)
-            return w->items[i];
-    if (OL_GROW(w->items, w->n, "words") != OL_OK)
-        return NULL;
-    w->items[w->n] = strdup(text);
-    return w->items[w->n] ? w->items[w->n++] : NULL;
-}
+    for (int i = 0; i < s->report->n_learners; i++) {
+        report_learner *l = &s->report->learners[i];
 
-/* The learner of that name in the run, made when it is not there. */
-static ol_status find_learner(ol_report *r, int run, const char *name, report_learner **out)
-{
-    report_learner *l;
-
-    for (int i = 0; i < r->n_learners; i++)
-        if (r->learners[i].run == run && strcmp(r->learners[i].name, name) == 0) {
-            *out = &r->learners[i];
-            return OL_OK;
-        }
-    OL_TRY(OL_GROW(r->learners, r->n_learners, "learners"));
-    l = &r->learners[r->n_learners++];
-    *l = (report_learner){.run = run, .name = strdup(name), .seconds = (double)NAN};
-    OL_CHECK(l->name, OL_ENOMEM, "no memory for a learner");
-    *out = l;
-    return OL_OK;
-}
-
-/* Has the learner this training already? Otherwise it has now. */
-static ol_status add_training(report_learner *l, int64_t seed, bool *known)
-{
-    *known = false;
-    for (int i = 0; i < l->n_trainings; i++)
-        *known = *known || l->trainings[i] == seed;
-    if (*known)
-        return OL_OK;
-    OL_TRY(OL_GROW(l->trainings, l->n_trainings, "trainings"));
-    l->trainings[l->n_trainings++] = seed;
-    return OL_OK;
-}
-
-static ol_status add_score(ol_report *r, report_learner *l, const ol_stored_table *c, size_t i,
-                           int64_t training)
-{
-    report_score s = {.of = ol_stored_score(c, i, training),
-                      .calibration = c->number[OL_SCORE_CALIBRATION][i]};
-
-    s.of.task = report_word(r, s.of.task);
-    s.of.group = report_word(r, s.of.group);
-    OL_CHECK(s.of.task && s.of.group, OL_ENOMEM, "no memory for a name");
-    OL_TRY(OL_GROW(l->scores, l->n_scores, "scores"));
-    l->scores[l->n_scores++] = s;
-    return OL_OK;
-}
-
-/* --- predictions ------------------------------------------------------------------------------ */
-
-static ol_status count_row(report_learner *l, const char *task, int steps, bool right)
-{
-    for (int i = l->n_tallies - 1; i >= 0; i--) /* the one at hand is the last, most often */
-        if (l->tallies[i].task == task && l->tallies[i].steps == steps) {
-            l->tallies[i].rows++;
-            l->tallies[i].right += right;
-            return OL_OK;
-        }
-    OL_TRY(OL_GROW(l->tallies, l->n_tallies, "tasks"));
-    l->tallies[l->n_tallies++] =
-        (report_tally){.task = task, .steps = steps, .rows = 1, .right = right ? 1 : 0};
-    return OL_OK;
-}
-
-static ol_status read_predictions(ol_report *r, int run, const ol_archive *file, const char *taken)
-{
-    OL_AUTO_STORED_TABLE t = {0};
-    report_learner *l = NULL;
-
-    OL_TRY(ol_stored_table_read(file, &ol_eval_prediction_table,
-                                OL_STORED(OL_PREDICTION_LEARNER) | OL_STORED(OL_PREDICTION_TASK) |
-                                    OL_STORED(OL_PREDICTION_STEPS) |
-                                    OL_STORED(OL_PREDICTION_PREDICTED_INDEX) |
-                                    OL_STORED(OL_PREDICTION_GOLD_INDEX),
-                                &t));
-    for (size_t i = 0; i < t.n; i++) {
-        const char *word = report_word(r, t.text[OL_PREDICTION_TASK].items[i]);
-        const char *learner = t.text[OL_PREDICTION_LEARNER].items[i];
-
-        OL_CHECK(word, OL_ENOMEM, "no memory for a name");
-        if (!l || strcmp(l->name, learner) != 0)
-            OL_TRY(find_learner(r, run, learner, &l));
-        if (taken[l - r->learners] == TAKEN)
-            OL_TRY(count_row(l, word, (int)t.number[OL_PREDICTION_STEPS][i],
-                             t.number[OL_PREDICTION_PREDICTED_INDEX][i] ==
-                                 t.number[OL_PREDICTION_GOLD_INDEX][i]));
+        if (l->run == s->run && strcmp(l->name, name) == 0)
+            return l;
     }
+    return NULL;
+}
+
+static ol_status make_learner(const source *s, const char *name, report_learner **out)
+{
+    ol_report *r = s->report;
+    const bool several = r->n_runs > 1;
+    ol_text label = {0};
+
+    OL_TRY(OL_GROW(r->learners, r->n_learners, "learners"));
+    *out = &r->learners[r->n_learners++];
+    **out = (report_learner){.run = s->run, .name = strdup(name)};
+    OL_CHECK((*out)->name, OL_ENOMEM, "no memory for a learner");
+    OL_TRY(ol_text_format(&label, "%s%s%s", several ? r->runs[s->run].name : "", several ? "/" : "",
+                          name));
+    (*out)->label = label.data;
     return OL_OK;
 }
 
-/* --- a file ----------------------------------------------------------------------------------- */
-
-/* Mean of trainings' seconds, of which n-1 are in already. */
-static void add_seconds(report_learner *l, const ol_stored_table *s)
+/* Number of the file that a learner has this training from; 0: it has it not. */
+static int file_of(const report_learner *l, int64_t training)
 {
-    const double sum = ol_stored_sum(s, OL_STEP_SECONDS);
-
-    if (s->n > 0)
-        l->seconds = l->n_trainings > 1 && isfinite(l->seconds)
-                         ? l->seconds + (sum - l->seconds) / l->n_trainings
-                         : sum;
+    for (int i = 0; i < l->n_trainings; i++)
+        if (l->trainings[i].seed == training)
+            return l->trainings[i].file;
+    return 0;
 }
 
-static ol_status read_job(const ol_archive *file, report_learner *l)
+/* The job that a file has, if any; of another version its text has to do. */
+static ol_status read_job(const ol_archive *file, char **text, ol_job **job)
 {
-    if (l->job_text || !ol_archive_has(file, "job"))
+    if (!ol_archive_has(file, "job"))
         return OL_OK;
-    OL_TRY(ol_archive_read_text(file, "job", &l->job_text));
-    if (ol_job_read_text("job", l->job_text, strlen(l->job_text), &l->job) != OL_OK)
-        l->job = NULL; /* of another version: the text will do */
+    OL_TRY(ol_archive_read_text(file, "job", text));
+    (void)!ol_job_read_text("job", *text, strlen(*text), job);
     return OL_OK;
 }
 
 /* What a learner takes from a file besides scores. */
-static ol_status describe(const ol_archive *file, report_learner *l, ol_stored_table *series)
+static ol_status describe(source *s, report_learner *l)
 {
+    const bool inner = ol_stored_inner(s->file);
+    double before, after;
+
     if (!l->metrics[0])
-        OL_TRY(ol_path_format(l->metrics, "%s", ol_archive_path(file)));
-    OL_TRY(read_job(file, l));
-    l->inner = l->inner || ol_stored_inner(file);
-    if (report_is_start(l))
+        OL_TRY(ol_path_format(l->metrics, "%s", ol_archive_path(s->file)));
+    if (!l->job_text)
+        OL_TRY(read_job(s->file, &l->job_text, &l->job));
+    l->inner = l->inner || inner;
+    if (report_is_start(l) || s->steps->n == 0)
         return OL_OK;
-    add_seconds(l, series);
-    if (l->series.n == 0) {
-        l->series = *series;
-        *series = (ol_stored_table){0};
+    ol_mean_add(&l->seconds, ol_stored_sum(s->steps, OL_STEP_SECONDS));
+    ol_score_gain(s->steps->n, s->steps->number[OL_STEP_LOSS_BEFORE],
+                  s->steps->number[OL_STEP_LOSS_AFTER], &before, &after);
+    ol_mean_add(&l->before, inner ? before : (double)NAN);
+    ol_mean_add(&l->after, after);
+    return l->series.n == 0 ? OL_GIVE(&l->series, *s->steps) : OL_OK;
+}
+
+/* The learner of that name, unless it has the training of this file from an earlier one: NULL. */
+static ol_status take_learner(source *s, const char *name, report_learner **out)
+{
+    const int file = s->report->n_files;
+    report_learner *l = find_learner(s, name);
+    int from;
+
+    if (!l)
+        OL_TRY(make_learner(s, name, &l));
+    from = file_of(l, s->training);
+    *out = from == 0 || from == file ? l : NULL;
+    if (from != 0)
+        return OL_OK;
+    OL_TRY(OL_GROW(l->trainings, l->n_trainings, "trainings"));
+    l->trainings[l->n_trainings++] = (report_training){.seed = s->training, .file = file};
+    return describe(s, l);
+}
+
+/* --- rows ------------------------------------------------------------------------------------- */
+
+static ol_status add_score(source *s, size_t i)
+{
+    report_learner *l;
+
+    OL_TRY(take_learner(s, s->scores->text[OL_SCORE_LEARNER].items[i], &l));
+    if (!l)
+        return OL_OK;
+    OL_TRY(OL_GROW(l->scores, l->n_scores, "scores"));
+    OL_TRY(OL_GROW(l->details, l->n_scores, "scores"));
+    l->scores[l->n_scores] = ol_stored_score(s->scores, i, s->training);
+    l->details[l->n_scores++] =
+        (report_detail){.calibration = s->scores->number[OL_SCORE_CALIBRATION][i]};
+    return OL_OK;
+}
+
+/* Count a prediction to its score. @param at  that of the one before, most often its own */
+static void count_prediction(const report_learner *l, const ol_stored_table *t, size_t i,
+                             int64_t training, size_t *at)
+{
+    for (size_t k = 0; k < l->n_scores; k++, ++*at) {
+        const ol_eval_score *score = &l->scores[ *at %= l->n_scores];
+
+        if (score->training == training && score->seed == t->number[OL_PREDICTION_SEED][i] &&
+            score->steps == t->number[OL_PREDICTION_STEPS][i] &&
+            strcmp(score->task, t->text[OL_PREDICTION_TASK].items[i]) == 0) {
+            l->details[*at].rows++;
+            l->details[*at].right += t->number[OL_PREDICTION_PREDICTED_INDEX][i] ==
+                                     t->number[OL_PREDICTION_GOLD_INDEX][i];
+            return;
+        }
+    }
+}
+
+static ol_status read_predictions(source *s)
+{
+    OL_AUTO_STORED_TABLE t = {0};
+    size_t at = 0;
+
+    OL_TRY(ol_stored_table_read(s->file, &ol_eval_prediction_table,
+                                OL_STORED(OL_PREDICTION_LEARNER) | OL_STORED(OL_PREDICTION_TASK) |
+                                    OL_STORED(OL_PREDICTION_SEED) | OL_STORED(OL_PREDICTION_STEPS) |
+                                    OL_STORED(OL_PREDICTION_PREDICTED_INDEX) |
+                                    OL_STORED(OL_PREDICTION_GOLD_INDEX),
+                                &t));
+    for (size_t i = 0; i < t.n; i++) {
+        const report_learner *l = find_learner(s, t.text[OL_PREDICTION_LEARNER].items[i]);
+
+        if (l && file_of(l, s->training) == s->report->n_files)
+            count_prediction(l, &t, i, s->training, &at);
     }
     return OL_OK;
 }
 
-/* The name that a file without scores goes by: the job's. */
-static ol_status name_of_job(const ol_archive *file, char name[256])
+/* What a file without scores tells of: a training, under the name of its job. */
+static ol_status add_training(source *s)
 {
     OL_AUTO_FREE char *text = NULL;
     OL_AUTO_JOB *job = NULL;
+    report_learner *l;
 
-    snprintf(name, 256, "trained");
-    if (!ol_archive_has(file, "job"))
-        return OL_OK;
-    OL_TRY(ol_archive_read_text(file, "job", &text));
-    if (ol_job_read_text("job", text, strlen(text), &job) == OL_OK)
-        snprintf(name, 256, "%s", job->name);
-    return OL_OK;
-}
-
-/* All learners that the file scores, with their scores; those whose training was in already are
- * passed over. */
-static ol_status add_learners(ol_report *r, int run, const ol_archive *file,
-                              const ol_stored_table *c, ol_stored_table *series, char *taken)
-{
-    int64_t training = 0;
-    char name[256];
-
-    if (ol_archive_has_attribute(file, "/", "seed"))
-        OL_TRY(ol_archive_get_i64(file, "/", "seed", &training));
-    if (c->n == 0 && series->n == 0)
-        return OL_OK;
-    OL_TRY(name_of_job(file, name));
-    for (size_t i = 0; i < (c->n > 0 ? c->n : 1); i++) {
-        const char *learner = c->n > 0 ? c->text[OL_SCORE_LEARNER].items[i] : name;
-        report_learner *l;
-        bool known;
-
-        OL_TRY(find_learner(r, run, learner, &l));
-        if (!taken[l - r->learners]) {
-            OL_TRY(add_training(l, training, &known));
-            taken[l - r->learners] = known ? PASSED : TAKEN;
-            if (!known)
-                OL_TRY(describe(file, l, series));
-        }
-        if (taken[l - r->learners] == TAKEN && c->n > 0)
-            OL_TRY(add_score(r, l, c, i, training));
-    }
-    return OL_OK;
-}
-
-static ol_status read_facts(const ol_archive *file, report_run *run)
-{
-    for (int i = 0; i < REPORT_FACTS; i++)
-        if (!run->facts[i] && ol_archive_has_attribute(file, "/", report_fact_names[i]))
-            OL_TRY(ol_archive_show(file, "/", report_fact_names[i], &run->facts[i]));
-    return OL_OK;
+    OL_TRY(read_job(s->file, &text, &job));
+    return take_learner(s, job ? job->name : "trained", &l);
 }
 
 ol_status report_read_metrics(ol_report *report, int run, const char *path)
 {
     OL_AUTO_ARCHIVE *file = NULL;
-    OL_AUTO_STORED_TABLE scores = {0}, series = {0};
-    OL_AUTO_FREE char *taken = NULL;
+    OL_AUTO_STORED_TABLE steps = {0};
+    source s = {.report = report, .run = run, .steps = &steps};
+    char **facts = report->runs[run].facts;
+    ol_stored_table *scores;
 
     OL_TRY(ol_archive_open(path, &file));
-    OL_TRY(read_facts(file, &report->runs[run]));
+    s.file = file;
+    for (int i = 0; i < REPORT_FACTS; i++)
+        if (!facts[i] && ol_archive_has_attribute(file, "/", report_fact_names[i]))
+            OL_TRY(ol_archive_show(file, "/", report_fact_names[i], &facts[i]));
+    if (ol_archive_has_attribute(file, "/", "seed"))
+        OL_TRY(ol_archive_get_i64(file, "/", "seed", &s.training));
     OL_TRY(ol_stored_table_read(file, &ol_step_table,
                                 OL_STORED(OL_STEP_NUMBER) | OL_STORED(OL_STEP_LOSS_BEFORE) |
                                     OL_STORED(OL_STEP_LOSS_AFTER) | OL_STORED(OL_STEP_GRAD_NORM) |
                                     OL_STORED(OL_STEP_SECONDS),
-                                &series));
-    OL_TRY(ol_stored_table_read(file, &ol_eval_score_table, ol_stored_scores, &scores));
-    OL_TRY(OL_ALLOCATE(taken, (size_t)report->n_learners + scores.n + 1, "learners"));
-    OL_TRY(add_learners(report, run, file, &scores, &series, taken));
-    return scores.n > 0 ? read_predictions(report, run, file, taken) : OL_OK;
+                                &steps));
+    OL_TRY(OL_GROW(report->tables, report->n_files, "files"));
+    s.scores = scores = &report->tables[report->n_files++];
+    *scores = (ol_stored_table){0};
+    OL_TRY(ol_stored_table_read(file, &ol_eval_score_table, ol_stored_scores, scores));
+    if (scores->n == 0)
+        return steps.n > 0 ? add_training(&s) : OL_OK;
+    for (size_t i = 0; i < scores->n; i++)
+        OL_TRY(add_score(&s, i));
+    return read_predictions(&s);
 }

@@ -10,57 +10,58 @@
 #include "outerloop/package/package.h" /* ol_package_tokenizer */
 #include "report_parts.h"
 
-/* eval/prediction, with the column that is of lists. */
-typedef struct predictions {
-    ol_stored_table table;
-    ol_lists losses;
-} predictions;
-
-/* What prompts are made with; its target is the one asked for last. */
-typedef struct prompter {
+/* The predictions of a learner, and what their prompts are made with. */
+typedef struct sampler {
     const report_learner *learner;
-    char root[PATH_MAX], tokens[PATH_MAX];
+    ol_stored_table table; /* eval/prediction */
+    ol_lists losses;       /* [table.n] its column that is of lists */
+    char root[PATH_MAX];
     ol_tokenizer *tokenizer; /* NULL: prompts cannot be had */
-    ol_target *target;
+    ol_target *target;       /* the one asked for last, of that task and seed */
     char task[512];
     int64_t seed;
     ol_batch batch;
-} prompter;
+} sampler;
 
-static void finish_predictions(predictions *p)
+static void finish_sampler(sampler *s)
 {
-    ol_stored_table_finish(&p->table);
-    ol_lists_finish(&p->losses);
+    ol_stored_table_finish(&s->table);
+    ol_lists_finish(&s->losses);
+    ol_target_destroy(s->target);
+    ol_batch_finish(&s->batch);
+    ol_tokenizer_destroy(s->tokenizer);
 }
 
-static ol_status read_predictions(const char *metrics, predictions *p)
+static ol_status read_predictions(sampler *s)
 {
-    const uint32_t wanted = OL_STORED(OL_PREDICTION_LEARNER) | OL_STORED(OL_PREDICTION_TASK) |
-                            OL_STORED(OL_PREDICTION_SEED) | OL_STORED(OL_PREDICTION_STEPS) |
-                            OL_STORED(OL_PREDICTION_ROW) |
-                            OL_STORED(OL_PREDICTION_PREDICTED_INDEX) |
-                            OL_STORED(OL_PREDICTION_GOLD_INDEX) |
-                            OL_STORED(OL_PREDICTION_PREDICTED) | OL_STORED(OL_PREDICTION_GOLD);
+    const char *path = s->learner->metrics;
     OL_AUTO_ARCHIVE *file = NULL;
 
-    OL_TRY(ol_archive_open(metrics, &file));
-    OL_TRY(ol_stored_table_read(file, &ol_eval_prediction_table, wanted, &p->table));
-    if (p->table.n == 0)
+    OL_TRY(ol_archive_open(path, &file));
+    OL_TRY(ol_stored_table_read(
+        file, &ol_eval_prediction_table,
+        OL_STORED(OL_PREDICTION_LEARNER) | OL_STORED(OL_PREDICTION_TASK) |
+            OL_STORED(OL_PREDICTION_SEED) | OL_STORED(OL_PREDICTION_STEPS) |
+            OL_STORED(OL_PREDICTION_ROW) | OL_STORED(OL_PREDICTION_PREDICTED_INDEX) |
+            OL_STORED(OL_PREDICTION_GOLD_INDEX) | OL_STORED(OL_PREDICTION_PREDICTED) |
+            OL_STORED(OL_PREDICTION_GOLD),
+        &s->table));
+    if (s->table.n == 0)
         return OL_OK;
-    OL_TRY(ol_archive_read_lists(file, "eval/prediction/option_losses", &p->losses));
-    OL_CHECK(p->losses.n == p->table.n, OL_EDATA,
-             "%s: eval/prediction has columns of unequal length", metrics);
+    OL_TRY(ol_archive_read_lists(file, "eval/prediction/option_losses", &s->losses));
+    OL_CHECK(s->losses.n == s->table.n, OL_EDATA,
+             "%s: eval/prediction has columns of unequal length", path);
     return OL_OK;
 }
 
-static int64_t integer(const predictions *p, int column, size_t i)
+static int64_t integer(const sampler *s, int column, size_t i)
 {
-    return (int64_t)p->table.number[column][i];
+    return (int64_t)s->table.number[column][i];
 }
 
-static const char *text(const predictions *p, int column, size_t i)
+static const char *text(const sampler *s, int column, size_t i)
 {
-    return p->table.text[column].items[i];
+    return s->table.text[column].items[i];
 }
 
 /* --- prompts ---------------------------------------------------------------------------------- */
@@ -68,47 +69,40 @@ static const char *text(const predictions *p, int column, size_t i)
 /* Where the tasks of a run are now: where its job says, or the suite beside its arms. */
 static bool find_root(const ol_report *r, const report_learner *l, char root[PATH_MAX])
 {
-    const char *const below[] = {"suite", "../suite"};
+    static const char *const below[] = {"suite", "../suite"};
     const char *slash = strrchr(l->metrics, '/');
+    char beside[PATH_MAX] = ".";
 
     if (*l->job->data.root)
         return ol_path_format(root, "%s", l->job->data.root) == OL_OK && ol_path_is_folder(root);
-    for (int i = 0; i < 2; i++) {
-        if (ol_path_format(root, "%s/%s", r->runs[l->run].path, below[i]) == OL_OK &&
-            ol_path_is_folder(root))
-            return true;
-        if (slash &&
-            ol_path_format(root, "%.*s/%s", (int)(slash - l->metrics), l->metrics, below[i]) ==
+    if (slash)
+        snprintf(beside, sizeof beside, "%.*s", (int)(slash - l->metrics), l->metrics);
+    for (int i = 0; i < 4; i++)
+        if (ol_path_format(root, "%s/%s", i % 2 ? beside : r->runs[l->run].path, below[i / 2]) ==
                 OL_OK &&
             ol_path_is_folder(root))
             return true;
-    }
     return false;
 }
 
-static void open_prompter(const ol_report *r, const report_learner *l, prompter *p)
+static void find_tokenizer(const ol_report *r, sampler *s)
 {
-    *p = (prompter){.learner = l};
-    if (!l->job || !find_root(r, l, p->root))
-        return;
-    if (ol_package_of_job(l->job, p->root, p->tokens) != OL_OK ||
-        ol_package_tokenizer(p->tokens, &p->tokenizer) != OL_OK)
-        p->tokenizer = NULL;
-}
+    const report_learner *l = s->learner;
+    char tokens[PATH_MAX];
 
-static void close_prompter(prompter *p)
-{
-    ol_target_destroy(p->target);
-    ol_batch_finish(&p->batch);
-    ol_tokenizer_destroy(p->tokenizer);
+    if (!l->job || !find_root(r, l, s->root))
+        return;
+    if (ol_package_of_job(l->job, s->root, tokens) != OL_OK ||
+        ol_package_tokenizer(tokens, &s->tokenizer) != OL_OK)
+        s->tokenizer = NULL;
 }
 
 /* The target of a task under a seed; false when its files are not there or not what they were. */
-static bool aim(prompter *p, const char *task, int64_t seed)
+static bool aim(sampler *s, const char *task, int64_t seed)
 {
-    const ol_job *job = p->learner->job;
+    const ol_job *job = s->learner->job;
     const ol_target_spec spec = {
-        .root = p->root,
+        .root = s->root,
         .task = task,
         .seed = (int)seed,
         .variant = (ol_variant)job->data.variant,
@@ -120,178 +114,139 @@ static bool aim(prompter *p, const char *task, int64_t seed)
         .held_out = job->data.holdout > 0,
     };
 
-    if (p->target && p->seed == seed && strcmp(p->task, task) == 0)
+    if (s->target && s->seed == seed && strcmp(s->task, task) == 0)
         return true;
-    ol_target_destroy(p->target);
-    p->target = NULL;
-    if (ol_target_create(&spec, p->tokenizer, &p->target) != OL_OK)
+    ol_target_destroy(s->target);
+    s->target = NULL;
+    if (ol_target_create(&spec, s->tokenizer, &s->target) != OL_OK)
         return false;
-    snprintf(p->task, sizeof p->task, "%s", task);
-    p->seed = seed;
+    snprintf(s->task, sizeof s->task, "%s", task);
+    s->seed = seed;
     return true;
 }
 
-/* Bytes as a string; what is no UTF-8 (a cap can cut a character in two) becomes a question mark. */
-static json_t *as_string(const ol_text *bytes)
+/* Tokens as a string; what is no UTF-8 (a cap can cut a character in two) becomes a question mark. */
+static json_t *decode(const sampler *s, int64_t from, int64_t to)
 {
-    OL_AUTO_TEXT clean = {0};
+    OL_AUTO_TEXT bytes = {0};
+    size_t valid;
 
-    for (size_t at = 0; at < bytes->size;) {
-        const size_t valid = ol_utf8_valid(bytes->data + at, bytes->size - at);
-
-        if (ol_text_append(&clean, bytes->data + at, valid) != OL_OK)
-            break;
-        at += valid;
-        if (at < bytes->size && ol_text_append(&clean, "?", 1) == OL_OK)
-            at++;
+    if (ol_tokenizer_decode(s->tokenizer, s->batch.tokens + from, (size_t)(to - from), &bytes) !=
+        OL_OK)
+        return NULL;
+    for (size_t at = 0; at < bytes.size; at += valid) {
+        valid = ol_utf8_valid(bytes.data + at, bytes.size - at);
+        if (at + valid < bytes.size)
+            bytes.data[at + valid++] = '?';
     }
-    return json_stringn(clean.data ? clean.data : "", clean.size);
+    return json_stringn(bytes.data ? bytes.data : "", bytes.size);
 }
 
 /* [what stands before the scored piece, the scored piece]. */
-static json_t *split_prompt(const prompter *p, int b)
+static json_t *split_prompt(const sampler *s, int b)
 {
-    const int64_t from = p->batch.offsets[b], to = p->batch.offsets[b + 1];
-    OL_AUTO_TEXT context = {0}, scored = {0};
-    json_t *pair = json_array();
+    const int64_t from = s->batch.offsets[b], to = s->batch.offsets[b + 1];
     int64_t cut = from;
 
-    while (cut < to && !p->batch.loss_mask[cut])
+    while (cut < to && !s->batch.loss_mask[cut])
         cut++;
-    if (ol_tokenizer_decode(p->tokenizer, p->batch.tokens + from, (size_t)(cut - from), &context) ==
-            OL_OK &&
-        ol_tokenizer_decode(p->tokenizer, p->batch.tokens + cut, (size_t)(to - cut), &scored) ==
-            OL_OK) {
-        json_array_append_new(pair, as_string(&context));
-        json_array_append_new(pair, as_string(&scored));
-    }
-    return pair;
+    return json_pack("[o*,o*]", decode(s, from, cut), decode(s, cut, to));
 }
 
-/* Add "arguments" and the options to a sample. False when the prompts cannot be had. */
-static bool add_prompts(prompter *p, const predictions *all, size_t i, json_t *sample, json_t *doc)
+/* The prompts of a prediction and its options. Nothing when they cannot be had. */
+static void find_prompts(sampler *s, size_t i, json_t **prompts, json_t **options)
 {
-    const size_t options = all->losses.first[i + 1] - all->losses.first[i];
-    const int row = (int)integer(all, OL_PREDICTION_ROW, i);
-    json_t *arguments, *texts;
+    const size_t n = s->losses.first[i + 1] - s->losses.first[i];
+    const int row = (int)integer(s, OL_PREDICTION_ROW, i);
 
-    if (!p->tokenizer ||
-        !aim(p, text(all, OL_PREDICTION_TASK, i), integer(all, OL_PREDICTION_SEED, i)) ||
-        row >= ol_target_rows(p->target) || (size_t)ol_target_options(p->target, row) != options)
-        return false;
-    ol_batch_clear(&p->batch);
-    if (ol_target_row_prompts(p->target, row, &p->batch) != OL_OK)
-        return false;
-    arguments = json_array();
-    texts = json_array();
-    for (int b = 0; b < p->batch.B; b++) {
-        json_t *option = json_string(ol_target_option(p->target, row, b));
+    if (!s->tokenizer ||
+        !aim(s, text(s, OL_PREDICTION_TASK, i), integer(s, OL_PREDICTION_SEED, i)) ||
+        row >= ol_target_rows(s->target) || (size_t)ol_target_options(s->target, row) != n)
+        return;
+    ol_batch_clear(&s->batch);
+    if (ol_target_row_prompts(s->target, row, &s->batch) != OL_OK)
+        return;
+    *prompts = json_array();
+    *options = json_array();
+    for (int b = 0; b < s->batch.B; b++) {
+        json_t *option = json_string(ol_target_option(s->target, row, b));
 
-        json_array_append_new(arguments, split_prompt(p, b));
-        json_array_append_new(texts, option ? option : json_string("?"));
+        json_array_append_new(*prompts, split_prompt(s, b));
+        json_array_append_new(*options, option ? option : json_string("?"));
     }
-    json_object_set_new(sample, "arguments", arguments);
-    json_object_set_new(doc, "options", texts);
-    return true;
 }
 
 /* --- lines ------------------------------------------------------------------------------------ */
 
-static json_t *make_sample(prompter *prompts, const predictions *p, size_t i, bool *prompted)
+static json_t *make_sample(sampler *s, size_t i, bool *prompted)
 {
-    json_t *sample = json_object(), *doc = json_object(), *responses = json_array();
-    json_t *filtered = json_array();
-    const int64_t right = integer(p, OL_PREDICTION_GOLD_INDEX, i),
-                  picked_index = integer(p, OL_PREDICTION_PREDICTED_INDEX, i);
+    const int64_t row = integer(s, OL_PREDICTION_ROW, i),
+                  right = integer(s, OL_PREDICTION_GOLD_INDEX, i),
+                  picked = integer(s, OL_PREDICTION_PREDICTED_INDEX, i);
+    json_t *responses = json_array(), *filtered = json_array(), *arguments = NULL, *options = NULL;
+    json_t *doc;
 
-    json_object_set_new(sample, "doc_id", json_integer(integer(p, OL_PREDICTION_ROW, i)));
-    json_object_set_new(doc, "task", json_string(text(p, OL_PREDICTION_TASK, i)));
-    json_object_set_new(doc, "seed", json_integer(integer(p, OL_PREDICTION_SEED, i)));
-    json_object_set_new(doc, "adapt_steps", json_integer(integer(p, OL_PREDICTION_STEPS, i)));
-    json_object_set_new(doc, "row", json_integer(integer(p, OL_PREDICTION_ROW, i)));
-    *prompted = add_prompts(prompts, p, i, sample, doc);
-    json_object_set_new(sample, "doc", doc);
-    json_object_set_new(sample, "target", json_integer(right));
-    json_object_set_new(sample, "target_text", json_string(text(p, OL_PREDICTION_GOLD, i)));
-    json_object_set_new(sample, "predicted_text", json_string(text(p, OL_PREDICTION_PREDICTED, i)));
-    for (size_t k = p->losses.first[i]; k < p->losses.first[i + 1]; k++) {
-        const double loss = p->losses.values[k];
-        const bool picked = (int64_t)(k - p->losses.first[i]) == picked_index;
-        json_t *pair = json_array();
+    for (size_t k = s->losses.first[i]; k < s->losses.first[i + 1]; k++) {
+        const double loss = s->losses.values[k];
+        json_t *pair = json_pack("[o,b]", isfinite(loss) ? json_real(-loss) : json_null(),
+                                 (int64_t)(k - s->losses.first[i]) == picked);
 
-        json_array_append_new(pair, isfinite(loss) ? json_real(-loss) : json_null());
-        json_array_append_new(pair, json_boolean(picked));
         json_array_append(filtered, pair);
         json_array_append_new(responses, json_pack("[o]", pair));
     }
-    json_object_set_new(sample, "resps", responses);
-    json_object_set_new(sample, "filtered_resps", filtered);
-    json_object_set_new(sample, "acc", json_real(picked_index == right ? 1.0 : 0.0));
-    return sample;
+    find_prompts(s, i, &arguments, &options);
+    *prompted = arguments != NULL;
+    doc = json_pack("{s:o*,s:I,s:I,s:I,s:o*}", "task", json_string(text(s, OL_PREDICTION_TASK, i)),
+                    "seed", (json_int_t)integer(s, OL_PREDICTION_SEED, i), "adapt_steps",
+                    (json_int_t)integer(s, OL_PREDICTION_STEPS, i), "row", (json_int_t)row,
+                    "options", options);
+    return json_pack("{s:I,s:o*,s:o,s:I,s:o*,s:o*,s:o,s:o,s:f}", "doc_id", (json_int_t)row,
+                     "arguments", arguments, "doc", doc, "target", (json_int_t)right, "target_text",
+                     json_string(text(s, OL_PREDICTION_GOLD, i)), "predicted_text",
+                     json_string(text(s, OL_PREDICTION_PREDICTED, i)), "resps", responses,
+                     "filtered_resps", filtered, "acc", picked == right ? 1.0 : 0.0);
 }
 
-static ol_status add_line(prompter *prompts, const predictions *p, size_t i, bool *prompted,
-                          ol_text *out)
+/* The lines of a task; with: those files all of whose lines have prompts. */
+static ol_status write_task(sampler *s, const char *task, const char *folder, int *files, int *with)
 {
-    json_auto_t *sample = make_sample(prompts, p, i, prompted);
-    OL_AUTO_FREE char *line = json_dumps(sample, JSON_COMPACT | JSON_REAL_PRECISION(9));
-
-    OL_CHECK(line, OL_ENOMEM, "no memory for a sample");
-    return ol_text_format(out, "%s\n", line);
-}
-
-static ol_status sample_path(const char *folder, const char *label, const char *task,
-                             char path[PATH_MAX])
-{
-    OL_TRY(ol_path_format(path, "%s/samples_%s_%s.jsonl", folder, label, task));
-    for (char *c = path + strlen(folder) + 1; *c; c++)
-        if (*c == '/')
-            *c = '_';
-    return OL_OK;
-}
-
-static ol_status write_task(const report_learner *l, const char *task, const predictions *p,
-                            prompter *prompts, const char *folder, int *files, int *with)
-{
-    char path[PATH_MAX];
+    const report_learner *l = s->learner;
     OL_AUTO_TEXT lines = {0};
+    char path[PATH_MAX];
     bool all = true;
 
-    for (size_t i = 0; i < p->table.n; i++) {
-        bool prompted;
+    for (size_t i = 0; i < s->table.n; i++)
+        if (strcmp(text(s, OL_PREDICTION_TASK, i), task) == 0 &&
+            strcmp(text(s, OL_PREDICTION_LEARNER, i), l->name) == 0) {
+            bool prompted;
+            json_auto_t *sample = make_sample(s, i, &prompted);
+            OL_AUTO_FREE char *line = json_dumps(sample, JSON_COMPACT | JSON_REAL_PRECISION(9));
 
-        if (strcmp(text(p, OL_PREDICTION_TASK, i), task) != 0 ||
-            strcmp(text(p, OL_PREDICTION_LEARNER, i), l->name) != 0)
-            continue;
-        OL_TRY(add_line(prompts, p, i, &prompted, &lines));
-        all = all && prompted;
-    }
+            OL_CHECK(line, OL_ENOMEM, "no memory for a sample");
+            OL_TRY(ol_text_format(&lines, "%s\n", line));
+            all = all && prompted;
+        }
     if (lines.size == 0)
         return OL_OK;
-    OL_TRY(sample_path(folder, l->label, task, path));
+    OL_TRY(ol_path_format(path, "%s/samples_%s_%s.jsonl", folder, l->label, task));
+    for (char *c = path + strlen(folder) + 1; *c; c++)
+        *c = *c == '/' ? '_' : *c;
     ++*files;
     *with += all;
     return ol_write_file(path, lines.data, lines.size);
-}
-
-static ol_status write_learner(const ol_report *r, const report_learner *l, const char *folder,
-                               int *files, int *with)
-{
-    OL_AUTO(finish_predictions) predictions p = {0};
-    OL_AUTO(close_prompter) prompter prompts = {0};
-
-    OL_TRY(read_predictions(l->metrics, &p));
-    open_prompter(r, l, &prompts);
-    for (int t = r->tasks; t < r->n_subjects; t++)
-        OL_TRY(write_task(l, r->subjects[t].task, &p, &prompts, folder, files, with));
-    return OL_OK;
 }
 
 ol_status ol_report_samples(const ol_report *r, const char *folder, int *files, int *prompts)
 {
     *files = *prompts = 0;
     OL_TRY(ol_make_folders(folder));
-    for (int l = 0; l < r->n_scored; l++)
-        OL_TRY(write_learner(r, r->scored[l], folder, files, prompts));
+    for (int l = 0; l < r->n_scored; l++) {
+        OL_AUTO(finish_sampler) sampler s = {.learner = r->scored[l]};
+
+        OL_TRY(read_predictions(&s));
+        find_tokenizer(r, &s);
+        for (int t = r->tasks; t < r->n_subjects; t++)
+            OL_TRY(write_task(&s, r->subjects[t].task, folder, files, prompts));
+    }
     return OL_OK;
 }

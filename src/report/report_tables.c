@@ -2,7 +2,6 @@
 /* A report as tables for papers and for other programs: CSV and LaTeX. */
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "report_parts.h"
@@ -19,37 +18,27 @@ static ol_status add_field(const char *text, ol_text *out)
     return ol_text_format(out, "%s", quote);
 }
 
-static ol_status add_number(double value, ol_text *out)
+/* "all unseen tasks,maml,2,2,0.4,0.3,0.5,0.4,..."; of chance the means alone. */
+static ol_status add_csv_row(const ol_report *r, int row, int subject, ol_text *out)
 {
-    return isnan(value) ? ol_text_format(out, ",") : ol_text_format(out, ",%.6g", value);
-}
-
-static ol_status add_csv_row(const ol_report *r, int l, int subject, ol_text *out)
-{
-    const ol_eval_summary most = report_most(r, l, l + 1, subject);
+    ol_eval_summary most;
 
     OL_TRY(add_field(r->subjects[subject].name, out));
     OL_TRY(ol_text_append(out, ",", 1));
-    OL_TRY(add_field(r->scored[l]->label, out));
-    OL_TRY(ol_text_format(out, ",%d,%d", most.tasks, most.seeds));
+    OL_TRY(add_field(report_row_name(r, row), out));
+    if (row >= 0) {
+        most = report_most(r, row, row + 1, subject);
+        OL_TRY(ol_text_format(out, ",%d,%d", most.tasks, most.seeds));
+    } else {
+        OL_TRY(ol_text_append(out, ",,", 2));
+    }
     for (int c = 0; c < r->n_counts; c++) {
-        const ol_eval_summary *s = report_stat_of(r, l, c, subject);
-        const double cells[] = {s->score.mean, s->score.low, s->score.high, s->worst};
+        const ol_eval_summary s = report_row_stat(r, row, c, subject);
+        const double cells[] = {s.score.mean, s.score.low, s.score.high, s.worst};
 
         for (int k = 0; k < 4; k++)
-            OL_TRY(add_number(cells[k], out));
-    }
-    return ol_text_append(out, "\n", 1);
-}
-
-/* "all unseen tasks,chance,,,26.1,,,,..." */
-static ol_status add_csv_floor(const ol_report *r, int subject, int floor, ol_text *out)
-{
-    OL_TRY(add_field(r->subjects[subject].name, out));
-    OL_TRY(ol_text_format(out, ",%s,,", report_floor_names[floor]));
-    for (int c = 0; c < r->n_counts; c++) {
-        OL_TRY(add_number(report_floor(r, c, subject, floor), out));
-        OL_TRY(ol_text_append(out, ",,,", 3));
+            OL_TRY(isnan(cells[k]) ? ol_text_append(out, ",", 1)
+                                   : ol_text_format(out, ",%.6g", cells[k]));
     }
     return ol_text_append(out, "\n", 1);
 }
@@ -63,12 +52,9 @@ ol_status ol_report_csv(const ol_report *r, ol_text *out)
         OL_TRY(ol_text_format(out, ",%s,%s low,%s high,%s worst", name, name, name, name));
     }
     OL_TRY(ol_text_append(out, "\n", 1));
-    for (int s = 0; s < r->n_subjects; s++) {
-        for (int f = 0; f < REPORT_FLOORS; f++)
-            OL_TRY(add_csv_floor(r, s, f, out));
-        for (int l = 0; l < r->n_scored; l++)
-            OL_TRY(add_csv_row(r, l, s, out));
-    }
+    for (int s = 0; s < r->n_subjects; s++)
+        for (int row = -REPORT_FLOORS; row < r->n_scored; row++)
+            OL_TRY(add_csv_row(r, row, s, out));
     return OL_OK;
 }
 
@@ -82,24 +68,31 @@ static ol_status add_tex(const char *text, ol_text *out)
     return report_escape(out, text, "&%$#_{}~^\\", as);
 }
 
-/* "& 51.7 {\scriptsize$\pm$3.1} & 48.1" */
-static ol_status add_tex_cell(const ol_eval_summary *s, double best, ol_text *out)
+/* "maml & 51.7 {\scriptsize$\pm$3.1} & 48.1 \\"; of chance the means alone. */
+static ol_status add_tex_row(const ol_report *r, int row, int subject, ol_text *out)
 {
-    if (isnan(s->score.mean))
-        return ol_text_format(out, " & -- & --");
-    OL_TRY(ol_text_format(out, s->score.mean >= best ? " & \\textbf{%.*f}" : " & %.*f",
-                          report_decimals(&s->score), 100.0 * s->score.mean));
-    if (!isnan(s->score.low))
-        OL_TRY(ol_text_format(out, " {\\scriptsize$\\pm$%.*f}", report_decimals(&s->score),
-                              50.0 * (s->score.high - s->score.low)));
-    return ol_text_format(out, " & %.*f", report_decimals(&s->score), 100.0 * s->worst);
+    OL_TRY(add_tex(report_row_name(r, row), out));
+    for (int c = 0; c < r->n_counts; c++) {
+        const report_cell cell = report_cell_of(r, row, c, subject);
+
+        OL_TRY(ol_text_format(out, cell.best ? " & \\textbf{%s}" : " & %s",
+                              *cell.mean ? cell.mean : "--"));
+        if (*cell.half)
+            OL_TRY(ol_text_format(out, " {\\scriptsize$\\pm$%s}", cell.half));
+        OL_TRY(row < 0 ? ol_text_append(out, " &", 2)
+                       : ol_text_format(out, " & %s", *cell.worst ? cell.worst : "--"));
+    }
+    return ol_text_format(out, " \\\\\n");
 }
 
-static ol_status add_tex_head(const ol_report *r, const char *caption, ol_text *out)
+static ol_status add_tex_part(const ol_report *r, int subject, ol_text *out)
 {
     OL_TRY(ol_text_format(out, "\\begin{table}\n\\caption{"));
-    OL_TRY(add_tex(caption, out));
-    OL_TRY(ol_text_format(out, "}\n\\begin{tabular}{l"));
+    OL_TRY(add_tex(r->subjects[subject].name, out));
+    OL_TRY(ol_text_format(out,
+                          ": %s in \\%%, mean over tasks of the mean and of the worst seed}\n"
+                          "\\begin{tabular}{l",
+                          report_metric_words(r)));
     for (int c = 0; c < r->n_counts; c++)
         OL_TRY(ol_text_format(out, "rr"));
     OL_TRY(ol_text_format(out, "}\n\\toprule\n"));
@@ -108,37 +101,10 @@ static ol_status add_tex_head(const ol_report *r, const char *caption, ol_text *
     OL_TRY(ol_text_format(out, " \\\\\nlearner"));
     for (int c = 0; c < r->n_counts; c++)
         OL_TRY(ol_text_format(out, " & mean & worst"));
-    return ol_text_format(out, " \\\\\n\\midrule\n");
-}
-
-static ol_status add_tex_floor(const ol_report *r, int subject, int floor, ol_text *out)
-{
-    OL_TRY(ol_text_format(out, "%s", report_floor_names[floor]));
-    for (int c = 0; c < r->n_counts; c++) {
-        const double value = report_floor(r, c, subject, floor);
-
-        OL_TRY(isnan(value) ? ol_text_format(out, " & -- &")
-                            : ol_text_format(out, " & %.1f &", 100.0 * value));
-    }
-    return ol_text_format(out, " \\\\\n");
-}
-
-static ol_status add_tex_part(const ol_report *r, int subject, ol_text *out)
-{
-    char caption[512];
-
-    snprintf(caption, sizeof caption,
-             "%s: %s in %%, mean over tasks of the mean and of the worst seed",
-             r->subjects[subject].name, report_metric_words(r));
-    OL_TRY(add_tex_head(r, caption, out));
-    for (int f = 0; f < REPORT_FLOORS; f++)
-        OL_TRY(add_tex_floor(r, subject, f, out));
-    OL_TRY(ol_text_format(out, "\\midrule\n"));
-    for (int l = 0; l < r->n_scored; l++) {
-        OL_TRY(add_tex(r->scored[l]->label, out));
-        for (int c = 0; c < r->n_counts; c++)
-            OL_TRY(add_tex_cell(report_stat_of(r, l, c, subject), report_best(r, c, subject), out));
-        OL_TRY(ol_text_format(out, " \\\\\n"));
+    OL_TRY(ol_text_format(out, " \\\\\n\\midrule\n"));
+    for (int row = -REPORT_FLOORS; row < r->n_scored; row++) {
+        OL_TRY(ol_text_format(out, "%s", row == 0 ? "\\midrule\n" : ""));
+        OL_TRY(add_tex_row(r, row, subject, out));
     }
     return ol_text_format(out, "\\bottomrule\n\\end{tabular}\n\\end{table}\n\n");
 }

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "outerloop/base/clock.h"        /* ol_clock_duration */
-#include "outerloop/record/score_book.h" /* ol_score_gain */
+#include "outerloop/base/clock.h" /* ol_clock_duration */
+#include "outerloop/base/size.h"  /* OL_ALLOCATE */
 #include "report_parts.h"
 
 enum {
@@ -22,13 +22,9 @@ enum {
     PAIRS = 15,      /* more are told against the best alone */
 };
 
-static ol_status put_percent(double value, int width, ol_text *out)
+static int task_width(int width)
 {
-    char text[24] = "-";
-
-    if (!isnan(value))
-        snprintf(text, sizeof text, "%.0f", 100.0 * value);
-    return ol_text_cell(out, text, width, false);
+    return width < 80 ? 16 : TASK;
 }
 
 static int name_width(const ol_report *r, int most)
@@ -65,7 +61,7 @@ static ol_status spark(size_t n, const double *values, int width, bool logarithm
     const int made = report_thin(n, values, width < SPARK ? width : SPARK, points);
 
     for (int i = 0; i < made; i++) {
-        points[i] = logarithmic ? log(fmax(points[i], 1e-300)) : points[i];
+        points[i] = logarithmic ? log(fmax(points[i], 1e-300)) : points[i] / 8.0; /* no overflow */
         if (isfinite(points[i])) {
             least = fmin(least, points[i]);
             most = fmax(most, points[i]);
@@ -82,21 +78,19 @@ static ol_status spark(size_t n, const double *values, int width, bool logarithm
 
 static ol_status add_curve(const report_learner *l, int name, int width, ol_text *out)
 {
+    const double before = ol_mean_value(l->before), after = ol_mean_value(l->after);
     const ol_stored_table *s = &l->series;
-    double before, after;
     char time[32];
 
-    ol_score_gain(s->n, s->number[OL_STEP_LOSS_BEFORE], s->number[OL_STEP_LOSS_AFTER], &before,
-                  &after);
-    ol_clock_duration(l->seconds, time);
+    ol_clock_duration(ol_mean_value(l->seconds), time);
     OL_TRY(ol_text_cell(out, l->label, name, true));
     OL_TRY(
         ol_text_format(out, "  %.0f meta-steps in %s", s->number[OL_STEP_NUMBER][s->n - 1], time));
     OL_TRY(width < 90 ? ol_text_format(out, "\n%*s  ", name, "")
                       : ol_text_format(out, "; at the end "));
-    OL_TRY(l->inner && isfinite(before) ? ol_text_format(out, "loss %.3f → %.3f%s\n", before, after,
-                                                         width < 60 ? "" : " in the inner loop")
-                                        : ol_text_format(out, "loss %.3f\n", after));
+    OL_TRY(isfinite(before) ? ol_text_format(out, "loss %.3f → %.3f%s\n", before, after,
+                                             width < 60 ? "" : " in the inner loop")
+                            : ol_text_format(out, "loss %.3f\n", after));
     OL_TRY(ol_text_format(out, "%*s  loss ", name, ""));
     OL_TRY(spark(s->n, s->number[OL_STEP_LOSS_AFTER], width - name - 8, false, out));
     OL_TRY(ol_text_format(out, "\n%*s  |G|  ", name, ""));
@@ -125,121 +119,76 @@ static ol_status add_curves(const ol_report *r, int width, ol_text *out)
 
 /* --- differences ------------------------------------------------------------------------------ */
 
-/* Step counts that stand beside one another. */
-typedef struct block {
-    int name; /* columns of a learner */
-    bool narrow;
-    int from, to; /* of the counts */
-    bool across;  /* between runs only: of the same learner where any is in several of them */
-    bool shared;  /* some is */
-} block;
+/* Scored learners, of which b is taken from a. */
+typedef struct pair {
+    int a, b;
+} pair;
 
-/* The learner of the best mean at the last count: what others are held against. */
-static int find_best(const ol_report *r)
+/* Pairs worth a line: all, or where these are many those of the best at the last count.
+   @param across  those between runs only, and of one name where there are any such
+   @param pairs   *owned by the caller* */
+static ol_status list_pairs(const ol_report *r, bool across, pair **pairs, int *n)
 {
-    const int last = r->n_counts - 1;
+    const int all = r->n_scored * (r->n_scored - 1) / 2;
+    const int best = report_leader(r, r->n_counts - 1, 0, -1);
+    int shared = 0;
 
-    for (int l = 0; l < r->n_scored; l++)
-        if (report_stat_of(r, l, last, 0)->score.mean >= report_best(r, last, 0))
-            return l;
-    return 0;
+    OL_TRY(OL_ALLOCATE(*pairs, all, "differences"));
+    for (int a = r->n_scored - 1; a >= 0; a--)
+        for (int b = a - 1; b >= 0; b--) {
+            const report_learner *x = r->scored[a], *y = r->scored[b];
+            const bool same = across && strcmp(x->name, y->name) == 0;
+
+            if (across && (x->run == y->run || report_is_start(x) || report_is_start(y)))
+                continue;
+            if (same && shared++ == 0)
+                *n = 0; /* the others are of no interest then */
+            if (same || (shared == 0 && (all <= PAIRS || a == best || b == best)))
+                (*pairs)[(*n)++] = all > PAIRS && !same && b == best ? (pair){b, a} : (pair){a, b};
+        }
+    return OL_OK;
 }
 
-static ol_status put_difference(const ol_report *r, int a, int b, int c, int subject, ol_text *out)
+/* On a line with the counts from .. to-1, or where that does not fit a line each. */
+static ol_status add_pair(const ol_report *r, const pair *p, int subject, int from, int to,
+                          int name, bool narrow, ol_text *out)
 {
-    ol_interval d;
-    char text[64] = "-";
-
-    OL_TRY(report_difference(r, a, b, c, subject, &d));
-    if (!isnan(d.mean) && !isnan(d.low))
-        snprintf(text, sizeof text, "%+.*f [%.*f, %.*f]", report_decimals(&d), 100.0 * d.mean,
-                 report_decimals(&d), 100.0 * d.low, report_decimals(&d), 100.0 * d.high);
-    else if (!isnan(d.mean))
-        snprintf(text, sizeof text, "%+.1f", 100.0 * d.mean);
-    return ol_text_cell(out, text, DIFFERENCE, false);
-}
-
-/* On a line with the counts of the block, or where that does not fit a line each. */
-static ol_status add_pair(const ol_report *r, int a, int b, int subject, const block *k,
-                          ol_text *out)
-{
-    OL_TRY(ol_text_cell(out, r->scored[a]->label, k->name, true));
+    OL_TRY(ol_text_cell(out, r->scored[p->a]->label, name, true));
     OL_TRY(ol_text_format(out, " - "));
-    OL_TRY(ol_text_cell(out, r->scored[b]->label, k->name, true));
-    for (int c = k->from; c < k->to; c++) {
-        if (k->narrow) {
+    OL_TRY(ol_text_cell(out, r->scored[p->b]->label, name, true));
+    for (int c = from; c < to; c++) {
+        char text[OL_INTERVAL_TEXT];
+
+        OL_TRY(report_difference(r, p->a, p->b, c, subject, text));
+        if (narrow) {
             OL_TRY(ol_text_format(out, "\n  "));
             OL_TRY(ol_text_cell(out, r->counts[c].name, 12, true));
         }
-        OL_TRY(put_difference(r, a, b, c, subject, out));
+        OL_TRY(ol_text_cell(out, text, DIFFERENCE, false));
     }
     return ol_text_append(out, "\n", 1);
 }
 
-static bool is_shared(const ol_report *r, int a, int b)
+static ol_status add_part(const ol_report *r, const pair *pairs, int n, int subject, int width,
+                          ol_text *out)
 {
-    const report_learner *x = r->scored[a], *y = r->scored[b];
+    const int name = name_width(r, width < 80 ? 14 : 20);
+    const bool narrow = width < NARROW;
+    const int most = narrow ? r->n_counts : (width - 2 * name - 3) / DIFFERENCE;
 
-    return x->run != y->run && !report_is_start(x) && strcmp(x->name, y->name) == 0;
-}
-
-static bool is_pair(const ol_report *r, int a, int b, const block *k)
-{
-    const report_learner *x = r->scored[a], *y = r->scored[b];
-
-    return k->shared
-               ? is_shared(r, a, b)
-               : !k->across || (x->run != y->run && !report_is_start(x) && !report_is_start(y));
-}
-
-static bool any_pair(const ol_report *r, const block *k)
-{
-    for (int a = 0; a < r->n_scored; a++)
-        for (int b = 0; b < a; b++)
-            if (is_pair(r, a, b, k))
-                return true;
-    return false;
-}
-
-static ol_status add_pairs(const ol_report *r, int subject, const block *k, ol_text *out)
-{
-    const bool few = k->shared || r->n_scored * (r->n_scored - 1) / 2 <= PAIRS;
-    const int best = find_best(r);
-
-    for (int a = r->n_scored - 1; a >= 0; a--)
-        for (int b = a - 1; b >= 0; b--) {
-            if (!is_pair(r, a, b, k))
-                continue;
-            if (few || a == best)
-                OL_TRY(add_pair(r, a, b, subject, k, out));
-            else if (b == best)
-                OL_TRY(add_pair(r, b, a, subject, k, out));
-        }
-    return ol_text_append(out, "\n", 1);
-}
-
-static ol_status add_differences_of(const ol_report *r, int subject, int width, bool across,
-                                    ol_text *out)
-{
-    block k = {.name = name_width(r, width < 80 ? 14 : 20),
-               .narrow = width < NARROW,
-               .across = across,
-               .shared = true};
-    const int fit = (width - 2 * k.name - 3) / DIFFERENCE, most = k.narrow ? r->n_counts : fit;
-
-    k.shared = across && any_pair(r, &k);
-    if (!any_pair(r, &k))
-        return OL_OK;
     OL_TRY(ol_text_format(out, "differences, %s%s(points, paired [95 %% interval])\n\n",
-                          r->subjects[subject].name, k.narrow ? "\n" : " "));
-    for (; k.from < r->n_counts; k.from = k.to) {
-        k.to = r->n_counts - k.from < most ? r->n_counts : k.from + most;
-        if (!k.narrow)
-            OL_TRY(ol_text_format(out, "%*s", 2 * k.name + 3, ""));
-        for (int c = k.from; c < k.to && !k.narrow; c++)
-            OL_TRY(ol_text_cell(out, r->counts[c].name, DIFFERENCE, false));
-        OL_TRY(k.narrow ? OL_OK : ol_text_append(out, "\n", 1));
-        OL_TRY(add_pairs(r, subject, &k, out));
+                          r->subjects[subject].name, narrow ? "\n" : " "));
+    for (int from = 0, to; from < r->n_counts; from = to) {
+        to = r->n_counts - from < most ? r->n_counts : from + most;
+        if (!narrow) {
+            OL_TRY(ol_text_format(out, "%*s", 2 * name + 3, ""));
+            for (int c = from; c < to; c++)
+                OL_TRY(ol_text_cell(out, r->counts[c].name, DIFFERENCE, false));
+            OL_TRY(ol_text_append(out, "\n", 1));
+        }
+        for (int i = 0; i < n; i++)
+            OL_TRY(add_pair(r, &pairs[i], subject, from, to, name, narrow, out));
+        OL_TRY(ol_text_append(out, "\n", 1));
     }
     return OL_OK;
 }
@@ -247,59 +196,64 @@ static ol_status add_differences_of(const ol_report *r, int subject, int width, 
 /* @param across  between the runs, not within one */
 static ol_status add_differences(const ol_report *r, int width, bool across, ol_text *out)
 {
-    for (int part = r->parts; part < r->tasks; part++)
-        OL_TRY(add_differences_of(r, part, width, across, out));
+    OL_AUTO_FREE pair *pairs = NULL;
+    int n = 0;
+
+    OL_TRY(list_pairs(r, across, &pairs, &n));
+    for (int part = r->parts; part < r->tasks && n > 0; part++)
+        OL_TRY(add_part(r, pairs, n, part, width, out));
     return OL_OK;
 }
 
 /* --- tasks ------------------------------------------------------------------------------------ */
 
-static ol_status add_task_rows(const ol_report *r, int c, int from, int to, int task, bool grouped,
-                               ol_text *out)
+static ol_status add_score(const ol_eval_summary *s, ol_text *out)
 {
-    for (int t = r->tasks; t < r->n_subjects; t++) {
-        OL_TRY(ol_text_cell(out, r->subjects[t].name, task, true));
-        for (int l = from; l < to; l++) {
-            OL_TRY(put_percent(report_stat_of(r, l, c, t)->score.mean, CELL + 1, out));
-            OL_TRY(put_percent(report_stat_of(r, l, c, t)->worst, CELL - 2, out));
-        }
-        if (grouped && *r->subjects[t].belongs)
-            OL_TRY(ol_text_format(out, "  %s", r->subjects[t].belongs));
-        OL_TRY(ol_text_append(out, "\n", 1));
-    }
-    return ol_text_append(out, "\n", 1);
+    char mean[24] = "-", worst[24] = "-";
+
+    report_percent(s->score.mean, 0, mean);
+    report_percent(s->worst, 0, worst);
+    return ol_text_format(out, "%*s%*s", CELL + 1, mean, CELL - 2, worst);
 }
 
-/* Some learners beside one another, as many as fit. */
-static ol_status add_task_block(const ol_report *r, int c, int from, int to, int task, bool grouped,
-                                ol_text *out)
+/* The learners from .. to-1 beside one another. */
+static ol_status add_tasks_of(const ol_report *r, int c, int from, int to, int width, ol_text *out)
 {
+    const int task = task_width(width);
+
     OL_TRY(ol_text_cell(out, r->counts[c].name, task, true));
     for (int l = from; l < to; l++) {
         OL_TRY(ol_text_append(out, "  ", 2));
         OL_TRY(ol_text_cell(out, r->scored[l]->label, 2 * CELL - 3, false));
     }
-    OL_TRY(ol_text_append(out, "\n", 1));
-    OL_TRY(ol_text_cell(out, "task", task, true));
+    OL_TRY(ol_text_format(out, "\n%-*s", task, "task"));
     for (int l = from; l < to; l++)
         OL_TRY(ol_text_format(out, "%*s%*s", CELL + 1, "mean", CELL - 2, "worst"));
-    OL_TRY(ol_text_append(out, "\n", 1));
-    return add_task_rows(r, c, from, to, task, grouped, out);
+    for (int t = r->tasks; t < r->n_subjects; t++) {
+        const char *group = width < WIDTH ? "" : r->subjects[t].belongs;
+
+        OL_TRY(ol_text_append(out, "\n", 1));
+        OL_TRY(ol_text_cell(out, r->subjects[t].name, task, true));
+        for (int l = from; l < to; l++)
+            OL_TRY(add_score(report_stat_of(r, l, c, t), out));
+        OL_TRY(ol_text_format(out, "%s%s", *group ? "  " : "", group));
+    }
+    return ol_text_append(out, "\n\n", 2);
 }
 
 static ol_status add_tasks(const ol_report *r, int width, ol_text *out)
 {
-    const int task = width < 80 ? 16 : TASK,
-              room = (width - task - (width < WIDTH ? 0 : GROUP)) / (2 * CELL - 1);
-    const int fit = room < 1 ? 1 : room, n = r->n_scored;
+    const int room = width - task_width(width) - (width < WIDTH ? 0 : GROUP);
+    const int fit = room < 2 * (2 * CELL - 1) ? 1 : room / (2 * CELL - 1), n = r->n_scored;
 
     OL_TRY(ol_text_format(out, "tasks (score in %%, mean and worst seed)\n\n"));
     for (int c = 0; c < r->n_counts; c++)
         for (int at = 0; at < n; at += fit)
-            OL_TRY(
-                add_task_block(r, c, at, n - at < fit ? n : at + fit, task, width >= WIDTH, out));
+            OL_TRY(add_tasks_of(r, c, at, n - at < fit ? n : at + fit, width, out));
     return OL_OK;
 }
+
+/* --- documents -------------------------------------------------------------------------------- */
 
 static int fitting(int width)
 {
@@ -320,7 +274,7 @@ ol_status ol_report_text(const ol_report *r, int width, ol_text *out)
         return add_no_scores(out);
     OL_TRY(add_tasks(r, width, out));
     OL_TRY(add_differences(r, width, false, out));
-    return report_final_table(r, width, out);
+    return ol_eval_table(r->rows, (size_t)r->n_scored, width, out);
 }
 
 ol_status ol_report_brief(const ol_report *r, int width, ol_text *out)
@@ -331,5 +285,5 @@ ol_status ol_report_brief(const ol_report *r, int width, ol_text *out)
     if (r->n_counts == 0)
         return add_no_scores(out);
     OL_TRY(add_differences(r, width, true, out));
-    return report_final_table(r, width, out);
+    return ol_eval_table(r->rows, (size_t)r->n_scored, width, out);
 }

@@ -133,8 +133,10 @@ def test_terminal(place):
 def test_narrow_terminals(place):
     """What is told keeps to the width of the terminal, and tasks can be told apart."""
     out = finished()
+    step = next((out / "maml" / "checkpoints").glob("*.h5"))  # whose digest is 44 columns
     for width, *words in ((width, *words) for width in (40, 60, 80) for words in (
-            ("report", out), ("inspect", out), ("inspect", out / "maml", out / "metaicl"))):
+            ("report", out), ("inspect", out), ("inspect", out / "maml", out / "metaicl"),
+            ("inspect", step if width > 44 else out))):
         code, said = on_terminal(width, [PROGRAM, *map(str, words)])
         check(code == 0, f"it failed: {said}")
         lines = said.replace(str(made.path), "").splitlines()
@@ -359,6 +361,33 @@ def test_trainings_are_one_learner(place):
     a = same["results"]["maml/1_step/later"]["f1,none"]
     check(abs(two["results"]["maml/1_step/later"]["f1,none"] - (a + 0.5) / 2) < 1e-7, "no mean")
     report(out, "--out", place.path / "page.html")
+
+
+def test_the_table_is_that_of_the_run(place):
+    """Learners in its order and numbers of all trainings, with arms or without."""
+    for name, sets in (("plain", ()), ("seeds", ("train_seeds=[3, 4]",))):
+        done = run(0, place.job(name), place.path / name, sets=["train.steps=4", *sets])
+        for command in ("report", "inspect"):
+            said = report(place.path / name, command=command).stdout
+            table = said[re.search(r"^unseen \w+: \d tasks?, \d seeds", said, re.M).start():]
+            check(table in done.stdout, f"{name}, {command}:\n{table}\nis not in:\n{done.stdout}")
+            check("\nuntrained " in table and " → " in table, table)
+
+
+def test_numbers_beyond_reason(place):
+    """What no training has, but a file can: nothing hangs or breaks."""
+    out = place.path / "odd"
+    shutil.copytree(finished() / "maml", out)
+    with h5py.File(out / "metrics.h5", "r+") as file:
+        file["train/step/grad_norm"][...] = 5e-324
+        file["train/step/loss_after"][:2] = [-1.7e308, 1.7e308]
+        name = file["eval/prediction/learner"]
+        name[...] = [f"nobody {i}" for i in range(len(name))]
+    said = report(out, "--out", place.path / "page.html").stdout
+    check("▁" in said and "█" in said and "nobody" not in said, said)
+    check("nobody" not in read_page(place.path / "page.html").text, "a learner without scores")
+    results = json.loads((place.path / "results.json").read_text())
+    check(results["n-samples"]["maml/1_step/later"]["effective"] == 0, "rows of others count")
 
 
 def test_training_alone(place):

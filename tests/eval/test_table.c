@@ -29,12 +29,12 @@ static const ol_eval_score scores[] = {
 
 static ol_eval_learner learner_of(const char *name, const ol_eval_score *items, size_t n)
 {
-    return (ol_eval_learner){name, items, n, (double)NAN, (double)NAN, (double)NAN};
+    return (ol_eval_learner){name, items, n, (double)NAN, (double)NAN, (double)NAN, NULL};
 }
 
 static void worst_is_the_mean_over_tasks_of_their_worst_seed(void **state)
 {
-    const ol_eval_learner learner = learner_of("maml", scores, COUNT(scores));
+    ol_eval_learner learner = learner_of("maml", scores, COUNT(scores));
     ol_eval_summary s;
 
     (void)state;
@@ -49,6 +49,10 @@ static void worst_is_the_mean_over_tasks_of_their_worst_seed(void **state)
     assert_int_equal(ol_eval_summarise(&learner, 0, "far", &s), OL_OK);
     assert_int_equal(s.tasks, 1);
     assert_true(fabs(s.score.mean - 0.375) < 1e-15);
+    learner.task = "a";
+    assert_int_equal(ol_eval_summarise(&learner, 0, NULL, &s), OL_OK);
+    assert_int_equal(s.tasks, 1);
+    assert_true(fabs(s.score.mean - 0.625) < 1e-15);
     assert_int_equal(ol_eval_summarise(&learner, 8, NULL, &s), OL_OK);
     assert_int_equal(s.tasks, 0);
     assert_true(isnan(s.score.mean) && isnan(s.worst) && isnan(s.chance));
@@ -367,6 +371,29 @@ static void a_cut_result_is_refused_at_every_length(void **state)
     ol_text_finish(&bytes);
 }
 
+static void a_difference_has_decimals_where_it_is_known_and_no_minus_at_zero(void **state)
+{
+    static const struct {
+        ol_interval d;
+        const char *text;
+    } cases[] = {
+        {{0.11, 0.05, 0.17}, "+11 [5, 17]"},
+        {{-0.003, -0.04, 0.03}, "+0 [-4, 3]"},
+        {{0.114, 0.110, 0.118}, "+11.4 [11.0, 11.8]"},
+        {{-0.0001, -0.001, 0.001}, "+0.0 [-0.1, 0.1]"},
+        {{0.114, (double)NAN, (double)NAN}, "+11.4"},
+        {{(double)NAN, (double)NAN, (double)NAN}, "-"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        char text[OL_INTERVAL_TEXT];
+
+        ol_interval_difference(&cases[i].d, text);
+        assert_string_equal(text, cases[i].text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -381,6 +408,7 @@ int main(void)
         cmocka_unit_test(groups_stand_alone_when_every_task_has_one),
         cmocka_unit_test(an_idle_inner_loop_is_named),
         cmocka_unit_test(nothing_is_below_zero_by_nothing),
+        cmocka_unit_test(a_difference_has_decimals_where_it_is_known_and_no_minus_at_zero),
         cmocka_unit_test(it_stays_within_the_width),
         cmocka_unit_test(no_scores_make_no_table),
         cmocka_unit_test(a_result_survives_packing),

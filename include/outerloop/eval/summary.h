@@ -46,6 +46,7 @@ typedef struct ol_eval_learner {
     double seconds;       /**< wall time of a training; NaN or below 0 where there was none */
     double before, after; /**< query loss around the inner loop, over the last tenth of training
                                [nats]; NaN where there is no inner loop                     */
+    const char *task;     /**< summaries and differences are of this one alone; NULL: of all   */
 } ol_eval_learner;
 
 /** What a learner has at one step count. */

@@ -36,6 +36,13 @@
 
 enum { OL_TABLE_WIDTH = 100 }; /**< where nothing says otherwise, and at most */
 
+/** Decimals of what stands for this interval, in percent: as told above. */
+int ol_interval_decimals(const ol_interval *interval);
+
+/** A difference in points: "+11 [5, 17]", "+11.2" without an interval, "-" without a mean. */
+enum { OL_INTERVAL_TEXT = 64 };
+void ol_interval_difference(const ol_interval *difference, char text[OL_INTERVAL_TEXT]);
+
 /**
  * Append the table, learners in the order given. Nothing is appended when there are no scores.
  * @param width  of the terminal, 0 when not known
