@@ -33,7 +33,8 @@ static ol_status reopen(ol_metrics *m, const ol_run_record *record, int64_t step
     int64_t last[OL_TABLES], lost[OL_TABLES], rows;
 
     choose_rows(step, scores, last);
-    OL_TRY(ol_tables_open(m->folder.metrics, m->specs, OL_TABLES, record, last, lost, &m->tables));
+    OL_TRY(ol_tables_open(m->folder.metrics, m->specs, OL_TABLES, record,
+                          step > 0 ? record->run_id : NULL, last, lost, &m->tables));
     rows = ol_tables_rows(m->tables, OL_TABLE_STEP);
     if (rows < step)
         ol_log_warn("%s: train/step has rows of %lld of the %lld meta-steps that were made",

@@ -8,19 +8,30 @@
 #include "outerloop/base/file.h" /* ol_path_format */
 #include "outerloop/job/job.h"   /* ol_job */
 #include "outerloop/record/metrics.h"
+#include "outerloop/store/checkpoint.h" /* ol_checkpoint_run */
 
 /* The text of the job that they are of: the journal's, or the folder's. NULL when neither has one. */
 static ol_status job_text(const char *path, char **text)
 {
-    const char *slash = strrchr(path, '/');
-    char file[PATH_MAX];
+    char folder[PATH_MAX], file[PATH_MAX];
     size_t size;
 
     OL_TRY(ol_tables_job(path, text));
-    OL_TRY(ol_path_format(file, "%.*sjob.cfg", slash ? (int)(slash - path) + 1 : 0, path));
+    OL_TRY(ol_path_folder(path, folder));
+    OL_TRY(ol_path_format(file, "%s/job.cfg", folder));
     if (!*text && ol_path_exists(file))
         return ol_read_file(file, text, &size);
     return OL_OK;
+}
+
+/* Which run the checkpoints beside it say that it is; "" where they do not. */
+static ol_status run_of(const char *path, char run_id[OL_CHECKPOINT_RUN_ID])
+{
+    char folder[PATH_MAX], checkpoints[PATH_MAX];
+
+    OL_TRY(ol_path_folder(path, folder));
+    OL_TRY(ol_path_format(checkpoints, "%s/checkpoints", folder));
+    return ol_checkpoint_run(checkpoints, run_id);
 }
 
 /* The tables of a job; NULL when it cannot be read. */
@@ -46,12 +57,12 @@ static ol_status add_lines(ol_text *out, const char *word, const ol_text *text)
 }
 
 static ol_status check(inspection *s, const char *path, bool alone, const ol_metric_tables *tables,
-                       ol_tables_report *r)
+                       const char *run_id, ol_tables_report *r)
 {
     const bool compares = s->check && tables;
 
     OL_TRY(ol_tables_check(path, tables ? ol_metric_tables_specs(tables) : NULL,
-                           compares ? OL_TABLES : 0, r));
+                           compares ? OL_TABLES : 0, run_id, r));
     if (!s->check && r->metrics)
         return OL_OK;
     if (compares && r->journal)
@@ -71,7 +82,7 @@ static ol_status check(inspection *s, const char *path, bool alone, const ol_met
 }
 
 static ol_status rebuild(inspection *s, const char *path, const char *job,
-                         const ol_metric_tables *tables, ol_tables_report *r)
+                         const ol_metric_tables *tables, const char *run_id, ol_tables_report *r)
 {
     const ol_run_record record = {.version = OL_VERSION, .job = job};
 
@@ -79,7 +90,7 @@ static ol_status rebuild(inspection *s, const char *path, const char *job,
         tables, OL_EDATA,
         "%s: cannot be rebuilt: neither its journal nor a job.cfg beside it tells of which job",
         path);
-    OL_TRY(ol_tables_rebuild(path, ol_metric_tables_specs(tables), OL_TABLES, &record, r));
+    OL_TRY(ol_tables_rebuild(path, ol_metric_tables_specs(tables), OL_TABLES, &record, run_id, r));
     OL_TRY(add_lines(s->out, "found", &r->broken));
     OL_TRY(add_lines(s->out, "note", &r->notes));
     OL_TRY(ol_text_format(s->out, "  rebuilt %s: %lld rows\n", path, (long long)r->rows));
@@ -108,7 +119,8 @@ ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool wi
     OL_AUTO(ol_tables_report_finish) ol_tables_report report = {0};
     OL_AUTO(ol_metric_tables_drop) ol_metric_tables *tables = NULL;
     OL_AUTO_FREE char *job = NULL;
-    char journal[PATH_MAX];
+    char journal[PATH_MAX], run[OL_CHECKPOINT_RUN_ID];
+    const char *run_id;
     ol_status status;
 
     OL_TRY(ol_path_format(journal, "%.*s.jsonl", (int)strlen(path) - 3, path));
@@ -118,8 +130,10 @@ ol_status ol_inspect_tables(inspection *s, const char *path, bool alone, bool wi
         return OL_OK;
     OL_TRY(job_text(path, &job));
     OL_TRY(tables_of(job, &tables));
-    OL_TRY(s->how == OL_INSPECT_REBUILD ? rebuild(s, path, job, tables, &report)
-                                        : check(s, path, alone, tables, &report));
+    OL_TRY(run_of(path, run));
+    run_id = run[0] ? run : NULL;
+    OL_TRY(s->how == OL_INSPECT_REBUILD ? rebuild(s, path, job, tables, run_id, &report)
+                                        : check(s, path, alone, tables, run_id, &report));
     if (!report.metrics && s->how != OL_INSPECT_REBUILD)
         return OL_OK;
     status = describe(s, path, with_job);

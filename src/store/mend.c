@@ -67,6 +67,45 @@ static ol_status examine(ol_mend *m, const char *recovered)
                           status != OL_OK ? ol_status_message() : m->finding.differs);
 }
 
+static bool is_foreign(const ol_mend *m, const char *run_id)
+{
+    return m->run_id && run_id && *run_id && strcmp(run_id, m->run_id) != 0;
+}
+
+static ol_status tell_foreign(const ol_mend *m, const char *path, const char *run_id)
+{
+    return ol_text_format(&m->report->broken, "%s: is of another run, %s: this is %s\n", path,
+                          run_id, m->run_id);
+}
+
+/* A whole journal of another run is none. */
+static ol_status drop_foreign_lines(ol_mend *m)
+{
+    json_auto_t *json = NULL;
+    ol_run_record record = {0};
+
+    if (m->lines.run.length == 0)
+        return OL_OK;
+    OL_TRY(ol_line_record(&m->lines.run, &record, &json));
+    if (!is_foreign(m, record.run_id))
+        return OL_OK;
+    OL_TRY(tell_foreign(m, m->files->journal, record.run_id));
+    m->journal_bad = true;
+    m->lines.n = m->lines.run.length = 0;
+    return OL_OK;
+}
+
+/* And so is a whole metrics.h5: nothing was found in it. */
+static ol_status drop_foreign_finding(ol_mend *m)
+{
+    if (!is_foreign(m, m->finding.run_id))
+        return OL_OK;
+    OL_TRY(tell_foreign(m, m->files->path, m->finding.run_id));
+    m->finding = (ol_finding){0};
+    m->metrics_bad = true;
+    return OL_OK;
+}
+
 ol_status ol_mend_read(ol_mend *m, bool recover)
 {
     const ol_table_files *f = m->files;
@@ -79,10 +118,13 @@ ol_status ol_mend_read(ol_mend *m, bool recover)
     m->journal_bad = m->lines.n_faults > 0;
     if (m->journal_bad)
         OL_TRY(ol_text_append(&m->report->broken, m->lines.faults.data, m->lines.faults.size));
+    OL_TRY(drop_foreign_lines(m));
     m->metrics_there = ol_path_exists(f->path);
     if (!m->metrics_there)
         return OL_OK;
     status = examine(m, recover ? recovered : NULL);
+    if (status == OL_OK)
+        status = drop_foreign_finding(m);
     if (status == OL_OK && recover && m->finding.more > 0)
         status = ol_lines_read(recovered, f->specs, f->n, &m->recovered);
     unlink(recovered);
@@ -291,10 +333,10 @@ static ol_status compare(const ol_mend *m)
 }
 
 ol_status ol_tables_check(const char *path, const ol_table_spec *const *specs, int n,
-                          ol_tables_report *report)
+                          const char *run_id, ol_tables_report *report)
 {
     ol_table_files files;
-    OL_AUTO(ol_mend_finish) ol_mend m = {.files = &files, .report = report};
+    OL_AUTO(ol_mend_finish) ol_mend m = {.files = &files, .run_id = run_id, .report = report};
 
     OL_TRY(ol_table_files_init(path, specs, n, &files));
     OL_TRY(ol_mend_read(&m, false));

@@ -52,9 +52,10 @@ typedef struct ol_finding {
    @param examination  an ol_examination; answer: an ol_finding */
 ol_status ol_metrics_examine(void *examination, void *answer);
 
-/* Start from zeros, the first two set. */
+/* Start from zeros, the first three set. */
 typedef struct ol_mend {
     const ol_table_files *files;
+    const char *run_id; /* a file that bears another is another run's; NULL: any will do        */
     ol_tables_report *report;
     ol_lines lines;       /* of the journal; then of both, in the order to be written          */
     ol_lines recovered;   /* of metrics.h5: what the journal lacks                             */

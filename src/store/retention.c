@@ -116,6 +116,22 @@ ol_status ol_checkpoint_newest(const char *folder, ol_checkpoint_test *test, voi
     return ol_path_format(path, "%s", chosen->path);
 }
 
+ol_status ol_checkpoint_run(const char *folder, char run_id[OL_CHECKPOINT_RUN_ID])
+{
+    OL_AUTO(finish_candidates) struct candidates all = {0};
+
+    run_id[0] = '\0';
+    OL_TRY(list_candidates(folder, &all));
+    for (size_t i = 0; i < all.n && all.items[i].seal.step >= 0; i++) {
+        if (i > 0 && strcmp(all.items[i].seal.run_id, run_id) != 0) {
+            run_id[0] = '\0';
+            return OL_OK;
+        }
+        snprintf(run_id, OL_CHECKPOINT_RUN_ID, "%s", all.items[i].seal.run_id);
+    }
+    return OL_OK;
+}
+
 static ol_status remove_file(void *payload, const char *path)
 {
     int *removed = payload;

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "outerloop/base/file.h"
-#include "outerloop/store/checkpoint.h" /* ol_checkpoint_is_one */
 
 #define FIRST_LINE "outerloop checkpoint "
 enum { VERSION = 1 };

@@ -22,8 +22,9 @@
 
 #include "outerloop/base/digest.h"
 #include "outerloop/base/status.h"
+#include "outerloop/store/checkpoint.h" /* ol_checkpoint_is_one */
 
-enum { OL_SEAL_BYTES = 512, OL_SEAL_RUN_ID = 128 };
+enum { OL_SEAL_BYTES = 512, OL_SEAL_RUN_ID = OL_CHECKPOINT_RUN_ID };
 
 typedef struct ol_seal {
     int64_t step;

@@ -243,10 +243,10 @@ static ol_status write_anew(ol_tables *t, const ol_mend *m)
 }
 
 /* Mend, cut, and write. */
-static ol_status begin(ol_tables *t, const ol_run_record *record, const int64_t *last,
-                       int64_t *lost, ol_tables_report *report)
+static ol_status begin(ol_tables *t, const ol_run_record *record, const char *run_id,
+                       const int64_t *last, int64_t *lost, ol_tables_report *report)
 {
-    OL_AUTO(ol_mend_finish) ol_mend m = {.files = &t->files, .report = report};
+    OL_AUTO(ol_mend_finish) ol_mend m = {.files = &t->files, .run_id = run_id, .report = report};
 
     OL_TRY(ol_mend_read(&m, true));
     OL_TRY(ol_mend_join(&m, record, lost));
@@ -266,8 +266,8 @@ static void log_lines(const ol_text *text)
 }
 
 ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, int n,
-                         const ol_run_record *record, const int64_t *last, int64_t *lost,
-                         ol_tables **out)
+                         const ol_run_record *record, const char *run_id, const int64_t *last,
+                         int64_t *lost, ol_tables **out)
 {
     OL_AUTO(ol_tables_report_finish) ol_tables_report report = {0};
     AUTO_TABLES *t = NULL;
@@ -275,7 +275,7 @@ ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, in
 
     *out = NULL;
     OL_TRY(allocate(path, specs, n, &t));
-    status = begin(t, record, last, lost, &report);
+    status = begin(t, record, run_id, last, lost, &report);
     log_lines(&report.broken);
     log_lines(&report.notes);
     OL_TRY(status);
@@ -366,7 +366,8 @@ ol_status ol_tables_destroy(ol_tables *t)
 }
 
 ol_status ol_tables_rebuild(const char *path, const ol_table_spec *const *specs, int n,
-                            const ol_run_record *record, ol_tables_report *report)
+                            const ol_run_record *record, const char *run_id,
+                            ol_tables_report *report)
 {
     AUTO_TABLES *t = NULL;
     ol_status status;
@@ -374,7 +375,7 @@ ol_status ol_tables_rebuild(const char *path, const ol_table_spec *const *specs,
     OL_TRY(allocate(path, specs, n, &t));
     OL_CHECK(ol_path_exists(path) || ol_path_exists(t->files.journal), OL_EDATA,
              "%s: there is neither that file nor its journal", path);
-    status = begin(t, record, NULL, NULL, report);
+    status = begin(t, record, run_id, NULL, NULL, report);
     report->rows = t->line - 2;
     return status == OL_OK ? update(t, 0) : status;
 }

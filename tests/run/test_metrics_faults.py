@@ -79,6 +79,29 @@ def test_damaged_metrics_never_stop_a_run(place):
         inspected(out, "--check", 0)
 
 
+def test_files_of_another_run_are_told(place):
+    """Whole, but not of this run: its journal in the place of ours, and both files."""
+    job, out, other = place.job(), place.path / "ours", place.path / "theirs"
+    sets = ("learner.outer.schedule=constant", "train.steps=6", "learner.outer.warmup=0", 'stages=["train"]')
+    run(0, job, out, sets=sets)
+    run(0, job, other, sets=(*sets, "seed=9"))
+    rows = losses(out)
+    shutil.copy(other / "metrics.jsonl", out)
+    said = inspected(out, "--check", 1)
+    check("metrics.jsonl: is of another run" in said, said)
+    said = run(0, job, out, "--resume", sets=sets).stderr
+    check("metrics.jsonl: is of another run" in said and "come from metrics.h5" in said, said)
+    check(losses(out) == rows, "rows of the other run were taken")
+    inspected(out, "--check", 0)
+    for name in ("metrics.jsonl", "metrics.h5"):
+        shutil.copy(other / name, out)
+    said = inspected(out, "--check", 1)
+    check("metrics.jsonl: is of another run" in said and "metrics.h5: is of another run" in said, said)
+    said = run(0, job, out, "--resume", sets=(*sets, "train.steps=8")).stderr
+    check("rows of 0 of the 6 meta-steps" in said, said)
+    check((out / "metrics.jsonl.damaged-1").exists() and (out / "metrics.h5.damaged-1").exists(), "not kept")
+
+
 def test_rows_that_neither_file_has_are_said(place):
     """Both files gone; or the end of both, which leaves no gap: checkpoints tell how far rows have to go."""
     job, out, saved = place.job(), place.path / "out", place.path / "saved"

@@ -74,7 +74,7 @@ static int resume(const char *path)
     const int64_t last[] = {INT64_MAX, INT64_MAX};
     ol_tables *tables;
 
-    if (ol_tables_open(path, specs, 2, &record, last, NULL, &tables) != OL_OK)
+    if (ol_tables_open(path, specs, 2, &record, NULL, last, NULL, &tables) != OL_OK)
         return fail();
     return ol_tables_destroy(tables) == OL_OK ? 0 : fail();
 }

@@ -123,7 +123,8 @@ static ol_tables *reopen(int64_t last, int64_t lost[TABLES])
     ol_tables *tables;
 
     assert_int_equal(
-        ol_tables_open(scratch_path("m.h5"), specs, TABLES, &record, keep, lost, &tables), OL_OK);
+        ol_tables_open(scratch_path("m.h5"), specs, TABLES, &record, NULL, keep, lost, &tables),
+        OL_OK);
     return tables;
 }
 
@@ -149,7 +150,7 @@ static void assert_found(const char *words)
 {
     ol_tables_report report = {0};
 
-    assert_int_equal(ol_tables_check(scratch_path("m.h5"), specs, TABLES, &report), OL_OK);
+    assert_int_equal(ol_tables_check(scratch_path("m.h5"), specs, TABLES, NULL, &report), OL_OK);
     if (!words) {
         if (report.broken.size > 0)
             fail_msg("found broken: %s", report.broken.data);
@@ -201,7 +202,8 @@ static void test_resume_cuts(void **state)
     assert_int_equal(ol_tables_append(tables, SCORE, score), OL_OK);
     assert_int_equal(ol_tables_destroy(tables), OL_OK);
     assert_int_equal(
-        ol_tables_open(scratch_path("m.h5"), specs, TABLES, &again, last, NULL, &tables), OL_OK);
+        ol_tables_open(scratch_path("m.h5"), specs, TABLES, &again, NULL, last, NULL, &tables),
+        OL_OK);
     assert_int_equal(ol_tables_rows(tables, STEP), 60);
     assert_int_equal(ol_tables_rows(tables, SCORE), 0);
     assert_rows(scratch_path("m.h5"), 60);
@@ -433,7 +435,7 @@ static void test_what_neither_has_is_told(void **state)
     make(50);
     wound_journal(GARBAGE);
     unlink(scratch_path("m.h5"));
-    assert_int_equal(ol_tables_rebuild(scratch_path("m.h5"), specs, TABLES, &record, &report),
+    assert_int_equal(ol_tables_rebuild(scratch_path("m.h5"), specs, TABLES, &record, NULL, &report),
                      OL_OK);
     assert_non_null(strstr(report.broken.data, "train/step: rows 5 to 5 are lost"));
     assert_non_null(strstr(report.notes.data, "m.jsonl.damaged-1"));

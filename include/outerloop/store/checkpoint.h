@@ -176,6 +176,12 @@ typedef ol_status ol_checkpoint_test(void *payload, const char *path,
 ol_status ol_checkpoint_newest(const char *folder, ol_checkpoint_test *test, void *payload,
                                char path[PATH_MAX], int64_t *step);
 
+enum { OL_CHECKPOINT_RUN_ID = 128 };
+
+/** The run that the checkpoints of a folder are of, by what each says of itself; "" when they are of
+ *  several, and without any. Errors: OL_ENOMEM. Cost: 512 bytes of each. */
+ol_status ol_checkpoint_run(const char *folder, char run_id[OL_CHECKPOINT_RUN_ID]);
+
 /** What to keep besides the newest. */
 typedef struct ol_checkpoint_keep {
     int last;      /**< the newest `last` ones, at least 1    */

@@ -122,13 +122,15 @@ ol_status ol_tables_create(const char *path, const ol_table_spec *const *specs, 
  * Mend both files and go on with them. What was wrong is logged, what is lost too. The root's
  * restart_count, ranks, threads, host, slurm_job_id, blas, mpi and version become those of `record`;
  * the rest stays. metrics.h5 is made anew.
+ * @param run_id  of the run, where its checkpoints tell: a file that bears another is another run's, and
+ *                counts as damaged; or NULL
  * @param last  [n] of each table the leading rows are kept whose index is at most that
  * @param lost  [n] set to rows of the tables that neither file has; NULL = not wanted
  * Errors: OL_EIO, OL_ENOMEM.
  */
 ol_status ol_tables_open(const char *path, const ol_table_spec *const *specs, int n,
-                         const ol_run_record *record, const int64_t *last, int64_t *lost,
-                         ol_tables **out);
+                         const ol_run_record *record, const char *run_id, const int64_t *last,
+                         int64_t *lost, ol_tables **out);
 
 /**
  * Add one row to the journal. A row that cannot be written is kept in memory and written later, and
@@ -183,18 +185,22 @@ ol_status ol_tables_job(const char *path, char **job);
 
 /**
  * Read all of both files and compare them. Nothing is changed.
- * @param specs  [n]; n = 0: metrics.h5 is read, and not compared
+ * @param specs   [n]; n = 0: metrics.h5 is read, and not compared
+ * @param run_id  as for ol_tables_open
  * Errors: OL_ENOMEM. Cost: both files, and the journal's size in memory.
  */
 ol_status ol_tables_check(const char *path, const ol_table_spec *const *specs, int n,
-                          ol_tables_report *report);
+                          const char *run_id, ol_tables_report *report);
 
 /**
  * Mend the journal and make metrics.h5 anew; files that were damaged stay, under a name that is
- * told. @param record  used where no file tells better
+ * told.
+ * @param record  used where no file tells better
+ * @param run_id  as for ol_tables_open
  * Errors: OL_EDATA (there is neither file), OL_EIO, OL_ENOMEM.
  */
 ol_status ol_tables_rebuild(const char *path, const ol_table_spec *const *specs, int n,
-                            const ol_run_record *record, ol_tables_report *report);
+                            const ol_run_record *record, const char *run_id,
+                            ol_tables_report *report);
 
 #endif
