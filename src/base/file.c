@@ -227,6 +227,14 @@ ol_status ol_read_file_within(const char *path, size_t most, char **text, size_t
     return status;
 }
 
+bool ol_stat_is_hollow(const struct stat *st)
+{
+    static const uint64_t fine = 16 << 20, times = 8;
+    const uint64_t held = (uint64_t)st->st_blocks * 512;
+
+    return held > 0 && (uint64_t)st->st_size > fine + times * held;
+}
+
 ol_status ol_read_file(const char *path, char **text, size_t *size)
 {
     return ol_read_file_within(path, SIZE_MAX / 4, text, size);

@@ -22,9 +22,6 @@ static const double CPU_SECONDS = 1,
 static const double SECONDS = 60, BYTES = 2e6;
 static const size_t MEMORY = (size_t)256 << 20;
 
-/* Files that are mostly holes claim what they do not have. */
-static const uint64_t HOLES = 16 << 20, HOLES_EACH = 8;
-
 /* A file as it was. */
 struct known {
     dev_t device;
@@ -67,12 +64,10 @@ void ol_admit_own(const char *path)
 
 static ol_status check_size(const char *path, const struct stat *st)
 {
-    const uint64_t size = (uint64_t)st->st_size, held = (uint64_t)st->st_blocks * 512;
-
-    OL_CHECK(size >= LEAST_BYTES, OL_EDATA, "%s: is not an HDF5 file", path);
-    OL_CHECK(held == 0 || size <= HOLES + HOLES_EACH * held, OL_EDATA,
-             "%s: claims %llu bytes and is almost all holes: it is not read", path,
-             (unsigned long long)size);
+    OL_CHECK(st->st_size >= LEAST_BYTES, OL_EDATA, "%s: is not an HDF5 file", path);
+    OL_CHECK(!ol_stat_is_hollow(st), OL_EDATA,
+             "%s: claims %lld bytes and is almost all holes: it is not read", path,
+             (long long)st->st_size);
     return OL_OK;
 }
 

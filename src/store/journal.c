@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "outerloop/base/digest.h"
 #include "outerloop/base/file.h"
@@ -441,12 +442,17 @@ ol_status ol_lines_renew(ol_lines *lines, const char *path, const ol_table_spec 
 
 ol_status ol_lines_read(const char *path, const ol_table_spec *const *specs, int n, ol_lines *lines)
 {
+    struct stat st;
     char *text;
     size_t size;
 
     *lines = (ol_lines){0};
     if (!ol_path_exists(path))
         return OL_OK;
+    if (stat(path, &st) == 0 && ol_stat_is_hollow(&st)) {
+        lines->there = true;
+        return add_fault(lines, path, 1, 1, "is almost all holes: the file is not read");
+    }
     OL_TRY(ol_read_file(path, &text, &size));
     OL_TRY(ol_lines_parse(text, size, path, specs, n, lines));
     return lines->unsealed ? ol_lines_renew(lines, path, specs) : OL_OK;

@@ -55,6 +55,10 @@ def test_damaged_metrics_never_stop_a_run(place):
     def flipped():
         damage(out / "metrics.h5", column_at + 3)
 
+    def hollow():
+        with open(out / "metrics.jsonl", "r+b") as file:
+            file.truncate(1 << 40)
+
     def altered():
         lines = (out / "metrics.jsonl").read_text().splitlines(keepends=True)
         lines[20] = lines[20].replace('"seconds":', '"seconds":1')
@@ -69,7 +73,7 @@ def test_damaged_metrics_never_stop_a_run(place):
 
     for wound, named in ((spun, "metrics.h5"), (flipped, "train/episode/grad_norm: cannot read"),
                          (altered, "metrics.jsonl:21: was altered"), (removed, "metrics.jsonl: is missing"),
-                         (dropped, "metrics.jsonl:21: is missing")):
+                         (dropped, "metrics.jsonl:21: is missing"), (hollow, "metrics.jsonl:1: is almost all holes")):
         again()
         wound()
         check(named in inspected(out, "--check", 1), f"{wound.__name__} is not named")

@@ -66,6 +66,9 @@ ol_status ol_open_own(const char *path, int flags, int *fd);
 /** As ol_open_input without keeping it open: may this be read as a file, and how long is it? */
 ol_status ol_stat_input(const char *path, struct stat *st);
 
+/** Is a file almost all holes, so that it claims bytes that it does not have? */
+bool ol_stat_is_hollow(const struct stat *st);
+
 /**
  * Read a whole file of at most `most` bytes, as a person's settings or a model's description are:
  * a longer one is refused before it is read. The rest is as in ol_read_file.
