@@ -91,23 +91,26 @@ static void use(const char *text, size_t size, bool judge)
     write_and_read(&lines);
 }
 
-/* Each line as the body of one that is sealed. */
+/* One line as the body of one that is sealed. */
+static void seal_line(const char *text, size_t n, int64_t line, ol_text *out)
+{
+    const char *tail = n > 0 ? memmem(text, n, ",\"nth\"", 6) : NULL;
+    const size_t start = out->size, brace = n > 0 && text[n - 1] == '}';
+
+    if (ol_text_append(out, text, tail ? (size_t)(tail - text) : n - brace) != OL_OK ||
+        ol_line_seal(out, start, line, line) != OL_OK)
+        exit(1);
+}
+
 static void seal_lines(const char *data, size_t size, ol_text *out)
 {
     int64_t line = 1;
 
-    for (const char *at = data, *end; (end = memchr(at, '\n', size - (size_t)(at - data)));
-         at = end + 1) {
-        const char *tail = memmem(at, (size_t)(end - at), ",\"nth\"", 6);
-        const size_t start = out->size;
-
-        if (!tail)
-            tail = end > at && end[-1] == '}' ? end - 1 : end;
-        if (ol_text_append(out, at, (size_t)(tail - at)) != OL_OK ||
-            ol_line_seal(out, start, line, line) != OL_OK)
-            exit(1);
-        line++;
-    }
+    for (size_t at = 0, end = 0; end < size; end++)
+        if (data[end] == '\n') {
+            seal_line(data + at, end - at, line++, out);
+            at = end + 1;
+        }
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
