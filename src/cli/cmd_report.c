@@ -10,7 +10,6 @@
 #include "outerloop/base/log.h"
 #include "outerloop/base/size.h" /* OL_GROW */
 #include "outerloop/report/report.h"
-#include "outerloop/store/archive.h" /* ol_strings */
 
 struct options {
     ol_cli_words runs;
@@ -80,7 +79,20 @@ static bool has(const char *folder, const char *name)
     return ol_path_format(path, "%s/%s", folder, name) == OL_OK && ol_path_exists(path);
 }
 
-static ol_status add(const char *path, ol_strings *runs)
+/* Folders of runs; zero is empty. */
+typedef struct paths {
+    char **items; /* [n], owned */
+    size_t n;
+} paths;
+
+static void finish_paths(paths *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free(p->items[i]);
+    free(p->items);
+}
+
+static ol_status add(const char *path, paths *runs)
 {
     OL_TRY(OL_GROW(runs->items, runs->n, "runs"));
     runs->items[runs->n] = strdup(path);
@@ -92,7 +104,7 @@ static ol_status add(const char *path, ol_strings *runs)
 /* The runs in a folder: itself, or those below one that is none, as a sweep's elements lie together.
  * Taken for one they would be trainings of one learner, though their settings differ. What only a run
  * has below itself tells one that has lost its job.cfg. */
-static ol_status add_runs(const char *path, ol_strings *runs)
+static ol_status add_runs(const char *path, paths *runs)
 {
     const size_t before = runs->n;
     struct dirent **entries = NULL;
@@ -120,7 +132,7 @@ static ol_status add_runs(const char *path, ol_strings *runs)
 static ol_status report_runs(const struct options *o)
 {
     OL_AUTO(ol_report_drop) ol_report *report = NULL;
-    OL_AUTO_STRINGS runs = {0};
+    OL_AUTO(finish_paths) paths runs = {0};
     OL_AUTO_TEXT text = {0};
 
     for (size_t i = 0; i < o->runs.n; i++)
