@@ -74,7 +74,8 @@ static bool is_foreign(const ol_mend *m, const char *run_id)
 
 static ol_status tell_foreign(const ol_mend *m, const char *path, const char *run_id)
 {
-    return ol_text_format(&m->report->broken, "%s: is of another run, %s: this is %s\n", path,
+    return ol_text_format(&m->report->broken,
+                          "%s: is of another run (%s); the checkpoints beside it are of %s\n", path,
                           run_id, m->run_id);
 }
 
